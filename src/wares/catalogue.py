@@ -1,0 +1,728 @@
+"""The shop's goods: read a catalogue, check every row of it, and write one. Decoding photos is next door.
+
+A catalogue is a folder with `listings.jsonl`, `.csv` or `.parquet` (or a text corpus, `corpus.jsonl`), or such a
+file itself; photos are named by paths relative to its folder. Nothing is dropped silently: what cannot be used
+either stops the reading or is listed as a `Problem`.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import stat
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic_core import ErrorDetails, from_json
+
+from wares.errors import CatalogueError, SettingsError
+
+MAX_TEXT = 20_000  # characters in one text of a listing
+
+Attribute: TypeAlias = str | float | bool | list[str]
+OnError = Literal["stop", "skip"]
+Severity = Literal["row", "view", "note"]
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One item for sale: several photos (paths inside the catalogue), several texts, price and attributes.
+
+    product: what listings of the same product share; None where unknown
+    texts: further text fields, by name
+    """
+
+    id: str
+    title: str
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
+    price: float | None = None
+    attributes: Mapping[str, Attribute] = field(default_factory=dict)
+    product: str | None = None
+    texts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something in a catalogue that cannot be used as it is: where, what, and what to do.
+
+    line: 1-based line (row of a Parquet file); 0 for the file as a whole
+    kind: a short name shared by problems of the same sort
+    severity: what skipping costs: the "row", one "view" of it (a photo, the end of a text), or nothing ("note")
+    """
+
+    file: str
+    line: int
+    field: str
+    message: str
+    remedy: str = ""
+    kind: str = "other"
+    severity: Severity = "view"
+
+    @property
+    def fatal(self) -> bool:
+        """Whether the whole row is lost."""
+        return self.severity == "row"
+
+    @property
+    def where(self) -> str:
+        unit = "row" if self.file.endswith(".parquet") else "line"
+        return f"{self.file}, {unit} {self.line}" if self.line else self.file
+
+    def __str__(self) -> str:
+        return " ".join(f"{part.rstrip('.')}." for part in (f"{self.where}: {self.message}", self.remedy) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What somebody types into the search box."""
+
+    id: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Listings that passed every check, and the problems of those that did not.
+
+    folder: absolute; photo paths are relative to it
+    source: name of the file in it that was read
+    lines: line (row of a Parquet file) of each listing; empty where they come from no file
+    """
+
+    folder: Path
+    listings: tuple[Listing, ...]
+    problems: tuple[Problem, ...] = ()
+    source: str = "listings.jsonl"
+    lines: tuple[int, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.listings)
+
+    def photo(self, name: str) -> Path:
+        """Absolute path of a listing's photo; reading has checked that it stays inside the folder."""
+        return self.folder / name
+
+    def subset(self, indices: Iterable[int]) -> Catalogue:
+        """The listings at these places, in this order."""
+        places = [int(i) for i in indices]
+        lines = tuple(self.lines[i] for i in places) if self.lines else ()
+        return replace(self, listings=tuple(self.listings[i] for i in places), lines=lines)
+
+    def photo_problem(self, index: int, name: str, reason: object) -> Problem:
+        """The problem to report where a photo of listing `index` turns out not to decode."""
+        line = self.lines[index] if self.lines else 0
+        message = f'"images" of {self.listings[index].id} names {name}: {reason}'
+        return Problem(self.source, line, "images", message, kind="unreadable photo")
+
+
+# What one row may hold -------------------------------------------------------------------------------------------
+
+Value = str | bool | FiniteFloat | list[str] | None
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    id: str | int
+    title: str
+    description: str = ""
+    tags: list[str] = []
+    images: list[str] = []
+    price: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    attributes: dict[str, Value] = {}
+    product: str | int | None = None
+
+
+class _QueryRow(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    id: str | int
+    text: str
+
+
+_FIELDS = tuple(_Row.model_fields)
+_REQUIRED = ("id", "title")
+_EXPECTED = {
+    "id": "text or a whole number",
+    "title": "text",
+    "text": "text",
+    "description": "text",
+    "tags": "a list of texts",
+    "images": "a list of paths",
+    "price": "a finite number, 0 or more",
+    "attributes": "an object of texts, finite numbers, booleans and lists of texts",
+    "product": "text or a whole number",
+}
+
+
+# Reading ---------------------------------------------------------------------------------------------------------
+
+
+def read_catalogue(path: str | Path, on_error: OnError = "stop", text_fields: Sequence[str] = ()) -> Catalogue:
+    """Read and check a catalogue; photos are looked for, not decoded.
+
+    path: a folder, or one .jsonl, .csv or .parquet file
+    on_error: "stop" raises at the first problem; "skip" leaves out the bad row or photo, or cuts the long
+        text, and lists it in `problems`. Columns that mean nothing to wares are noted in both
+    text_fields: other columns that are texts of a listing
+
+    Spaces around an id are not part of it. Raises CatalogueError, also where no listing is left.
+    """
+    if on_error not in ("stop", "skip"):
+        raise SettingsError(f'on_error is "stop" or "skip", not "{on_error}".')
+    for name in text_fields:
+        if name in _FIELDS:
+            raise SettingsError(f'"{name}" is a field of every listing; declare only other columns as text fields.')
+    source = _source(Path(path))
+    reader = _Reader(source, on_error, tuple(text_fields))
+    try:
+        reader.read()
+    except OSError as error:
+        raise CatalogueError(f"{source} cannot be read: {error.strerror or error}.") from error
+    return Catalogue(
+        source.parent.resolve(), tuple(reader.listings), tuple(reader.problems), source.name, tuple(reader.lines)
+    )
+
+
+def read_queries(path: str | Path) -> list[Query]:
+    """Read queries, one {"id", "text"} a line; further keys are not looked at.
+
+    path: a .jsonl file, or a folder with queries.jsonl
+
+    Raises CatalogueError at the first broken, empty or repeated query, or where there is none.
+    """
+    source = Path(path) / "queries.jsonl" if Path(path).is_dir() else Path(path)
+    if not source.is_file():
+        raise CatalogueError(f'{source} does not exist. Queries are lines of {{"id": ..., "text": ...}}.')
+    first: dict[str, int] = {}
+    queries = []
+    for line, row in _jsonl_rows(source):
+        problem = row if isinstance(row, Problem) else next(_faults(_QueryRow, source.name, line, row), None)
+        if problem is None and not isinstance(row, Problem):
+            query = Query(str(row["id"]).strip(), row["text"])
+            problem = _repeated(source.name, line, query.id, first)
+            first[query.id] = line
+            queries.append(query)
+        if problem is not None:
+            raise CatalogueError(str(problem))
+    if not queries:
+        raise CatalogueError(f'{source} has no queries. Write one {{"id": ..., "text": ...}} a line.')
+    return queries
+
+
+Rows: TypeAlias = Iterator[tuple[int, "dict[str, Any] | Problem"]]  # line, and the row or what is wrong with it
+
+
+class _Reader:
+    """Turns the rows of one file into listings and problems."""
+
+    def __init__(self, source: Path, on_error: OnError, text_fields: tuple[str, ...]) -> None:
+        self.source, self.on_error, self.text_fields = source, on_error, text_fields
+        self.listings: list[Listing] = []
+        self.lines: list[int] = []
+        self.problems: list[Problem] = []
+        self.photos = _PhotoFinder(source.parent)
+        self.first: dict[str, int] = {}
+        self.columns: dict[str, list[int]] = {}  # every column that is not a field: [first line, rows]
+
+    def read(self) -> None:
+        rows = 0
+        for line, row in _READERS[self.source.suffix](self.source):
+            rows += 1
+            if isinstance(row, Problem):
+                self.report(row)
+            elif (listing := self.listing(line, row)) is not None:
+                self.listings.append(listing)
+                self.lines.append(line)
+                self.first[listing.id] = line
+        if not rows:
+            raise CatalogueError(f"{self.source} is empty: no listings. A listing needs at least an id and a title.")
+        self.note_columns()
+        if not self.listings:
+            raise CatalogueError(f"{self.source}: none of its {rows:,} rows can be used. The first: {self.problems[0]}")
+
+    def report(self, problem: Problem) -> None:
+        if self.on_error == "stop" and problem.severity != "note":
+            cure = problem.remedy.rstrip(".") or "Correct it"
+            raise CatalogueError(str(replace(problem, remedy=f"{cure}, or pass --on-error skip")))
+        self.problems.append(problem)
+
+    def listing(self, line: int, row: dict[str, Any]) -> Listing | None:
+        """The row as a listing, or None where it is reported as unusable."""
+        if self.source.stem == "corpus" and "text" in row:
+            row["description"] = row.pop("text")
+        if len(row) > len(row.keys() & _Row.model_fields.keys()):
+            self.count_columns(line, row)
+        name = self.source.name
+        faults = [*_faults(_Row, name, line, row), *self.text_faults(line, row)]
+        if not faults and (repeated := _repeated(name, line, str(row["id"]).strip(), self.first)):
+            faults = [repeated]
+        for fault in faults:
+            self.report(fault)
+        if faults:
+            return None
+        return self.checked(line, _Row.model_construct(**row), row)
+
+    def checked(self, line: int, values: _Row, row: dict[str, Any]) -> Listing:
+        attributes = {
+            name: float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+            for name, value in values.attributes.items()
+            if value is not None
+        }
+        product = "" if values.product is None else str(values.product).strip()
+        return Listing(
+            id=str(values.id).strip(),
+            title=self.cut(line, "title", values.title),
+            description=self.cut(line, "description", values.description),
+            tags=self.cut_tags(line, values.tags),
+            images=self.usable(line, values.images) if values.images else (),
+            price=None if values.price is None else float(values.price),
+            attributes=attributes,
+            product=product or None,
+            texts={name: self.cut(line, name, row[name]) for name in self.text_fields if row.get(name)},
+        )
+
+    def count_columns(self, line: int, row: dict[str, Any]) -> None:
+        for name in row.keys() - _Row.model_fields.keys():
+            self.columns.setdefault(name, [line, 0])[1] += 1
+
+    def note_columns(self) -> None:
+        """List the columns that nobody uses; raise for declared ones that nobody has."""
+        for name in self.text_fields:
+            if name not in self.columns:
+                known = ", ".join(sorted(self.columns)) or "none"
+                raise CatalogueError(f'No row of {self.source} has the text field "{name}"; other columns: {known}.')
+        for name, (line, rows) in sorted(self.columns.items(), key=lambda item: item[1][0]):
+            if name not in self.text_fields:
+                message = f'column "{name}" is not used ({rows:,} rows)'
+                remedy = "Declare it as a text field if it is a text, or move it into attributes"
+                self.report(Problem(self.source.name, line, name, message, remedy, "unknown column", "note"))
+
+    def text_faults(self, line: int, row: dict[str, Any]) -> Iterator[Problem]:
+        for name in self.text_fields:
+            if not isinstance(row.get(name, ""), str):
+                yield _wrong_type(self.source.name, line, name, row[name], "text")
+
+    def cut(self, line: int, name: str, text: str) -> str:
+        if len(text) <= MAX_TEXT:
+            return text
+        message = f'"{name}" is {len(text):,} characters long; the limit is {MAX_TEXT:,}'
+        self.report(Problem(self.source.name, line, name, message, "Shorten it", "long text"))
+        return text[:MAX_TEXT]
+
+    def cut_tags(self, line: int, tags: list[str]) -> tuple[str, ...]:
+        if not tags or sum(map(len, tags)) <= MAX_TEXT:
+            return tuple(tags)
+        joined = self.cut(line, "tags", "\n".join(tags))
+        return tuple(joined.split("\n")[:-1])
+
+    def usable(self, line: int, names: list[str]) -> tuple[str, ...]:
+        """The photos that are there, each once."""
+        kept: dict[str, str] = {}
+        for name in names:
+            place = os.path.normpath(name)
+            fault = _Fault("repeated photo", "more than once", "Name it once") if place in kept else None
+            fault = fault or self.photos.fault(name)
+            if fault is None:
+                kept[place] = name
+            else:
+                message = f'"images" names {_shown(name) if fault.quoted else name}{fault.joint}{fault.what}'
+                self.report(Problem(self.source.name, line, "images", message, fault.remedy, fault.kind))
+        return tuple(kept.values())
+
+
+def _faults(model: type[BaseModel], file: str, line: int, row: dict[str, Any]) -> Iterator[Problem]:
+    """What is wrong with the fields of a row, one problem a field."""
+    try:
+        model.model_validate(row)
+    except ValidationError as error:
+        by_field = {str(detail["loc"][0]): detail for detail in reversed(error.errors(include_url=False))}
+        for name in reversed(by_field):
+            yield _fault(file, line, name, by_field[name], row)
+        return
+    for name in ("id", "title") if model is _Row else ("id", "text"):
+        if not str(row[name]).strip():
+            message = f'"{name}" is empty'
+            yield Problem(file, line, name, message, "Fill it in, or remove the row", "empty field", "row")
+
+
+def _fault(file: str, line: int, name: str, detail: ErrorDetails, row: dict[str, Any]) -> Problem:
+    if detail["type"] == "missing":
+        message = f'"{name}" is missing; the row has {", ".join(row) or "nothing"}'
+        return Problem(file, line, name, message, "Fill it in, or remove the row", "missing field", "row")
+    return _wrong_type(file, line, name, row[name], _EXPECTED[name])
+
+
+def _wrong_type(file: str, line: int, name: str, value: object, expected: str) -> Problem:
+    kind = "bad price" if name == "price" else "wrong type"
+    return Problem(file, line, name, f'"{name}" must be {expected}, not {_shown(value)}', "Correct it", kind, "row")
+
+
+def _repeated(file: str, line: int, id: str, first: Mapping[str, int]) -> Problem | None:
+    if id not in first:
+        return None
+    message = f'"id" {id} is already the id of line {first[id]}'
+    return Problem(file, line, "id", message, "Give every row an id of its own", "repeated id", "row")
+
+
+def _shown(value: object) -> str:
+    """A value as JSON would have it, shortened."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+# Photos by path --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    kind: str
+    what: str
+    remedy: str
+    joint: str = " "
+    quoted: bool = False
+
+
+_URL = re.compile(r"[a-z][a-z0-9+.-]+:|//", re.IGNORECASE)
+_DRIVE = re.compile(r"[a-z]:[\\/]", re.IGNORECASE)
+_RESTORE = "Restore the file"
+_INSIDE = "Put the photo into the catalogue's folder and name it relative to that"
+
+
+class _PhotoFinder:
+    """Says what is wrong with a photo's path, short of decoding it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = str(folder)
+        self.root = os.path.realpath(folder)
+        self.inside: dict[str, bool] = {}  # whether a photo's own folder, resolved, is in the catalogue's
+
+    def fault(self, name: str) -> _Fault | None:
+        if not name.strip():
+            return _Fault("bad photo path", "an empty path", "Remove it", joint="", quoted=False)
+        if _DRIVE.match(name) or (os.path.isabs(name) and not name.startswith("//")):
+            return _Fault("bad photo path", "which is an absolute path", _INSIDE, joint=", ")
+        if _URL.match(name):
+            return _Fault("photo URL", "which is a URL", "Download it first and name the file", joint=", ")
+        try:
+            return self.look(name)
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            return _Fault("bad photo path", f"which cannot be looked at ({reason})", _RESTORE, ", ", quoted=True)
+
+    def look(self, name: str) -> _Fault | None:
+        path = os.path.join(self.folder, name)
+        if not self.stays_inside(path):
+            return _Fault("photo outside", "which leaves the catalogue's folder", _INSIDE, joint=", ")
+        try:
+            found = os.stat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            hint = " (paths are written with /)" if "\\" in name else ""
+            return _Fault("missing photo", f"which does not exist{hint}", _RESTORE, joint=", ")
+        if not stat.S_ISREG(found.st_mode):
+            what = "a folder" if stat.S_ISDIR(found.st_mode) else "not a regular file"
+            return _Fault("bad photo path", f"which is {what}", "Name a photo", joint=", ")
+        if found.st_size == 0:
+            return _Fault("empty photo", "which is empty (0 bytes)", _RESTORE, joint=", ")
+        return None
+
+    def stays_inside(self, path: str) -> bool:
+        parent = os.path.dirname(path)
+        if parent not in self.inside:
+            self.inside[parent] = self.contains(os.path.realpath(parent))
+        if os.path.basename(path) in ("", ".", "..") or os.path.islink(path):
+            return self.contains(os.path.realpath(path))
+        return self.inside[parent]
+
+    def contains(self, resolved: str) -> bool:
+        return resolved == self.root or resolved.startswith(self.root.rstrip(os.sep) + os.sep)
+
+
+# File formats ----------------------------------------------------------------------------------------------------
+
+
+def _source(path: Path) -> Path:
+    """The file to read: the path itself, or the listings (or corpus) of a folder."""
+    if path.is_dir():
+        found = [path / f"{stem}{suffix}" for stem in ("listings", "corpus") for suffix in _READERS]
+        found = [file for file in found if file.is_file()]
+        if not found:
+            raise CatalogueError(f"{path} has no listings.jsonl, .csv or .parquet, and no corpus.jsonl. Add one.")
+        if len(found) > 1:
+            names = " and ".join(file.name for file in found)
+            raise CatalogueError(f"{path} has {names}. Name the file that you mean.")
+        return found[0]
+    if not path.exists():
+        raise CatalogueError(f"{path} does not exist. Name a catalogue's folder or its listings file.")
+    if path.suffix not in _READERS:
+        raise CatalogueError(f"{path} is no catalogue: name a folder, or a .jsonl, .csv or .parquet file.")
+    return path
+
+
+def _jsonl_rows(path: Path) -> Rows:
+    with path.open("rb") as file:
+        for line, raw in enumerate(file, 1):
+            raw = raw.removeprefix(b"\xef\xbb\xbf") if line == 1 else raw
+            if raw.strip():
+                yield line, _object(path.name, line, raw)
+
+
+def _object(file: str, line: int, raw: bytes) -> dict[str, Any] | Problem:
+    """One line of JSON, without its nulls."""
+    try:
+        row = from_json(raw)
+    except ValueError as error:
+        return _broken_utf8(file, line, raw) or Problem(
+            file, line, "", f"broken JSON ({_reason(error)})", "Write one JSON object a line", "broken JSON", "row"
+        )
+    if not isinstance(row, dict):
+        message = f"this is {_shown(row)}, not an object"
+        return Problem(file, line, "", message, "Write one JSON object a line", "broken JSON", "row")
+    return {name: value for name, value in row.items() if value is not None}
+
+
+def _reason(error: ValueError) -> str:
+    return re.sub(r" at line \d+ column (\d+)$", r" at character \1", str(error))
+
+
+def _broken_utf8(file: str, line: int, raw: bytes) -> Problem | None:
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        message = f"broken UTF-8 at byte {error.start + 1} of the line (0x{raw[error.start]:02x})"
+        return Problem(file, line, "", message, "Save the file as UTF-8", "broken UTF-8", "row")
+    return None
+
+
+class _Lines:
+    """Lines of a file as text; a line of broken UTF-8 is noted in `broken` and decoded as well as can be."""
+
+    def __init__(self, name: str, file: Iterable[bytes]) -> None:
+        self.name, self.file = name, file
+        self.broken: dict[int, Problem] = {}
+
+    def __iter__(self) -> Iterator[str]:
+        for line, raw in enumerate(self.file, 1):
+            raw = raw.removeprefix(b"\xef\xbb\xbf") if line == 1 else raw
+            if problem := _broken_utf8(self.name, line, raw):
+                self.broken[line] = problem
+            yield raw.decode("utf-8", errors="replace")
+
+
+def _csv_rows(path: Path) -> Rows:
+    with path.open("rb") as file, _long_cells():
+        lines = _Lines(path.name, file)
+        reader = csv.reader(iter(lines), strict=True)
+        header: list[str] | None = None
+        while True:
+            line = reader.line_num + 1
+            try:
+                cells = next(reader, None)
+            except csv.Error as error:
+                yield line, Problem(path.name, line, "", f"broken CSV ({error})", "Quote it", "broken CSV", "row")
+                continue
+            broken = [lines.broken.pop(i) for i in list(lines.broken)]
+            if cells is None:
+                return
+            if header is None:
+                header = _header(path, cells, broken) if cells else None
+            elif broken:
+                yield line, broken[0]
+            elif cells:
+                yield line, _cells(path.name, line, header, cells)
+
+
+@contextmanager
+def _long_cells() -> Iterator[None]:
+    """Let CSV cells be as long as they are, so that a long text is reported as a long text."""
+    before = csv.field_size_limit(2**31 - 1)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
+def _header(path: Path, cells: Iterable[str], broken: Sequence[Problem] = ()) -> list[str]:
+    """The columns, checked for the required ones."""
+    if broken:
+        raise CatalogueError(str(broken[0]))
+    names = [cell.strip() for cell in cells]
+    for name in _REQUIRED:
+        if name not in names:
+            raise CatalogueError(
+                f'{path} has no column "{name}"; it has {", ".join(names)}. '
+                "Name the columns in the first line, separated by commas."
+            )
+    if repeated := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+        raise CatalogueError(f'{path} has column "{repeated[0]}" more than once. Rename or remove one.')
+    return names
+
+
+def _cells(file: str, line: int, header: list[str], cells: list[str]) -> dict[str, Any] | Problem:
+    """A row of CSV; an empty cell is no value, save in a required column."""
+    if len(cells) != len(header):
+        message = f"{len(cells)} cells under {len(header)} columns"
+        return Problem(file, line, "", message, "Quote cells that hold commas", "broken CSV", "row")
+    row: dict[str, Any] = {
+        name: cell for name, cell in zip(header, cells, strict=True) if cell.strip() or name in _REQUIRED
+    }
+    if "price" in row:
+        try:
+            row["price"] = float(row["price"])
+        except ValueError:
+            return _wrong_type(file, line, "price", row["price"], _EXPECTED["price"])
+    return _unpacked(file, line, row)
+
+
+def _unpacked(file: str, line: int, row: dict[str, Any]) -> dict[str, Any] | Problem:
+    """Lists and objects out of text cells: JSON, or parts separated by |."""
+    for name, opening in (("tags", "["), ("images", "["), ("attributes", "{")):
+        cell = row.get(name)
+        if not isinstance(cell, str):
+            continue
+        if cell.lstrip().startswith(opening):
+            try:
+                row[name] = from_json(cell)
+            except ValueError as error:
+                message = f'"{name}" is broken JSON ({_reason(error)})'
+                return Problem(file, line, name, message, "Correct it", "broken JSON", "row")
+        elif opening == "[":
+            row[name] = [part.strip() for part in cell.split("|") if part.strip()]
+    return row
+
+
+def _parquet_rows(path: Path) -> Rows:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(path)
+        header = _header(path, file.schema_arrow.names)
+        line = 0
+        for batch in file.iter_batches(batch_size=1024):
+            for row in _arrow_rows(path.name, line, header, batch):
+                line += 1
+                yield line, row
+    except pa.ArrowException as error:
+        reason = str(error).splitlines()[0]
+        raise CatalogueError(f"{path} is no readable Parquet file ({reason}). Write it again.") from error
+
+
+def _arrow_rows(file: str, done: int, header: list[str], batch: Any) -> Iterator[dict[str, Any] | Problem]:
+    try:
+        columns = [column.to_pylist(maps_as_pydicts="strict") for column in batch.columns]
+    except UnicodeDecodeError:
+        for place in range(batch.num_rows):
+            try:
+                values = [column[place].as_py(maps_as_pydicts="strict") for column in batch.columns]
+            except UnicodeDecodeError:
+                message, remedy = "broken UTF-8", "Write the file again from UTF-8"
+                yield Problem(file, done + place + 1, "", message, remedy, "broken UTF-8", "row")
+            else:
+                yield _arrow_row(file, done + place + 1, header, values)
+        return
+    for place, cells in enumerate(zip(*columns, strict=True)):
+        yield _arrow_row(file, done + place + 1, header, cells)
+
+
+def _arrow_row(file: str, line: int, header: list[str], values: Sequence[Any]) -> dict[str, Any] | Problem:
+    row = {name: value for name, value in zip(header, values, strict=True) if value is not None}
+    if isinstance(row.get("price"), Decimal):
+        row["price"] = float(row["price"])
+    return _unpacked(file, line, row)
+
+
+_READERS: dict[str, Callable[[Path], Rows]] = {".jsonl": _jsonl_rows, ".csv": _csv_rows, ".parquet": _parquet_rows}
+
+
+# Writing ---------------------------------------------------------------------------------------------------------
+
+
+def write_listings(listings: Iterable[Listing], path: str | Path) -> None:
+    """Write listings as .jsonl, .csv or .parquet; photos stay where they are."""
+    path = Path(path)
+    if path.suffix not in _WRITERS:
+        raise SettingsError(f"{path}: listings are written as .jsonl, .csv or .parquet.")
+    with _replaced(path) as part:
+        _WRITERS[path.suffix](part, listings)
+
+
+def write_queries(queries: Iterable[Query], path: str | Path) -> None:
+    """Write queries, one {"id", "text"} a line."""
+    with _replaced(Path(path)) as part:
+        _write_jsonl(part, ({"id": query.id, "text": query.text} for query in queries))
+
+
+@contextmanager
+def _replaced(path: Path) -> Iterator[Path]:
+    """A file to write beside `path`, which it replaces only when it is complete."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _as_row(listing: Listing) -> dict[str, Any]:
+    """Only what the listing has."""
+    row = {
+        "id": listing.id,
+        "title": listing.title,
+        "description": listing.description,
+        "tags": list(listing.tags),
+        "images": list(listing.images),
+        "price": listing.price,
+        "attributes": dict(listing.attributes),
+        "product": listing.product,
+        **listing.texts,
+    }
+    return {name: value for name, value in row.items() if value not in (None, "", [], {})}
+
+
+def _write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def _flat(listings: Iterable[Listing], pack: Sequence[str]) -> tuple[list[str], list[dict[str, Any]]]:
+    """Columns and rows for a table; the columns in `pack` as JSON."""
+    rows = [_as_row(listing) for listing in listings]
+    for row in rows:
+        row.update({name: json.dumps(row[name], ensure_ascii=False) for name in pack if name in row})
+    return list(dict.fromkeys([*_FIELDS, *(name for row in rows for name in row)])), rows
+
+
+def _write_csv(path: Path, listings: Iterable[Listing]) -> None:
+    columns, rows = _flat(listings, pack=("tags", "images", "attributes"))
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _write_parquet(path: Path, listings: Iterable[Listing]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns, rows = _flat(listings, pack=("attributes",))
+    types = {"tags": pa.list_(pa.string()), "images": pa.list_(pa.string()), "price": pa.float64()}
+    schema = pa.schema([(name, types.get(name, pa.string())) for name in columns])
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), path)
+
+
+_WRITERS: dict[str, Callable[[Path, Iterable[Listing]], None]] = {
+    ".jsonl": lambda path, listings: _write_jsonl(path, map(_as_row, listings)),
+    ".csv": _write_csv,
+    ".parquet": _write_parquet,
+}
