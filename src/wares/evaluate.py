@@ -1,0 +1,469 @@
+"""Judging: rank measures, significance, and cross-view protocols.
+
+The one room that sees judgments; nothing that trains or makes labels may import it. Measures bear the names of
+ir_measures (`nDCG@10`, `R@100`, `AP(rel=2)`), which parse and print to the same thing. Tables and plots of
+whole comparisons are next door, in `report`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from wares.errors import EvaluationError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from wares.catalogue import Listing
+
+Run = dict[str, dict[str, float]]  # query id -> listing id -> score
+Qrels = dict[str, dict[str, int]]  # query id -> listing id -> relevance; 1 and above is relevant
+PerQuery = dict[str, dict[str, float]]  # measure -> query id -> value
+Significance = Literal["t", "permutation"]
+Floats = npt.NDArray[np.float64]
+Labels = npt.NDArray[np.int64]
+Relevance = npt.NDArray[np.bool_]
+
+MEASURES = ("nDCG@10", "R@10", "R@100", "R@500", "AP", "RR")
+LEVEL = 0.05
+CELLS = 2**21  # similarities held at once in a cross-view protocol
+
+
+# Files
+
+
+def read_qrels(path: Path | str) -> Qrels:
+    """Judgments in TREC format: `query iteration listing relevance`, relevance a whole number.
+
+    Raises EvaluationError with file and line where a row cannot be read or judges the same pair twice.
+    """
+    qrels: Qrels = {}
+    for where, (query, _, listing, relevance) in _rows(path, "query iteration listing relevance"):
+        if not re.fullmatch(r"[+-]?\d+", relevance):
+            raise EvaluationError(f"{where}: relevance is a whole number, not {relevance!r}.")
+        _add(qrels.setdefault(query, {}), query, listing, int(relevance), where)
+    return qrels
+
+
+def read_run(path: Path | str) -> Run:
+    """Ranked results in TREC format: `query Q0 listing rank score tag`. The scores count, not the ranks.
+
+    Raises EvaluationError with file and line where a row cannot be read or ranks a listing twice.
+    """
+    run: Run = {}
+    for where, (query, _, listing, _, score, _) in _rows(path, "query Q0 listing rank score tag"):
+        _add(run.setdefault(query, {}), query, listing, _score(score, where), where)
+    return run
+
+
+def write_run(run: Run, path: Path | str, tag: str = "wares") -> None:
+    """Write ranked results in TREC format, best first; `read_run` reads the same scores back."""
+    lines = []
+    for query, scores in run.items():
+        for rank, listing in enumerate(ranking(scores), start=1):
+            fields = (query, "Q0", listing, str(rank), repr(float(scores[listing])), tag)
+            if bad := [field for field in fields if not field or field.split() != [field]]:
+                raise EvaluationError(f"{bad[0]!r} cannot stand in a run file: names there have no spaces.")
+            lines.append(" ".join(fields))
+    Path(path).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def _rows(path: Path | str, header: str) -> Iterator[tuple[str, list[str]]]:
+    path, columns, empty = Path(path), header.split(), True
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        raise EvaluationError(f"{path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise EvaluationError(f"{path} is not UTF-8 text. Convert it, or name another file.") from error
+    for number, line in enumerate(lines, start=1):
+        if fields := line.split():
+            empty, where = False, f"{path.name}, line {number}"
+            if len(fields) != len(columns):
+                raise EvaluationError(f"{where}: expected {len(columns)} columns ({header}), found {len(fields)}.")
+            yield where, fields
+    if empty:
+        raise EvaluationError(f"{path} is empty: expected lines of {header!r}.")
+
+
+def _score(text: str, where: str) -> float:
+    try:
+        score = float(text)
+    except ValueError:
+        score = math.nan
+    if not math.isfinite(score):
+        raise EvaluationError(f"{where}: score is a finite number, not {text!r}.")
+    return score
+
+
+def _add(row: dict[str, Any], query: str, listing: str, value: float, where: str) -> None:
+    if listing in row:
+        raise EvaluationError(f"{where}: listing {listing} stands twice under query {query}. Remove one line.")
+    row[listing] = value
+
+
+# Measures
+
+
+def ranking(scores: Mapping[str, float]) -> list[str]:
+    """Listing ids, best first; equal scores by descending id, as trec_eval does."""
+    return sorted(scores, key=lambda listing: (scores[listing], listing), reverse=True)
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How a run and the judgments meet.
+
+    judged: queries that count: those with a relevant listing, whether the run answers them or not
+    without_relevant: judged queries with no relevant listing; no measure is defined there, so they are left out
+    unanswered: queries among `judged` that the run has no results for; they score 0
+    unjudged: queries of the run without judgments; they are ignored
+    """
+
+    judged: tuple[str, ...]
+    without_relevant: tuple[str, ...]
+    unanswered: tuple[str, ...]
+    unjudged: tuple[str, ...]
+
+
+def coverage(run: Run, qrels: Qrels) -> Coverage:
+    """Which queries a measure counts, and which not. Raises EvaluationError where none can."""
+    judged = tuple(query for query, row in qrels.items() if max(row.values(), default=0) >= 1)
+    if not judged:
+        raise EvaluationError("the judgments call no listing relevant (1 or above), so nothing can be measured.")
+    if run and not any(query in qrels for query in run):
+        examples = f"{next(iter(run))!r} against {next(iter(qrels))!r}"
+        raise EvaluationError(f"the run and the judgments share no query id ({examples}). Do they belong together?")
+    return Coverage(
+        judged,
+        tuple(query for query in qrels if query not in set(judged)),
+        tuple(query for query in judged if not run.get(query)),
+        tuple(query for query in run if query not in qrels),
+    )
+
+
+def measure(run: Run, qrels: Qrels, measures: Sequence[str] = MEASURES) -> PerQuery:
+    """Each measure of each judged query. A query without results scores 0; see `coverage` for what is left out.
+
+    measures: ir_measures names; relevance 1 and above counts as relevant unless `rel` says otherwise
+
+    Returns measure -> query -> value, queries in the order of the judgments.
+    """
+    import ir_measures
+
+    judged = coverage(run, qrels).judged
+    parsed = {_parse(name): name for name in measures}
+    values: PerQuery = {name: dict.fromkeys(judged, 0.0) for name in measures}
+    # Ranks in place of scores: ties are settled here, whatever library computes the measure.
+    ranked = {query: _by_rank(run[query]) for query in judged if run.get(query)}
+    relevance = {query: qrels[query] for query in ranked}
+    if ranked:
+        for metric in ir_measures.iter_calc(list(parsed), relevance, ranked):
+            values[parsed[metric.measure]][metric.query_id] = float(metric.value)
+    return values
+
+
+def _by_rank(scores: Mapping[str, float]) -> dict[str, float]:
+    return {listing: float(-rank) for rank, listing in enumerate(ranking(scores))}
+
+
+def _parse(name: str) -> Any:
+    import ir_measures
+
+    try:
+        parsed = ir_measures.parse_measure(name)
+        list(ir_measures.iter_calc([parsed], {"query": {"listing": 1}}, {"query": {"listing": 1.0}}))
+    except (NameError, ValueError, SyntaxError, AssertionError) as error:
+        known = ", ".join(MEASURES)
+        raise EvaluationError(f"{name!r} is not a measure; write it as ir_measures does: {known}.") from error
+    return parsed
+
+
+# Significance
+
+
+@dataclass(frozen=True)
+class PairedTest:
+    """One system against the baseline on one measure.
+
+    difference: mean over queries, system minus baseline
+    p: two-sided; p_holm: corrected for all comparisons made together
+    """
+
+    system: str
+    baseline: str
+    measure: str
+    difference: float
+    p: float
+    p_holm: float
+
+
+def paired_tests(
+    per_query: Mapping[str, Mapping[str, Mapping[str, float]]], baseline: str, method: Significance = "t"
+) -> list[PairedTest]:
+    """Every other system against the baseline, query by query, Holm-corrected over all systems and measures.
+
+    per_query: system -> measure -> query -> value, the same queries throughout
+    method: "t" for the paired t-test, "permutation" for the sign-flip test of the mean difference
+
+    Raises EvaluationError where the baseline is not there or systems were measured on different queries.
+    """
+    if baseline not in per_query:
+        raise EvaluationError(f"baseline {baseline!r} is not among the systems: {', '.join(per_query)}.")
+    found: list[tuple[str, str, Floats]] = []
+    for system in (name for name in per_query if name != baseline):
+        for name, values in per_query[system].items():
+            base = per_query[baseline].get(name)
+            if base is None or base.keys() != values.keys():
+                raise EvaluationError(f"{system} and {baseline} were not measured on the same queries ({name}).")
+            found.append((system, name, np.array([values[query] - base[query] for query in base])))
+    p_values = [_p_value(difference, method) for _, _, difference in found]
+    return [
+        PairedTest(system, baseline, name, float(difference.mean()), p, p_holm)
+        for (system, name, difference), p, p_holm in zip(found, p_values, holm(p_values), strict=True)
+    ]
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """P-values corrected for having made all of these tests together; p in [0, 1], order kept.
+
+    Source: Holm, "A simple sequentially rejective multiple test procedure", 1979.
+    """
+    corrected, worst = [0.0] * len(p_values), 0.0
+    for place, test in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        worst = max(worst, min(1.0, (len(p_values) - place) * p_values[test]))
+        corrected[test] = worst
+    return corrected
+
+
+def _p_value(difference: Floats, method: Significance) -> float:
+    """Two-sided p of a mean difference of 0. difference: (n,) one per query."""
+    from scipy import stats
+
+    if np.ptp(difference) < 1e-12:  # no spread, no t: the sign-flip test has this closed form
+        return 1.0 if abs(difference[0]) < 1e-12 else 2.0 ** (1 - len(difference))
+    if method == "t":
+        return float(stats.ttest_1samp(difference, 0.0).pvalue)
+    flipped = stats.permutation_test(
+        (difference,),
+        np.mean,
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=9999,
+        batch=1000,
+        rng=np.random.default_rng(0),
+    )
+    return float(flipped.pvalue)
+
+
+# Whole evaluations
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Systems on the same judged queries: means, tests against a baseline, and what was left out.
+
+    per_query: system -> measure -> query -> value
+    coverage: system -> how its run met the judgments
+    """
+
+    per_query: dict[str, PerQuery]
+    tests: tuple[PairedTest, ...]
+    coverage: dict[str, Coverage]
+    method: Significance = "t"
+
+    @property
+    def queries(self) -> int:
+        """How many queries every mean is over."""
+        return len(next(iter(self.coverage.values())).judged)
+
+    @property
+    def systems(self) -> dict[str, dict[str, float]]:
+        """System -> measure -> mean over the queries."""
+        return {
+            system: {name: float(np.mean(list(values.values()))) for name, values in table.items()}
+            for system, table in self.per_query.items()
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """The shape that `wares evaluate --json` writes."""
+        tests = [
+            {
+                "system": test.system,
+                "baseline": test.baseline,
+                "measure": test.measure,
+                "difference": test.difference,
+                "p": test.p,
+                "p_holm": test.p_holm,
+            }
+            for test in self.tests
+        ]
+        return {"queries": self.queries, "systems": self.systems, "tests": tests}
+
+    def render(self, console: Console) -> None:
+        """Print the means as a table: the best in bold, significant differences marked."""
+        from rich.markup import escape
+        from rich.table import Table
+
+        systems, marks = self.systems, self._marks()
+        names = list(next(iter(systems.values())))
+        best = {name: max(round(means[name], 3) for means in systems.values()) for name in names}
+        table = Table()
+        table.add_column("system")
+        for name in names:
+            table.add_column(name, justify="right")
+        for system, means in systems.items():
+            cells = []
+            for name in names:
+                text = f"{means[name]:.3f}"
+                text = f"[bold]{text}[/bold]" if round(means[name], 3) == best[name] else text
+                cells.append(text + marks.get((system, name), " "))
+            table.add_row(escape(system), *cells)
+        console.print(table)
+        console.print(self._footnote(), style="dim", markup=False, highlight=False)
+
+    def _marks(self) -> dict[tuple[str, str], str]:
+        significant = [test for test in self.tests if test.p_holm < LEVEL]
+        return {(test.system, test.measure): "▲" if test.difference > 0 else "▼" for test in significant}
+
+    def _footnote(self) -> str:
+        lines = [f"{self.queries} judged queries; bold: the best."]
+        if self.tests:
+            test = {"t": "paired t-test", "permutation": "sign-flip permutation test"}[self.method]
+            lines.append(
+                f"▲ better, ▼ worse than {self.tests[0].baseline}: two-sided {test}, p < {LEVEL} "
+                f"after Holm's correction for {len(self.tests)} comparisons."
+            )
+        without = len(next(iter(self.coverage.values())).without_relevant)
+        if without:
+            lines.append(f"Judged queries without a relevant listing, left out: {without}.")
+        for system, met in self.coverage.items():
+            if met.unanswered:
+                lines.append(f"{system}: judged queries without results, scored 0: {len(met.unanswered)}.")
+            if met.unjudged:
+                lines.append(f"{system}: queries without judgments, ignored: {len(met.unjudged)}.")
+        return "\n".join(lines)
+
+
+def evaluate(
+    runs: Mapping[str, Run],
+    qrels: Qrels,
+    baseline: str | None = None,
+    measures: Sequence[str] = MEASURES,
+    method: Significance = "t",
+) -> Evaluation:
+    """Measure every run on the same judgments and test each against the baseline.
+
+    runs: name -> run; baseline: one of these names, or None for no tests
+
+    Raises EvaluationError where there is nothing to measure or the baseline is unknown.
+    """
+    if not runs:
+        raise EvaluationError("there is no run to evaluate. Name a run file or a shop.")
+    per_query = {name: measure(run, qrels, measures) for name, run in runs.items()}
+    tests = paired_tests(per_query, baseline, method) if baseline is not None else []
+    return Evaluation(per_query, tuple(tests), {name: coverage(run, qrels) for name, run in runs.items()}, method)
+
+
+# Cross-view protocols
+
+
+def relevance_groups(listings: Sequence[Listing]) -> Labels:
+    """(N,) the same number for listings relevant to each other: same product, or else the same title.
+
+    Titles are compared without regard to case and spacing; a listing with a product is not matched by title.
+    """
+    groups: dict[tuple[str, str], int] = {}
+    keys = [
+        ("product", listing.product) if listing.product else ("title", " ".join(listing.title.casefold().split()))
+        for listing in listings
+    ]
+    return np.array([groups.setdefault(key, len(groups)) for key in keys], dtype=np.int64)
+
+
+def cross_view(
+    queries: npt.NDArray[np.floating[Any]],
+    candidates: npt.NDArray[np.floating[Any]],
+    relevant: Relevance | tuple[Labels, Labels],
+    measures: Sequence[str] = MEASURES,
+) -> dict[str, Floats]:
+    """Rank all candidates by inner product with every query; binary relevance; equal scores in candidate order.
+
+    queries: (Q, d); candidates: (N, d)
+    relevant: (Q, N) booleans, or the group labels of queries (Q,) and candidates (N,): equal labels are relevant
+    measures: among nDCG@k, R@k, P@k, AP, RR, any k
+
+    Returns measure -> (Q,) values. Raises EvaluationError where a query has no relevant candidate: leave such
+    queries out, and say so.
+    """
+    count = len(candidates)
+    by_name = {name: _ranked_measure(name) for name in measures}
+    values = {name: np.empty(len(queries)) for name in measures}
+    step = max(1, CELLS // max(1, count))
+    for start in range(0, len(queries), step):
+        rows = slice(start, start + step)
+        truth = relevant[0][rows, None] == relevant[1] if isinstance(relevant, tuple) else relevant[rows]
+        if not truth.any(axis=1).all():
+            without = start + int(np.argmin(truth.any(axis=1)))
+            raise EvaluationError(f"cross-view query {without} has no relevant candidate. Leave it out, and say so.")
+        order = np.argsort(-(queries[rows] @ candidates.T), axis=1, kind="stable")
+        hits = np.take_along_axis(truth, order, axis=1)
+        for name, function in by_name.items():
+            values[name][rows] = function(hits)
+    return values
+
+
+def _ranked_measure(name: str) -> Callable[[Relevance], Floats]:
+    """A measure of hits (Q, N): relevance by rank, at least one relevant in each row."""
+    found = re.fullmatch(r"(nDCG|R|P)@([1-9]\d*)|(AP|RR)", name)
+    if not found:
+        raise EvaluationError(f"{name!r} is no cross-view measure; choose among nDCG@k, R@k, P@k, AP, RR.")
+    function, cutoff = _RANKED[found[1] or found[3]], int(found[2] or 0)
+    return lambda hits: function(hits, cutoff or hits.shape[1])
+
+
+def _ndcg(hits: Relevance, k: int) -> Floats:
+    discounts = 1 / np.log2(np.arange(2, min(k, hits.shape[1]) + 2))
+    ideal = np.cumsum(discounts)[np.minimum(hits.sum(axis=1), len(discounts)) - 1]
+    values: Floats = (hits[:, :k] * discounts).sum(axis=1) / ideal
+    return values
+
+
+def _recall(hits: Relevance, k: int) -> Floats:
+    return _found(hits, k) / _found(hits, hits.shape[1])
+
+
+def _precision(hits: Relevance, k: int) -> Floats:
+    return _found(hits, k) / k
+
+
+def _average_precision(hits: Relevance, _: int) -> Floats:
+    precision = np.cumsum(hits, axis=1) / np.arange(1, hits.shape[1] + 1)
+    values: Floats = (precision * hits).sum(axis=1) / _found(hits, hits.shape[1])
+    return values
+
+
+def _reciprocal_rank(hits: Relevance, _: int) -> Floats:
+    ranks = hits.argmax(axis=1).astype(np.float64) + 1
+    return np.reciprocal(ranks)
+
+
+def _found(hits: Relevance, k: int) -> Floats:
+    return np.count_nonzero(hits[:, :k], axis=1).astype(np.float64)
+
+
+_RANKED: dict[str, Callable[[Relevance, int], Floats]] = {
+    "nDCG": _ndcg,
+    "R": _recall,
+    "P": _precision,
+    "AP": _average_precision,
+    "RR": _reciprocal_rank,
+}
