@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -295,18 +295,7 @@ class Evaluation:
 
     def to_json(self) -> dict[str, Any]:
         """The shape that `wares evaluate --json` writes."""
-        tests = [
-            {
-                "system": test.system,
-                "baseline": test.baseline,
-                "measure": test.measure,
-                "difference": test.difference,
-                "p": test.p,
-                "p_holm": test.p_holm,
-            }
-            for test in self.tests
-        ]
-        return {"queries": self.queries, "systems": self.systems, "tests": tests}
+        return {"queries": self.queries, "systems": self.systems, "tests": [asdict(test) for test in self.tests]}
 
     def render(self, console: Console) -> None:
         """Print the means as a table: the best in bold, significant differences marked."""
@@ -452,12 +441,13 @@ def _average_precision(hits: Relevance, _: int) -> Floats:
 
 
 def _reciprocal_rank(hits: Relevance, _: int) -> Floats:
-    ranks = hits.argmax(axis=1).astype(np.float64) + 1
-    return np.reciprocal(ranks)
+    values: Floats = 1 / (hits.argmax(axis=1) + 1)
+    return values
 
 
 def _found(hits: Relevance, k: int) -> Floats:
-    return np.count_nonzero(hits[:, :k], axis=1).astype(np.float64)
+    values: Floats = hits[:, :k].sum(axis=1, dtype=np.float64)
+    return values
 
 
 _RANKED: dict[str, Callable[[Relevance, int], Floats]] = {
