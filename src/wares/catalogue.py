@@ -17,15 +17,25 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    NamedTuple,
+    Required,  # pydantic asks for these before Python 3.12
+    TypeAlias,
+    TypeVar,
+)
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic import Field, FiniteFloat, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, from_json
+from typing_extensions import TypedDict
 
-from wares.errors import CatalogueError, SettingsError
+from wares.errors import CatalogueError, PhotoError, SettingsError
 
 MAX_TEXT = 20_000  # characters in one text of a listing
 
+T = TypeVar("T")
 Attribute: TypeAlias = str | float | bool | list[str]
 OnError = Literal["stop", "skip"]
 Severity = Literal["row", "view", "note"]
@@ -117,40 +127,37 @@ class Catalogue:
         lines = tuple(self.lines[i] for i in places) if self.lines else ()
         return replace(self, listings=tuple(self.listings[i] for i in places), lines=lines)
 
-    def photo_problem(self, index: int, name: str, reason: object) -> Problem:
-        """The problem to report where a photo of listing `index` turns out not to decode."""
+    def photo_problem(self, index: int, error: PhotoError) -> Problem:
+        """What to report where a photo of listing `index` does not decode."""
         line = self.lines[index] if self.lines else 0
-        message = f'"images" of {self.listings[index].id} names {name}: {reason}'
+        message = str(error).replace(f"{self.folder}{os.sep}", "")
         return Problem(self.source, line, "images", message, kind="unreadable photo")
 
 
 # What one row may hold -------------------------------------------------------------------------------------------
 
-Value = str | bool | FiniteFloat | list[str] | None
+
+class _Row(TypedDict, total=False):
+    id: Required[str | int]
+    title: Required[str]
+    description: str
+    tags: list[str]
+    images: list[str]
+    price: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    attributes: dict[str, str | bool | FiniteFloat | list[str] | None]
+    product: str | int
 
 
-class _Row(BaseModel):
-    model_config = ConfigDict(strict=True)
-
-    id: str | int
-    title: str
-    description: str = ""
-    tags: list[str] = []
-    images: list[str] = []
-    price: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
-    attributes: dict[str, Value] = {}
-    product: str | int | None = None
-
-
-class _QueryRow(BaseModel):
-    model_config = ConfigDict(strict=True)
-
+class _QueryRow(TypedDict):
     id: str | int
     text: str
 
 
-_FIELDS = tuple(_Row.model_fields)
+_ROW = TypeAdapter(_Row)
+_QUERY = TypeAdapter(_QueryRow)
 _REQUIRED = ("id", "title")
+_FIELDS = ("id", "title", "description", "tags", "images", "price", "attributes", "product")
+_KNOWN = frozenset(_FIELDS)
 _EXPECTED = {
     "id": "text or a whole number",
     "title": "text",
@@ -204,16 +211,15 @@ def read_queries(path: str | Path) -> list[Query]:
     if not source.is_file():
         raise CatalogueError(f'{source} does not exist. Queries are lines of {{"id": ..., "text": ...}}.')
     first: dict[str, int] = {}
-    queries = []
+    queries: list[Query] = []
     for line, row in _jsonl_rows(source):
-        problem = row if isinstance(row, Problem) else next(_faults(_QueryRow, source.name, line, row), None)
-        if problem is None and not isinstance(row, Problem):
-            query = Query(str(row["id"]).strip(), row["text"])
-            problem = _repeated(source.name, line, query.id, first)
-            first[query.id] = line
-            queries.append(query)
-        if problem is not None:
-            raise CatalogueError(str(problem))
+        if isinstance(row, Problem):
+            raise CatalogueError(str(row))
+        values = _validated(_QUERY, source.name, line, row, first)
+        if isinstance(values, list):
+            raise CatalogueError(str(values[0]))
+        queries.append(Query(str(values["id"]).strip(), values["text"]))
+        first[queries[-1].id] = line
     if not queries:
         raise CatalogueError(f'{source} has no queries. Write one {{"id": ..., "text": ...}} a line.')
     return queries
@@ -260,39 +266,30 @@ class _Reader:
         """The row as a listing, or None where it is reported as unusable."""
         if self.source.stem == "corpus" and "text" in row:
             row["description"] = row.pop("text")
-        if len(row) > len(row.keys() & _Row.model_fields.keys()):
+        if not row.keys() <= _KNOWN:
             self.count_columns(line, row)
-        name = self.source.name
-        faults = [*_faults(_Row, name, line, row), *self.text_faults(line, row)]
-        if not faults and (repeated := _repeated(name, line, str(row["id"]).strip(), self.first)):
-            faults = [repeated]
+        values = _validated(_ROW, self.source.name, line, row, self.first)
+        faults = [*(values if isinstance(values, list) else ()), *self.text_faults(line, row)]
         for fault in faults:
             self.report(fault)
-        if faults:
-            return None
-        return self.checked(line, _Row.model_construct(**row), row)
+        return None if faults or isinstance(values, list) else self.checked(line, values, row)
 
     def checked(self, line: int, values: _Row, row: dict[str, Any]) -> Listing:
-        attributes = {
-            name: float(value) if isinstance(value, int) and not isinstance(value, bool) else value
-            for name, value in values.attributes.items()
-            if value is not None
-        }
-        product = "" if values.product is None else str(values.product).strip()
+        attributes = values.get("attributes", {})
         return Listing(
-            id=str(values.id).strip(),
-            title=self.cut(line, "title", values.title),
-            description=self.cut(line, "description", values.description),
-            tags=self.cut_tags(line, values.tags),
-            images=self.usable(line, values.images) if values.images else (),
-            price=None if values.price is None else float(values.price),
-            attributes=attributes,
-            product=product or None,
+            id=str(values["id"]).strip(),
+            title=self.cut(line, "title", values["title"]),
+            description=self.cut(line, "description", values.get("description", "")),
+            tags=self.cut_tags(line, values.get("tags", [])),
+            images=self.usable(line, values.get("images", [])),
+            price=values.get("price"),
+            attributes={name: value for name, value in attributes.items() if value is not None},
+            product=str(values.get("product", "")).strip() or None,
             texts={name: self.cut(line, name, row[name]) for name in self.text_fields if row.get(name)},
         )
 
     def count_columns(self, line: int, row: dict[str, Any]) -> None:
-        for name in row.keys() - _Row.model_fields.keys():
+        for name in row.keys() - _KNOWN:
             self.columns.setdefault(name, [line, 0])[1] += 1
 
     def note_columns(self) -> None:
@@ -329,30 +326,40 @@ class _Reader:
         """The photos that are there, each once."""
         kept: dict[str, str] = {}
         for name in names:
-            place = os.path.normpath(name)
-            fault = _Fault("repeated photo", "more than once", "Name it once") if place in kept else None
-            fault = fault or self.photos.fault(name)
+            place = os.path.normpath(name) if "./" in name or "//" in name else name
+            fault = self.photos.fault(name)
+            if fault is None and place in kept:
+                fault = _PhotoFault("repeated photo", f"{name} more than once", "Name it once")
             if fault is None:
                 kept[place] = name
             else:
-                message = f'"images" names {_shown(name) if fault.quoted else name}{fault.joint}{fault.what}'
+                message = f'"images" names {fault.message}'
                 self.report(Problem(self.source.name, line, "images", message, fault.remedy, fault.kind))
         return tuple(kept.values())
 
 
-def _faults(model: type[BaseModel], file: str, line: int, row: dict[str, Any]) -> Iterator[Problem]:
-    """What is wrong with the fields of a row, one problem a field."""
+def _validated(
+    kind: TypeAdapter[T], file: str, line: int, row: dict[str, Any], first: Mapping[str, int]
+) -> T | list[Problem]:
+    """The row with its types checked, or what is wrong with it, one problem a field.
+
+    first: the line of every id so far
+    """
     try:
-        model.model_validate(row)
+        values = kind.validate_python(row, strict=True)
     except ValidationError as error:
-        by_field = {str(detail["loc"][0]): detail for detail in reversed(error.errors(include_url=False))}
-        for name in reversed(by_field):
-            yield _fault(file, line, name, by_field[name], row)
-        return
-    for name in ("id", "title") if model is _Row else ("id", "text"):
+        by_field: dict[str, ErrorDetails] = {}
+        for detail in error.errors(include_url=False):
+            by_field.setdefault(str(detail["loc"][0]), detail)
+        return [_fault(file, line, name, detail, row) for name, detail in by_field.items()]
+    for name in _REQUIRED if kind is _ROW else ("id", "text"):
         if not str(row[name]).strip():
-            message = f'"{name}" is empty'
-            yield Problem(file, line, name, message, "Fill it in, or remove the row", "empty field", "row")
+            remedy = "Fill it in, or remove the row"
+            return [Problem(file, line, name, f'"{name}" is empty', remedy, "empty field", "row")]
+    if (id := str(row["id"]).strip()) in first:
+        message = f'"id" {_plain(id)} is already the id of line {first[id]}'
+        return [Problem(file, line, "id", message, "Give every row an id of its own", "repeated id", "row")]
+    return values
 
 
 def _fault(file: str, line: int, name: str, detail: ErrorDetails, row: dict[str, Any]) -> Problem:
@@ -367,29 +374,24 @@ def _wrong_type(file: str, line: int, name: str, value: object, expected: str) -
     return Problem(file, line, name, f'"{name}" must be {expected}, not {_shown(value)}', "Correct it", kind, "row")
 
 
-def _repeated(file: str, line: int, id: str, first: Mapping[str, int]) -> Problem | None:
-    if id not in first:
-        return None
-    message = f'"id" {id} is already the id of line {first[id]}'
-    return Problem(file, line, "id", message, "Give every row an id of its own", "repeated id", "row")
-
-
 def _shown(value: object) -> str:
     """A value as JSON would have it, shortened."""
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
+def _plain(name: str) -> str:
+    """An id or a path as it is, or as JSON where it could not be told from the sentence around it."""
+    return name if name.isprintable() and 0 < len(name.strip()) == len(name) <= 200 else _shown(name)
+
+
 # Photos by path --------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Fault:
+class _PhotoFault(NamedTuple):
     kind: str
-    what: str
+    message: str
     remedy: str
-    joint: str = " "
-    quoted: bool = False
 
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]+:|//", re.IGNORECASE)
@@ -404,47 +406,52 @@ class _PhotoFinder:
     def __init__(self, folder: Path) -> None:
         self.folder = str(folder)
         self.root = os.path.realpath(folder)
-        self.inside: dict[str, bool] = {}  # whether a photo's own folder, resolved, is in the catalogue's
+        self.inside: dict[str, bool] = {}  # by folder: whether, resolved, it is in the catalogue's
 
-    def fault(self, name: str) -> _Fault | None:
+    def fault(self, name: str) -> _PhotoFault | None:
+        if self.is_plain_file(name):
+            return None
         if not name.strip():
-            return _Fault("bad photo path", "an empty path", "Remove it", joint="", quoted=False)
-        if _DRIVE.match(name) or (os.path.isabs(name) and not name.startswith("//")):
-            return _Fault("bad photo path", "which is an absolute path", _INSIDE, joint=", ")
+            return _PhotoFault("bad photo path", "an empty path", "Remove it")
+        kind, what, remedy = self.explained(name)
+        return _PhotoFault(kind, f"{_plain(name)}, which {what}", remedy) if what else None
+
+    def is_plain_file(self, name: str) -> bool:
+        """Whether this is a file with something in it, and no link: what nearly every photo is, at one look."""
+        parent, _, last = name.rpartition("/")
+        if last in ("", ".", "..") or name[0] == "/":
+            return False
+        try:
+            found = os.lstat(f"{self.folder}/{name}")
+        except (OSError, ValueError):
+            return False
+        return stat.S_ISREG(found.st_mode) and found.st_size > 0 and self.contains(parent)
+
+    def contains(self, name: str) -> bool:
+        if name not in self.inside:
+            resolved = os.path.realpath(os.path.join(self.folder, name))
+            self.inside[name] = resolved == self.root or resolved.startswith(self.root.rstrip(os.sep) + os.sep)
+        return self.inside[name]
+
+    def explained(self, name: str) -> tuple[str, str, str]:
+        """Kind of the fault, what is wrong and what to do; empty for a link to a photo inside the folder."""
+        if _DRIVE.match(name) or (name.startswith("/") and not name.startswith("//")):
+            return "bad photo path", "is an absolute path", _INSIDE
         if _URL.match(name):
-            return _Fault("photo URL", "which is a URL", "Download it first and name the file", joint=", ")
+            return "photo URL", "is a URL", "Download it first and name the file"
         try:
-            return self.look(name)
-        except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            return _Fault("bad photo path", f"which cannot be looked at ({reason})", _RESTORE, ", ", quoted=True)
-
-    def look(self, name: str) -> _Fault | None:
-        path = os.path.join(self.folder, name)
-        if not self.stays_inside(path):
-            return _Fault("photo outside", "which leaves the catalogue's folder", _INSIDE, joint=", ")
-        try:
-            found = os.stat(path)
+            if not self.contains(name):
+                return "photo outside the folder", "leaves the catalogue's folder", _INSIDE
+            found = os.stat(f"{self.folder}/{name}")
         except (FileNotFoundError, NotADirectoryError):
-            hint = " (paths are written with /)" if "\\" in name else ""
-            return _Fault("missing photo", f"which does not exist{hint}", _RESTORE, joint=", ")
+            hint = "; write folders with /" if "\\" in name else ""
+            return "missing photo", "does not exist", f"{_RESTORE}{hint}"
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            return "bad photo path", f"cannot be looked at ({reason})", "Correct it"
         if not stat.S_ISREG(found.st_mode):
-            what = "a folder" if stat.S_ISDIR(found.st_mode) else "not a regular file"
-            return _Fault("bad photo path", f"which is {what}", "Name a photo", joint=", ")
-        if found.st_size == 0:
-            return _Fault("empty photo", "which is empty (0 bytes)", _RESTORE, joint=", ")
-        return None
-
-    def stays_inside(self, path: str) -> bool:
-        parent = os.path.dirname(path)
-        if parent not in self.inside:
-            self.inside[parent] = self.contains(os.path.realpath(parent))
-        if os.path.basename(path) in ("", ".", "..") or os.path.islink(path):
-            return self.contains(os.path.realpath(path))
-        return self.inside[parent]
-
-    def contains(self, resolved: str) -> bool:
-        return resolved == self.root or resolved.startswith(self.root.rstrip(os.sep) + os.sep)
+            return "bad photo path", f"is {'a folder' if stat.S_ISDIR(found.st_mode) else 'no file'}", "Name a photo"
+        return ("empty photo", "is empty (0 bytes)", _RESTORE) if found.st_size == 0 else ("", "", "")
 
 
 # File formats ----------------------------------------------------------------------------------------------------
@@ -481,26 +488,25 @@ def _object(file: str, line: int, raw: bytes) -> dict[str, Any] | Problem:
     try:
         row = from_json(raw)
     except ValueError as error:
-        return _broken_utf8(file, line, raw) or Problem(
-            file, line, "", f"broken JSON ({_reason(error)})", "Write one JSON object a line", "broken JSON", "row"
-        )
+        try:
+            raw.decode("utf-8")
+        except UnicodeDecodeError as broken:
+            return _broken_utf8(file, line, broken)
+        message = f"broken JSON ({_reason(error)})"
+        return Problem(file, line, "", message, "Write one JSON object a line", "broken JSON", "row")
     if not isinstance(row, dict):
         message = f"this is {_shown(row)}, not an object"
         return Problem(file, line, "", message, "Write one JSON object a line", "broken JSON", "row")
-    return {name: value for name, value in row.items() if value is not None}
+    return {name: value for name, value in row.items() if value is not None} if None in row.values() else row
 
 
 def _reason(error: ValueError) -> str:
     return re.sub(r" at line \d+ column (\d+)$", r" at character \1", str(error))
 
 
-def _broken_utf8(file: str, line: int, raw: bytes) -> Problem | None:
-    try:
-        raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        message = f"broken UTF-8 at byte {error.start + 1} of the line (0x{raw[error.start]:02x})"
-        return Problem(file, line, "", message, "Save the file as UTF-8", "broken UTF-8", "row")
-    return None
+def _broken_utf8(file: str, line: int, error: UnicodeDecodeError) -> Problem:
+    message = f"broken UTF-8 at byte {error.start + 1} of the line (0x{error.object[error.start]:02x})"
+    return Problem(file, line, "", message, "Save the file as UTF-8", "broken UTF-8", "row")
 
 
 class _Lines:
@@ -513,9 +519,11 @@ class _Lines:
     def __iter__(self) -> Iterator[str]:
         for line, raw in enumerate(self.file, 1):
             raw = raw.removeprefix(b"\xef\xbb\xbf") if line == 1 else raw
-            if problem := _broken_utf8(self.name, line, raw):
-                self.broken[line] = problem
-            yield raw.decode("utf-8", errors="replace")
+            try:
+                yield raw.decode("utf-8")
+            except UnicodeDecodeError as error:
+                self.broken[line] = _broken_utf8(self.name, line, error)
+                yield raw.decode("utf-8", errors="replace")
 
 
 def _csv_rows(path: Path) -> Rows:
@@ -530,7 +538,7 @@ def _csv_rows(path: Path) -> Rows:
             except csv.Error as error:
                 yield line, Problem(path.name, line, "", f"broken CSV ({error})", "Quote it", "broken CSV", "row")
                 continue
-            broken = [lines.broken.pop(i) for i in list(lines.broken)]
+            broken = [lines.broken.pop(i) for i in list(lines.broken)] if lines.broken else []
             if cells is None:
                 return
             if header is None:
