@@ -1,0 +1,384 @@
+"""Search in a shop: by words, by photo, by a listing one likes, with filters, and with reasons.
+
+Three systems rank the listings:
+    fused        cosine of the query with the fused embedding
+    bm25         BM25 of the query's words over all texts of a listing
+    fused+bm25   reciprocal rank fusion of the two lists
+
+Ties go to the smaller id, so that a search gives the same answer every time. The shop is built next door, in
+wares.index.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from wares.errors import FilterError, SettingsError, ShopError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from lancedb.query import LanceQueryBuilder, LanceVectorQueryBuilder
+
+    from wares.catalogue import Query
+    from wares.index import Shop
+
+System = Literal["fused", "bm25", "fused+bm25"]
+SYSTEMS: tuple[System, ...] = get_args(System)
+RANK_CONSTANT = 60
+FUSED_DEPTH = 100  # results of each list that fused+bm25 reads, at least
+MOST = 2**31 - 1  # results that Lance can be asked for
+BATCH = 64  # queries searched for at once
+WORDS = "words"  # what the BM25 part of a score is called among the views
+COLUMNS = ["id", "title", "price", "images", "view_names", "view_kinds", "view_weights", "view_vectors"]
+Vectors = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """What one view, or the query's words, added to a score."""
+
+    view: str
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One result. The shares in `why` sum to the score, the largest first.
+
+    photo: the photo with the largest share (the first one where only words counted); None where there is none
+    """
+
+    id: str
+    score: float
+    title: str
+    price: float | None
+    photo: str | None
+    why: tuple[Why, ...]
+    attributes: dict[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """The shape that scripts rely on, without NaN."""
+        return {
+            "id": self.id,
+            "score": self.score,
+            "why": [{"view": why.view, "share": why.share} for why in self.why],
+            "title": self.title,
+            "price": _finite(self.price),
+            "photo": self.photo,
+            "attributes": {key: _finite(value) for key, value in self.attributes.items()},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Which rows may be ranked.
+
+    where: the user's filter; without: id of a listing to leave out
+
+    Raises FilterError where Lance would silently ignore a part of the filter: what follows a closing bracket
+    or a semicolon too many.
+    """
+
+    where: str | None = None
+    without: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.where is None:
+            return
+        if not self.where.strip():
+            raise FilterError('the filter is empty. Write a condition such as "price < 50", or leave it out.')
+        depth = 0
+        for sign in re.sub(r"'[^']*'|\"[^\"]*\"|`[^`]*`|--[^\n]*", "", self.where):
+            depth += {"(": 1, ")": -1}.get(sign, 0)
+            if depth < 0 or sign == ";":
+                raise FilterError(f"filter {_line(self.where)}: there is a stray {sign} in it. Take it out.")
+
+    @property
+    def sql(self) -> str:
+        """As Lance understands it; empty where every row may be ranked."""
+        filters = [f"({self.where}\n)"] if self.where is not None else []
+        return " AND ".join(filters + ([f"id != {_literal(self.without)}"] if self.without is not None else []))
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A row of the table and what its views and its words brought it; the score is the sum."""
+
+    row: int
+    id: str
+    views: float = 0.0
+    words: float = 0.0
+
+    @property
+    def score(self) -> float:
+        return self.views + self.words
+
+
+def search(
+    shop: Shop,
+    text: str | None = None,
+    photo: Path | str | None = None,
+    like: str | None = None,
+    *,
+    k: int = 10,
+    where: str | None = None,
+    system: System = "fused",
+) -> list[Hit]:
+    """The k best listings for a text, a photo file, a listing's id, or any of them together.
+
+    like: id of a listing; it is not among its own results
+    where: SQL over the table's columns, as in "price < 50 AND attributes.gender = 'men'"; it is applied before
+        ranking, so k listings come back wherever k fit
+
+    Several parts of a query are added up as unit vectors. BM25 reads the text alone.
+    Raises SettingsError, FilterError, PhotoError, ShopError.
+    """
+    _check(system, k)
+    if system == "bm25" and (photo is not None or like is not None):
+        raise SettingsError('system "bm25" ranks by words alone; leave out the photo and the listing, or use "fused".')
+    if text is None and system != "fused":
+        raise SettingsError(f'system "{system}" ranks by words, so the query needs a text. Use "fused" without one.')
+    words = [] if text is None else [_words(text, "the query")]
+    condition = Condition(where, like)
+    vector = None if system == "bm25" else _query_vector(shop, words, photo, like)
+    vectors = np.zeros((1, 0), dtype=np.float32) if vector is None else vector[None]
+    [best] = _rank(shop, words, vectors, k, system, condition)
+    return _hits(shop, best, vector, system)
+
+
+def ranked(
+    shop: Shop, queries: Sequence[Query], k: int = 10, system: System = "fused", where: str | None = None
+) -> dict[str, dict[str, float]]:
+    """The k best listings of many text queries, for evaluation: {query: {listing: score}}, best first.
+
+    The same lists as `search` gives, faster: the queries are encoded and searched for in batches.
+    """
+    _check(system, k)
+    texts = [_words(query.text, f"query {query.id}") for query in queries]
+    if not texts:
+        return {}
+    vectors = np.zeros((len(texts), 0), dtype=np.float32) if system == "bm25" else shop.encoder.texts(texts)
+    lists = _rank(shop, texts, vectors, k, system, Condition(where))
+    return {query.id: {hit.id: hit.score for hit in best} for query, best in zip(queries, lists, strict=True)}
+
+
+def _rank(
+    shop: Shop, texts: Sequence[str], vectors: Vectors, k: int, system: System, condition: Condition
+) -> list[list[Ranked]]:
+    if system == "fused":
+        return _nearest(shop, vectors, k, condition)
+    if system == "bm25":
+        return [_matching(shop, text, k, condition) for text in texts]
+    depth = max(k, FUSED_DEPTH)
+    by_views = _nearest(shop, vectors, depth, condition)
+    by_words = [_matching(shop, text, depth, condition) for text in texts]
+    return [reciprocal_ranks(*lists)[:k] for lists in zip(by_views, by_words, strict=True)]
+
+
+def reciprocal_ranks(by_views: Sequence[Ranked], by_words: Sequence[Ranked]) -> list[Ranked]:
+    """Both lists as one: a listing scores 1/(60 + rank) in each list that has it.
+
+    Source: Cormack, Clarke and Büttcher, SIGIR 2009.
+    """
+    views = {hit.id: 1 / (RANK_CONSTANT + rank) for rank, hit in enumerate(by_views, 1)}
+    words = {hit.id: 1 / (RANK_CONSTANT + rank) for rank, hit in enumerate(by_words, 1)}
+    rows = {hit.id: hit.row for hit in [*by_views, *by_words]}
+    return _best_first(Ranked(row, id, views.get(id, 0.0), words.get(id, 0.0)) for id, row in rows.items())
+
+
+def _nearest(shop: Shop, vectors: Vectors, k: int, condition: Condition, spare: int = 16) -> list[list[Ranked]]:
+    """The k rows of the largest dot product for each vector. vectors: (Q, d)"""
+    lists: list[list[Ranked]] = [[] for _ in vectors]
+    for start in range(0, len(vectors), BATCH):
+        query = cast("LanceVectorQueryBuilder", shop.table.search(list(vectors[start : start + BATCH]), "vector"))
+        # By default Lance stops after 20 partitions, even where a filter left fewer than k rows in them.
+        query = query.distance_type("dot").minimum_nprobes(20).maximum_nprobes(0)
+        found = _run(shop, query.select(["id", "_distance"]), k + spare, condition)
+        owners = found["query_index"].to_pylist() if "query_index" in found.column_names else [0] * found.num_rows
+        rows = zip(found["_rowid"].to_pylist(), found["id"].to_pylist(), found["_distance"].to_pylist(), strict=True)
+        for owner, (row, id, distance) in zip(owners, rows, strict=True):
+            lists[start + owner].append(Ranked(row, id, views=1.0 - distance))
+    return [
+        _best_first(found)[:k]
+        if _settled(found, k, spare)
+        else _nearest(shop, vectors[i : i + 1], k, condition, 4 * (k + spare))[0]
+        for i, found in enumerate(lists)
+    ]
+
+
+def _matching(shop: Shop, text: str, k: int, condition: Condition, spare: int = 16) -> list[Ranked]:
+    """The k rows of the largest BM25 score; fewer where fewer share a word with the text."""
+    from lancedb.query import MatchQuery
+
+    # A plain string would be read as a phrase where it stands in quotes; MatchQuery takes words as words.
+    match = MatchQuery(text, "text")  # type: ignore[call-arg]
+    query = shop.table.search(match, query_type="fts").select(["id", "_score"])
+    found = _run(shop, query, k + spare, condition)
+    rows = zip(found["_rowid"].to_pylist(), found["id"].to_pylist(), found["_score"].to_pylist(), strict=True)
+    hits = [Ranked(row, id, words=score) for row, id, score in rows]
+    return _best_first(hits)[:k] if _settled(hits, k, spare) else _matching(shop, text, k, condition, 4 * (k + spare))
+
+
+def _settled(found: Sequence[Ranked], k: int, spare: int) -> bool:
+    """Whether the list reaches beyond every tie with its k-th score, so that ties can be broken by id."""
+    scores = sorted((hit.score for hit in found), reverse=True)
+    return len(scores) < k + spare or scores[-1] < scores[k - 1]
+
+
+def _best_first(hits: Sequence[Ranked] | Iterator[Ranked]) -> list[Ranked]:
+    return sorted(hits, key=lambda hit: (-hit.score, hit.id))
+
+
+def _query_vector(shop: Shop, texts: Sequence[str], photo: Path | str | None, like: str | None) -> Vectors:
+    """(d,) normalised sum of the query's parts."""
+    parts = [shop.encoder.texts(texts)[0]] if texts else []
+    if photo is not None:
+        parts.append(shop.encoder.photos([Path(photo)])[0])
+    if like is not None:
+        parts.append(_vector_of(shop, like))
+    if not parts:
+        raise SettingsError("the query is empty: give a text, a photo or a listing's id.")
+    total = np.sum(parts, axis=0, dtype=np.float64)
+    norm = np.linalg.norm(total)
+    if norm < 1e-6:
+        raise SettingsError("the parts of the query cancel each other out. Leave one of them out.")
+    return np.asarray(total / norm, dtype=np.float32)
+
+
+def _vector_of(shop: Shop, id: str) -> Vectors:
+    found = _run(shop, shop.table.search().select(["vector"]), 1, Condition(f"id = {_literal(id)}"))
+    if not found.num_rows:
+        raise SettingsError(f'there is no listing "{id}" in {shop.path}.')
+    return np.asarray(found["vector"].to_pylist()[0], dtype=np.float32)
+
+
+def _hits(shop: Shop, best: Sequence[Ranked], query: Vectors | None, system: System) -> list[Hit]:
+    if not best:
+        return []
+    columns = COLUMNS + [name for name in shop.table.schema.names if name == "attributes"]
+    found = shop.table.take_row_ids([hit.row for hit in best]).select(columns).to_arrow()
+    rows = {row["id"]: row for row in found.to_pylist()}
+    return [_hit(hit, rows[hit.id], query, system) for hit in best]
+
+
+def _hit(hit: Ranked, row: dict[str, Any], query: Vectors | None, system: System) -> Hit:
+    names: list[str] = row["view_names"]
+    shares = np.zeros(len(names)) if query is None else _shares(query, row)
+    photos = [i for i, kind in enumerate(row["view_kinds"]) if kind == "photo"]
+    why = [Why(WORDS, hit.words)] if hit.words else []
+    if hit.views:
+        divided = _exact(shares, hit.views) if system == "fused" else _proportional(shares, hit.views)
+        why += [Why(name, float(share)) for name, share in zip(names, divided, strict=True)]
+    return Hit(
+        id=hit.id,
+        score=hit.score,
+        title=row["title"],
+        price=row["price"],
+        photo=names[max(photos, key=lambda i: shares[i])] if photos else None,
+        why=tuple(sorted(why, key=lambda item: -item.share)),
+        attributes={key: value for key, value in (row.get("attributes") or {}).items() if value is not None},
+    )
+
+
+def _shares(query: Vectors, row: dict[str, Any]) -> npt.NDArray[np.float64]:
+    """(V,) what each view adds to the cosine, computed in float64."""
+    weights = np.asarray(row["view_weights"], dtype=np.float64)
+    views = np.asarray(row["view_vectors"], dtype=np.float64).reshape(len(weights), -1)
+    return np.asarray(weights * (views @ query.astype(np.float64)))
+
+
+def _exact(shares: npt.NDArray[np.float64], score: float) -> npt.NDArray[np.float64]:
+    """The shares as they are, except that the largest takes up what float32 rounded off the score."""
+    settled = shares.copy()
+    settled[np.argmax(np.abs(shares))] += score - shares.sum()
+    return settled
+
+
+def _proportional(shares: npt.NDArray[np.float64], amount: float) -> npt.NDArray[np.float64]:
+    """An amount divided in proportion to the shares of the cosine, as fused+bm25 explains a rank.
+
+    A rank has no exact shares, so this is our reading of one. Views that speak against the match get nothing;
+    where all do, they share equally.
+    """
+    helpful = np.maximum(shares, 0.0)
+    if helpful.sum() <= 0.0:
+        helpful = np.ones_like(shares)
+    return np.asarray(amount * helpful / helpful.sum())
+
+
+def _run(shop: Shop, query: LanceQueryBuilder, limit: int, condition: Condition) -> pa.Table:
+    query = query.limit(min(limit, MOST)).with_row_id(True)
+    if condition.sql:
+        query = query.where(condition.sql)
+    try:
+        return query.to_arrow()
+    except (ValueError, RuntimeError, OSError) as error:
+        if condition.where is not None:
+            _check_filter(shop, condition.where, condition.sql)
+        raise ShopError(f"{shop.path} cannot be searched ({_reason(error)}). Rebuild it with `wares index`.") from error
+
+
+def _check(system: str, k: int) -> None:
+    if system not in SYSTEMS:
+        raise SettingsError(f'there is no system "{system}". Choose one of {", ".join(SYSTEMS)}.')
+    if k < 1:
+        raise SettingsError(f"k is a number of results, at least 1, not {k}.")
+
+
+def _words(text: str, name: str) -> str:
+    if not text.strip():
+        raise SettingsError(f"{name} is empty: give it at least one word.")
+    return text
+
+
+def _check_filter(shop: Shop, where: str, sql: str) -> None:
+    """Raise FilterError where the filter itself is at fault. sql: the condition that it is a part of"""
+    try:
+        shop.table.count_rows(where)
+        shop.table.count_rows(sql)
+    except (ValueError, RuntimeError, OSError) as error:
+        columns = shop.columns
+        column = _unknown_column(str(error))
+        reason = _reason(error)
+        if column is not None:
+            same = [name for name in columns if name.rpartition(".")[2] == column.rpartition(".")[2]]
+            close = same or difflib.get_close_matches(column, columns, 1)
+            reason = f"there is no column {column}" + (f"; did you mean {close[0]}?" if close else "")
+        joint = "" if reason.endswith("?") else "."
+        raise FilterError(f"filter {_line(where)}: {reason}{joint} Columns: {', '.join(columns)}.") from error
+
+
+def _unknown_column(message: str) -> str | None:
+    if nested := re.search(r"Field (.+?) not found in struct", message):
+        return f"attributes.{nested[1]}"
+    top = re.search(r"No field named (.+?)\.(?: |$)|Column (\S+) does not exist", message)
+    return (top[1] or top[2]) if top else None
+
+
+def _reason(error: Exception) -> str:
+    """What Lance says, in one line and without its own file names."""
+    message = _line(str(error))
+    parser = re.search(r"sql parser error: (.*)\)$", message)
+    message = parser[1] if parser else re.sub(r",? /\S+\.rs:[\d:]+", "", message)
+    return re.sub(r"^(Invalid input, |lance error: )+", "", message).rstrip(".")
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

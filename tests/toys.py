@@ -1,0 +1,105 @@
+"""A toy shop: towers that need no training, and listings whose right answers can be seen by eye.
+
+A word is a random direction, a text the normalised sum of its words, and a photo of one colour the
+direction of the colour's name; so words find photos, as in a trained shop.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from wares.catalogue import Catalogue, Listing
+from wares.encode import Embeddings
+from wares.errors import PhotoError
+from wares.fuse import Fused, fuse
+from wares.index import Shop, Vectors, open_shop, storable, write_shop
+from wares.towers import Fusion
+from wares.views import photo_views, text_views
+
+COLOURS = {"red": (200, 30, 30), "green": (30, 160, 60), "blue": (40, 60, 200), "white": (250, 250, 250)}
+
+BOOTS = Listing(
+    "boots",
+    "Leather boots",
+    "Sturdy boots for winter",
+    ("Wool", "Shoes"),
+    ("boots-red.png", "boots-chart.png"),
+    80.0,
+    {"gender": "men", "colors": ["red", "brown"], "size": 44.0, "new": True},
+)
+SCARF = Listing("scarf", "Knitted scarf", "", ("Wool",), ("scarf-blue.png",), 15.0, {"gender": "women", "new": False})
+MUG = Listing("mug", "Coffee mug", "A mug, dishwasher safe", (), (), None, {"size": 0.3})
+THREE = (BOOTS, SCARF, MUG)
+
+
+class Toys:
+    """The towers of a toy shop, as its model and as its encoder."""
+
+    dimension = 48
+
+    def __init__(self, identity: str = "toys-1") -> None:
+        self.identity = identity
+
+    def save(self, folder: Path) -> None:
+        folder.mkdir(parents=True)
+        (folder / "toys.txt").write_text(self.identity)
+
+    def texts(self, texts: Sequence[str]) -> Vectors:
+        sums = [
+            np.sum([_direction(word) for word in re.findall(r"\w+", text.lower()) or [""]], axis=0) for text in texts
+        ]
+        return _units(sums, self.dimension)
+
+    def photos(self, paths: Sequence[Path]) -> Vectors:
+        return _units([_direction(_colour_of(path)) for path in paths], self.dimension)
+
+
+def write_photos(folder: Path, listings: Sequence[Listing]) -> None:
+    """A plain photo for every image; "boots-red.png" is red, and a name without a colour is white."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in {name for listing in listings for name in listing.images}:
+        colour = next((colour for colour in COLOURS if colour in name), "white")
+        Image.new("RGB", (8, 8), COLOURS[colour]).save(folder / name)
+
+
+def embedded(catalogue: Catalogue, toys: Toys, chunk: int = 2) -> Iterator[tuple[Embeddings, Fused]]:
+    """The catalogue's embeddings, a few listings at a time."""
+    for start in range(0, len(catalogue), chunk):
+        part = catalogue.subset(range(start, min(start + chunk, len(catalogue))))
+        photos, texts = photo_views(part), text_views(part)
+        paths = [part.photo(name) for name in photos.items]
+        embeddings = storable(Embeddings(photos, toys.photos(paths), texts, toys.texts(texts.items)))
+        yield embeddings, fuse(embeddings, Fusion(gamma=0.4))
+
+
+def toy_shop(folder: Path, listings: Sequence[Listing] = THREE, chunk: int = 2) -> Shop:
+    """Write the photos and the shop of some listings, and open it."""
+    toys = Toys()
+    catalogue = Catalogue((folder / "catalogue").absolute(), tuple(listings))
+    write_photos(catalogue.folder, listings)
+    write_shop(catalogue, toys, embedded(catalogue, toys, chunk), folder / "shop")
+    return open_shop(folder / "shop", toys)
+
+
+def _direction(word: str) -> Vectors:
+    random = np.random.default_rng(zlib.crc32(word.encode()))
+    return random.normal(size=Toys.dimension).astype(np.float32)
+
+
+def _colour_of(path: Path) -> str:
+    try:
+        mean = np.asarray(Image.open(path).convert("RGB")).mean(axis=(0, 1))
+    except OSError as error:
+        raise PhotoError(f"{path} is not a photo.") from error
+    return min(COLOURS, key=lambda name: float(np.abs(mean - COLOURS[name]).sum()))
+
+
+def _units(vectors: Sequence[Vectors], dimension: int) -> Vectors:
+    table = np.asarray(vectors, dtype=np.float32).reshape(-1, dimension)
+    return table / np.linalg.norm(table, axis=1, keepdims=True)
