@@ -32,7 +32,7 @@ test: lint  ## lint, types, then every test with coverage
 lint: $(STAMP)  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy src/wares tests $(BENCHMARKS)
+	$(BIN)/mypy src/wares tests docs/build.py $(BENCHMARKS)
 
 format: $(STAMP)  ## rewrite the code as lint wants it
 	$(BIN)/ruff check --fix .
