@@ -1,0 +1,346 @@
+"""Parts to pixels: a small renderer of soft, lit, textured shapes.
+
+A thing is a list of parts, painted back to front. A part is an outline with a relief, and every
+pixel of it gets a surface normal from that relief, a colour from its paint, and light from the top
+left. Coordinates are units: a thing fills about 100 x 100 of them, y pointing down.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from wares.samples.textures import grain_tile, print_tile
+
+Pixels = NDArray[np.float32]
+Points = NDArray[np.float64]
+Colour = tuple[int, int, int]
+Relief = Literal["flat", "puff", "lathe"]
+
+LIGHT = np.array([-0.42, -0.58, 0.70], dtype=np.float32)
+HALFWAY = (LIGHT + np.array([0, 0, 1], dtype=np.float32)) / np.linalg.norm(LIGHT + np.array([0, 0, 1]))
+TILE_UNITS = 32.0
+
+
+@dataclass(frozen=True)
+class Finish:
+    """How a material takes the light."""
+
+    gloss: float = 0.0
+    sharpness: float = 12.0
+    grain: str = ""
+    roughness: float = 0.0
+    folds: float = 0.0
+    metal: bool = False
+    opacity: float = 1.0
+
+
+FINISHES: Mapping[str, Finish] = {
+    "leather": Finish(0.30, 14, "pebble", 0.10),
+    "patent leather": Finish(0.75, 40),
+    "suede": Finish(0.0, 8, "fuzz", 0.13),
+    "canvas": Finish(0.02, 8, "weave", 0.13, 0.03),
+    "cotton": Finish(0.0, 8, "weave", 0.05, 0.10),
+    "linen": Finish(0.0, 8, "weave", 0.15, 0.09),
+    "denim": Finish(0.0, 8, "twill", 0.20, 0.06),
+    "wool": Finish(0.0, 8, "knit", 0.26, 0.06),
+    "silk": Finish(0.24, 7, "", 0.0, 0.17),
+    "velvet": Finish(0.0, 8, "fuzz", 0.08, 0.12),
+    "plush": Finish(0.0, 8, "fur", 0.24, 0.02),
+    "nylon": Finish(0.14, 10, "weave", 0.04, 0.05),
+    "straw": Finish(0.03, 8, "rattan", 0.24),
+    "rattan": Finish(0.06, 8, "rattan", 0.34),
+    "jute": Finish(0.0, 8, "rattan", 0.26),
+    "ceramic": Finish(0.55, 34),
+    "porcelain": Finish(0.75, 60),
+    "stoneware": Finish(0.10, 9, "speckle", 0.24),
+    "glass": Finish(0.95, 70, opacity=0.62),
+    "enamel": Finish(0.65, 45, "speckle", 0.05),
+    "wood": Finish(0.14, 12, "wood", 0.26),
+    "lacquer": Finish(0.60, 36, "wood", 0.10),
+    "metal": Finish(0.70, 22, metal=True),
+    "brushed": Finish(0.45, 12, "brushed", 0.12, metal=True),
+    "stone": Finish(0.80, 30, "cloud", 0.22),
+    "rubber": Finish(0.05, 8, "fuzz", 0.03),
+    "plastic": Finish(0.35, 22),
+    "paper": Finish(0.0, 8, "weave", 0.04),
+}
+
+
+@dataclass(frozen=True)
+class Paint:
+    """Colours and finish of one slot of a thing; `inks` are the colours of its print."""
+
+    colour: Colour
+    finish: str = "plastic"
+    print: str = "plain"
+    inks: tuple[Colour, Colour] = ((255, 255, 255), (90, 130, 80))
+    print_scale: float = 1.0
+    print_turn: float = 0.0
+    glow: float = 0.0
+
+
+@dataclass(frozen=True)
+class Part:
+    """One outline of a thing. `paint` names a slot; with `width` the outline is a line, not an area."""
+
+    outline: Points
+    paint: str = "main"
+    relief: Relief = "puff"
+    depth: float = 5.0
+    width: float = 0.0
+    lift: float = 1.2
+    shade: float = 1.0
+    holes: tuple[Points, ...] = ()
+    closed_line: bool = False
+
+
+@dataclass(frozen=True)
+class View:
+    """The window of units that a canvas shows."""
+
+    left: float = 0.0
+    top: float = 0.0
+    units: float = 100.0
+    pixels: int = 288
+
+    @property
+    def scale(self) -> float:
+        return self.pixels / self.units
+
+
+def outline(text: str, mirror: float | None = None, closed: bool = True, samples: int = 9) -> Points:
+    """A smooth curve through "x,y" points; `!` after a point makes it a corner.
+
+    With `mirror`, the points are the left half, from top to bottom, and the right half is added.
+    """
+    knots = [(*map(float, word.rstrip("!").split(",")), word.endswith("!")) for word in text.split()]
+    if mirror is not None:
+        knots += [(2 * mirror - x, y, corner) for x, y, corner in reversed(knots)]
+    at = np.array([(x, y) for x, y, _ in knots])
+    corner = np.array([c for *_, c in knots])
+    before, after = np.roll(at, 1, 0), np.roll(at, -1, 0)
+    if not closed:
+        before[0], after[-1] = at[0], at[-1]
+    tangent = (after - before) / 2
+    tangent[corner] = 0
+    step = np.linspace(0, 1, samples, endpoint=False)[None, :, None]
+    start, end, go, come = at[:, None], after[:, None], tangent[:, None], np.roll(tangent, -1, 0)[:, None]
+    curve = (
+        (2 * step**3 - 3 * step**2 + 1) * start
+        + (step**3 - 2 * step**2 + step) * go
+        + (3 * step**2 - 2 * step**3) * end
+        + (step**3 - step**2) * come
+    )
+    return curve.reshape(-1, 2) if closed else np.vstack([curve[:-1].reshape(-1, 2), at[-1:]])
+
+
+def ellipse(x: float, y: float, rx: float, ry: float | None = None) -> Points:
+    """A circle, or an ellipse."""
+    turn = np.linspace(0, 2 * math.pi, 40, endpoint=False)
+    return np.stack([x + rx * np.cos(turn), y + (rx if ry is None else ry) * np.sin(turn)], 1)
+
+
+def box(left: float, top: float, right: float, bottom: float, radius: float = 0.0) -> Points:
+    """A rectangle with round corners."""
+    radius = max(0.01, min(radius, (right - left) / 2, (bottom - top) / 2))
+    turn = np.linspace(0, math.pi / 2, 7)
+    arc = np.stack([np.cos(turn), np.sin(turn)], 1) * radius
+    right_bottom = arc + (right - radius, bottom - radius)
+    left_bottom = arc[::-1] * (-1, 1) + (left + radius, bottom - radius)
+    left_top = arc * (-1, -1) + (left + radius, top + radius)
+    right_top = arc[::-1] * (1, -1) + (right - radius, top + radius)
+    return np.vstack([right_bottom, left_bottom, left_top, right_top])
+
+
+def moved(points: Points, scale: float = 1, turn: float = 0, about: tuple[float, float] = (50, 50),
+          by: tuple[float, float] = (0, 0)) -> Points:
+    """Points scaled and turned (degrees) about a centre, then shifted."""
+    angle = math.radians(turn)
+    matrix = scale * np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
+    return (points - about) @ matrix + about + by
+
+
+def render(parts: Sequence[Part], paints: Mapping[str, Paint], view: View, shift: float = 0.0) -> Image.Image:
+    """The thing on a transparent canvas. `shift` slides prints and grain, so that no two things match."""
+    canvas = np.zeros((view.pixels, view.pixels, 3), dtype=np.float32)
+    alpha = np.zeros((view.pixels, view.pixels), dtype=np.float32)
+    for part in parts:
+        _paint_part(canvas, alpha, part, paints[part.paint], view, shift)
+    out = np.empty((view.pixels, view.pixels, 4), dtype=np.uint8)
+    out[..., :3] = np.clip(canvas, 0, 255)
+    out[..., 3] = np.clip(alpha * 255 + 0.5, 0, 255)
+    return Image.fromarray(out, "RGBA")
+
+
+def _paint_part(canvas: Pixels, alpha: Pixels, part: Part, paint: Paint, view: View, shift: float) -> None:
+    scale = view.scale
+    points = (part.outline - (view.left, view.top)) * scale
+    pad = math.ceil((part.width / 2 + 2.2 * part.lift) * scale) + 2
+    low = np.maximum(np.floor(points.min(0)).astype(int) - pad, 0)
+    high = np.minimum(np.ceil(points.max(0)).astype(int) + pad, view.pixels)
+    if (high - low).min() < 2:
+        return
+    window = (slice(int(low[1]), int(high[1])), slice(int(low[0]), int(high[0])))
+    mask = _mask(part, points, low, high, view)
+    if not mask.any():
+        return
+    finish = FINISHES[paint.finish]
+    normal = _normals(mask, part, scale)
+    ys = (np.arange(low[1], high[1], dtype=np.float32) / scale + np.float32(view.top))[:, None]
+    xs = (np.arange(low[0], high[0], dtype=np.float32) / scale + np.float32(view.left))[None, :]
+    colour = _lit(_albedo(paint, finish, normal, part, xs, ys, scale, shift), paint, finish, normal, part.shade)
+    if part.lift:
+        _cast_shadow(canvas[window], mask, part.lift * scale)
+    cover = mask * finish.opacity if finish.opacity < 1 else mask
+    if finish.opacity < 1:
+        cover = mask * np.clip(finish.opacity + 0.5 * (1 - normal[2]), 0, 1)
+    below, seen = canvas[window], alpha[window]
+    total = cover + seen * (1 - cover)
+    share = (cover / np.maximum(total, 1e-4))[..., None]
+    below += (colour - below) * share
+    alpha[window] = total
+
+
+def _mask(part: Part, points: Points, low: NDArray[np.int64], high: NDArray[np.int64], view: View) -> Pixels:
+    width, height = (high - low).tolist()
+    fine = 4 if max(width, height) < 70 else 2
+    image = Image.new("L", (width * fine, height * fine))
+    draw = ImageDraw.Draw(image)
+    path = [(float(x), float(y)) for x, y in (points - low) * fine]
+    if part.width:
+        thick = max(1.0, part.width * view.scale * fine)
+        ends = path if part.closed_line else [path[0], path[-1]]
+        draw.line(path + path[:1] if part.closed_line else path, 255, round(thick), "curve")
+        for x, y in ends[: 1 if part.closed_line else 2]:
+            draw.ellipse((x - thick / 2, y - thick / 2, x + thick / 2, y + thick / 2), 255)
+    else:
+        draw.polygon(path, 255)
+    for hole in part.holes:
+        draw.polygon([(float(x), float(y)) for x, y in ((hole - (view.left, view.top)) * view.scale - low) * fine], 0)
+    return np.asarray(image.reduce(fine), dtype=np.float32) / np.float32(255)
+
+
+def _boxed(field: Pixels, reach: int) -> Pixels:
+    """Mean over a square of 2 * reach + 1, with nothing beyond the edge."""
+    for axis in (0, 1):
+        room = np.zeros([size + 2 * reach * (k == axis) for k, size in enumerate(field.shape)], dtype=np.float32)
+        length = field.shape[axis]
+        room[(slice(None),) * axis + (slice(reach, reach + length),)] = field
+        parts = [room[(slice(None),) * axis + (slice(at, at + length),)] for at in range(2 * reach + 1)]
+        field = np.asarray(sum(parts[1:], parts[0]) / np.float32(2 * reach + 1))
+    return field
+
+
+def _blurred(mask: Pixels, radius: float) -> tuple[Pixels, int]:
+    """The mask blurred, at a resolution reduced by the returned factor: two box blurs make a bell."""
+    factor = max(1, min(8, int(radius / 2.0)))
+    small = np.asarray(Image.fromarray(mask).reduce(factor)) if factor > 1 else mask
+    reach = round((math.sqrt(6 * (radius / factor) ** 2 + 1) - 1) / 2)
+    return (_boxed(_boxed(small, reach), reach) if reach else small), factor
+
+
+def _enlarged(small: Pixels, shape: tuple[int, ...], factor: int) -> Pixels:
+    if factor == 1:
+        return small
+    size = (small.shape[1] * factor, small.shape[0] * factor)
+    return np.asarray(Image.fromarray(small).resize(size, Image.Resampling.BILINEAR))[: shape[0], : shape[1]]
+
+
+def _normals(mask: Pixels, part: Part, scale: float) -> tuple[Pixels, Pixels, Pixels]:
+    """Surface normals (x, y, z) of a part, from its relief."""
+    if part.relief == "lathe":
+        return _lathe_normals(mask)
+    radius = (1.1 if part.relief == "flat" else max(0.4, part.depth)) * scale / 2
+    blurred, factor = _blurred(mask, radius)
+    down, across = np.gradient(blurred) if min(blurred.shape) > 1 else (blurred * 0, blurred * 0)
+    length = np.sqrt(across**2 + down**2) + np.float32(1e-5)
+    slope = np.clip(2 - 2 * blurred, 0, 1) * (0.5 if part.relief == "flat" else 0.96)
+    x = _enlarged((-slope * across / length).astype(np.float32), mask.shape, factor)
+    y = _enlarged((-slope * down / length).astype(np.float32), mask.shape, factor)
+    return x, y, np.sqrt(np.maximum(1 - x * x - y * y, 0.02))
+
+
+def _lathe_normals(mask: Pixels) -> tuple[Pixels, Pixels, Pixels]:
+    """Normals of a turned body: every row is a circle seen from the side."""
+    solid = mask > 0.4
+    width = mask.shape[1]
+    left = solid.argmax(1).astype(np.float32)
+    right = (width - 1 - solid[:, ::-1].argmax(1)).astype(np.float32)
+    empty = ~solid.any(1)
+    half = np.where(empty, 1, np.maximum((right - left) / 2, 1)).astype(np.float32)
+    across = (np.arange(width, dtype=np.float32)[None, :] - ((left + right) / 2)[:, None]) / half[:, None]
+    across = np.clip(across, -0.995, 0.995)
+    kernel = np.ones(7, dtype=np.float32) / 7
+    smooth = np.convolve(np.pad(half, 3, mode="edge"), kernel, "valid")
+    climb = np.clip(-np.gradient(smooth), -1.2, 1.2).astype(np.float32)[:, None]
+    facing = np.sqrt(1 - across**2)
+    length = np.sqrt(1 + climb**2)
+    return across / length, np.broadcast_to(climb / length, mask.shape), facing / length
+
+
+def _albedo(paint: Paint, finish: Finish, normal: tuple[Pixels, Pixels, Pixels], part: Part,
+            xs: Pixels, ys: Pixels, scale: float, shift: float) -> Pixels:
+    """Colour before light: plain or printed, with the material's grain."""
+    across = np.broadcast_to(xs, normal[0].shape)
+    down = np.broadcast_to(ys, normal[0].shape)
+    if part.relief == "lathe":
+        turned = np.arcsin(normal[0]) - normal[0]
+        across = across + turned * 9
+    colour: Pixels = np.array(paint.colour, dtype=np.float32)
+    fine = 1 if scale > 5 else 0
+    if paint.print != "plain":
+        inks = np.array(paint.inks, dtype=np.float32)
+        angle, grow = math.radians(paint.print_turn), 1 / paint.print_scale
+        u = (across * math.cos(angle) + down * math.sin(angle)) * grow + shift
+        v = (down * math.cos(angle) - across * math.sin(angle)) * grow + shift / 3
+        first, second = print_tile(paint.print, fine)
+        row, column = _texels(v, first.shape[0]), _texels(u, first.shape[0])
+        one, two = first[row, column][..., None], second[row, column][..., None]
+        colour = colour + one * (inks[0] - colour)
+        colour = colour + two * (inks[1] - colour)
+    if finish.grain:
+        tile = grain_tile(finish.grain, fine)
+        rough = 1 + finish.roughness * tile[_texels(down + shift, len(tile)), _texels(across + shift, len(tile))]
+        colour = colour * rough[..., None]
+    if finish.folds:
+        tile = grain_tile("folds", 0)
+        rough = 1 + finish.folds * tile[_texels(down * 0.35 + shift, len(tile)), _texels(across * 0.45, len(tile))]
+        colour = colour * rough[..., None]
+    return np.asarray(colour, dtype=np.float32)
+
+
+def _texels(units: Pixels, size: int) -> NDArray[np.int32]:
+    return (units * np.float32(size / TILE_UNITS)).astype(np.int32) & (size - 1)
+
+
+def _lit(colour: Pixels, paint: Paint, finish: Finish, normal: tuple[Pixels, Pixels, Pixels], shade: float) -> Pixels:
+    """Light on a surface: diffuse, the bright spot of glossy finishes, the sky and floor that metals mirror."""
+    x, y, z = normal
+    facing = x * LIGHT[0] + y * LIGHT[1] + z * LIGHT[2]
+    light = 0.44 + 0.56 * np.maximum(facing, 0) / LIGHT[2]
+    if finish.metal:
+        light = 0.42 + 0.35 * light + 0.55 * np.clip(-(x + 1.4 * y), 0, 1) ** 2 - 0.25 * np.clip(y, 0, 1)
+    light = light * (1 - paint.glow) + paint.glow * (0.85 + 0.4 * z)
+    out = colour * (light * shade)[..., None]
+    if finish.gloss:
+        spot = np.maximum(x * HALFWAY[0] + y * HALFWAY[1] + z * HALFWAY[2], 0) ** finish.sharpness
+        rim = (1 - z) ** 4 * 0.18
+        out = out + (finish.gloss * 215 * (spot * 0.85 + rim))[..., None]
+    return np.asarray(out, dtype=np.float32)
+
+
+def _cast_shadow(below: Pixels, mask: Pixels, lift: float) -> None:
+    """Darken what lies under a part, a little below and to the right of it."""
+    blurred, factor = _blurred(mask, lift)
+    dark = 1 - 0.5 * _enlarged(blurred.astype(np.float32), mask.shape, factor)
+    dy, dx = max(1, round(lift * 0.7)), max(1, round(lift * 0.4))
+    height, width = mask.shape
+    if height > dy and width > dx:
+        below[dy:, dx:] *= dark[: height - dy, : width - dx, None]
