@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from itertools import accumulate
 from pathlib import Path
 from typing import (
     Annotated,
@@ -84,11 +85,14 @@ class Problem:
 
     @property
     def where(self) -> str:
-        unit = "row" if self.file.endswith(".parquet") else "line"
-        return f"{self.file}, {unit} {self.line}" if self.line else self.file
+        return f"{self.file}, {_place(self.file, self.line)}" if self.line else self.file
 
     def __str__(self) -> str:
         return " ".join(f"{part.rstrip('.')}." for part in (f"{self.where}: {self.message}", self.remedy) if part)
+
+
+def _place(file: str, line: int) -> str:
+    return f"{'row' if file.endswith('.parquet') else 'line'} {line}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +170,10 @@ _EXPECTED = {
     "tags": "a list of texts",
     "images": "a list of paths",
     "price": "a finite number, 0 or more",
-    "attributes": "an object of texts, finite numbers, booleans and lists of texts",
+    "attributes": "an object",
     "product": "text or a whole number",
 }
+_INNER = {"tags": "text", "images": "a path", "attributes": "text, a finite number, a boolean or a list of texts"}
 
 
 # Reading ---------------------------------------------------------------------------------------------------------
@@ -233,6 +238,7 @@ class _Reader:
 
     def __init__(self, source: Path, on_error: OnError, text_fields: tuple[str, ...]) -> None:
         self.source, self.on_error, self.text_fields = source, on_error, text_fields
+        self.file, self.is_corpus = source.name, source.stem == "corpus"
         self.listings: list[Listing] = []
         self.lines: list[int] = []
         self.problems: list[Problem] = []
@@ -264,11 +270,11 @@ class _Reader:
 
     def listing(self, line: int, row: dict[str, Any]) -> Listing | None:
         """The row as a listing, or None where it is reported as unusable."""
-        if self.source.stem == "corpus" and "text" in row:
+        if self.is_corpus and "text" in row:
             row["description"] = row.pop("text")
         if not row.keys() <= _KNOWN:
             self.count_columns(line, row)
-        values = _validated(_ROW, self.source.name, line, row, self.first)
+        values = _validated(_ROW, self.file, line, row, self.first)
         faults = [*(values if isinstance(values, list) else ()), *self.text_faults(line, row)]
         for fault in faults:
             self.report(fault)
@@ -298,29 +304,32 @@ class _Reader:
             if name not in self.columns:
                 known = ", ".join(sorted(self.columns)) or "none"
                 raise CatalogueError(f'No row of {self.source} has the text field "{name}"; other columns: {known}.')
-        for name, (line, rows) in sorted(self.columns.items(), key=lambda item: item[1][0]):
+        for name, (line, rows) in sorted(self.columns.items()):
             if name not in self.text_fields:
                 message = f'column "{name}" is not used ({rows:,} rows)'
                 remedy = "Declare it as a text field if it is a text, or move it into attributes"
-                self.report(Problem(self.source.name, line, name, message, remedy, "unknown column", "note"))
+                self.report(Problem(self.file, line, name, message, remedy, "unknown column", "note"))
 
     def text_faults(self, line: int, row: dict[str, Any]) -> Iterator[Problem]:
         for name in self.text_fields:
             if not isinstance(row.get(name, ""), str):
-                yield _wrong_type(self.source.name, line, name, row[name], "text")
+                yield _wrong_type(self.file, line, name, row[name], "text")
 
     def cut(self, line: int, name: str, text: str) -> str:
         if len(text) <= MAX_TEXT:
             return text
         message = f'"{name}" is {len(text):,} characters long; the limit is {MAX_TEXT:,}'
-        self.report(Problem(self.source.name, line, name, message, "Shorten it", "long text"))
+        self.report(Problem(self.file, line, name, message, "Shorten it", "long text"))
         return text[:MAX_TEXT]
 
     def cut_tags(self, line: int, tags: list[str]) -> tuple[str, ...]:
-        if not tags or sum(map(len, tags)) <= MAX_TEXT:
+        """Tags that say something, as many as fit into one text."""
+        tags = [tag for tag in tags if tag.strip()]
+        ends = list(accumulate(len(tag) + 2 for tag in tags))
+        if not tags or ends[-1] <= MAX_TEXT:
             return tuple(tags)
-        joined = self.cut(line, "tags", "\n".join(tags))
-        return tuple(joined.split("\n")[:-1])
+        self.cut(line, "tags", ", ".join(tags))
+        return tuple(tag for tag, end in zip(tags, ends, strict=True) if end <= MAX_TEXT)
 
     def usable(self, line: int, names: list[str]) -> tuple[str, ...]:
         """The photos that are there, each once."""
@@ -334,7 +343,7 @@ class _Reader:
                 kept[place] = name
             else:
                 message = f'"images" names {fault.message}'
-                self.report(Problem(self.source.name, line, "images", message, fault.remedy, fault.kind))
+                self.report(Problem(self.file, line, "images", message, fault.remedy, fault.kind))
         return tuple(kept.values())
 
 
@@ -357,7 +366,7 @@ def _validated(
             remedy = "Fill it in, or remove the row"
             return [Problem(file, line, name, f'"{name}" is empty', remedy, "empty field", "row")]
     if (id := str(row["id"]).strip()) in first:
-        message = f'"id" {_plain(id)} is already the id of line {first[id]}'
+        message = f'"id" {_plain(id)} is already the id of {_place(file, first[id])}'
         return [Problem(file, line, "id", message, "Give every row an id of its own", "repeated id", "row")]
     return values
 
@@ -366,12 +375,17 @@ def _fault(file: str, line: int, name: str, detail: ErrorDetails, row: dict[str,
     if detail["type"] == "missing":
         message = f'"{name}" is missing; the row has {", ".join(row) or "nothing"}'
         return Problem(file, line, name, message, "Fill it in, or remove the row", "missing field", "row")
-    return _wrong_type(file, line, name, row[name], _EXPECTED[name])
+    inner, value, expected = "", row[name], _EXPECTED[name]
+    if len(detail["loc"]) > 1 and name in _INNER:
+        key = detail["loc"][1]
+        inner, value, expected = (f"item {key + 1}" if isinstance(key, int) else f'"{key}"'), value[key], _INNER[name]
+    return _wrong_type(file, line, name, value, expected, inner)
 
 
-def _wrong_type(file: str, line: int, name: str, value: object, expected: str) -> Problem:
+def _wrong_type(file: str, line: int, name: str, value: object, expected: str, inner: str = "") -> Problem:
     kind = "bad price" if name == "price" else "wrong type"
-    return Problem(file, line, name, f'"{name}" must be {expected}, not {_shown(value)}', "Correct it", kind, "row")
+    what = f'{inner} of "{name}"' if inner else f'"{name}"'
+    return Problem(file, line, name, f"{what} must be {expected}, not {_shown(value)}", "Correct it", kind, "row")
 
 
 def _shown(value: object) -> str:
@@ -536,7 +550,12 @@ def _csv_rows(path: Path) -> Rows:
             try:
                 cells = next(reader, None)
             except csv.Error as error:
-                yield line, Problem(path.name, line, "", f"broken CSV ({error})", "Quote it", "broken CSV", "row")
+                message = f"broken CSV up to line {reader.line_num} ({error})"
+                remedy = "Close every quote, and double the quotes inside a cell"
+                problem = Problem(path.name, line, "", message, remedy, "broken CSV", "row")
+                if header is None:
+                    raise CatalogueError(str(problem)) from error
+                yield line, problem
                 continue
             broken = [lines.broken.pop(i) for i in list(lines.broken)] if lines.broken else []
             if cells is None:
@@ -714,7 +733,7 @@ def _flat(listings: Iterable[Listing], pack: Sequence[str]) -> tuple[list[str], 
 def _write_csv(path: Path, listings: Iterable[Listing]) -> None:
     columns, rows = _flat(listings, pack=("tags", "images", "attributes"))
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows(rows)
 
