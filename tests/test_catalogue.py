@@ -43,9 +43,8 @@ def folder(tmp_path: Path) -> Path:
 
 def put(folder: Path, *rows: Mapping[str, object] | str | bytes, name: str = "listings.jsonl") -> Path:
     """Write rows as given, one a line."""
-    raw = [
-        row if isinstance(row, bytes) else (row if isinstance(row, str) else json.dumps(row)).encode() for row in rows
-    ]
+    texts = [row if isinstance(row, str | bytes) else json.dumps(row) for row in rows]
+    raw = [text.encode() if isinstance(text, str) else text for text in texts]
     (folder / name).write_bytes(b"\n".join(raw) + b"\n")
     return folder
 
@@ -121,10 +120,8 @@ def test_a_photo_that_does_not_decode_is_reported_with_its_line(folder: Path) ->
 
 
 def test_a_problem_reads_as_one_line() -> None:
-    problem = Problem(
-        "listings.jsonl", 1203, "images", '"images" names a.jpg, which does not exist', "Restore the file"
-    )
-    assert str(problem) == 'listings.jsonl, line 1203: "images" names a.jpg, which does not exist. Restore the file.'
+    problem = Problem("listings.jsonl", 1203, "images", "a.jpg does not exist", "Restore the file")
+    assert str(problem) == "listings.jsonl, line 1203: a.jpg does not exist. Restore the file."
     assert str(Problem("l.parquet", 3, "id", "wrong.")) == "l.parquet, row 3: wrong."
     assert str(Problem("l.csv", 0, "id", "wrong")) == "l.csv: wrong."
 
@@ -348,7 +345,7 @@ def test_declared_text_fields(folder: Path) -> None:
     assert [str(p) for p in catalogue.problems] == [
         'listings.jsonl, line 3: "care" must be text, not ["no", "text"]. Correct it.'
     ]
-    with pytest.raises(CatalogueError, match='No row of .* has the text field "reviews"; other columns: care'):
+    with pytest.raises(CatalogueError, match=r'No row of .* has the text field "reviews"; other columns: care'):
         read_catalogue(folder, "skip", text_fields=["reviews"])
 
 
@@ -365,7 +362,7 @@ def test_an_empty_file(folder: Path, content: bytes, name: str) -> None:
 
 def test_no_listing_left(folder: Path) -> None:
     put(folder, {"id": "x"}, {"id": "y"})
-    with pytest.raises(CatalogueError, match='none of its 2 rows can be used. The first: .*"title" is missing'):
+    with pytest.raises(CatalogueError, match=r'none of its 2 rows can be used. The first: .*"title" is missing'):
         read_catalogue(folder, "skip")
 
 
@@ -603,24 +600,21 @@ def test_no_queries(folder: Path) -> None:
 texts = st.text(max_size=40).filter(lambda text: text == "" or bool(text.strip()))
 words = st.text(min_size=1, max_size=20).filter(lambda text: bool(text.strip()))
 keys = words.map(str.strip)
-attributes = st.dictionaries(
-    st.text(max_size=10),
-    st.one_of(texts, st.booleans(), st.floats(allow_nan=False, allow_infinity=False), st.lists(texts)),
-)
+numbers = st.floats(allow_nan=False, allow_infinity=False)
+attributes = st.dictionaries(st.text(max_size=10), st.one_of(texts, st.booleans(), numbers, st.lists(texts)))
+photos = st.lists(st.sampled_from(["photos/a.jpg", "photos/b.jpg", "photos/c.jpg"]), unique=True)
 
 
 @st.composite
 def catalogues(draw: st.DrawFn) -> list[Listing]:
-    """Listings with every field at its most inconvenient, photos excepted."""
+    """Listings with every field at its most inconvenient, over photos that are there."""
     return [
         Listing(
             id=id,
             title=draw(words),
             description=draw(texts),
             tags=tuple(draw(st.lists(words, max_size=3))),
-            images=tuple(
-                draw(st.permutations(["photos/a.jpg", "photos/b.jpg", "photos/c.jpg"]))[: draw(st.integers(0, 3))]
-            ),
+            images=tuple(draw(photos)),
             price=draw(st.none() | st.floats(0, allow_nan=False, allow_infinity=False)),
             attributes=draw(attributes),
             product=draw(st.none() | keys),
@@ -649,17 +643,16 @@ def test_queries_are_read_as_they_were_written(folder: Path, queries: list[Query
     assert read_queries(folder / "queries.jsonl") == queries
 
 
-rows = st.one_of(
-    st.fixed_dictionaries(
-        {"id": st.sampled_from("abcdef"), "title": texts},
-        optional={"price": st.floats(), "tags": st.lists(st.integers())},
-    ),
-    st.dictionaries(
-        st.sampled_from(["id", "title", "images", "x"]), st.one_of(st.none(), texts, st.integers()), max_size=4
-    ),
-    st.text(string.printable.replace("\n", "").replace("\r", ""), min_size=1).filter(lambda text: bool(text.strip())),
-    st.binary(min_size=1).filter(lambda raw: bool(raw.strip()) and b"\n" not in raw),
+nearly_good = st.fixed_dictionaries(
+    {"id": st.sampled_from("abcdef"), "title": texts},
+    optional={"price": st.floats(), "tags": st.lists(st.integers()), "images": st.lists(texts)},
 )
+any_fields = st.dictionaries(
+    st.sampled_from(["id", "title", "images", "x"]), st.one_of(st.none(), texts, st.integers()), max_size=4
+)
+no_json = st.text(string.printable, min_size=1).filter(lambda text: bool(text.strip()) and "\n" not in text)
+no_text = st.binary(min_size=1).filter(lambda raw: bool(raw.strip()) and b"\n" not in raw)
+rows = st.one_of(nearly_good, any_fields, no_json, no_text)
 
 
 @given(rows=st.lists(rows, max_size=12))
