@@ -52,8 +52,7 @@ def ids(hits: list[Hit]) -> list[str]:
 
 
 def table(shop: Shop) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = shop.table.to_arrow().to_pylist()
-    return rows
+    return list(shop.table.to_arrow().to_pylist())
 
 
 def cosines(shop: Shop, query: npt.NDArray[np.float32]) -> dict[str, float]:
@@ -65,13 +64,14 @@ def cosines(shop: Shop, query: npt.NDArray[np.float32]) -> dict[str, float]:
 
 def asked(shop: Shop, kind: str) -> dict[str, Any]:
     photo = shop.photo("boots-red.png")
-    return {
+    queries: dict[str, dict[str, Any]] = {
         "text": {"text": "red leather boots"},
         "photo": {"photo": photo},
         "like": {"like": "scarf"},
         "text and photo": {"text": "boots", "photo": photo},
         "all three": {"text": "boots", "photo": str(photo), "like": "mug"},
-    }[kind]
+    }
+    return queries[kind]
 
 
 @pytest.mark.parametrize("system", SYSTEMS)

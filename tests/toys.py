@@ -102,4 +102,4 @@ def _colour_of(path: Path) -> str:
 
 def _units(vectors: Sequence[Vectors], dimension: int) -> Vectors:
     table = np.asarray(vectors, dtype=np.float32).reshape(-1, dimension)
-    return table / np.linalg.norm(table, axis=1, keepdims=True)
+    return np.asarray(table / np.linalg.norm(table, axis=1, keepdims=True), dtype=np.float32)

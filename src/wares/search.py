@@ -38,7 +38,7 @@ FUSED_DEPTH = 100  # results of each list that fused+bm25 reads, at least
 MOST = 2**31 - 1  # results that Lance can be asked for
 BATCH = 64  # queries searched for at once
 WORDS = "words"  # what the BM25 part of a score is called among the views
-COLUMNS = ["id", "title", "price", "images", "view_names", "view_kinds", "view_weights", "view_vectors"]
+COLUMNS = ["id", "title", "price", "view_names", "view_kinds", "view_weights", "view_vectors"]
 Vectors = npt.NDArray[np.float32]
 
 
@@ -266,8 +266,10 @@ def _hits(shop: Shop, best: Sequence[Ranked], query: Vectors | None, system: Sys
         return []
     columns = COLUMNS + [name for name in shop.table.schema.names if name == "attributes"]
     found = shop.table.take_row_ids([hit.row for hit in best]).select(columns).to_arrow()
-    rows = {row["id"]: row for row in found.to_pylist()}
-    return [_hit(hit, rows[hit.id], query, system) for hit in best]
+    views = [vectors.values.to_numpy(zero_copy_only=False) for vectors in found["view_vectors"]]
+    rows = found.drop_columns(["view_vectors"]).to_pylist()
+    by_id = {row["id"]: row | {"view_vectors": flat} for row, flat in zip(rows, views, strict=True)}
+    return [_hit(hit, by_id[hit.id], query, system) for hit in best]
 
 
 def _hit(hit: Ranked, row: dict[str, Any], query: Vectors | None, system: System) -> Hit:
@@ -292,7 +294,7 @@ def _hit(hit: Ranked, row: dict[str, Any], query: Vectors | None, system: System
 def _shares(query: Vectors, row: dict[str, Any]) -> npt.NDArray[np.float64]:
     """(V,) what each view adds to the cosine, computed in float64."""
     weights = np.asarray(row["view_weights"], dtype=np.float64)
-    views = np.asarray(row["view_vectors"], dtype=np.float64).reshape(len(weights), -1)
+    views = row["view_vectors"].astype(np.float64).reshape(len(weights), -1)
     return np.asarray(weights * (views @ query.astype(np.float64)))
 
 
