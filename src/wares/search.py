@@ -277,7 +277,7 @@ def _hit(hit: Ranked, row: dict[str, Any], query: Vectors | None, system: System
     shares = np.zeros(len(names)) if query is None else _shares(query, row)
     photos = [i for i, kind in enumerate(row["view_kinds"]) if kind == "photo"]
     why = [Why(WORDS, hit.words)] if hit.words else []
-    if hit.views:
+    if hit.views or system == "fused":
         divided = _exact(shares, hit.views) if system == "fused" else _proportional(shares, hit.views)
         why += [Why(name, float(share)) for name, share in zip(names, divided, strict=True)]
     return Hit(
