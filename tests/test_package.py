@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,7 @@ ORDER = [
     "catalogue",
     "photos",
     "views",
+    "check",
     "towers",
     "encode",
     "transport",
@@ -172,3 +175,18 @@ def test_training_is_label_free(name: str) -> None:
 )
 def test_the_checker_sees_every_kind_of_import(source: str, found: str) -> None:
     assert found in set(imports("wares.towers.small", source, package=False))
+
+
+def test_imports_in_the_readme_resolve() -> None:
+    readme = (SOURCE.parents[1] / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
+    named = [
+        (node.module, alias.name)
+        for block in blocks
+        for node in ast.walk(ast.parse(block))
+        if isinstance(node, ast.ImportFrom) and node.module
+        for alias in node.names
+    ]
+    assert ("wares", "read_catalogue") in named
+    for module, name in named:
+        assert hasattr(import_module(module), name), f"README.md imports {name} from {module}"
