@@ -6,6 +6,7 @@ import json
 import os
 import string
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -625,7 +626,7 @@ def catalogues(draw: st.DrawFn) -> list[Listing]:
 
 
 @given(listings=catalogues(), suffix=st.sampled_from(FORMATS))
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_is_written_is_read(folder: Path, listings: list[Listing], suffix: str) -> None:
     path = folder / f"listings{suffix}"
     write_listings(listings, path)
@@ -656,7 +657,7 @@ rows = st.one_of(nearly_good, any_fields, no_json, no_text)
 
 
 @given(rows=st.lists(rows, max_size=12))
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_nothing_vanishes(folder: Path, rows: list[dict[str, object] | str | bytes]) -> None:
     """Every row of the file is a listing or has a problem that says why not."""
     put(folder, BOOT, *rows)
@@ -677,6 +678,27 @@ def test_nothing_vanishes_from_csv(folder: Path, cells: list[list[str]]) -> None
     catalogue = read_catalogue(folder / "listings.csv", "skip")
     lost = {problem.line for problem in catalogue.problems if problem.fatal}
     assert len(catalogue) + len(lost) == 1 + len(cells)
+
+
+@given(
+    flips=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=6),
+    kept=st.floats(0.1, 1),
+    suffix=st.sampled_from(FORMATS),
+)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_damaged_file_is_a_catalogue_or_a_catalogue_error(
+    folder: Path, flips: list[tuple[float, int]], kept: float, suffix: str
+) -> None:
+    """Whatever is overwritten or cut off, nothing but a CatalogueError comes out."""
+    path = folder / f"listings{suffix}"
+    listings = [Listing(str(i), "Café", "Warm.", ("a", "b"), price=1.5, attributes={"n": 2.0}) for i in range(9)]
+    write_listings(listings, path)
+    content = bytearray(path.read_bytes())
+    for place, value in flips:
+        content[int(place * len(content))] = value
+    path.write_bytes(content[: int(len(content) * kept)])
+    with suppress(CatalogueError):
+        assert len(read_catalogue(path, "skip")) > 0
 
 
 # Real data -------------------------------------------------------------------------------------------------------

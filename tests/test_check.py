@@ -136,7 +136,7 @@ KINDS = ("good", "missing", "cut", "html", "empty")
 
 
 @given(kinds=st.lists(st.lists(st.sampled_from(KINDS), unique=True, max_size=4), min_size=1, max_size=8))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_photo_is_counted_or_a_problem(tmp_path: Path, kinds: list[list[str]]) -> None:
     photo(tmp_path, "good.png", "red")
     (tmp_path / "cut.png").write_bytes((tmp_path / "good.png").read_bytes()[:60])

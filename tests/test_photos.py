@@ -395,7 +395,7 @@ def test_threads_may_load_at_once(tmp_path: Path) -> None:
     flips=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=8),
     suffix=st.sampled_from(["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"]),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_a_damaged_photo_is_pixels_or_a_photo_error(
     tmp_path_factory: pytest.TempPathFactory, cut: float, flips: list[tuple[float, int]], suffix: str
 ) -> None:

@@ -199,7 +199,8 @@ def read_catalogue(path: str | Path, on_error: OnError = "stop", text_fields: Se
     try:
         reader.read()
     except OSError as error:
-        raise CatalogueError(f"{source} cannot be read: {error.strerror or error}.") from error
+        reason = error.strerror or str(error).partition("\n")[0]
+        raise CatalogueError(f"{source} cannot be read: {reason.rstrip('.')}.") from error
     return Catalogue(
         source.parent.resolve(), tuple(reader.listings), tuple(reader.problems), source.name, tuple(reader.lines)
     )
@@ -639,7 +640,7 @@ def _parquet_rows(path: Path) -> Rows:
             for row in _arrow_rows(path.name, line, header, batch):
                 line += 1
                 yield line, row
-    except pa.ArrowException as error:
+    except (pa.ArrowException, UnicodeDecodeError) as error:
         reason = str(error).splitlines()[0]
         raise CatalogueError(f"{path} is no readable Parquet file ({reason}). Write it again.") from error
 

@@ -215,9 +215,8 @@ def _colours(image: Image.Image) -> Image.Image:
     """The photo as RGB, or as RGBA where anything may be transparent."""
     if image.mode.startswith(("I", "F")):
         image = _eight_bits(image)
-    if image.has_transparency_data:
-        return image.convert("RGBA")
-    return image.convert("RGB")
+    mode = "RGBA" if image.has_transparency_data else "RGB"
+    return image if image.mode == mode else image.convert(mode)
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
