@@ -1,0 +1,255 @@
+"""Views to features (cached on disk) to unit vectors.
+
+What a tower's frozen part computes for a photo or a text never changes, so it is computed once per content
+and kept in a file per tower; a second run encodes only what is new.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from wares.catalogue import Catalogue, Problem
+from wares.errors import PhotoError
+from wares.photos import digest, load_photos
+from wares.progress import progress
+from wares.towers import Features, ImageTower, TextTower, Tower, Towers
+from wares.views import Views, duplicate_labels, photo_views, text_views
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+Vectors = npt.NDArray[np.float32]
+OnError = Literal["stop", "skip"]
+T = TypeVar("T")
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class CatalogueFeatures:
+    """What training reads: the views of a catalogue and the towers' frozen features of each.
+
+    photos: (Vp, ...) in the order of photo_views; texts: (Vt, ...) in the order of text_views
+    duplicates: (N, 2) labels of product and title (views.duplicate_labels)
+    problems: photos that could not be read and were left out
+    truncated: number of texts longer than the text tower reads
+    """
+
+    photo_views: Views
+    photos: Features
+    text_views: Views
+    texts: Features
+    duplicates: Tensor
+    problems: tuple[Problem, ...] = ()
+    truncated: int = 0
+
+    def select(self, listings: npt.NDArray[np.int64]) -> CatalogueFeatures:
+        """The features of some listings, in the order given."""
+        return replace(
+            self,
+            photo_views=self.photo_views.select(listings),
+            photos=self.photos[self.photo_views.places(listings)],
+            text_views=self.text_views.select(listings),
+            texts=self.texts[self.text_views.places(listings)],
+            duplicates=self.duplicates[listings],
+        )
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """Every view of a catalogue as a unit vector. photos: (Vp, d), texts: (Vt, d)."""
+
+    photo_views: Views
+    photos: Vectors
+    text_views: Views
+    texts: Vectors
+    problems: tuple[Problem, ...] = ()
+
+
+def default_cache() -> Path:
+    """$WARES_CACHE, or wares/ under $XDG_CACHE_HOME or ~/.cache."""
+    named = os.environ.get("WARES_CACHE")
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(named) if named else Path(base) / "wares"
+
+
+def catalogue_features(
+    catalogue: Catalogue, towers: Towers, cache: Path | None = None, on_error: OnError = "stop"
+) -> CatalogueFeatures:
+    """Features of every view; photos and texts that were seen before come from the cache.
+
+    cache: folder, `default_cache()` where None
+    on_error: "stop" raises PhotoError at the first bad photo, "skip" leaves it out and lists it
+    """
+    cache = cache or default_cache()
+    photos, texts = photo_views(catalogue), text_views(catalogue)
+    with closing(FeatureStore(cache, towers.text.key)) as store:
+        text_features, _ = store.fetch(
+            [hashlib.sha256(text.encode()).hexdigest() for text in texts.items],
+            lambda places: _encode_texts([texts.items[i] for i in places], towers.text),
+        )
+    paths = [catalogue.photo(name) for name in photos.items]
+    with closing(FeatureStore(cache, towers.image.key)) as store:
+        photo_features, bad = store.fetch(
+            [_photo_key(path) for path in paths],
+            lambda places: _encode_photos([paths[i] for i in places], towers.image),
+        )
+    problems = _problems(catalogue, photos, bad)
+    if problems and on_error == "stop":
+        raise PhotoError(f"{problems[0]} Restore it, or pass --on-error skip.")
+    kept = np.isin(np.arange(len(paths)), list(bad), invert=True)
+    return CatalogueFeatures(
+        photos.keep(kept),
+        photo_features,
+        texts,
+        text_features,
+        torch.from_numpy(duplicate_labels(catalogue.listings)),
+        problems,
+        sum(towers.text.truncated(sorted(set(texts.items)))),
+    )
+
+
+def embed(catalogue: Catalogue, towers: Towers, cache: Path | None = None, on_error: OnError = "stop") -> Embeddings:
+    """Every view of a catalogue as a unit vector in the shared space."""
+    return embed_features(catalogue_features(catalogue, towers, cache, on_error), towers)
+
+
+def embed_features(features: CatalogueFeatures, towers: Towers) -> Embeddings:
+    """Unit vectors of features that are already there."""
+    return Embeddings(
+        features.photo_views,
+        project(towers.image, features.photos, towers.dimension),
+        features.text_views,
+        project(towers.text, features.texts, towers.dimension),
+        features.problems,
+    )
+
+
+def embed_texts(texts: Sequence[str], towers: Towers) -> Vectors:
+    """(n, d) unit vectors of texts, as for queries; not cached."""
+    return project(towers.text, _stack(_encode_texts(list(texts), towers.text)), towers.dimension)
+
+
+def embed_photo_files(paths: Sequence[Path], towers: Towers) -> Vectors:
+    """(n, d) unit vectors of photo files, as for queries; not cached. Raises PhotoError."""
+    outcomes = list(_encode_photos(list(paths), towers.image))
+    for outcome in outcomes:
+        if isinstance(outcome, PhotoError):
+            raise outcome
+    return project(towers.image, _stack(outcomes), towers.dimension)
+
+
+@torch.inference_mode()
+def project(tower: Tower, features: Features, dimension: int) -> Vectors:
+    """(n, d) the trained part of a tower over features, in batches."""
+    blocks = [tower(torch.from_numpy(features[i : i + 1024])).numpy() for i in range(0, len(features), 1024)]
+    return np.concatenate(blocks) if blocks else np.zeros((0, dimension), dtype=np.float32)
+
+
+class FeatureStore:
+    """Features by content, one SQLite file per tower; safe to kill and to share between processes.
+
+    Rows are written as they are computed, so an interrupted job continues where it stopped.
+    """
+
+    def __init__(self, folder: Path, tower_key: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        name = hashlib.sha256(tower_key.encode()).hexdigest()[:16]
+        self._database = sqlite3.connect(folder / f"{name}.sqlite", timeout=60.0)
+        self._database.execute("PRAGMA journal_mode = WAL")
+        self._database.execute("PRAGMA synchronous = NORMAL")
+        self._database.execute(
+            "CREATE TABLE IF NOT EXISTS features (key TEXT PRIMARY KEY, dtype TEXT, shape TEXT, data BLOB) WITHOUT ROWID"
+        )
+
+    def close(self) -> None:
+        self._database.close()
+
+    def fetch(
+        self,
+        keys: Sequence[str | PhotoError],
+        compute: Callable[[list[int]], Iterable[Features | PhotoError]],
+    ) -> tuple[Features, dict[int, PhotoError]]:
+        """Features of the places whose key is good, in order, and the errors of the others by place.
+
+        keys: content keys, or the error met in making one
+        compute: features (or errors) of the places it is given, in their order; called once, with the
+            first place of each key that is not stored yet
+        """
+        bad: dict[str, PhotoError] = {}
+        first = {key: place for place, key in reversed(list(enumerate(keys))) if isinstance(key, str)}
+        new = sorted(place for key, place in first.items() if not self._has(key))
+        for place, outcome in zip(new, compute(new) if new else (), strict=True):
+            key = str(keys[place])
+            if isinstance(outcome, PhotoError):
+                bad[key] = outcome
+            else:
+                self._put(key, outcome)
+        self._database.commit()
+        errors = {i: key if isinstance(key, PhotoError) else bad.get(key) for i, key in enumerate(keys)}
+        good = [str(key) for i, key in enumerate(keys) if errors[i] is None]
+        return _stack([self._get(key) for key in good]), {i: e for i, e in errors.items() if e is not None}
+
+    def _has(self, key: str) -> bool:
+        return self._database.execute("SELECT 1 FROM features WHERE key = ?", (key,)).fetchone() is not None
+
+    def _get(self, key: str) -> Features:
+        row = self._database.execute("SELECT dtype, shape, data FROM features WHERE key = ?", (key,)).fetchone()
+        return np.frombuffer(row[2], dtype=row[0]).reshape([int(n) for n in row[1].split(",")])
+
+    def _put(self, key: str, value: Features) -> None:
+        row = (key, value.dtype.str, ",".join(map(str, value.shape)), np.ascontiguousarray(value).tobytes())
+        self._database.execute("INSERT OR REPLACE INTO features VALUES (?, ?, ?, ?)", row)
+        if self._database.in_transaction and self._database.total_changes % 256 == 0:
+            self._database.commit()
+
+
+def _photo_key(path: Path) -> str | PhotoError:
+    try:
+        return digest(path)
+    except PhotoError as error:
+        return error
+
+
+def _encode_texts(texts: list[str], tower: TextTower) -> Iterator[Features]:
+    with progress(None, "encoding texts", total=len(texts), unit="texts") as bar:
+        for block in _blocks(texts, 1024):
+            yield from tower.features(block)
+            bar.update(len(block))
+
+
+def _encode_photos(paths: list[Path], tower: ImageTower) -> Iterator[Features | PhotoError]:
+    """Features or errors, in order; photos are decoded by other processes while this one encodes."""
+    with progress(None, "encoding photos", total=len(paths), unit="photos") as bar:
+        for block in _blocks(load_photos(paths, tower.size, tower.fit), BATCH):
+            decoded = [photo for photo in block if not isinstance(photo, PhotoError)]
+            encoded = iter(tower.features(decoded) if decoded else ())
+            yield from (photo if isinstance(photo, PhotoError) else next(encoded) for photo in block)
+            bar.update(len(block))
+
+
+def _problems(catalogue: Catalogue, photos: Views, bad: dict[int, PhotoError]) -> tuple[Problem, ...]:
+    owners = photos.owners
+    return tuple(catalogue.photo_problem(int(owners[place]), error) for place, error in sorted(bad.items()))
+
+
+def _blocks(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    iterator = iter(items)
+    while block := list(islice(iterator, size)):
+        yield block
+
+
+def _stack(rows: Iterable[Features]) -> Features:
+    listed = list(rows)
+    return np.stack(listed) if listed else np.zeros((0, 1), dtype=np.float16)

@@ -1,0 +1,39 @@
+"""Progress of long jobs: a bar with rate and time left on a terminal, plain lines in a pipe."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tqdm import tqdm
+
+T = TypeVar("T")
+
+
+class _Lines:
+    """A stream for a pipe: each redraw of the bar becomes a line of its own."""
+
+    def write(self, text: str) -> None:
+        line = text.replace("\r", "").strip()
+        if line:
+            sys.stderr.write(line + "\n")
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
+def progress(items: Iterable[T] | None, label: str, total: int | None = None, unit: str = "it") -> tqdm[T]:
+    """Iterate with a bar that appears once the job has taken two seconds.
+
+    items: what to iterate over, or None to call `.update(n)` by hand
+    """
+    from tqdm.auto import tqdm
+
+    terminal = sys.stderr.isatty()
+    style: dict[str, Any] = {} if terminal else {"file": _Lines(), "mininterval": 10.0, "ncols": 100, "ascii": True}
+    return tqdm(
+        items, desc=label, total=total, unit=unit, delay=2.0, leave=not terminal, dynamic_ncols=terminal, **style
+    )

@@ -1,0 +1,179 @@
+"""Towers: the two encoders, of photos and of texts, into one shared space.
+
+A tower has a part that training leaves alone and a part that it trains. `features` runs the first,
+once per photo or text, so that the result can be cached; `forward` runs the second. A frozen backbone
+puts nearly all its work in `features`; a tower trained from scratch only prepares pixels or tokens there.
+
+One file per family: `offline` (weights from Python packages), `hub` (any model name), `small` (from scratch).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from wares.errors import ModelError, SettingsError
+from wares.photos import Fit
+from wares.views import Marginals
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Features = npt.NDArray[np.generic]
+FORMAT = 1
+
+
+@runtime_checkable
+class Tower(Protocol):
+    """One modality's encoder.
+
+    key: names what `features` computes; it changes whenever its output would, and keys the cache
+    """
+
+    key: str
+
+    def features(self, items: Sequence[object]) -> Features:
+        """(n, ...) what the trained part reads, for n texts or n decoded photos (uint8, size x size x 3)."""
+        ...
+
+    def __call__(self, features: Tensor) -> Tensor:
+        """(n, d) unit vectors, differentiable in the trained part."""
+        ...
+
+
+@runtime_checkable
+class ImageTower(Tower, Protocol):
+    """A tower of photos, which also says how a photo is to be resized.
+
+    size: side of the square that a photo is brought to, in pixels
+    fit: how (see wares.photos)
+    """
+
+    size: int
+    fit: Fit
+
+
+@runtime_checkable
+class TextTower(Tower, Protocol):
+    """A tower of texts."""
+
+    def truncated(self, texts: Sequence[str]) -> list[bool]:
+        """Which texts are longer than the tower reads."""
+        ...
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """How the towers' views become one embedding: marginals within a modality, gamma between them.
+
+    gamma: weight of the photos against the texts, in [0, 1]
+    """
+
+    marginals: Marginals = Marginals()
+    gamma: float = 0.25
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.gamma <= 1.0:
+            raise SettingsError(f"gamma is a weight in [0, 1], not {self.gamma}.")
+
+
+class Towers(nn.Module):
+    """An image tower and a text tower, their temperature, and how their views are fused."""
+
+    logit_scale: nn.Parameter
+
+    def __init__(self, name: str, image: nn.Module, text: nn.Module, dimension: int) -> None:
+        super().__init__()
+        self.name = name
+        self.dimension = dimension
+        self.image = image
+        self.text = text
+        self.logit_scale = nn.Parameter(torch.tensor(float(np.log(1 / 0.07))))
+        self.fusion = Fusion()
+
+    @property
+    def scale(self) -> Tensor:
+        """Inverse temperature, at most 100 (as in CLIP, arXiv 2103.00020)."""
+        return self.logit_scale.exp().clamp(max=100.0)
+
+    @property
+    def identity(self) -> str:
+        """Digest of everything that decides an embedding: weights, frozen parts and fusion."""
+        digest = hashlib.sha256(json.dumps([self.image.key, self.text.key, asdict(self.fusion)]).encode())
+        for name, tensor in sorted(self.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+    def save(self, folder: Path) -> None:
+        """Write `towers.json` and `towers.safetensors`: the trained part and the names of the frozen ones."""
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file({k: v.contiguous() for k, v in self.state_dict().items()}, str(folder / "towers.safetensors"))
+        about = {
+            "format": FORMAT,
+            "name": self.name,
+            "dimension": self.dimension,
+            "image": self.image.key,
+            "text": self.text.key,
+            "fusion": asdict(self.fusion),
+            "identity": self.identity,
+            "wares": version("wares"),
+        }
+        (folder / "towers.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+
+
+def build_towers(name: str = "offline", seed: int = 0) -> Towers:
+    """Untrained towers by name.
+
+    name: "offline", "small", or a hub name or model folder: one of a joint model (CLIP, SigLIP), or
+        VISION+TEXT for two separate models
+    seed: of the heads' random weights
+
+    Raises ModelError where the name or the weights behind it cannot be had.
+    """
+    from wares.towers import hub, offline, small
+
+    families = {"offline": offline.build, "small": small.build}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return families[name]() if name in families else hub.build(name)
+
+
+def load_towers(folder: Path | str) -> Towers:
+    """Towers that were saved with `Towers.save`. Raises ModelError with what to do."""
+    folder = Path(folder)
+    try:
+        about = json.loads((folder / "towers.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelError(f"{folder} holds no model (no towers.json). Make one with `wares pretrain`.") from None
+    except ValueError:
+        raise ModelError(f"{folder}/towers.json is not readable JSON. Train the model again.") from None
+    if about.get("format") != FORMAT:
+        raise ModelError(f"{folder} has model format {about.get('format')}; this wares reads format {FORMAT}.")
+    towers = build_towers(about["name"])
+    towers.fusion = Fusion(Marginals(**about["fusion"]["marginals"]), about["fusion"]["gamma"])
+    try:
+        towers.load_state_dict(load_file(str(folder / "towers.safetensors")))
+    except (OSError, RuntimeError) as error:
+        raise ModelError(f"{folder}/towers.safetensors does not load: {str(error).splitlines()[0]}") from None
+    for side in ("image", "text"):
+        if getattr(towers, side).key != about[side]:
+            raise ModelError(f"{folder} was trained on {about[side]}; installed here is {getattr(towers, side).key}.")
+    return towers
+
+
+def identity_linear(dimension: int) -> nn.Linear:
+    """A square linear layer without bias that starts as the identity."""
+    layer = nn.Linear(dimension, dimension, bias=False)
+    nn.init.eye_(layer.weight)
+    return layer

@@ -1,0 +1,173 @@
+"""Towers around any published model: a joint one (CLIP, SigLIP), or a vision model and a text model.
+
+    build("google/siglip2-base-patch16-224")
+    build("facebook/dinov2-small+sentence-transformers/all-MiniLM-L6-v2")
+
+The backbones are frozen; heads start as the identity in a joint model's shared space, and at random for a
+vision model that has never seen the text model's space. Any name may be a folder on disk.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from wares.errors import ModelError
+from wares.towers import Features, Towers, identity_linear
+from wares.towers.sentence import SentenceFeatures
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wares.photos import Fit
+
+
+class VisionTower(nn.Module):
+    """The vision side of a transformers model, frozen, under a linear head."""
+
+    def __init__(self, name: str, model: Any, dimension: int | None = None) -> None:
+        super().__init__()
+        from transformers import AutoImageProcessor
+
+        processor = _load(AutoImageProcessor, name)
+        frame = getattr(processor, "crop_size", None) or processor.size
+        self.size = int(frame.get("height") or frame["shortest_edge"])
+        self.fit: Fit = "crop" if getattr(processor, "do_center_crop", False) else "stretch"
+        self.key = f"{name}@{_revision(model)}, {self.size} px, {self.fit}"
+        self._frozen = [model.eval().requires_grad_(False)]
+        self._mean, self._std = np.float32(processor.image_mean), np.float32(processor.image_std)
+        width = _vision_width(model)
+        self.head = identity_linear(width) if dimension is None else nn.Linear(width, dimension, bias=False)
+
+    @torch.inference_mode()
+    def features(self, items: Sequence[object]) -> Features:
+        """(n, width) float16, pooled and projected as the model does it."""
+        pixels = (np.stack(items).astype(np.float32) / 255.0 - self._mean) / self._std  # type: ignore[arg-type]
+        (model,) = self._frozen
+        read = getattr(model, "get_image_features", model)
+        output = read(pixel_values=torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous())
+        return output.pooler_output.half().numpy()
+
+    def forward(self, features: Tensor) -> Tensor:
+        return normalize(self.head(normalize(features.float(), dim=-1)), dim=-1)
+
+
+class JointTextTower(nn.Module):
+    """The text side of a joint model, frozen, under a linear head that starts as the identity."""
+
+    def __init__(self, name: str, model: Any) -> None:
+        super().__init__()
+        from transformers import AutoTokenizer
+
+        self.key = f"{name}@{_revision(model)}, text"
+        self._frozen = [model]
+        self._tokenizer = _load(AutoTokenizer, name)
+        self._limit = int(model.config.text_config.max_position_embeddings)
+        self.head = identity_linear(_text_width(model))
+
+    @torch.inference_mode()
+    def features(self, items: Sequence[object]) -> Features:
+        """(n, width) float16. Padded to the model's length, as SigLIP was trained."""
+        tokens = self._tokenizer(
+            [str(item) for item in items],
+            padding="max_length",
+            truncation=True,
+            max_length=self._limit,
+            return_tensors="pt",
+        )
+        names = ("input_ids", "attention_mask")
+        inputs = {key: value for key, value in tokens.items() if key in names}
+        (model,) = self._frozen
+        return model.get_text_features(**inputs).pooler_output.half().numpy()
+
+    def truncated(self, texts: Sequence[str]) -> list[bool]:
+        if not texts:
+            return []
+        lengths = self._tokenizer(list(texts), truncation=False, verbose=False)["input_ids"]
+        return [len(tokens) > self._limit for tokens in lengths]
+
+    def forward(self, features: Tensor) -> Tensor:
+        return normalize(self.head(features.float()), dim=-1)
+
+
+class SentenceTower(nn.Module):
+    """A sentence-transformers model, frozen, under a linear head that starts as the identity."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        try:
+            self._sentences = SentenceFeatures(name)
+        except (OSError, ValueError) as error:
+            raise _unavailable(name, error) from None
+        self.key = f"{name}@{_revision(self._sentences.model[0].auto_model)}, sentences"
+        self.head = identity_linear(self._sentences.dimension)
+
+    def features(self, items: Sequence[object]) -> Features:
+        """(n, width) float16."""
+        return self._sentences.encode([str(item) for item in items])
+
+    def truncated(self, texts: Sequence[str]) -> list[bool]:
+        return self._sentences.truncated(texts)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return normalize(self.head(features.float()), dim=-1)
+
+
+def build(name: str) -> Towers:
+    """Towers around the model(s) named. Raises ModelError where they cannot be loaded or do not fit."""
+    from transformers import AutoModel
+
+    if "+" in name:
+        vision_name, text_name = name.split("+", 1)
+        text = SentenceTower(text_name)
+        dimension = text.head.out_features
+        image = VisionTower(vision_name, _load(AutoModel, vision_name), dimension)
+        return Towers(name, image, text, dimension)
+    model = _load(AutoModel, name)
+    if not hasattr(model, "get_image_features") or not hasattr(model, "get_text_features"):
+        raise ModelError(f"{name} is not a joint photo and text model. Name two models as VISION+TEXT.")
+    joint_text = JointTextTower(name, model)
+    return Towers(name, VisionTower(name, model), joint_text, joint_text.head.out_features)
+
+
+def _load(loader: Any, name: str) -> Any:
+    try:
+        return loader.from_pretrained(name)
+    except (OSError, ValueError) as error:
+        raise _unavailable(name, error) from None
+
+
+def _unavailable(name: str, error: Exception) -> ModelError:
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return ModelError(f"no model {name!r} on the hub or on disk ({reason}). Known without a hub: offline, small.")
+
+
+def _revision(model: Any) -> str:
+    """The hub's commit, or a digest of the weights of a model on disk."""
+    commit = getattr(model.config, "_commit_hash", None)
+    if commit:
+        return str(commit)
+    from hashlib import sha256
+
+    digest = sha256()
+    for tensor in model.state_dict().values():
+        digest.update(tensor.float().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _vision_width(model: Any) -> int:
+    vision = getattr(model.config, "vision_config", None)
+    if vision is None:
+        return int(model.config.hidden_size)
+    return int(getattr(model.config, "projection_dim", None) or vision.hidden_size)
+
+
+def _text_width(model: Any) -> int:
+    text = model.config.text_config
+    return int(
+        getattr(model.config, "projection_dim", None) or getattr(text, "projection_size", None) or text.hidden_size
+    )
