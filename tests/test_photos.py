@@ -416,21 +416,21 @@ def test_a_damaged_photo_is_pixels_or_a_photo_error(
 
 @pytest.fixture
 def many(tmp_path: Path) -> list[Path]:
-    """100 photos of different colours; a truncated, an empty and a missing one among them."""
+    """150 photos of different colours; a truncated, an empty and a missing one among them."""
     paths = []
-    for i in range(100):
-        paths.append(save(Image.new("RGB", (30 + i, 40), (2 * i, 255 - 2 * i, i)), tmp_path / f"{i}.png"))
+    for i in range(150):
+        paths.append(save(Image.new("RGB", (30 + i, 40), (i, 255 - i, i)), tmp_path / f"{i}.png"))
     paths[20].write_bytes(encoded("JPEG")[:1000])
     paths[70].write_bytes(b"")
-    paths[99].unlink()
+    paths[149].unlink()
     return paths
 
 
 def test_two_processes_read_what_one_reads_in_order_with_errors_in_place(many: list[Path]) -> None:
     alone, together = list(load_photos(many, 24, workers=1)), list(load_photos(many, 24, workers=2))
-    assert len(alone) == len(together) == 100
+    assert len(alone) == len(together) == 150
     for i, (one, other) in enumerate(zip(alone, together, strict=True)):
-        if i in (20, 70, 99):
+        if i in (20, 70, 149):
             assert isinstance(one, PhotoError)
             assert isinstance(other, PhotoError)
             assert str(one) == str(other)
@@ -442,11 +442,11 @@ def test_two_processes_read_what_one_reads_in_order_with_errors_in_place(many: l
 def test_facts_and_digests_come_in_order(many: list[Path]) -> None:
     facts = list(check_photos(many, workers=2))
     hashes = list(digests(many))
-    assert [i for i, found in enumerate(facts) if isinstance(found, PhotoError)] == [20, 70, 99]
-    assert [i for i, found in enumerate(hashes) if isinstance(found, PhotoError)] == [99]
+    assert [i for i, found in enumerate(facts) if isinstance(found, PhotoError)] == [20, 70, 149]
+    assert [i for i, found in enumerate(hashes) if isinstance(found, PhotoError)] == [149]
     assert all(f.digest == h for f, h in zip(facts, hashes, strict=True) if isinstance(f, PhotoFacts))
     assert [f.width for f in facts if isinstance(f, PhotoFacts)] == [
-        30 + i for i in range(100) if i not in (20, 70, 99)
+        30 + i for i in range(100) if i not in (20, 70, 149)
     ]
 
 

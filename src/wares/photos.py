@@ -31,7 +31,7 @@ from wares.errors import PhotoError, SettingsError, WaresError
 MAX_BYTES = 100_000_000  # of a photo's file
 MAX_PIXELS = 120_000_000  # width times height
 CHUNK = 32  # photos handed to a worker at once
-FEW = 64  # fewer photos than this are read in this process: starting others costs more
+FEW = 128  # fewer photos than this are read in this process: starting others costs more
 
 Fit = Literal["pad", "crop", "stretch"]
 Pixels: TypeAlias = npt.NDArray[np.uint8]
