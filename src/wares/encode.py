@@ -144,10 +144,11 @@ def embed_texts(texts: Sequence[str], towers: Towers) -> Vectors:
 def embed_photo_files(paths: Sequence[Path], towers: Towers) -> Vectors:
     """(n, d) unit vectors of photo files, as for queries; not cached. Raises PhotoError."""
     outcomes = list(_encode_photos(list(paths), towers.image))
-    for outcome in outcomes:
-        if isinstance(outcome, PhotoError):
-            raise outcome
-    return project(towers.image, _stack(outcomes), towers.dimension)
+    for error in outcomes:
+        if isinstance(error, PhotoError):
+            raise error
+    found = [features for features in outcomes if not isinstance(features, PhotoError)]
+    return project(towers.image, _stack(found), towers.dimension)
 
 
 @torch.inference_mode()
@@ -170,7 +171,8 @@ class FeatureStore:
         self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA synchronous = NORMAL")
         self._database.execute(
-            "CREATE TABLE IF NOT EXISTS features (key TEXT PRIMARY KEY, dtype TEXT, shape TEXT, data BLOB) WITHOUT ROWID"
+            "CREATE TABLE IF NOT EXISTS features "
+            "(key TEXT PRIMARY KEY, dtype TEXT, shape TEXT, data BLOB) WITHOUT ROWID"
         )
 
     def close(self) -> None:

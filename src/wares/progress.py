@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tqdm import tqdm
-
-T = TypeVar("T")
 
 
 class _Lines:
@@ -25,7 +23,7 @@ class _Lines:
         sys.stderr.flush()
 
 
-def progress(items: Iterable[T] | None, label: str, total: int | None = None, unit: str = "it") -> tqdm[T]:
+def progress(items: Iterable[Any] | None, label: str, total: int | None = None, unit: str = "it") -> tqdm[Any]:
     """Iterate with a bar that appears once the job has taken two seconds.
 
     items: what to iterate over, or None to call `.update(n)` by hand

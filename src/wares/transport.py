@@ -129,7 +129,7 @@ def full_scores(photos: ViewBatch, texts: ViewBatch, regularisation: float = 0.0
     tiny = torch.finfo(torch.float32).tiny
     a = normalize(photos.weights.clamp(min=tiny), p=1, dim=1)[:, None].expand(batch, batch, places_a)
     b = normalize(texts.weights.clamp(min=tiny), p=1, dim=1)[None].expand(batch, batch, places_b)
-    plans = ot.solve_batch(
+    plans: Tensor = ot.solve_batch(
         -similarity.detach().reshape(batch * batch, places_a, places_b),
         reg=_positive(regularisation),
         a=a.reshape(-1, places_a),
@@ -140,7 +140,8 @@ def full_scores(photos: ViewBatch, texts: ViewBatch, regularisation: float = 0.0
         grad="detach",
     ).plan.reshape_as(similarity)
     both = photos.present.any(1)[:, None] & texts.present.any(1)[None]
-    return (plans * similarity).sum((2, 3)) * both
+    scores: Tensor = (plans * similarity).sum((2, 3)) * both
+    return scores
 
 
 def agreement(photos: ViewBatch, texts: ViewBatch, epsilon: float) -> tuple[ViewBatch, ViewBatch]:

