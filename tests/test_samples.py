@@ -7,15 +7,17 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from wares.samples import Marketplace, contact_sheet, write_marketplace
 from wares.samples.camera import ROLES
 from wares.samples.goods import COLOURS, KINDS
-from wares.samples.marketplace import grade_of, plan
+from wares.samples.marketplace import ask, grade_of, plan, search
 
 LISTINGS = 40
+Judgments = dict[str, dict[str, int]]
 
 
 def rows(market: Marketplace, name: str) -> list[dict[str, Any]]:
@@ -32,8 +34,8 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Marketplace:
 
 
 @pytest.fixture(scope="module")
-def judgments(market: Marketplace) -> dict[str, dict[str, int]]:
-    out: dict[str, dict[str, int]] = defaultdict(dict)
+def judgments(market: Marketplace) -> Judgments:
+    out: Judgments = defaultdict(dict)
     for line in (market.folder / "qrels.txt").read_text().splitlines():
         query, _, listing, grade = line.split()
         out[query][listing] = int(grade)
@@ -118,7 +120,7 @@ def test_relistings_share_their_product_and_nothing_else_does() -> None:
         assert len(set(items)) == 1
 
 
-def test_every_query_has_an_answer_and_every_judgment_a_listing(market: Marketplace, judgments: dict[str, dict[str, int]]) -> None:
+def test_queries_have_answers_and_judgments_name_listings(market: Marketplace, judgments: Judgments) -> None:
     ids = {row["id"] for row in rows(market, "listings.jsonl")}
     queries = rows(market, "queries.jsonl")
     assert {row["id"] for row in queries} == set(judgments)
@@ -139,18 +141,14 @@ def test_grades_by_eye() -> None:
     assert grade_of({"kind": "boots", "colour": "navy"}, item) == 0
 
 
-def test_the_log_has_a_head_and_queries_are_misspelt_now_and_then(tmp_path: Path) -> None:
-    from wares.samples.marketplace import ask, judge, search
-
-    import numpy as np
-
-    offers, rng = plan(1200, seed=0), np.random.default_rng(0)
-    queries = ask(offers, rng)
-    assert len(queries) == 300
-    assert 0.03 < sum(slip for *_, slip in queries) / len(queries) < 0.2
-    counts = Counter(text for text, _ in search({text: judge(wants, offers) for text, wants, _ in queries[:300]}, 6000, rng))
+def test_the_log_has_a_head_and_queries_are_misspelt_now_and_then() -> None:
+    rng = np.random.default_rng(0)
+    queries = ask(plan(300, seed=0), rng)
+    assert len(queries) == 100
+    assert 0.03 < sum(query.misspelt for query in queries) / len(queries) < 0.2
+    counts = Counter(query.text for query, _ in search(queries, 6000, rng))
     head = [count for _, count in counts.most_common()]
-    assert sum(head[:30]) > 0.4 * sum(head)
+    assert sum(head[:10]) > 0.35 * sum(head)
     assert head[0] > 10 * head[len(head) // 2]
 
 
@@ -164,10 +162,10 @@ def test_log_and_interactions_name_known_queries_and_listings(market: Marketplac
     assert {row["kind"] for row in clicks} == {"click", "favourite", "cart", "purchase"}
     assert {row["query"] for row in clicks} <= texts
     assert {row["listing"] for row in clicks} <= ids
-    assert [row["time"] for row in clicks] == sorted(row["time"] for row in clicks) or len(clicks) == market.interactions
+    assert [row["time"] for row in clicks] == sorted(row["time"] for row in clicks)
 
 
-def test_clicks_favour_what_is_relevant(market: Marketplace, judgments: dict[str, dict[str, int]]) -> None:
+def test_clicks_favour_what_is_relevant(market: Marketplace, judgments: Judgments) -> None:
     query_of = {row["text"]: row["id"] for row in rows(market, "queries.jsonl")}
     grades = [judgments[query_of[row["query"]]].get(row["listing"], 0) for row in rows(market, "interactions.jsonl")]
     share = sum(grade == 2 for grade in grades) / len(grades)

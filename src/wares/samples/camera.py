@@ -36,22 +36,23 @@ class Seller:
     surface: str
     warmth: float
     brightness: float
-    noise: float
+    noise: int
 
 
 # Backdrops
 
 
-def _noise_plane(rng: Rng, size: Size) -> Image.Image:
+def _noise(rng: Rng, size: Size, level: int) -> Image.Image:
+    """The sensor's noise: a window of a plane that is grey but for it."""
     left, top = (int(rng.integers(0, 512 - side)) for side in size)
-    return _grain_plane().crop((left, top, left + size[0], top + size[1]))
+    return _noise_plane(level).crop((left, top, left + size[0], top + size[1]))
 
 
 @cache
-def _grain_plane() -> Image.Image:
+def _noise_plane(level: int) -> Image.Image:
     rng = np.random.default_rng(11)
     fine, coarse = rng.normal(0, 1, (512, 512)), np.kron(rng.normal(0, 0.7, (256, 256)), np.ones((2, 2)))
-    return Image.fromarray(np.clip(128 + 14 * (fine + coarse), 0, 255).astype(np.uint8), "L")
+    return Image.fromarray(np.clip(128 + level * (fine + coarse), 0, 255).astype(np.uint8), "L").convert("RGB")
 
 
 @cache
@@ -59,7 +60,7 @@ def _falloff(size: Size) -> Image.Image:
     """Vignette: how much light reaches each pixel."""
     y, x = np.mgrid[0 : size[1], 0 : size[0]]
     far = ((x / size[0] - 0.47) ** 2 + (y / size[1] - 0.45) ** 2) * 2
-    return Image.fromarray(np.clip(255 * (1.0 - 0.34 * far), 0, 255).astype(np.uint8), "L").convert("RGB")
+    return Image.fromarray(np.clip(255 * (1.0 - 0.15 * far), 0, 255).astype(np.uint8), "L").convert("RGB")
 
 
 @cache
@@ -74,7 +75,9 @@ def _sweep_shape(size: Size) -> Image.Image:
     """The studio sweep: a bright back, a floor that catches light, a soft bend between them."""
     y = np.linspace(0, 1, size[1])[:, None]
     x = np.linspace(-1, 1, size[0])[None, :]
-    light = 0.965 + 0.035 * np.cos((y - 0.35) * 3.2) - 0.05 / (1 + np.exp(-(y - 0.72) * 28)) * (1.25 - y) * 2 - 0.02 * x**2
+    light = (
+        0.98 + 0.03 * np.cos((y - 0.35) * 3.2) - 0.05 / (1 + np.exp(-(y - 0.72) * 28)) * (1.25 - y) * 2 - 0.02 * x**2
+    )
     return Image.fromarray(np.clip(light * 255, 0, 255).astype(np.uint8), "L").convert("RGB")
 
 
@@ -87,7 +90,9 @@ def cloth(size: Size, name: str, rng: Rng) -> Image.Image:
     """A surface seen from above."""
     side = int(rng.integers(300, surfaces.SIZE))
     left, top = (int(rng.integers(0, surfaces.SIZE - side + 1)) for _ in range(2))
-    plane = surfaces.surface(name).crop((left, top, left + side * size[0] // max(size), top + side * size[1] // max(size)))
+    plane = surfaces.surface(name).crop(
+        (left, top, left + side * size[0] // max(size), top + side * size[1] // max(size))
+    )
     if rng.random() < 0.5:
         plane = plane.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     return plane.resize(size, Image.Resampling.BILINEAR)
@@ -102,7 +107,9 @@ def room(size: Size, ground: str, wall: str, horizon: float, rng: Rng) -> Image.
         _window_light(out, rng)
     plane = cloth((width * 2, height), ground, rng)
     lying = (0, 0, width * 0.5, height, width * 1.5, height, width * 2, 0)
-    out.paste(plane.transform((width, height - edge), Image.Transform.QUAD, lying, Image.Resampling.BILINEAR), (0, edge))
+    out.paste(
+        plane.transform((width, height - edge), Image.Transform.QUAD, lying, Image.Resampling.BILINEAR), (0, edge)
+    )
     out.paste((30, 26, 24), (0, edge - 12), _seam(width))
     return out
 
@@ -124,7 +131,9 @@ def _window_light(out: Image.Image, rng: Rng) -> None:
         for column in range(2):
             x, y = left + column * (pane + 3), 2 + row * (pane + 4)
             draw.polygon([(x, y), (x + pane, y), (x + pane + lean, y + pane), (x + lean, y + pane)], 70)
-    out.paste((255, 250, 232), (0, 0), mask.filter(ImageFilter.GaussianBlur(0.8)).resize(out.size, Image.Resampling.BILINEAR))
+    out.paste(
+        (255, 250, 232), (0, 0), mask.filter(ImageFilter.GaussianBlur(0.8)).resize(out.size, Image.Resampling.BILINEAR)
+    )
 
 
 # Pasting
@@ -136,8 +145,13 @@ def lay(out: Image.Image, piece: Image.Image, centre: tuple[float, float], heigh
     alpha = piece.getchannel("A")
     pad = 24
     small = Image.new("L", ((piece.width + 2 * pad) // 4, (piece.height + 2 * pad) // 4))
-    small.paste(alpha.resize((max(1, piece.width // 4), max(1, piece.height // 4)), Image.Resampling.BILINEAR), (pad // 4, pad // 4))
-    shadow = small.filter(ImageFilter.GaussianBlur(max(0.8, height / 4))).resize((piece.width + 2 * pad, piece.height + 2 * pad), Image.Resampling.BILINEAR)
+    small.paste(
+        alpha.resize((max(1, piece.width // 4), max(1, piece.height // 4)), Image.Resampling.BILINEAR),
+        (pad // 4, pad // 4),
+    )
+    shadow = small.filter(ImageFilter.GaussianBlur(max(0.8, height / 4))).resize(
+        (piece.width + 2 * pad, piece.height + 2 * pad), Image.Resampling.BILINEAR
+    )
     shadow = shadow.point([value * dark // 255 for value in range(256)])
     out.paste((34, 28, 30), (left - pad + round(height * 0.5), top - pad + round(height * 0.9)), shadow)
     out.paste(piece, (left, top), piece)
@@ -146,7 +160,12 @@ def lay(out: Image.Image, piece: Image.Image, centre: tuple[float, float], heigh
 def stand(out: Image.Image, piece: Image.Image, foot: tuple[float, float], dark: int = 150) -> None:
     """Paste a thing that stands: a pool of shadow under its foot, and a faint one to the right."""
     left, top = round(foot[0] - piece.width / 2), round(foot[1] - piece.height)
-    below = piece.getchannel("A").crop((0, int(piece.height * 0.86), piece.width, piece.height)).getbbox() or (0, 0, piece.width, 1)
+    below = piece.getchannel("A").crop((0, int(piece.height * 0.86), piece.width, piece.height)).getbbox() or (
+        0,
+        0,
+        piece.width,
+        1,
+    )
     broad = max(8, below[2] - below[0])
     for wide, tall, strength, dx in ((1.22, 0.17, dark, 0.02), (1.9, 0.30, dark * 4 // 10, 0.14)):
         spot = _glow().resize((int(broad * wide), max(4, int(broad * tall))), Image.Resampling.BILINEAR)
@@ -163,10 +182,11 @@ def lens(photo: Image.Image, rng: Rng, seller: Seller, light: float = 1.0) -> Im
     warmth = seller.warmth + float(rng.normal(0, 0.012))
     ramp = np.arange(256) / 255
     curve = ramp + float(rng.uniform(-0.02, 0.09)) * (ramp - 0.5) * (1 - ramp) * ramp * 4
-    table = [np.clip(curve * gain * (1 + tint) * 255, 0, 255).astype(int).tolist() for tint in (warmth, 0.0, -warmth * 1.3)]
+    table = [
+        np.clip(curve * gain * (1 + tint) * 255, 0, 255).astype(int).tolist() for tint in (warmth, 0.0, -warmth * 1.3)
+    ]
     photo = photo.point([value for channel in table for value in channel])
-    noise = _noise_plane(rng, photo.size).point([int(np.clip(128 + (k - 128) * seller.noise, 0, 255)) for k in range(256)])
-    return ImageChops.add(photo, Image.merge("RGB", (noise, noise, noise)), 1, -128)
+    return ImageChops.add(photo, _noise(rng, photo.size, seller.noise), 1, -128)
 
 
 def jpeg(photo: Image.Image) -> bytes:
@@ -193,12 +213,32 @@ def front(item: Item, piece: Sprite, size: Size, rng: Rng, seller: Seller) -> Im
 def angle(item: Item, piece: Sprite, size: Size, rng: Rng, seller: Seller) -> Image.Image:
     """From the other side, leaning, closer or further."""
     turn = float(rng.normal(0, 3)) if KINDS[item.kind].scene in STANDS else float(rng.uniform(-24, 24))
-    return _alone(item, piece, size, rng, seller, float(rng.uniform(0.72, 1.0)), turn, bool(rng.random() < 0.7),
-                  float(rng.uniform(-0.13, 0.13)), float(rng.uniform(0.78, 0.94)))
+    return _alone(
+        item,
+        piece,
+        size,
+        rng,
+        seller,
+        float(rng.uniform(0.72, 1.0)),
+        turn,
+        bool(rng.random() < 0.7),
+        float(rng.uniform(-0.13, 0.13)),
+        float(rng.uniform(0.78, 0.94)),
+    )
 
 
-def _alone(item: Item, piece: Sprite, size: Size, rng: Rng, seller: Seller, fill: float, turn: float = 0, mirror: bool = False,
-           lean: float = 0.0, squash: float = 1.0) -> Image.Image:
+def _alone(
+    item: Item,
+    piece: Sprite,
+    size: Size,
+    rng: Rng,
+    seller: Seller,
+    fill: float,
+    turn: float = 0,
+    mirror: bool = False,
+    lean: float = 0.0,
+    squash: float = 1.0,
+) -> Image.Image:
     stands = KINDS[item.kind].scene in STANDS
     out = sweep(size, seller.backdrop) if seller.surface == "sweep" else cloth(size, seller.surface, rng)
     thing = piece.sized(_fit(piece, size, fill), turn, mirror, lean, squash)
@@ -213,13 +253,19 @@ def _alone(item: Item, piece: Sprite, size: Size, rng: Rng, seller: Seller, fill
 def detail(item: Item, seed: int, size: Size, rng: Rng, seller: Seller) -> Image.Image:
     """Close to the cloth, the glaze, the buckle."""
     parts = parts_of(item, seed)
-    printed = [part for part in parts if part.paint in ("print", "glow")] or [part for part in parts if part.paint == "main"] or parts
+    printed = (
+        [part for part in parts if part.paint in ("print", "glow")]
+        or [part for part in parts if part.paint == "main"]
+        or parts
+    )
     part = pick(rng, printed)
     low, high = part.outline.min(0), part.outline.max(0)
     centre = low + (high - low) * rng.uniform(0.3, 0.7, 2)
     units = float(rng.uniform(24, 36))
-    view = View(float(centre[0] - units / 2), float(centre[1] - units / 2), units, max(size))
-    close = render(parts, paints_of(item), view, item.origin % 97 / 3)
+    view = View(float(centre[0] - units / 2), float(centre[1] - units / 2), units, max(size) * 7 // 8)
+    close = render(parts, paints_of(item), view, item.origin % 97 / 3).resize(
+        (max(size), max(size)), Image.Resampling.BICUBIC
+    )
     out = sweep((max(size), max(size)), seller.backdrop)
     out.paste(close, (0, 0), close)
     left, top = (max(size) - size[0]) // 2, (max(size) - size[1]) // 2
@@ -239,11 +285,20 @@ def _on_table(item: Item, piece: Sprite, size: Size, rng: Rng) -> Image.Image:
     horizon = float(rng.uniform(0.5, 0.64))
     out = room(size, pick(rng, surfaces.TABLES), pick(rng, surfaces.WALLS), horizon, rng)
     x = float(rng.uniform(0.36, 0.64))
-    _company(out, ("fern", "succulent", "books", "candle", "picture", "lemons"), 1 - x + float(rng.normal(0, 0.04)), horizon + 0.12, 0.42, rng)
+    _company(
+        out,
+        ("fern", "succulent", "books", "candle", "picture", "lemons"),
+        1 - x + float(rng.normal(0, 0.04)),
+        horizon + 0.12,
+        0.42,
+        rng,
+    )
     if item.kind == "lamp":
         spot = _glow().resize((size[0], size[0])).point([value * 120 // 255 for value in range(256)])
         out.paste((255, 236, 190), (round(size[0] * (x - 0.5)), round(size[1] * 0.3 - size[0] / 2)), spot)
-    thing = piece.sized(_fit(piece, size, float(rng.uniform(0.52, 0.68))), 0, bool(rng.random() < 0.5), 0, float(rng.uniform(0.92, 1)))
+    thing = piece.sized(
+        _fit(piece, size, float(rng.uniform(0.52, 0.68))), 0, bool(rng.random() < 0.5), 0, float(rng.uniform(0.92, 1))
+    )
     stand(out, thing, (size[0] * x, size[1] * float(rng.uniform(horizon + 0.22, 0.95))))
     return out
 
@@ -251,7 +306,9 @@ def _on_table(item: Item, piece: Sprite, size: Size, rng: Rng) -> Image.Image:
 def _on_floor(item: Item, piece: Sprite, size: Size, rng: Rng) -> Image.Image:
     if rng.random() < 0.5:
         out = cloth(size, pick(rng, surfaces.OUTDOORS), rng)
-        thing = piece.sized(_fit(piece, size, float(rng.uniform(0.6, 0.8))), float(rng.normal(0, 14)), bool(rng.random() < 0.5))
+        thing = piece.sized(
+            _fit(piece, size, float(rng.uniform(0.6, 0.8))), float(rng.normal(0, 14)), bool(rng.random() < 0.5)
+        )
         lay(out, thing, (size[0] * float(rng.normal(0.5, 0.04)), size[1] * float(rng.normal(0.5, 0.04))), 7, 130)
         return out
     return _in_room(item, piece, size, rng, 0.62)
@@ -285,7 +342,9 @@ def _company(out: Image.Image, names: Sequence[str], x: float, y: float, tall: f
         name = pick(rng, names)
         thing = neighbour(name, int(rng.integers(4))) if name in KINDS else prop(name)
         small = 0.6 if name in ("books", "lemons", "candle") else 1.0
-        scaled = thing.sized(small * tall * float(rng.uniform(0.8, 1.1)) * out.height / thing.image.height * (1 if k == 0 else 0.7))
+        scaled = thing.sized(
+            small * tall * float(rng.uniform(0.8, 1.1)) * out.height / thing.image.height * (1 if k == 0 else 0.7)
+        )
         stand(out, scaled, (out.width * (x + k * float(rng.uniform(-0.14, 0.14))), out.height * (y + 0.05 * k)), 120)
 
 
@@ -299,7 +358,9 @@ def _on_hanger(item: Item, piece: Sprite, size: Size, rng: Rng) -> Image.Image:
     turn, y = float(rng.normal(0, 2)), size[1] * 0.54
     thing = piece.sized(_fit(piece, (size[0], round(size[1] * 0.84)), 0.92), turn)
     hanger = prop("hanger")
-    lay(out, hanger.sized(thing.width * 0.52 / hanger.image.width, turn), (size[0] * 0.5, y - thing.height * 0.5 + 4), 3)
+    lay(
+        out, hanger.sized(thing.width * 0.52 / hanger.image.width, turn), (size[0] * 0.5, y - thing.height * 0.5 + 4), 3
+    )
     lay(out, thing, (size[0] * 0.5, y), 5, 120)
     return out
 
@@ -318,7 +379,12 @@ def _on_wall(item: Item, piece: Sprite, size: Size, rng: Rng) -> Image.Image:
     if item.shape == "alarm":
         return _on_table(item, piece, size, rng)
     out = room(size, pick(rng, surfaces.TABLES), pick(rng, surfaces.WALLS), 0.82, rng)
-    lay(out, piece.sized(_fit(piece, size, float(rng.uniform(0.46, 0.58))), float(rng.normal(0, 1.5))), (size[0] * 0.5, size[1] * 0.36), 7)
+    lay(
+        out,
+        piece.sized(_fit(piece, size, float(rng.uniform(0.46, 0.58))), float(rng.normal(0, 1.5))),
+        (size[0] * 0.5, size[1] * 0.36),
+        7,
+    )
     _company(out, ("fern", "books", "candle", "vase", "lamp"), float(rng.choice([0.2, 0.8])), 0.93, 0.36, rng)
     return out
 
@@ -330,8 +396,19 @@ def _on_sofa(item: Item, piece: Sprite, size: Size, rng: Rng) -> Image.Image:
     side = float(rng.choice([-1, 1]))
     if rng.random() < 0.6:
         other = neighbour("cushion", int(rng.integers(6)))
-        lay(out, other.sized(size[0] * 0.27 / other.image.width, side * 8), (size[0] * (0.5 - side * 0.24), size[1] * 0.56), 4)
-    lay(out, piece.sized(_fit(piece, size, 0.42), -side * float(rng.uniform(0, 12))), (size[0] * (0.5 + side * 0.14), size[1] * 0.56), 5, 130)
+        lay(
+            out,
+            other.sized(size[0] * 0.27 / other.image.width, side * 8),
+            (size[0] * (0.5 - side * 0.24), size[1] * 0.56),
+            4,
+        )
+    lay(
+        out,
+        piece.sized(_fit(piece, size, 0.42), -side * float(rng.uniform(0, 12))),
+        (size[0] * (0.5 + side * 0.14), size[1] * 0.56),
+        5,
+        130,
+    )
     return out
 
 
@@ -375,8 +452,18 @@ def _on_blanket(item: Item, piece: Sprite, size: Size, rng: Rng) -> Image.Image:
 
 Scene = Callable[[Item, Sprite, Size, Rng], Image.Image]
 SCENES: Mapping[str, Scene] = {
-    "table": _on_table, "floor": _on_floor, "room": _in_room, "lean": _leaning, "hanger": _on_hanger, "hook": _on_hook, "wall": _on_wall,
-    "sofa": _on_sofa, "carpet": _on_ground, "wrist": _on_wrist, "bust": _on_bust, "blanket": _on_blanket,
+    "table": _on_table,
+    "floor": _on_floor,
+    "room": _in_room,
+    "lean": _leaning,
+    "hanger": _on_hanger,
+    "hook": _on_hook,
+    "wall": _on_wall,
+    "sofa": _on_sofa,
+    "carpet": _on_ground,
+    "wrist": _on_wrist,
+    "bust": _on_bust,
+    "blanket": _on_blanket,
 }
 
 
@@ -392,17 +479,26 @@ def font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
 
 
 TABLES: Mapping[str, tuple[Sequence[str], float]] = {
-    "shoes": (("EU", "UK", "US", "CM"), 36), "clothes": (("SIZE", "BUST", "WAIST", "HIPS"), 8), "other": (("", "WIDTH", "HEIGHT", "DEPTH"), 10),
+    "shoes": (("EU", "UK", "US", "CM"), 36),
+    "clothes": (("SIZE", "BUST", "WAIST", "HIPS"), 8),
+    "other": (("", "WIDTH", "HEIGHT", "DEPTH"), 10),
 }
+
+
+def _measures(group: str, first: float, rng: Rng) -> list[tuple[str, ...]]:
+    if group == "shoes":
+        return [(f"{36 + k}", f"{3 + k}", f"{5 + k}", f"{22.5 + 0.7 * k:.1f}") for k in range(7)]
+    if group == "clothes":
+        sizes = enumerate(("XS", "S", "M", "L", "XL", "XXL"))
+        return [(name, f"{80 + 5 * k}", f"{62 + 5 * k}", f"{88 + 5 * k}") for k, name in sizes]
+    return [(name, *(f"{int(value)}" for value in first + rng.uniform(4, 60, 3))) for name in ("cm", "inch", "box")]
 
 
 def size_chart(item: Item, size: Size, rng: Rng, seller: Seller) -> Image.Image:
     """A table of measures."""
     group = "shoes" if KINDS[item.kind].group == "shoes" else "clothes" if item.kind in SIZED else "other"
     heads, first = TABLES[group]
-    rows = {"shoes": [(f"{36 + k}", f"{3 + k}", f"{5 + k}", f"{22.5 + 0.7 * k:.1f}") for k in range(7)],
-            "clothes": [(name, f"{80 + 5 * k}", f"{62 + 5 * k}", f"{88 + 5 * k}") for k, name in enumerate(("XS", "S", "M", "L", "XL", "XXL"))],
-            "other": [(name, *(f"{int(value)}" for value in first + rng.uniform(4, 60, 3))) for name in ("cm", "inch", "box")]}[group]
+    rows = _measures(group, first, rng)
     pale = tuple(255 - (255 - channel) // 5 for channel in seller.brand)
     out = Image.new("RGB", size, (252, 251, 248))
     draw = ImageDraw.Draw(out)
@@ -435,14 +531,32 @@ def logo(item: Item, size: Size, rng: Rng, seller: Seller) -> Image.Image:
     elif style == 1:
         for k in range(16):
             a = k * math.pi / 8
-            draw.ellipse((x + 48 * math.cos(a) - 9, y + 48 * math.sin(a) - 9, x + 48 * math.cos(a) + 9, y + 48 * math.sin(a) + 9), ink)
+            draw.ellipse(
+                (
+                    x + 48 * math.cos(a) - 9,
+                    y + 48 * math.sin(a) - 9,
+                    x + 48 * math.cos(a) + 9,
+                    y + 48 * math.sin(a) + 9,
+                ),
+                ink,
+            )
         draw.ellipse((x - 47, y - 47, x + 47, y + 47), ground)
     else:
         draw.polygon([(x, y - 62), (x + 62, y), (x, y + 62), (x - 62, y)], outline=ink, width=3)
     initials = "".join(word[0] for word in seller.name.split() if word[0].isupper())[:2]
     draw.text((x, y), initials, ink, font(38, True), "mm")
     draw.text((x, size[1] * 0.74), seller.name, ink, font(17, True), "mm")
-    note = pick(rng, ("handmade with love", "free shipping over 30", "follow our shop", "thank you for shopping small", "new stock every week", "bundle and save 10%"))
+    note = pick(
+        rng,
+        (
+            "handmade with love",
+            "free shipping over 30",
+            "follow our shop",
+            "thank you for shopping small",
+            "new stock every week",
+            "bundle and save 10%",
+        ),
+    )
     draw.text((x, size[1] * 0.83), note, ink, font(12), "mm")
     return out
 

@@ -152,15 +152,20 @@ def box(left: float, top: float, right: float, bottom: float, radius: float = 0.
     radius = max(0.01, min(radius, (right - left) / 2, (bottom - top) / 2))
     turn = np.linspace(0, math.pi / 2, 7)
     arc = np.stack([np.cos(turn), np.sin(turn)], 1) * radius
-    right_bottom = arc + (right - radius, bottom - radius)
+    right_bottom = arc * (1, 1) + (right - radius, bottom - radius)
     left_bottom = arc[::-1] * (-1, 1) + (left + radius, bottom - radius)
     left_top = arc * (-1, -1) + (left + radius, top + radius)
     right_top = arc[::-1] * (1, -1) + (right - radius, top + radius)
     return np.vstack([right_bottom, left_bottom, left_top, right_top])
 
 
-def moved(points: Points, scale: float = 1, turn: float = 0, about: tuple[float, float] = (50, 50),
-          by: tuple[float, float] = (0, 0)) -> Points:
+def moved(
+    points: Points,
+    scale: float = 1,
+    turn: float = 0,
+    about: tuple[float, float] = (50, 50),
+    by: tuple[float, float] = (0, 0),
+) -> Points:
     """Points scaled and turned (degrees) about a centre, then shifted."""
     angle = math.radians(turn)
     matrix = scale * np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
@@ -169,13 +174,13 @@ def moved(points: Points, scale: float = 1, turn: float = 0, about: tuple[float,
 
 def render(parts: Sequence[Part], paints: Mapping[str, Paint], view: View, shift: float = 0.0) -> Image.Image:
     """The thing on a transparent canvas. `shift` slides prints and grain, so that no two things match."""
-    canvas = np.zeros((view.pixels, view.pixels, 3), dtype=np.float32)
+    canvas = np.zeros((view.pixels, view.pixels, 3), dtype=np.float32)  # colours times alpha
     alpha = np.zeros((view.pixels, view.pixels), dtype=np.float32)
     for part in parts:
         _paint_part(canvas, alpha, part, paints[part.paint], view, shift)
     out = np.empty((view.pixels, view.pixels, 4), dtype=np.uint8)
-    out[..., :3] = np.clip(canvas, 0, 255)
-    out[..., 3] = np.clip(alpha * 255 + 0.5, 0, 255)
+    out[..., :3] = np.clip(canvas / np.maximum(alpha, 1e-3)[..., None], 0, 255)
+    out[..., 3] = alpha * 255 + 0.5
     return Image.fromarray(out, "RGBA")
 
 
@@ -193,19 +198,16 @@ def _paint_part(canvas: Pixels, alpha: Pixels, part: Part, paint: Paint, view: V
         return
     finish = FINISHES[paint.finish]
     normal = _normals(mask, part, scale)
-    ys = (np.arange(low[1], high[1], dtype=np.float32) / scale + np.float32(view.top))[:, None]
-    xs = (np.arange(low[0], high[0], dtype=np.float32) / scale + np.float32(view.left))[None, :]
+    ys = np.asarray(np.arange(low[1], high[1])[:, None] / scale + view.top, dtype=np.float32)
+    xs = np.asarray(np.arange(low[0], high[0])[None, :] / scale + view.left, dtype=np.float32)
     colour = _lit(_albedo(paint, finish, normal, part, xs, ys, scale, shift), paint, finish, normal, part.shade)
     if part.lift:
         _cast_shadow(canvas[window], mask, part.lift * scale)
-    cover = mask * finish.opacity if finish.opacity < 1 else mask
-    if finish.opacity < 1:
-        cover = mask * np.clip(finish.opacity + 0.5 * (1 - normal[2]), 0, 1)
-    below, seen = canvas[window], alpha[window]
-    total = cover + seen * (1 - cover)
-    share = (cover / np.maximum(total, 1e-4))[..., None]
-    below += (colour - below) * share
-    alpha[window] = total
+    cover = mask if finish.opacity == 1 else mask * np.clip(finish.opacity + 0.5 * (1 - normal[2]), 0, 1)
+    colour *= cover[..., None]
+    canvas[window] *= (1 - cover)[..., None]
+    canvas[window] += colour
+    alpha[window] += cover * (1 - alpha[window])
 
 
 def _mask(part: Part, points: Points, low: NDArray[np.int64], high: NDArray[np.int64], view: View) -> Pixels:
@@ -285,35 +287,38 @@ def _lathe_normals(mask: Pixels) -> tuple[Pixels, Pixels, Pixels]:
     return across / length, np.broadcast_to(climb / length, mask.shape), facing / length
 
 
-def _albedo(paint: Paint, finish: Finish, normal: tuple[Pixels, Pixels, Pixels], part: Part,
-            xs: Pixels, ys: Pixels, scale: float, shift: float) -> Pixels:
-    """Colour before light: plain or printed, with the material's grain."""
-    across = np.broadcast_to(xs, normal[0].shape)
-    down = np.broadcast_to(ys, normal[0].shape)
+def _albedo(
+    paint: Paint,
+    finish: Finish,
+    normal: tuple[Pixels, Pixels, Pixels],
+    part: Part,
+    xs: Pixels,
+    ys: Pixels,
+    scale: float,
+    shift: float,
+) -> Pixels:
+    """Colour before light: plain or printed, with the material's grain. (h, w, 3), or (3,) where all is one."""
     if part.relief == "lathe":
-        turned = np.arcsin(normal[0]) - normal[0]
-        across = across + turned * 9
+        xs = xs + (np.arcsin(normal[0]) - normal[0]) * 9
     colour: Pixels = np.array(paint.colour, dtype=np.float32)
     fine = 1 if scale > 5 else 0
     if paint.print != "plain":
-        inks = np.array(paint.inks, dtype=np.float32)
-        angle, grow = math.radians(paint.print_turn), 1 / paint.print_scale
-        u = (across * math.cos(angle) + down * math.sin(angle)) * grow + shift
-        v = (down * math.cos(angle) - across * math.sin(angle)) * grow + shift / 3
         first, second = print_tile(paint.print, fine)
-        row, column = _texels(v, first.shape[0]), _texels(u, first.shape[0])
-        one, two = first[row, column][..., None], second[row, column][..., None]
-        colour = colour + one * (inks[0] - colour)
-        colour = colour + two * (inks[1] - colour)
+        angle, grow = math.radians(paint.print_turn), 1 / paint.print_scale
+        u, v = xs * grow, ys * grow
+        if paint.print_turn:
+            u, v = u * math.cos(angle) + v * math.sin(angle), v * math.cos(angle) - u * math.sin(angle)
+        row, column = _texels(v + shift / 3, len(first)), _texels(u + shift, len(first))
+        for ink, layer in zip(paint.inks, (first, second), strict=True):
+            colour = colour + layer[row, column][..., None] * (np.array(ink, dtype=np.float32) - colour)
+    rough: Pixels | float = 1.0
     if finish.grain:
         tile = grain_tile(finish.grain, fine)
-        rough = 1 + finish.roughness * tile[_texels(down + shift, len(tile)), _texels(across + shift, len(tile))]
-        colour = colour * rough[..., None]
+        rough = 1 + finish.roughness * tile[_texels(ys + shift, len(tile)), _texels(xs + shift, len(tile))]
     if finish.folds:
         tile = grain_tile("folds", 0)
-        rough = 1 + finish.folds * tile[_texels(down * 0.35 + shift, len(tile)), _texels(across * 0.45, len(tile))]
-        colour = colour * rough[..., None]
-    return np.asarray(colour, dtype=np.float32)
+        rough = rough * (1 + finish.folds * tile[_texels(ys * 0.35 + shift, len(tile)), _texels(xs * 0.45, len(tile))])
+    return colour * np.asarray(rough, dtype=np.float32)[..., None]
 
 
 def _texels(units: Pixels, size: int) -> NDArray[np.int32]:
@@ -328,12 +333,12 @@ def _lit(colour: Pixels, paint: Paint, finish: Finish, normal: tuple[Pixels, Pix
     if finish.metal:
         light = 0.42 + 0.35 * light + 0.55 * np.clip(-(x + 1.4 * y), 0, 1) ** 2 - 0.25 * np.clip(y, 0, 1)
     light = light * (1 - paint.glow) + paint.glow * (0.85 + 0.4 * z)
-    out = colour * (light * shade)[..., None]
+    out: Pixels = colour * (light * shade)[..., None]
     if finish.gloss:
         spot = np.maximum(x * HALFWAY[0] + y * HALFWAY[1] + z * HALFWAY[2], 0) ** finish.sharpness
         rim = (1 - z) ** 4 * 0.18
-        out = out + (finish.gloss * 215 * (spot * 0.85 + rim))[..., None]
-    return np.asarray(out, dtype=np.float32)
+        out += (finish.gloss * 215 * (spot * 0.85 + rim))[..., None]
+    return out
 
 
 def _cast_shadow(below: Pixels, mask: Pixels, lift: float) -> None:

@@ -28,7 +28,13 @@ Rng = np.random.Generator
 Row = dict[str, object]
 ITEM, TEXT, SHOOT, MARKET, SELLER = 0, 1, 2, 4, 5
 RELISTED, BAD_FIRST, SELLERS, QUERIES = 0.06, 0.07, 60, 300
-WEIGHTS: Mapping[str, float] = {"click": 1.0, "favourite": 2.0, "cart": 3.0, "purchase": 5.0}
+STEPS: Mapping[str, tuple[float, float]] = {
+    "click": (1, 1),
+    "favourite": (2, 0.3),
+    "cart": (3, 0.45),
+    "purchase": (5, 0.5),
+}
+CLICKED = (0.03, 0.16, 0.42)  # by grade, at the first rank
 _SMALL = 100
 
 
@@ -60,8 +66,23 @@ class Offer:
         return f"w{self.number:04d}"
 
 
-def write_marketplace(folder: Path, listings: int = 1200, seed: int = 0, progress: Callable[[int, int], None] | None = None,
-                      workers: int | None = None) -> Marketplace:
+@dataclass(frozen=True)
+class Query:
+    """What is typed, what is wanted, and how well each listing answers (2 fully, 1 nearly)."""
+
+    text: str
+    wants: wording.Wants
+    misspelt: bool
+    grades: Mapping[str, int]
+
+
+def write_marketplace(
+    folder: Path,
+    listings: int = 1200,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+    workers: int | None = None,
+) -> Marketplace:
     """Write the sample marketplace into a folder.
 
     progress: called with (listings drawn, listings in all)
@@ -79,19 +100,27 @@ def write_marketplace(folder: Path, listings: int = 1200, seed: int = 0, progres
     _write(folder / "truth.jsonl", (truth for _, truth in drawn))
     rng = np.random.default_rng([seed, 0, MARKET])
     queries = ask(offers, rng)
-    judged = {text: judge(wants, offers) for text, wants, _ in queries}
-    _write(folder / "queries.jsonl", ({"id": f"q{k:03d}", "text": text} for k, (text, _, _) in enumerate(queries, 1)))
-    _write(folder / "truth-queries.jsonl", ({"id": f"q{k:03d}", "wants": wants, "misspelt": slip} for k, (_, wants, slip) in enumerate(queries, 1)))
-    lines = [f"q{k:03d} 0 {listing} {grade}" for k, (text, _, _) in enumerate(queries, 1) for listing, grade in judged[text].items()]
-    (folder / "qrels.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    searches = search(judged, max(3000, 6 * listings), rng)
-    counts = Counter(text for text, _ in searches)
-    last = {text: when for text, when in searches}
-    _write(folder / "query_log.jsonl", ({"query": text, "count": count, "last": _iso(last[text])} for text, count in counts.most_common()))
-    clicks = list(interact(searches, judged, offers, rng))
+    named = {f"q{k:03d}": query for k, query in enumerate(queries, 1)}
+    _write(folder / "queries.jsonl", ({"id": name, "text": query.text} for name, query in named.items()))
+    _write(
+        folder / "truth-queries.jsonl",
+        ({"id": name, "wants": query.wants, "misspelt": query.misspelt} for name, query in named.items()),
+    )
+    judgments = [
+        f"{name} 0 {listing} {grade}\n" for name, query in named.items() for listing, grade in query.grades.items()
+    ]
+    (folder / "qrels.txt").write_text("".join(judgments), encoding="utf-8")
+    searches = search(queries, max(3000, 6 * listings), rng)
+    counts = Counter(query.text for query, _ in searches)
+    last = {query.text: _iso(when) for query, when in searches}
+    _write(
+        folder / "query_log.jsonl",
+        ({"query": text, "count": count, "last": last[text]} for text, count in counts.most_common()),
+    )
+    clicks = sorted(interact(searches, offers, rng), key=lambda row: str(row["time"]))
     _write(folder / "interactions.jsonl", clicks)
     photos = sum(len(offer.roles) for offer in offers)
-    return Marketplace(folder, listings, photos, len(queries), len(lines), len(clicks))
+    return Marketplace(folder, listings, photos, len(queries), len(judgments), len(clicks))
 
 
 # Listings
@@ -111,12 +140,25 @@ def plan(listings: int, seed: int) -> list[Offer]:
         roles, flawed = _roles(item, rng, flawed)
         offers.append(Offer(number, item, "", int(rng.integers(SELLERS)), roles, flawed))
     relisted = set(again.values())
-    return [Offer(o.number, o.item, f"p{o.item.origin:04d}" if o.item.origin in relisted else "", o.seller, o.roles, o.flawed) for o in offers]
+    return [
+        Offer(
+            o.number, o.item, f"p{o.item.origin:04d}" if o.item.origin in relisted else "", o.seller, o.roles, o.flawed
+        )
+        for o in offers
+    ]
 
 
 def _roles(item: Item, rng: Rng, flawed: bool) -> tuple[tuple[str, ...], bool]:
     """The roles of a listing's photos in order, and whether the first photo itself is spoiled."""
-    odds = {"angle": 0.55, "detail": 0.42, "in-use": 0.6, "other-colour": 0.14, "size-chart": 0.2 if item.size else 0.08, "logo": 0.14, "wrong": 0.05}
+    odds = {
+        "angle": 0.55,
+        "detail": 0.42,
+        "in-use": 0.6,
+        "other-colour": 0.14,
+        "size-chart": 0.2 if item.size else 0.08,
+        "logo": 0.14,
+        "wrong": 0.05,
+    }
     roles = [role for role, chance in odds.items() if rng.random() < chance]
     if rng.random() < 0.15:
         roles.append("in-use")
@@ -131,12 +173,31 @@ def _roles(item: Item, rng: Rng, flawed: bool) -> tuple[tuple[str, ...], bool]:
 
 def _sellers(seed: int) -> list[Seller]:
     rng = np.random.default_rng([seed, 0, SELLER])
-    papers = ((250, 249, 246), (246, 240, 230), (240, 242, 244), (245, 230, 226), (230, 237, 231), (252, 252, 252), (228, 234, 242), (242, 234, 218))
+    papers = (
+        (250, 249, 246),
+        (246, 240, 230),
+        (240, 242, 244),
+        (245, 230, 226),
+        (230, 237, 231),
+        (252, 252, 252),
+        (228, 234, 242),
+        (242, 234, 218),
+    )
     grounds = ("sweep",) * 7 + ("bedsheet", "linen", "oak", "greywood", "carpet")
     shades = [shade for tone in COLOURS.values() for shade in tone.shades if 40 < sum(shade) / 3 < 150]
     first, second = wording.SELLERS
-    return [Seller(f"{pick(rng, first)} {pick(rng, second)}", pick(rng, shades), jittered(pick(rng, papers), rng, 2), pick(rng, grounds),
-                   float(rng.normal(0.01, 0.025)), float(rng.normal(1.0, 0.04)), float(rng.uniform(0.1, 0.5))) for _ in range(SELLERS)]
+    return [
+        Seller(
+            f"{pick(rng, first)} {pick(rng, second)}",
+            pick(rng, shades),
+            jittered(pick(rng, papers), rng, 2),
+            pick(rng, grounds),
+            float(rng.normal(0.01, 0.025)),
+            float(rng.normal(1.02, 0.035)),
+            int(rng.integers(1, 5)),
+        )
+        for _ in range(SELLERS)
+    ]
 
 
 def _drawn(offers: Sequence[Offer], folder: Path, seed: int, workers: int | None) -> Iterator[list[tuple[Row, Row]]]:
@@ -166,44 +227,63 @@ def _listing(offer: Offer, seller: Seller, folder: Path, seed: int) -> tuple[Row
     rng = np.random.default_rng([seed, offer.number, TEXT])
     price = round(float(KINDS[item.kind].price * np.exp(rng.normal(0, 0.38)))) - (0.01 if rng.random() < 0.3 else 0)
     texts = wording.write(item, rng, price)
-    attributes = {"condition": pick(rng, wording.CONDITIONS), "ships_from": pick(rng, wording.PLACES), "seller": seller.name}
+    attributes = {
+        "condition": pick(rng, wording.CONDITIONS),
+        "ships_from": pick(rng, wording.PLACES),
+        "seller": seller.name,
+    }
     if item.size:
         attributes["size"] = item.size
     product: Row = {"product": offer.product} if offer.product else {}
-    listing: Row = {"id": offer.id, "title": texts.title, "description": texts.description, "tags": texts.tags, "images": names, "price": price,
-                    "attributes": attributes, **product}
-    taken = [{"image": name, "role": photo.role, "shows": photo.shows, "colour": photo.colour, "flaw": photo.flaw} for name, photo in zip(names, photos, strict=True)]
+    listing: Row = {
+        "id": offer.id,
+        "title": texts.title,
+        "description": texts.description,
+        "tags": texts.tags,
+        "images": names,
+        "price": price,
+        "attributes": attributes,
+        **product,
+    }
+    taken = [
+        {"image": name, "role": photo.role, "shows": photo.shows, "colour": photo.colour, "flaw": photo.flaw}
+        for name, photo in zip(names, photos, strict=True)
+    ]
     return listing, {"id": offer.id, **item.truth(), **product, "tells": texts.tells, "photos": taken}
 
 
 # Queries and judgments
 
 
-def ask(offers: Sequence[Offer], rng: Rng) -> list[tuple[str, wording.Wants, bool]]:
-    """Distinct queries, the most frequent first: text, what it wants, and whether it is misspelt."""
+def ask(offers: Sequence[Offer], rng: Rng) -> list[Query]:
+    """Distinct queries that have answers, the likeliest to be typed first."""
     forms, odds = zip(*wording.FORMS, strict=True)
     shares = np.array(odds) / sum(odds)
     goal = min(QUERIES, max(12, len(offers) // 3))
-    asked: dict[str, tuple[wording.Wants, bool]] = {}
+    asked: dict[str, Query] = {}
     for _ in range(goal * 60):
         if len(asked) == goal:
             break
         form = forms[int(rng.choice(len(forms), p=shares))]
         item = pick(rng, offers).item
-        wants = {name: KINDS[item.kind].group if name == "group" else item.truth()[name] for name in form}
-        full = sum(grade == 2 for grade in judge(wants, offers).values())
-        if not 2 <= full <= 60 or wants.get("group", "shoes") not in GROUPS or wants.get("pattern") == "plain" or wants == {}:
-            continue
-        text = wording.phrase(wants, item, rng)
-        slip = bool(rng.random() < 0.1)
-        if slip:
-            words = text.split(" ")
-            longest = max(range(len(words)), key=lambda k: len(words[k]))
-            words[longest] = wording.misspelt(words[longest], rng)
-            slip, text = " ".join(words) != text, " ".join(words)
-        asked.setdefault(text, (wants, slip))
-    ranked = sorted(asked.items(), key=lambda entry: len(entry[1][0]) + float(rng.gumbel(0, 0.8)) + entry[1][1])
-    return [(text, wants, slip) for text, (wants, slip) in ranked]
+        wants = {name: facts_of(item)[name] for name in form}
+        grades = judge(wants, offers) if _askable(wants) else {}
+        if 2 <= sum(grade == 2 for grade in grades.values()) <= 60:
+            plain = wording.phrase(wants, item, rng)
+            text = wording.mistyped(plain, rng) if rng.random() < 0.1 else plain
+            asked.setdefault(text, Query(text, wants, text != plain, grades))
+    rank = {text: len(query.wants) + query.misspelt + float(rng.gumbel(0, 0.8)) for text, query in asked.items()}
+    return sorted(asked.values(), key=lambda query: rank[query.text])
+
+
+def _askable(wants: wording.Wants) -> bool:
+    """Nobody asks for a plain pattern, or by a group that has no name."""
+    return wants.get("pattern") != "plain" and wants.get("group", "shoes") in GROUPS
+
+
+def facts_of(item: Item) -> dict[str, str]:
+    """Everything a query may ask of an item."""
+    return {**item.truth(), "group": KINDS[item.kind].group}
 
 
 def judge(wants: wording.Wants, offers: Sequence[Offer]) -> dict[str, int]:
@@ -214,7 +294,7 @@ def judge(wants: wording.Wants, offers: Sequence[Offer]) -> dict[str, int]:
 
 def grade_of(wants: wording.Wants, item: Item) -> int:
     """How well an item answers: 2 fully, 1 for the right goods with one constraint missed, 0 otherwise."""
-    truth = {**item.truth(), "group": KINDS[item.kind].group}
+    truth = facts_of(item)
     missed = [name for name, value in wants.items() if truth[name] != value]
     if not missed:
         return 2
@@ -228,41 +308,40 @@ def grade_of(wants: wording.Wants, item: Item) -> int:
 # Behaviour
 
 
-def search(judged: Mapping[str, object], searches: int, rng: Rng) -> list[tuple[str, datetime]]:
+def search(queries: Sequence[Query], searches: int, rng: Rng) -> list[tuple[Query, datetime]]:
     """Who searched what, when: frequencies follow Zipf's law over the queries."""
-    texts = list(judged)
-    shares = 1 / (np.arange(len(texts)) + 2.0)
-    drawn = rng.choice(len(texts), searches, p=shares / shares.sum())
+    if not queries:
+        return []
+    shares = 1 / (np.arange(len(queries)) + 2.0)
+    drawn = rng.choice(len(queries), searches, p=shares / shares.sum())
     minutes = np.sort(rng.integers(0, 90 * 24 * 60, searches))
     start = datetime(2025, 3, 1)
-    return [(texts[k], start + timedelta(minutes=int(when))) for k, when in zip(drawn, minutes, strict=True)]
+    return [(queries[k], start + timedelta(minutes=int(when))) for k, when in zip(drawn, minutes, strict=True)]
 
 
-def interact(searches: Iterable[tuple[str, datetime]], judged: Mapping[str, Mapping[str, int]], offers: Sequence[Offer], rng: Rng) -> Iterator[Row]:
-    """Clicks and what follows: people see ten results of a mediocre engine, and look at the top and at what is popular."""
+def interact(searches: Iterable[tuple[Query, datetime]], offers: Sequence[Offer], rng: Rng) -> Iterator[Row]:
+    """Clicks and what follows them. People see ten results of a mediocre engine that likes what is popular."""
     ids = [offer.id for offer in offers]
-    fame = dict(zip(ids, np.exp(rng.normal(0, 0.7, len(ids))), strict=True))
-    steps = (("favourite", 0.3), ("cart", 0.45), ("purchase", 0.5))
-    for text, when in searches:
-        grades = judged[text]
-        pool = [*grades, *(ids[k] for k in rng.integers(0, len(ids), 8))]
-        noise = rng.gumbel(0, 0.8, len(pool))
-        shown = sorted(range(len(pool)), key=lambda k: -(grades.get(pool[k], 0) + np.log(fame[pool[k]]) + noise[k]))[:10]
-        for rank, k in enumerate(shown):
-            liked = (0.03, 0.16, 0.42)[grades.get(pool[k], 0)]
-            if rng.random() >= liked / (1 + rank) ** 0.7:
-                continue
-            moment, kind, alive = when, "click", 1.0
-            yield _interaction(text, pool[k], kind, moment)
-            for kind, chance in steps:
-                alive *= chance * (0.4 + 0.3 * grades.get(pool[k], 0))
-                if rng.random() < alive:
-                    moment += timedelta(minutes=int(rng.integers(1, 30)))
-                    yield _interaction(text, pool[k], kind, moment)
+    fame = dict(zip(ids, rng.normal(0, 0.7, len(ids)), strict=True))
+    for query, when in searches:
+        pool = [*query.grades, *(ids[k] for k in rng.integers(0, len(ids), 8))]
+        scores = [
+            query.grades.get(name, 0) + fame[name] + noise
+            for name, noise in zip(pool, rng.gumbel(0, 0.8, len(pool)), strict=True)
+        ]
+        for rank, k in enumerate(np.argsort(scores)[::-1][:10]):
+            grade = query.grades.get(pool[k], 0)
+            if rng.random() < CLICKED[grade] / (1 + rank) ** 0.7:
+                yield from _visit(query.text, pool[k], grade, when, rng)
 
 
-def _interaction(query: str, listing: str, kind: str, when: datetime) -> Row:
-    return {"query": query, "listing": listing, "kind": kind, "weight": WEIGHTS[kind], "time": _iso(when)}
+def _visit(query: str, listing: str, grade: int, when: datetime, rng: Rng) -> Iterator[Row]:
+    """A click, and how far it leads: each step is rarer than the one before, and rarer where the goods are wrong."""
+    for kind, (weight, chance) in STEPS.items():
+        if kind != "click" and rng.random() >= chance * (0.4 + 0.3 * grade):
+            return
+        yield {"query": query, "listing": listing, "kind": kind, "weight": weight, "time": _iso(when)}
+        when += timedelta(minutes=int(rng.integers(1, 30)))
 
 
 def _iso(when: datetime) -> str:

@@ -15,7 +15,9 @@ class Sprite:
 
     image: Image.Image
 
-    def sized(self, scale: float, turn: float = 0, mirror: bool = False, lean: float = 0, squash: float = 1) -> Image.Image:
+    def sized(
+        self, scale: float, turn: float = 0, mirror: bool = False, lean: float = 0, squash: float = 1
+    ) -> Image.Image:
         """Scaled, turned by degrees, mirrored, sheared sideways and made narrower, in one resampling."""
         width, height = self.image.size
         angle = math.radians(turn)

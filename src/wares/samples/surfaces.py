@@ -24,7 +24,7 @@ def _tinted(brightness: Field, colour: Colour, warmth: Field | float = 0.0) -> I
 
 def _grain(name: str, zoom: float = 1.0) -> Field:
     steps = (np.arange(SIZE) * zoom).astype(int) % 256
-    return grain_tile(name, 1)[np.ix_(steps, steps)]
+    return np.asarray(grain_tile(name, 1)[np.ix_(steps, steps)])
 
 
 def _planks(colour: Colour, width: int, seed: int, across: bool = True) -> Image.Image:
@@ -66,7 +66,9 @@ def _rough(name: str, colour: Colour, rough: float, amount: float) -> Image.Imag
 
 def _marble() -> Image.Image:
     veins = np.abs(noise("veins", SIZE, 1.75))
-    return _tinted((1 - 0.2 * np.exp(-veins * 9) + noise("marble", SIZE, 2.0) * 0.02).astype(np.float32), (240, 238, 234))
+    return _tinted(
+        (1 - 0.2 * np.exp(-veins * 9) + noise("marble", SIZE, 2.0) * 0.02).astype(np.float32), (240, 238, 234)
+    )
 
 
 def _grass() -> Image.Image:

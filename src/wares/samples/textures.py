@@ -25,12 +25,12 @@ def noise(name: str, size: int, rough: float, stretch: tuple[float, float] = (1,
     spectrum = spectrum / (1 + radius / 2) ** rough
     spectrum[0, 0] = 0
     field = np.fft.ifft2(spectrum).real
-    return (field / field.std()).astype(np.float32)
+    return np.asarray(field / field.std(), dtype=np.float32)
 
 
 def _grid(size: int) -> tuple[Tile, Tile]:
-    axis = np.arange(size, dtype=np.float32) / size * 2 * math.pi
-    return axis[:, None], axis[None, :]
+    axis = np.arange(size) / size * 2 * math.pi
+    return np.asarray(axis[:, None], dtype=np.float32), np.asarray(axis[None, :], dtype=np.float32)
 
 
 def _pebble(size: int) -> Tile:
@@ -38,18 +38,18 @@ def _pebble(size: int) -> Tile:
     spectrum = np.fft.fft2(bumps)
     f = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.fftfreq(size)[None, :]) * size
     band = np.fft.ifft2(spectrum * np.exp(-(((f - 26) / 9) ** 2))).real
-    return (np.tanh(band / band.std()) + 0.3 * noise("hide", size, 1.6)).astype(np.float32)
+    return np.asarray(np.tanh(band / band.std()) + 0.3 * noise("hide", size, 1.6), dtype=np.float32)
 
 
 def _weave(size: int) -> Tile:
     y, x = _grid(size)
     threads = np.sin(x * 32) * np.sign(np.sin(y * 16)) + np.sin(y * 32) * np.sign(np.sin(x * 16))
-    return (0.6 * threads + 0.6 * noise("weave", size, 0.6)).astype(np.float32)
+    return np.asarray(0.6 * threads + 0.6 * noise("weave", size, 0.6), dtype=np.float32)
 
 
 def _twill(size: int) -> Tile:
     y, x = _grid(size)
-    return (0.8 * np.sin((x + y) * 24) + 0.7 * noise("twill", size, 0.8, (0.3, 1))).astype(np.float32)
+    return np.asarray(0.8 * np.sin((x + y) * 24) + 0.7 * noise("twill", size, 0.8, (0.3, 1)), dtype=np.float32)
 
 
 def _knit(size: int) -> Tile:
@@ -57,25 +57,26 @@ def _knit(size: int) -> Tile:
     columns = 16
     bend = np.abs(np.sin(x * columns / 2)) * 1.6
     stitch = np.sin(y * 20 + bend * 2)
-    return (0.9 * stitch - 0.9 * np.cos(x * columns) ** 8 + 0.35 * noise("knit", size, 0.5)).astype(np.float32)
+    return np.asarray(0.9 * stitch - 0.9 * np.cos(x * columns) ** 8 + 0.35 * noise("knit", size, 0.5), dtype=np.float32)
 
 
 def _rattan(size: int) -> Tile:
     y, x = _grid(size)
     over = np.sign(np.sin(x * 8) * np.sin(y * 8))
     strand = np.where(over > 0, np.abs(np.sin(y * 16)), np.abs(np.sin(x * 16)))
-    return (1.8 * (strand - 0.6) + 0.35 * noise("rattan", size, 0.6)).astype(np.float32)
+    return np.asarray(1.8 * (strand - 0.6) + 0.35 * noise("rattan", size, 0.6), dtype=np.float32)
 
 
 def _wood(size: int) -> Tile:
-    y, x = _grid(size)
+    _, x = _grid(size)
     warp = noise("rings", size, 2.4, (0.35, 1))
-    return (0.55 * np.sin(x * 7 + warp * 1.5) + 0.6 * noise("wood", size, 1.0, (0.08, 1)) + 0 * y).astype(np.float32)
+    fibre = noise("wood", size, 1.0, (0.08, 1))
+    return np.asarray(0.55 * np.sin(x * 7 + warp * 1.5) + 0.6 * fibre, dtype=np.float32)
 
 
 def _speckle(size: int) -> Tile:
     dots = noise("speckle", size, 0.35)
-    return (np.where(dots > 2.2, -2.2, 0) + 0.25 * noise("glaze", size, 1.8)).astype(np.float32)
+    return np.asarray(np.where(dots > 2.2, -2.2, 0) + 0.25 * noise("glaze", size, 1.8), dtype=np.float32)
 
 
 GRAINS: Mapping[str, Callable[[int], Tile]] = {
@@ -152,8 +153,19 @@ def _stars(draw: ImageDraw.ImageDraw, _: ImageDraw.ImageDraw) -> None:
 
 
 def _flowers(draw: ImageDraw.ImageDraw, leaf: ImageDraw.ImageDraw) -> None:
-    spots = [(150, 170, 92), (520, 90, 62), (850, 230, 84), (330, 430, 70), (680, 500, 96), (130, 690, 76),
-             (450, 800, 90), (900, 720, 66), (700, 930, 60), (960, 480, 50), (250, 960, 56)]
+    spots = [
+        (150, 170, 92),
+        (520, 90, 62),
+        (850, 230, 84),
+        (330, 430, 70),
+        (680, 500, 96),
+        (130, 690, 76),
+        (450, 800, 90),
+        (900, 720, 66),
+        (700, 930, 60),
+        (960, 480, 50),
+        (250, 960, 56),
+    ]
     for x, y, size in spots:
         for dx in (-_DRAWN, 0, _DRAWN):
             for dy in (-_DRAWN, 0, _DRAWN):
@@ -163,11 +175,17 @@ def _flowers(draw: ImageDraw.ImageDraw, leaf: ImageDraw.ImageDraw) -> None:
 def _flower(draw: ImageDraw.ImageDraw, leaf: ImageDraw.ImageDraw, x: float, y: float, size: float) -> None:
     turn = (x % _DRAWN) * 0.01
     for side in (-0.7, 2.2):
-        points = [(x + math.cos(turn + side + bend) * size * far, y + math.sin(turn + side + bend) * size * far)
-                  for bend, far in ((0, 0.3), (0.28, 1.1), (0, 1.75), (-0.28, 1.1))]
+        points = [
+            (x + math.cos(turn + side + bend) * size * far, y + math.sin(turn + side + bend) * size * far)
+            for bend, far in ((0, 0.3), (0.28, 1.1), (0, 1.75), (-0.28, 1.1))
+        ]
         leaf.polygon(points, 255)
     for k in range(5):
-        px, py, r = x + math.cos(turn + k * 1.2566) * size * 0.55, y + math.sin(turn + k * 1.2566) * size * 0.55, size * 0.45
+        px, py, r = (
+            x + math.cos(turn + k * 1.2566) * size * 0.55,
+            y + math.sin(turn + k * 1.2566) * size * 0.55,
+            size * 0.45,
+        )
         draw.ellipse((px - r, py - r, px + r, py + r), 255)
         leaf.ellipse((px - r, py - r, px + r, py + r), 0)
     leaf.ellipse((x - size * 0.26, y - size * 0.26, x + size * 0.26, y + size * 0.26), 255)
@@ -177,8 +195,8 @@ def _leopard(draw: ImageDraw.ImageDraw, heart: ImageDraw.ImageDraw) -> None:
     rng = np.random.default_rng(5)
     for row in range(6):
         for column in range(6):
-            x0, y0 = column * 171 + (row % 2) * 85 + rng.integers(-24, 24), row * 171 + rng.integers(-24, 24)
-            size, gap = rng.integers(44, 66), rng.uniform(0, 360)
+            slip_x, slip_y, size = (int(rng.integers(low, high)) for low, high in ((-24, 24), (-24, 24), (44, 66)))
+            x0, y0, gap = column * 171 + (row % 2) * 85 + slip_x, row * 171 + slip_y, float(rng.uniform(0, 360))
             for dx in (-_DRAWN, 0, _DRAWN):
                 for dy in (-_DRAWN, 0, _DRAWN):
                     where = (x0 + dx - size, y0 + dy - size * 0.8, x0 + dx + size, y0 + dy + size * 0.8)

@@ -29,34 +29,217 @@ class Texts:
     tells: dict[str, list[str]]
 
 
-OPENERS = ("", "", "", "", "Gorgeous", "Lovely", "Beautiful", "Stunning", "Pretty", "Cute", "Vintage", "Rare", "Stylish", "Unique", "Sweet", "Fab", "BNWT", "NEW", "Preloved", "Handmade",
-           "Super cute", "Almost new", "Quality", "*REDUCED*", "Amazing", "Genuine", "Retro")
-CLOSERS = ("", "", "", "", "worn once", "excellent condition", "great condition", "like new", "no flaws", "must go!", "never used", "ready to post", "price drop", "bargain!!", "rrp {rrp}",
-           "open to offers", "collection or post", "see photos", "from a pet free home", "final reduction", "one of a kind")
+OPENERS = (
+    "",
+    "",
+    "",
+    "",
+    "Gorgeous",
+    "Lovely",
+    "Beautiful",
+    "Stunning",
+    "Pretty",
+    "Cute",
+    "Vintage",
+    "Rare",
+    "Stylish",
+    "Unique",
+    "Sweet",
+    "Fab",
+    "BNWT",
+    "NEW",
+    "Preloved",
+    "Handmade",
+    "Super cute",
+    "Almost new",
+    "Quality",
+    "*REDUCED*",
+    "Amazing",
+    "Genuine",
+    "Retro",
+)
+CLOSERS = (
+    "",
+    "",
+    "",
+    "",
+    "worn once",
+    "excellent condition",
+    "great condition",
+    "like new",
+    "no flaws",
+    "must go!",
+    "never used",
+    "ready to post",
+    "price drop",
+    "bargain!!",
+    "rrp {rrp}",
+    "open to offers",
+    "collection or post",
+    "see photos",
+    "from a pet free home",
+    "final reduction",
+    "one of a kind",
+)
 MARKS = ("", "", "", "", "", "!", "!!", " 💕", " ✨", " 🌿", " 😍", " 🎁", " ❤️", " ⭐")
-VAGUE = ("the perfect present", "a real eye-catcher", "must have item", "lovely piece", "beauty from my collection", "gift idea", "one for the collectors", "statement piece", "my favourite but has to go",
-         "what a find", "present for her", "something special")
+VAGUE = (
+    "the perfect present",
+    "a real eye-catcher",
+    "must have item",
+    "lovely piece",
+    "beauty from my collection",
+    "gift idea",
+    "one for the collectors",
+    "statement piece",
+    "my favourite but has to go",
+    "what a find",
+    "present for her",
+    "something special",
+)
 
 SENTENCES: Mapping[str, Sequence[str]] = {
-    "kind": ("Selling my {w}.", "Lovely {w} for sale.", "This {w} needs a new home.", "I have only used this {w} a few times.", "Such a nice {w}, I am sad to see it go.", "Up for grabs: {w}."),
-    "colour": ("The colour is {w}.", "Comes in {w}.", "A beautiful {w} shade.", "The {w} is richer in daylight.", "Colour: {w}."),
+    "kind": (
+        "Selling my {w}.",
+        "Lovely {w} for sale.",
+        "This {w} needs a new home.",
+        "I have only used this {w} a few times.",
+        "Such a nice {w}, I am sad to see it go.",
+        "Up for grabs: {w}.",
+    ),
+    "colour": (
+        "The colour is {w}.",
+        "Comes in {w}.",
+        "A beautiful {w} shade.",
+        "The {w} is richer in daylight.",
+        "Colour: {w}.",
+    ),
     "pattern": ("With a {w} design.", "It is {w}, as you can see.", "Pattern: {w}.", "I fell for the {w} look."),
-    "material": ("Made of {w}.", "Material: {w}.", "It is {w}, so it lasts.", "Good quality {w}.", "{W}, feels really nice."),
+    "material": (
+        "Made of {w}.",
+        "Material: {w}.",
+        "It is {w}, so it lasts.",
+        "Good quality {w}.",
+        "{W}, feels really nice.",
+    ),
     "shape": ("The style is {w}.", "It is the {w} one.", "Style: {w}.", "{W} style."),
-    "occasion": ("Bought for a {w} and not needed since.", "Perfect for {w}.", "Ideal for {w}!", "Would suit {w}.", "I always used it for {w}."),
+    "occasion": (
+        "Bought for a {w} and not needed since.",
+        "Perfect for {w}.",
+        "Ideal for {w}!",
+        "Would suit {w}.",
+        "I always used it for {w}.",
+    ),
 }
-CONFUSERS = ("Also selling a {colour} {kind}, see my other items.", "Would go so well with a {colour} {kind}.", "I wore it with my {colour} {kind}.", "Looks great next to a {colour} {kind}.",
-             "Swap for a {kind} considered.", "Not {colour}, despite what the light does in the second photo.")
-BOILERPLATE = ("Smoke and pet free home.", "Posted within two working days.", "Bundle two items and save on postage.", "Any questions, just ask.", "No returns, sorry.", "From a smoke-free home.",
-               "Happy to send more pictures.", "Check my other listings!", "Tracked shipping only.", "Please look at the photos before buying.", "Dispatched in recycled packaging.",
-               "Collection possible.", "Condition as in the pictures.", "Thanks for looking!", "Price includes postage.", "I am having a clear-out before we move.")
-FIT = ("Size {size}, fits true to size.", "Labelled {size} but comes up small.", "Size {size}.", "I am usually a {size} and it fits me well.")
-NOISE_TAGS = ("gift", "gift idea", "vintage", "handmade", "sale", "new", "preloved", "boho", "retro", "sustainable", "unique", "cute", "trending", "y2k", "cottagecore", "minimalist", "second hand", "for her",
-              "for him", "small business", "bargain", "designer", "quirky")
+CONFUSERS = (
+    "Also selling a {colour} {kind}, see my other items.",
+    "Would go so well with a {colour} {kind}.",
+    "I wore it with my {colour} {kind}.",
+    "Looks great next to a {colour} {kind}.",
+    "Swap for a {kind} considered.",
+    "Not {colour}, despite what the light does in the second photo.",
+)
+BOILERPLATE = (
+    "Smoke and pet free home.",
+    "Posted within two working days.",
+    "Bundle two items and save on postage.",
+    "Any questions, just ask.",
+    "No returns, sorry.",
+    "From a smoke-free home.",
+    "Happy to send more pictures.",
+    "Check my other listings!",
+    "Tracked shipping only.",
+    "Please look at the photos before buying.",
+    "Dispatched in recycled packaging.",
+    "Collection possible.",
+    "Condition as in the pictures.",
+    "Thanks for looking!",
+    "Price includes postage.",
+    "I am having a clear-out before we move.",
+)
+FIT = (
+    "Size {size}, fits true to size.",
+    "Labelled {size} but comes up small.",
+    "Size {size}.",
+    "I am usually a {size} and it fits me well.",
+)
+NOISE_TAGS = (
+    "gift",
+    "gift idea",
+    "vintage",
+    "handmade",
+    "sale",
+    "new",
+    "preloved",
+    "boho",
+    "retro",
+    "sustainable",
+    "unique",
+    "cute",
+    "trending",
+    "y2k",
+    "cottagecore",
+    "minimalist",
+    "second hand",
+    "for her",
+    "for him",
+    "small business",
+    "bargain",
+    "designer",
+    "quirky",
+)
 CONDITIONS = ("new with tags", "new", "like new", "good", "fair")
-PLACES = ("London", "Leeds", "Bristol", "Dublin", "Glasgow", "Utrecht", "Ghent", "Lyon", "Porto", "Aarhus", "Vienna", "Turin")
-SELLERS = (("Willow", "Juniper", "Marigold", "Harbour", "Copper", "Little", "Paper", "Velvet", "Northern", "Salt", "Clover", "Fern", "Amber", "Blue", "Old Mill", "Magpie"),
-           ("& Wren", "& Oak", "Lane", "Fox", "House", "Attic", "Studio", "& Daughters", "Goods", "Finds", "Cabin", "Market", "Cottage", "Emporium", "Thread", "Bazaar"))
+PLACES = (
+    "London",
+    "Leeds",
+    "Bristol",
+    "Dublin",
+    "Glasgow",
+    "Utrecht",
+    "Ghent",
+    "Lyon",
+    "Porto",
+    "Aarhus",
+    "Vienna",
+    "Turin",
+)
+SELLERS = (
+    (
+        "Willow",
+        "Juniper",
+        "Marigold",
+        "Harbour",
+        "Copper",
+        "Little",
+        "Paper",
+        "Velvet",
+        "Northern",
+        "Salt",
+        "Clover",
+        "Fern",
+        "Amber",
+        "Blue",
+        "Old Mill",
+        "Magpie",
+    ),
+    (
+        "& Wren",
+        "& Oak",
+        "Lane",
+        "Fox",
+        "House",
+        "Attic",
+        "Studio",
+        "& Daughters",
+        "Goods",
+        "Finds",
+        "Cabin",
+        "Market",
+        "Cottage",
+        "Emporium",
+        "Thread",
+        "Bazaar",
+    ),
+)
 
 
 def words_of(attribute: str, item: Item) -> Sequence[str]:
@@ -64,9 +247,9 @@ def words_of(attribute: str, item: Item) -> Sequence[str]:
     value = item.truth()[attribute]
     if attribute == "shape":
         return KINDS[item.kind].shapes[value]
-    table = {"colour": COLOURS, "pattern": PATTERNS, "material": MATERIALS, "occasion": OCCASIONS, "kind": KINDS}[attribute]
-    entry = table[value]  # type: ignore[index]
-    return entry if isinstance(entry, tuple) else entry.words
+    if attribute in ("colour", "kind"):
+        return COLOURS[value].words if attribute == "colour" else KINDS[value].words
+    return {"pattern": PATTERNS, "material": MATERIALS, "occasion": OCCASIONS}[attribute][value]
 
 
 def say(attribute: str, item: Item, rng: Rng, plainly: float = 0.5) -> str:
@@ -82,7 +265,12 @@ def write(item: Item, rng: Rng, price: float) -> Texts:
         if item.pattern == "plain" and "pattern" in told and rng.random() < 0.7:
             told.remove("pattern")
     title = slipped(_title(item, tells["title"], rng, price), rng, 0.035)
-    return Texts(title, slipped(_description(item, tells["description"], rng), rng, 0.012), _tags(item, tells["tags"], rng), tells)
+    return Texts(
+        title,
+        slipped(_description(item, tells["description"], rng), rng, 0.012),
+        _tags(item, tells["tags"], rng),
+        tells,
+    )
 
 
 def _title(item: Item, tells: Sequence[str], rng: Rng, price: float) -> str:
@@ -98,7 +286,15 @@ def _title(item: Item, tells: Sequence[str], rng: Rng, price: float) -> str:
     if closer:
         text += pick(rng, (" - ", ", ", " | ", " ")) + closer
     style = rng.random()
-    text = text.upper() if style < 0.07 else text.title() if style < 0.3 else text[0].upper() + text[1:] if style < 0.85 else text.lower()
+    text = (
+        text.upper()
+        if style < 0.07
+        else text.title()
+        if style < 0.3
+        else text[0].upper() + text[1:]
+        if style < 0.85
+        else text.lower()
+    )
     return text + pick(rng, MARKS)
 
 
@@ -117,7 +313,9 @@ def _description(item: Item, tells: Sequence[str], rng: Rng) -> str:
 
 
 def _tags(item: Item, tells: Sequence[str], rng: Rng) -> list[str]:
-    tags = [say(name, item, rng, 0.45) for name in tells] + [pick(rng, NOISE_TAGS) for _ in range(int(rng.integers(1, 4)))]
+    tags = [say(name, item, rng, 0.45) for name in tells] + [
+        pick(rng, NOISE_TAGS) for _ in range(int(rng.integers(1, 4)))
+    ]
     rng.shuffle(tags)
     return list(dict.fromkeys(tags))
 
@@ -139,12 +337,27 @@ def misspelt(word: str, rng: Rng) -> str:
     return word[:at] + word[at + 1 :] if kind == 1 else word[:at] + word[at] + word[at:]
 
 
+def mistyped(text: str, rng: Rng) -> str:
+    """A query with its longest word misspelt."""
+    longest = max(text.split(" "), key=len)
+    return text.replace(longest, misspelt(longest, rng), 1)
+
+
 # Queries
 
 Wants = dict[str, str]
 FORMS: Sequence[tuple[tuple[str, ...], float]] = (
-    (("kind",), 0.05), (("kind", "colour"), 0.24), (("kind", "pattern"), 0.15), (("kind", "material"), 0.11), (("kind", "occasion"), 0.12), (("kind", "shape"), 0.08),
-    (("kind", "colour", "material"), 0.06), (("kind", "colour", "pattern"), 0.06), (("kind", "colour", "occasion"), 0.03), (("group", "colour"), 0.05), (("group", "pattern"), 0.03),
+    (("kind",), 0.05),
+    (("kind", "colour"), 0.24),
+    (("kind", "pattern"), 0.15),
+    (("kind", "material"), 0.11),
+    (("kind", "occasion"), 0.12),
+    (("kind", "shape"), 0.08),
+    (("kind", "colour", "material"), 0.06),
+    (("kind", "colour", "pattern"), 0.06),
+    (("kind", "colour", "occasion"), 0.03),
+    (("group", "colour"), 0.05),
+    (("group", "pattern"), 0.03),
     (("group", "occasion"), 0.02),
 )
 ORDER = ("occasion", "colour", "pattern", "material", "shape", "kind", "group")
@@ -152,7 +365,10 @@ ORDER = ("occasion", "colour", "pattern", "material", "shape", "kind", "group")
 
 def phrase(wants: Wants, item: Item, rng: Rng) -> str:
     """What a buyer who wants this types."""
-    said = {name: pick(rng, GROUPS[value]) if name == "group" else say(name, item, rng, 0.55) for name, value in wants.items()}
+    said = {
+        name: pick(rng, GROUPS[value]) if name == "group" else say(name, item, rng, 0.55)
+        for name, value in wants.items()
+    }
     order = [name for name in ORDER if name in said]
     if "occasion" in said and rng.random() < 0.4:
         order = [*order[1:], "occasion"]
@@ -160,5 +376,9 @@ def phrase(wants: Wants, item: Item, rng: Rng) -> str:
     elif len(order) > 1 and rng.random() < 0.15:
         order = order[::-1]
     if said.get("group", "").startswith(("gift", "something")):
-        order = [name for name in order if name != "group"] + ["group"] if rng.random() < 0.5 else ["group", *(name for name in order if name != "group")]
+        order = (
+            [name for name in order if name != "group"] + ["group"]
+            if rng.random() < 0.5
+            else ["group", *(name for name in order if name != "group")]
+        )
     return " ".join(said[name] for name in order)
