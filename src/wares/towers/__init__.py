@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.functional import normalize
@@ -182,21 +183,29 @@ def build_towers(name: str = "offline", seed: int = 0) -> Towers:
 def load_towers(folder: Path | str) -> Towers:
     """Towers that were saved with `Towers.save`. Raises ModelError with what to do."""
     folder = Path(folder)
-    try:
-        about = json.loads((folder / "towers.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ModelError(f"{folder} holds no model (no towers.json). Make one with `wares pretrain`.") from None
-    except ValueError:
-        raise ModelError(f"{folder}/towers.json is not readable JSON. Train the model again.") from None
-    if about.get("format") != FORMAT:
-        raise ModelError(f"{folder} has model format {about.get('format')}; this wares reads format {FORMAT}.")
-    towers = build_towers(about["name"])
-    towers.fusion = Fusion(Marginals(**about["fusion"]["marginals"]), about["fusion"]["gamma"])
+    name, keys, fusion = _described(folder)
+    towers = build_towers(name)
+    for side, key in keys.items():
+        if getattr(towers, side).key != key:
+            raise ModelError(f"{folder} was trained on {key}; installed here is {getattr(towers, side).key}.")
     try:
         towers.load_state_dict(load_file(str(folder / "towers.safetensors")))
-    except (OSError, RuntimeError) as error:
-        raise ModelError(f"{folder}/towers.safetensors does not load: {str(error).splitlines()[0]}") from None
-    for side in ("image", "text"):
-        if getattr(towers, side).key != about[side]:
-            raise ModelError(f"{folder} was trained on {about[side]}; installed here is {getattr(towers, side).key}.")
+    except (OSError, RuntimeError, SafetensorError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(f"{folder}/towers.safetensors does not load ({reason}). Train the model again.") from None
+    towers.fusion = fusion
     return towers
+
+
+def _described(folder: Path) -> tuple[str, dict[str, str], Fusion]:
+    """Name, keys by side and fusion of the model saved in a folder."""
+    try:
+        about = json.loads((folder / "towers.json").read_text(encoding="utf-8"))
+        if about["format"] != FORMAT:
+            raise ModelError(f"{folder} has model format {about['format']}; this wares reads format {FORMAT}.")
+        fusion = Fusion(Marginals(**about["fusion"]["marginals"]), about["fusion"]["gamma"])
+        return about["name"], {side: about[side] for side in ("image", "text")}, fusion
+    except (FileNotFoundError, NotADirectoryError):
+        raise ModelError(f"{folder} holds no model (no towers.json). Make one with `wares pretrain`.") from None
+    except (ValueError, TypeError, LookupError, SettingsError):
+        raise ModelError(f"{folder}/towers.json is damaged. Train the model again.") from None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 from wares.errors import ModelError
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wares.photos import Fit
+
+UNREADABLE = (OSError, ValueError, RuntimeError, SafetensorError)  # what loaders raise for missing or broken models
 
 
 class VisionTower(ImageTower):
@@ -117,8 +120,10 @@ def build(name: str) -> Towers:
 def _sentence_tower(name: str) -> SentenceTower:
     try:
         model = load_sentence_model(name)
-    except (OSError, ValueError) as error:
+    except UNREADABLE as error:
         raise _unavailable(name, error) from None
+    if not model.supports("text"):
+        raise ModelError(f"{name} reads no texts. Name two models as VISION+TEXT, the text model last.")
     dimension = int(model.get_embedding_dimension() or 0)
     return SentenceTower(lambda: model, f"{name}@{_revision(model[0].auto_model)}, sentences", dimension)
 
@@ -126,7 +131,7 @@ def _sentence_tower(name: str) -> SentenceTower:
 def _load(loader: Any, name: str) -> Any:
     try:
         return loader.from_pretrained(name)
-    except (OSError, ValueError) as error:
+    except UNREADABLE as error:
         raise _unavailable(name, error) from None
 
 
