@@ -132,13 +132,13 @@ def test_queries_have_answers_and_judgments_name_listings(market: Marketplace, j
 
 
 def test_grades_by_eye() -> None:
-    item = next(offer.item for offer in plan(300, seed=0) if offer.item.colour == "navy" and offer.item.kind == "mug")
-    mug = {"kind": "mug", "colour": "navy", "material": item.material}
-    assert grade_of(mug, item) == 2
-    assert grade_of({**mug, "colour": "red"}, item) == 1, "one of two constraints"
-    assert grade_of({"kind": "mug", "colour": "blue"}, item) == 1, "a neighbouring colour"
-    assert grade_of({"kind": "mug", "colour": "red"}, item) == 0
-    assert grade_of({"kind": "boots", "colour": "navy"}, item) == 0
+    mug = {"kind": "mug", "group": "kitchen", "colour": "navy", "material": "enamel", "pattern": "dotted"}
+    assert grade_of({"kind": "mug", "colour": "navy"}, mug) == 2
+    assert grade_of({"kind": "mug", "colour": "red", "material": "enamel"}, mug) == 1, "one of two constraints"
+    assert grade_of({"kind": "mug", "colour": "red", "material": "glass"}, mug) == 0
+    assert grade_of({"kind": "mug", "colour": "blue"}, mug) == 1, "a neighbouring colour"
+    assert grade_of({"group": "kitchen", "colour": "red"}, mug) == 0
+    assert grade_of({"kind": "boots", "colour": "navy"}, mug) == 0
 
 
 def test_the_log_has_a_head_and_queries_are_misspelt_now_and_then() -> None:

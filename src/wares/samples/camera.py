@@ -88,14 +88,9 @@ def sweep(size: Size, colour: Colour) -> Image.Image:
 
 def cloth(size: Size, name: str, rng: Rng) -> Image.Image:
     """A surface seen from above."""
-    side = int(rng.integers(300, surfaces.SIZE))
-    left, top = (int(rng.integers(0, surfaces.SIZE - side + 1)) for _ in range(2))
-    plane = surfaces.surface(name).crop(
-        (left, top, left + side * size[0] // max(size), top + side * size[1] // max(size))
-    )
-    if rng.random() < 0.5:
-        plane = plane.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    return plane.resize(size, Image.Resampling.BILINEAR)
+    left, top = (int(rng.integers(0, surfaces.SIZE - side + 1)) for side in size)
+    plane = surfaces.surface(name).crop((left, top, left + size[0], top + size[1]))
+    return plane.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if rng.random() < 0.5 else plane
 
 
 def room(size: Size, ground: str, wall: str, horizon: float, rng: Rng) -> Image.Image:
@@ -105,11 +100,12 @@ def room(size: Size, ground: str, wall: str, horizon: float, rng: Rng) -> Image.
     out = cloth(size, wall, rng)
     if rng.random() < 0.5:
         _window_light(out, rng)
-    plane = cloth((width * 2, height), ground, rng)
-    lying = (0, 0, width * 0.5, height, width * 1.5, height, width * 2, 0)
-    out.paste(
-        plane.transform((width, height - edge), Image.Transform.QUAD, lying, Image.Resampling.BILINEAR), (0, edge)
+    side, slip = surfaces.SIZE, int(rng.integers(-40, 41))
+    lying = (0, 0, side * 0.25 + slip, side * 0.7, side * 0.75 + slip, side * 0.7, side, 0)
+    floor = surfaces.surface(ground).transform(
+        (width, height - edge), Image.Transform.QUAD, lying, Image.Resampling.BILINEAR
     )
+    out.paste(floor, (0, edge))
     out.paste((30, 26, 24), (0, edge - 12), _seam(width))
     return out
 
@@ -240,10 +236,13 @@ def _alone(
     squash: float = 1.0,
 ) -> Image.Image:
     stands = KINDS[item.kind].scene in STANDS
-    out = sweep(size, seller.backdrop) if seller.surface == "sweep" else cloth(size, seller.surface, rng)
+    if seller.surface == "sweep":
+        out = sweep(size, seller.backdrop)
+    else:
+        out = room(size, seller.surface, "plaster", 0.66, rng) if stands else cloth(size, seller.surface, rng)
     thing = piece.sized(_fit(piece, size, fill), turn, mirror, lean, squash)
     x = size[0] * float(rng.normal(0.5, 0.015))
-    if stands and seller.surface == "sweep":
+    if stands:
         stand(out, thing, (x, size[1] * 0.5 + thing.height / 2 + size[1] * 0.02))
     else:
         lay(out, thing, (x, size[1] * float(rng.normal(0.5, 0.012))), 5)
@@ -262,7 +261,7 @@ def detail(item: Item, seed: int, size: Size, rng: Rng, seller: Seller) -> Image
     low, high = part.outline.min(0), part.outline.max(0)
     centre = low + (high - low) * rng.uniform(0.3, 0.7, 2)
     units = float(rng.uniform(24, 36))
-    view = View(float(centre[0] - units / 2), float(centre[1] - units / 2), units, max(size) * 7 // 8)
+    view = View(float(centre[0] - units / 2), float(centre[1] - units / 2), units, max(size) * 3 // 4)
     close = render(parts, paints_of(item), view, item.origin % 97 / 3).resize(
         (max(size), max(size)), Image.Resampling.BICUBIC
     )

@@ -30,10 +30,10 @@ TILE_UNITS = 32.0
 
 @dataclass(frozen=True)
 class Finish:
-    """How a material takes the light."""
+    """How a material takes the light. The bright spot is raised to the power 2 ** sharpness."""
 
     gloss: float = 0.0
-    sharpness: float = 12.0
+    sharpness: int = 4
     grain: str = ""
     roughness: float = 0.0
     folds: float = 0.0
@@ -42,34 +42,34 @@ class Finish:
 
 
 FINISHES: Mapping[str, Finish] = {
-    "leather": Finish(0.30, 14, "pebble", 0.10),
-    "patent leather": Finish(0.75, 40),
-    "suede": Finish(0.0, 8, "fuzz", 0.13),
-    "canvas": Finish(0.02, 8, "weave", 0.13, 0.03),
-    "cotton": Finish(0.0, 8, "weave", 0.05, 0.10),
-    "linen": Finish(0.0, 8, "weave", 0.15, 0.09),
-    "denim": Finish(0.0, 8, "twill", 0.20, 0.06),
-    "wool": Finish(0.0, 8, "knit", 0.26, 0.06),
-    "silk": Finish(0.24, 7, "", 0.0, 0.17),
-    "velvet": Finish(0.0, 8, "fuzz", 0.08, 0.12),
-    "plush": Finish(0.0, 8, "fur", 0.24, 0.02),
-    "nylon": Finish(0.14, 10, "weave", 0.04, 0.05),
-    "straw": Finish(0.03, 8, "rattan", 0.24),
-    "rattan": Finish(0.06, 8, "rattan", 0.34),
-    "jute": Finish(0.0, 8, "rattan", 0.26),
-    "ceramic": Finish(0.55, 34),
-    "porcelain": Finish(0.75, 60),
-    "stoneware": Finish(0.10, 9, "speckle", 0.24),
-    "glass": Finish(0.95, 70, opacity=0.62),
-    "enamel": Finish(0.65, 45, "speckle", 0.05),
-    "wood": Finish(0.14, 12, "wood", 0.26),
-    "lacquer": Finish(0.60, 36, "wood", 0.10),
-    "metal": Finish(0.70, 22, metal=True),
-    "brushed": Finish(0.45, 12, "brushed", 0.12, metal=True),
-    "stone": Finish(0.80, 30, "cloud", 0.22),
-    "rubber": Finish(0.05, 8, "fuzz", 0.03),
-    "plastic": Finish(0.35, 22),
-    "paper": Finish(0.0, 8, "weave", 0.04),
+    "leather": Finish(0.30, 4, "pebble", 0.10),
+    "patent leather": Finish(0.75, 5),
+    "suede": Finish(0.0, 3, "fuzz", 0.13),
+    "canvas": Finish(0.02, 3, "weave", 0.13, 0.03),
+    "cotton": Finish(0.0, 3, "weave", 0.05, 0.10),
+    "linen": Finish(0.0, 3, "weave", 0.15, 0.09),
+    "denim": Finish(0.0, 3, "twill", 0.20, 0.06),
+    "wool": Finish(0.0, 3, "knit", 0.26, 0.06),
+    "silk": Finish(0.24, 3, "", 0.0, 0.17),
+    "velvet": Finish(0.0, 3, "fuzz", 0.08, 0.12),
+    "plush": Finish(0.0, 3, "fur", 0.24, 0.02),
+    "nylon": Finish(0.14, 3, "weave", 0.04, 0.05),
+    "straw": Finish(0.03, 3, "rattan", 0.24),
+    "rattan": Finish(0.06, 3, "rattan", 0.34),
+    "jute": Finish(0.0, 3, "rattan", 0.26),
+    "ceramic": Finish(0.55, 5),
+    "porcelain": Finish(0.75, 6),
+    "stoneware": Finish(0.10, 3, "speckle", 0.24),
+    "glass": Finish(0.95, 6, opacity=0.62),
+    "enamel": Finish(0.65, 5, "speckle", 0.05),
+    "wood": Finish(0.14, 4, "wood", 0.26),
+    "lacquer": Finish(0.60, 5, "wood", 0.10),
+    "metal": Finish(0.70, 4, metal=True),
+    "brushed": Finish(0.45, 4, "brushed", 0.12, metal=True),
+    "stone": Finish(0.80, 5, "cloud", 0.22),
+    "rubber": Finish(0.05, 3, "fuzz", 0.03),
+    "plastic": Finish(0.35, 4),
+    "paper": Finish(0.0, 3, "weave", 0.04),
 }
 
 
@@ -201,7 +201,7 @@ def _paint_part(canvas: Pixels, alpha: Pixels, part: Part, paint: Paint, view: V
     ys = np.asarray(np.arange(low[1], high[1])[:, None] / scale + view.top, dtype=np.float32)
     xs = np.asarray(np.arange(low[0], high[0])[None, :] / scale + view.left, dtype=np.float32)
     colour = _lit(_albedo(paint, finish, normal, part, xs, ys, scale, shift), paint, finish, normal, part.shade)
-    if part.lift:
+    if part.lift and alpha[window].any():
         _cast_shadow(canvas[window], mask, part.lift * scale)
     cover = mask if finish.opacity == 1 else mask * np.clip(finish.opacity + 0.5 * (1 - normal[2]), 0, 1)
     colour *= cover[..., None]
@@ -240,9 +240,9 @@ def _boxed(field: Pixels, reach: int) -> Pixels:
     return field
 
 
-def _blurred(mask: Pixels, radius: float) -> tuple[Pixels, int]:
+def _blurred(mask: Pixels, radius: float, crisp: float = 2.0) -> tuple[Pixels, int]:
     """The mask blurred, at a resolution reduced by the returned factor: two box blurs make a bell."""
-    factor = max(1, min(8, int(radius / 2.0)))
+    factor = max(1, min(8, int(radius / crisp)))
     small = np.asarray(Image.fromarray(mask).reduce(factor)) if factor > 1 else mask
     reach = round((math.sqrt(6 * (radius / factor) ** 2 + 1) - 1) / 2)
     return (_boxed(_boxed(small, reach), reach) if reach else small), factor
@@ -303,13 +303,13 @@ def _albedo(
     colour: Pixels = np.array(paint.colour, dtype=np.float32)
     fine = 1 if scale > 5 else 0
     if paint.print != "plain":
-        first, second = print_tile(paint.print, fine)
+        layers = print_tile(paint.print, fine)
         angle, grow = math.radians(paint.print_turn), 1 / paint.print_scale
         u, v = xs * grow, ys * grow
         if paint.print_turn:
             u, v = u * math.cos(angle) + v * math.sin(angle), v * math.cos(angle) - u * math.sin(angle)
-        row, column = _texels(v + shift / 3, len(first)), _texels(u + shift, len(first))
-        for ink, layer in zip(paint.inks, (first, second), strict=True):
+        row, column = _texels(v + shift / 3, len(layers[0])), _texels(u + shift, len(layers[0]))
+        for ink, layer in zip(paint.inks, layers, strict=False):
             colour = colour + layer[row, column][..., None] * (np.array(ink, dtype=np.float32) - colour)
     rough: Pixels | float = 1.0
     if finish.grain:
@@ -335,15 +335,17 @@ def _lit(colour: Pixels, paint: Paint, finish: Finish, normal: tuple[Pixels, Pix
     light = light * (1 - paint.glow) + paint.glow * (0.85 + 0.4 * z)
     out: Pixels = colour * (light * shade)[..., None]
     if finish.gloss:
-        spot = np.maximum(x * HALFWAY[0] + y * HALFWAY[1] + z * HALFWAY[2], 0) ** finish.sharpness
-        rim = (1 - z) ** 4 * 0.18
+        spot = np.maximum(x * HALFWAY[0] + y * HALFWAY[1] + z * HALFWAY[2], 0)
+        for _ in range(finish.sharpness):
+            spot *= spot
+        rim = np.square(np.square(1 - z)) * 0.18
         out += (finish.gloss * 215 * (spot * 0.85 + rim))[..., None]
     return out
 
 
 def _cast_shadow(below: Pixels, mask: Pixels, lift: float) -> None:
     """Darken what lies under a part, a little below and to the right of it."""
-    blurred, factor = _blurred(mask, lift)
+    blurred, factor = _blurred(mask, lift, 1.0)
     dark = 1 - 0.5 * _enlarged(blurred.astype(np.float32), mask.shape, factor)
     dy, dx = max(1, round(lift * 0.7)), max(1, round(lift * 0.4))
     height, width = mask.shape

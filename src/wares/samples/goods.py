@@ -197,7 +197,7 @@ _FEW = ("plain", "plain", "plain", "striped", "checked", "floral", "leopard")
 
 KINDS: Mapping[str, Kind] = {
     "boots": Kind(
-        ("boots", "booties", "ankle boots"),
+        ("boots", "booties", "boot"),
         {
             "knee-high": ("knee high", "tall"),
             "ankle": ("ankle", "short"),

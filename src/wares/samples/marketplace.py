@@ -26,6 +26,7 @@ from wares.samples.goods import COLOURS, GROUPS, KINDS, Item, invent, jittered, 
 
 Rng = np.random.Generator
 Row = dict[str, object]
+Facts = dict[str, str]
 ITEM, TEXT, SHOOT, MARKET, SELLER = 0, 1, 2, 4, 5
 RELISTED, BAD_FIRST, SELLERS, QUERIES = 0.06, 0.07, 60, 300
 STEPS: Mapping[str, tuple[float, float]] = {
@@ -183,7 +184,7 @@ def _sellers(seed: int) -> list[Seller]:
         (228, 234, 242),
         (242, 234, 218),
     )
-    grounds = ("sweep",) * 7 + ("bedsheet", "linen", "oak", "greywood", "carpet")
+    grounds = ("sweep",) * 9 + ("bedsheet", "linen", "oak", "whitewood")
     shades = [shade for tone in COLOURS.values() for shade in tone.shades if 40 < sum(shade) / 3 < 150]
     first, second = wording.SELLERS
     return [
@@ -260,6 +261,7 @@ def ask(offers: Sequence[Offer], rng: Rng) -> list[Query]:
     forms, odds = zip(*wording.FORMS, strict=True)
     shares = np.array(odds) / sum(odds)
     goal = min(QUERIES, max(12, len(offers) // 3))
+    facts = {offer.id: facts_of(offer.item) for offer in offers}
     asked: dict[str, Query] = {}
     for _ in range(goal * 60):
         if len(asked) == goal:
@@ -267,7 +269,7 @@ def ask(offers: Sequence[Offer], rng: Rng) -> list[Query]:
         form = forms[int(rng.choice(len(forms), p=shares))]
         item = pick(rng, offers).item
         wants = {name: facts_of(item)[name] for name in form}
-        grades = judge(wants, offers) if _askable(wants) else {}
+        grades = judge(wants, facts) if _askable(wants) else {}
         if 2 <= sum(grade == 2 for grade in grades.values()) <= 60:
             plain = wording.phrase(wants, item, rng)
             text = wording.mistyped(plain, rng) if rng.random() < 0.1 else plain
@@ -281,27 +283,28 @@ def _askable(wants: wording.Wants) -> bool:
     return wants.get("pattern") != "plain" and wants.get("group", "shoes") in GROUPS
 
 
-def facts_of(item: Item) -> dict[str, str]:
+def facts_of(item: Item) -> Facts:
     """Everything a query may ask of an item."""
     return {**item.truth(), "group": KINDS[item.kind].group}
 
 
-def judge(wants: wording.Wants, offers: Sequence[Offer]) -> dict[str, int]:
-    """Grades by listing: 2 where every constraint holds; 1 where the kind is right and the rest is near."""
-    grades = {offer.id: grade_of(wants, offer.item) for offer in offers}
+def judge(wants: wording.Wants, facts: Mapping[str, Facts]) -> dict[str, int]:
+    """Grades by listing, where there is one."""
+    grades = {listing: grade_of(wants, known) for listing, known in facts.items()}
     return {listing: grade for listing, grade in grades.items() if grade}
 
 
-def grade_of(wants: wording.Wants, item: Item) -> int:
-    """How well an item answers: 2 fully, 1 for the right goods with one constraint missed, 0 otherwise."""
-    truth = facts_of(item)
-    missed = [name for name, value in wants.items() if truth[name] != value]
+def grade_of(wants: wording.Wants, facts: Facts) -> int:
+    """How well an item answers: 2 fully, 1 for the right goods with one constraint missed, 0 otherwise.
+
+    Missing the only constraint there is beside the goods is forgiven where the colour is a neighbour.
+    """
+    missed = [name for name, value in wants.items() if facts[name] != value]
     if not missed:
         return 2
-    goods_right = not {"kind", "group"} & set(missed)
-    if not goods_right or len(missed) > 1:
+    if len(missed) > 1 or missed[0] in ("kind", "group"):
         return 0
-    near = missed == ["colour"] and truth["colour"] in COLOURS[wants["colour"]].near
+    near = missed == ["colour"] and facts["colour"] in COLOURS[wants["colour"]].near
     return 1 if near or len(wants) > 2 else 0
 
 

@@ -150,6 +150,6 @@ def neighbour(kind: str, turn: int) -> Sprite:
     return of_item(item, 7, pixels=200)
 
 
-def of_item(item: Item, seed: int, pixels: int = 244) -> Sprite:
+def of_item(item: Item, seed: int, pixels: int = 228) -> Sprite:
     """The whole item on a transparent ground."""
     return cut(render(parts_of(item, seed), paints_of(item), View(-4, -4, 108, pixels), item.origin % 97 / 3))

@@ -218,10 +218,11 @@ PRINTS: Mapping[str, Callable[[ImageDraw.ImageDraw, ImageDraw.ImageDraw], None]]
 
 
 @cache
-def print_tile(name: str, fine: int) -> tuple[Tile, Tile]:
-    """How much of the first and of the second ink covers each texel, 0 to 1."""
+def print_tile(name: str, fine: int) -> tuple[Tile, ...]:
+    """How much of the first and of the second ink, if there is one, covers each texel, 0 to 1."""
     layers = Image.new("L", (_DRAWN, _DRAWN)), Image.new("L", (_DRAWN, _DRAWN))
     PRINTS[name](ImageDraw.Draw(layers[0]), ImageDraw.Draw(layers[1]))
     factor = _DRAWN // SIZES[fine]
-    first, second = (np.asarray(layer.reduce(factor), dtype=np.float32) / np.float32(255) for layer in layers)
-    return first, second
+    return tuple(
+        np.asarray(layer.reduce(factor), dtype=np.float32) / np.float32(255) for layer in layers if layer.getbbox()
+    )
