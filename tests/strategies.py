@@ -1,4 +1,4 @@
-"""Hypothesis strategies shared by the tests: unit vectors, marginals and padded view batches."""
+"""Hypothesis strategies shared by the tests: unit vectors, marginals, view batches, embeddings and fusions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import numpy as np
 import torch
 from hypothesis import strategies as st
 
+from wares.encode import Embeddings, Vectors
+from wares.towers import Fusion
 from wares.transport import ViewBatch
+from wares.views import Marginals, Views
 
 
 @st.composite
@@ -20,3 +23,31 @@ def view_batches(draw: st.DrawFn, listings: int, dimension: int = 6, most: int =
     weights[np.arange(vectors.shape[1])[None] >= np.asarray(counts)[:, None]] = 0.0
     weights /= np.maximum(weights.sum(1, keepdims=True), 1e-12)
     return ViewBatch(torch.from_numpy(vectors).float(), torch.from_numpy(weights).float())
+
+
+def fusions() -> st.SearchStrategy[Fusion]:
+    """Marginals of either kind and any gamma, the ends of every range included."""
+    weights = st.one_of(st.sampled_from([0.0, 1.0]), st.floats(0.0, 1.0))
+    marginals = st.builds(Marginals, st.sampled_from(["fixed", "agreement"]), weights, weights, st.floats(0.1, 5.0))
+    return st.builds(Fusion, marginals, weights)
+
+
+@st.composite
+def embeddings(draw: st.DrawFn, dimension: int = 6, most: int = 4) -> Embeddings:
+    """Up to five listings with up to `most` photos and texts each, perhaps none, as random unit vectors."""
+    listings = draw(st.integers(1, 5))
+    counts = st.lists(st.integers(0, most), min_size=listings, max_size=listings)
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    return embeddings_of(draw(counts), draw(counts), random, dimension)
+
+
+def embeddings_of(photos: list[int], texts: list[int], random: np.random.Generator, dimension: int = 6) -> Embeddings:
+    """Random unit vectors of listings with so many photos and texts."""
+    return Embeddings(*_table(photos, random, dimension), *_table(texts, random, dimension))
+
+
+def _table(counts: list[int], random: np.random.Generator, dimension: int) -> tuple[Views, Vectors]:
+    names = [f"{listing}-{view}" for listing, count in enumerate(counts) for view in range(count)]
+    vectors = random.normal(size=(len(names), dimension)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return Views(names, names, np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)), vectors

@@ -107,7 +107,7 @@ def catalogue_features(
         )
     problems = _problems(catalogue, photos, bad)
     if problems and on_error == "stop":
-        raise PhotoError(f"{problems[0]} Restore it, or pass --on-error skip.")
+        raise PhotoError(f"{problems[0]} Or pass --on-error skip.")
     kept = np.isin(np.arange(len(paths)), list(bad), invert=True)
     return CatalogueFeatures(
         photos.keep(kept),
@@ -192,13 +192,9 @@ class FeatureStore:
         bad: dict[str, PhotoError] = {}
         first = {key: place for place, key in reversed(list(enumerate(keys))) if isinstance(key, str)}
         new = sorted(place for key, place in first.items() if not self._has(key))
-        for place, outcome in zip(new, compute(new) if new else (), strict=True):
-            key = str(keys[place])
-            if isinstance(outcome, PhotoError):
-                bad[key] = outcome
-            else:
-                self._put(key, outcome)
-        self._database.commit()
+        for block in _blocks(zip(new, compute(new) if new else (), strict=True), BATCH):
+            bad |= {str(keys[place]): outcome for place, outcome in block if isinstance(outcome, PhotoError)}
+            self._put([(str(keys[i]), outcome) for i, outcome in block if not isinstance(outcome, PhotoError)])
         errors = {i: key if isinstance(key, PhotoError) else bad.get(key) for i, key in enumerate(keys)}
         good = [str(key) for i, key in enumerate(keys) if errors[i] is None]
         return _stack([self._get(key) for key in good]), {i: e for i, e in errors.items() if e is not None}
@@ -210,11 +206,14 @@ class FeatureStore:
         row = self._database.execute("SELECT dtype, shape, data FROM features WHERE key = ?", (key,)).fetchone()
         return np.frombuffer(row[2], dtype=row[0]).reshape([int(n) for n in row[1].split(",")])
 
-    def _put(self, key: str, value: Features) -> None:
-        row = (key, value.dtype.str, ",".join(map(str, value.shape)), np.ascontiguousarray(value).tobytes())
-        self._database.execute("INSERT OR REPLACE INTO features VALUES (?, ?, ?, ?)", row)
-        if self._database.in_transaction and self._database.total_changes % 256 == 0:
-            self._database.commit()
+    def _put(self, rows: list[tuple[str, Features]]) -> None:
+        """Write rows in a transaction of their own: others that share the file do not wait for a tower."""
+        packed = [
+            (key, value.dtype.str, ",".join(map(str, value.shape)), np.ascontiguousarray(value).tobytes())
+            for key, value in rows
+        ]
+        with self._database:
+            self._database.executemany("INSERT OR REPLACE INTO features VALUES (?, ?, ?, ?)", packed)
 
 
 def _photo_key(path: Path) -> str | PhotoError:
