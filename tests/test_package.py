@@ -40,6 +40,7 @@ ORDER = [
     "compare",
     "report",
     "samples",
+    "demo",
     "cli",
 ]
 

@@ -22,7 +22,8 @@ from wares.errors import EvaluationError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from wares.catalogue import Listing
+    from wares.catalogue import Listing, Query
+    from wares.index import Shop
 
 Run = dict[str, dict[str, float]]  # query id -> listing id -> score
 Qrels = dict[str, dict[str, int]]  # query id -> listing id -> relevance; 1 and above is relevant
@@ -34,6 +35,7 @@ Relevance = npt.NDArray[np.bool_]
 
 MEASURES = ("nDCG@10", "R@10", "R@100", "R@500", "AP", "RR")
 LEVEL = 0.05
+DEPTH = 500  # results of a run that are measured, as R@500 needs
 CELLS = 2**21  # similarities held at once in a cross-view protocol
 
 
@@ -360,6 +362,73 @@ def evaluate(
     per_query = {name: measure(run, qrels, measures) for name, run in runs.items()}
     tests = paired_tests(per_query, baseline, method) if baseline is not None else []
     return Evaluation(per_query, tuple(tests), {name: coverage(run, qrels) for name, run in runs.items()}, method)
+
+
+# Shops
+
+
+def shop_runs(shop: Shop, queries: Sequence[Query], depth: int = DEPTH) -> dict[str, Run]:
+    """What a shop's systems and its baselines find, best `depth` listings for each query.
+
+    fused, bm25, fused+bm25: the shop's own systems (wares.search)
+    dense: the baseline, the shop's text tower untrained, on all texts of a listing as one
+    bm25+dense: reciprocal rank fusion of the two baselines
+    """
+    from wares.search import SYSTEMS, ranked
+
+    runs = {system: ranked(shop, queries, depth, system) for system in SYSTEMS}
+    dense = dense_run(shop, queries, depth)
+    return runs | {"dense": dense, "bm25+dense": fused_runs(dense, runs["bm25"])}
+
+
+def named_runs(systems: Sequence[Path], queries: Sequence[Query]) -> dict[str, Run]:
+    """Runs by name: a run file is called after itself; a single shop's systems have plain names, and where there
+    are several shops, `<shop>/<system>`.
+
+    Raises EvaluationError where a path is neither, or two systems have one name.
+    """
+    from wares.index import open_shop
+
+    shops = [path for path in systems if path.is_dir()]
+    runs: dict[str, Run] = {}
+    for path in systems:
+        if path.is_dir():
+            prefix = f"{path.name}/" if len(shops) > 1 else ""
+            found = {f"{prefix}{name}": run for name, run in shop_runs(open_shop(path), queries).items()}
+        else:
+            found = {path.stem: read_run(path)}
+        for name in found:
+            if name in runs:
+                raise EvaluationError(f"two systems are called {name!r}. Rename {path}.")
+        runs |= found
+    return runs
+
+
+def dense_run(shop: Shop, queries: Sequence[Query], depth: int = DEPTH) -> Run:
+    """The shop's text tower as it was before any training, on the concatenated texts of each listing."""
+    from wares.encode import embed_texts
+    from wares.towers import build_towers, load_towers
+
+    untrained = build_towers(load_towers(shop.path / "model").name)
+    rows = shop.table.search().select(["id", "text"]).limit(len(shop)).to_arrow()
+    ids, listings = rows["id"].to_pylist(), embed_texts(rows["text"].to_pylist(), untrained)
+    vectors = embed_texts([query.text for query in queries], untrained)
+    run: Run = {}
+    for query, vector in zip(queries, vectors, strict=True):
+        scores = listings @ vector
+        run[query.id] = {ids[i]: float(scores[i]) for i in np.argsort(-scores, kind="stable")[:depth]}
+    return run
+
+
+def fused_runs(first: Run, second: Run) -> Run:
+    """Reciprocal rank fusion of two runs, as search does it."""
+    from wares.search import Ranked, reciprocal_ranks
+
+    def hits(run: Run, query: str) -> list[Ranked]:
+        return [Ranked(0, listing) for listing in ranking(run.get(query, {}))]
+
+    fused = {query: reciprocal_ranks(hits(first, query), hits(second, query)) for query in {**first, **second}}
+    return {query: {hit.id: hit.score for hit in best} for query, best in fused.items()}
 
 
 # Cross-view protocols

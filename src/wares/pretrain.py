@@ -21,8 +21,9 @@ import math
 import os
 import platform
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import torch
@@ -32,7 +33,7 @@ from wares.errors import ModelError, SettingsError
 from wares.progress import progress
 from wares.towers import Fusion
 from wares.transport import ViewBatch
-from wares.views import Chosen, all_views, any_one, primary_and_one, primary_only
+from wares.views import Chosen, Marginals, all_views, any_one, primary_and_one, primary_only
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,7 +58,7 @@ class PretrainSettings:
     loss: "pairwise" or "barycentric" (wares.losses); full-transport scores listings in its own way
     fusion: how views are weighed, in training (marginals) and in the fused embedding (marginals and gamma)
     intra_modal: weight of the losses between views of one modality, >= 0
-    batch_size: listings in a step, >= 2
+    batch_size: listings in a step at most, >= 2
     epochs: passes over the catalogue
     seconds: train for this long instead of `epochs`; None counts epochs
     learning_rate: of AdamW at the start; it falls to zero along a cosine
@@ -85,6 +86,13 @@ class PretrainSettings:
         for name in ("learning_rate", "seconds"):
             if getattr(self, name) is not None and not getattr(self, name) > 0:
                 raise SettingsError(f"{name} must be above 0, not {getattr(self, name)}.")
+
+
+def method_fusion(method: Method, fusion: Fusion) -> Fusion:
+    """How a method's views are fused: single-view stays with its primary views, all others fuse as asked."""
+    if method != "single-view":
+        return fusion
+    return replace(fusion, marginals=Marginals("fixed", alpha=1.0, beta=1.0))
 
 
 @dataclass
@@ -157,7 +165,7 @@ def epoch(
     """One pass over the listings; returns its mean loss. Its randomness follows from the seed and its number."""
     generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + len(record.losses))
     marginals = settings.fusion.marginals
-    steps = max(1, len(duplicates) // settings.batch_size)
+    steps = math.ceil(len(duplicates) / settings.batch_size)
     sums, passed = 0.0, len(record.losses)
     for number, listings in enumerate(torch.randperm(len(duplicates), generator=generator).tensor_split(steps)):
         began = time.monotonic()
@@ -220,7 +228,8 @@ class Modality:
         present = chosen.weights > 0
         places = (self.offsets[listings][:, None] + chosen.places)[present]
         vectors = torch.zeros(*present.shape, dimension)
-        vectors[present] = tower(self.features[places])
+        if len(places):
+            vectors[present] = tower(self.features[places])
         return ViewBatch(vectors, chosen.weights)
 
 
@@ -277,7 +286,12 @@ def new_record(features: CatalogueFeatures, settings: PretrainSettings) -> Pretr
 def checkpoint(out: Path, towers: Towers, optimiser: torch.optim.Optimizer, record: PretrainRecord) -> None:
     """Write `checkpoint.pt` so that a kill at any moment leaves a whole one."""
     out.mkdir(parents=True, exist_ok=True)
-    state = {"towers": towers.state_dict(), "optimiser": optimiser.state_dict(), "record": asdict(record)}
+    state = {
+        "towers": towers.state_dict(),
+        "keys": [towers.image.key, towers.text.key],
+        "optimiser": optimiser.state_dict(),
+        "record": asdict(record),
+    }
     torch.save(state, out / "checkpoint.new")
     os.replace(out / "checkpoint.new", out / "checkpoint.pt")
 
@@ -287,11 +301,17 @@ def restore(out: Path, towers: Towers, optimiser: torch.optim.Optimizer, record:
     path = out / "checkpoint.pt"
     if not path.exists():
         raise ModelError(f"{out} has no checkpoint to resume from. Leave out --resume to start a run.")
-    state = torch.load(path, weights_only=True)
-    for name in ("settings", "listings", "photos", "texts"):
-        there, here = state["record"][name], getattr(record, name)
-        if there != here:
-            raise ModelError(f"{path} is of a run with other {name} ({there}; this run: {here}). Choose another --out.")
+    try:
+        state = torch.load(path, weights_only=True)
+        then = {"towers": state["keys"]} | state["record"]
+    except (OSError, EOFError, RuntimeError, UnpicklingError, LookupError, TypeError):
+        raise ModelError(f"{path} is damaged. Leave out --resume to start anew.") from None
+    now = {"towers": [towers.image.key, towers.text.key]} | asdict(record)
+    for name in ("towers", "settings", "listings", "photos", "texts"):
+        if then[name] != now[name]:
+            raise ModelError(
+                f"{path} is of a run with other {name} ({then[name]}; this run: {now[name]}). Choose another --out."
+            )
     towers.load_state_dict(state["towers"])
     optimiser.load_state_dict(state["optimiser"])
     for name in ("steps", "seconds", "losses"):

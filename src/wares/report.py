@@ -6,7 +6,10 @@ touching anybody's plotting state.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -15,7 +18,12 @@ from wares.errors import EvaluationError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from rich.console import Console
     from rich.table import Table
+
+    from wares.compare import Comparison
+    from wares.evaluate import Evaluation
+    from wares.search import Hit
 
 
 class Spread(TypedDict):
@@ -77,6 +85,38 @@ def table(results: Results, measure: str, title: str | None = None) -> Table:
     return shown
 
 
+def write_comparison(console: Console, comparisons: Mapping[str, Comparison], out: Path) -> list[Path]:
+    """Print the tables of `wares compare`, and write compare.json and one plot a measure.
+
+    comparisons: budget -> comparison; the first is what compare.json has under "methods", the others stand under
+        "budgets" in the same shape
+
+    Returns the files written, compare.json first.
+    """
+    from wares.compare import QUERIES
+
+    out.mkdir(parents=True, exist_ok=True)
+    results = {budget: comparison.results() for budget, comparison in comparisons.items()}
+    first = next(iter(comparisons))
+    tests = {budget: comparison.tests() for budget, comparison in comparisons.items() if comparison.has(QUERIES)}
+    about: dict[str, Any] = {**results[first], "budgets": results}
+    about["tests"] = {budget: [asdict(test) for test in found] for budget, found in tests.items()}
+    files = [out / "compare.json"]
+    files[0].write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    for measure in ("nDCG@10", "AP", "R@10"):
+        for budget in comparisons:
+            console.print(table(results[budget], measure, f"{budget}, {measure}"))
+        files.append(bar_chart(results, out / f"{measure.replace('@', '-').lower()}.png", measure))
+    for test in tests.get(first, []):
+        if test.measure in ("nDCG@10", "R@10"):
+            console.print(
+                f"{test.measure} {QUERIES}: {test.system} {test.difference:+.3f} against {test.baseline}, "
+                f"p = {test.p_holm:.2g} (paired t-test, Holm, {first})"
+            )
+    console.print(f"Written: {', '.join(map(str, files))}")
+    return files
+
+
 def bar_chart(panels: Mapping[str, Results], out: Path | str, measure: str) -> Path:
     """Methods side by side in every protocol, one panel a setting; whiskers are standard deviations over seeds.
 
@@ -102,6 +142,51 @@ def bar_chart(panels: Mapping[str, Results], out: Path | str, measure: str) -> P
         axis.set_ylim(0, top)
     axes[-1].set_xlabel("query view → what is ranked")
     _legend(figure, axes[0], len(methods))
+    return _save(figure, out)
+
+
+def system_chart(evaluation: Evaluation, measures: Sequence[str], out: Path | str) -> Path:
+    """Systems from worst to best, one panel a measure, with 95 % confidence intervals over the queries."""
+    import numpy as np
+
+    figure, axes = _figure(1, len(measures), width=4.8, height=0.9 + 0.34 * len(evaluation.systems))
+    order = sorted(evaluation.systems, key=lambda system: evaluation.systems[system][measures[0]])
+    for axis, name in zip(axes, measures, strict=True):
+        values = [np.array(list(evaluation.per_query[system][name].values())) for system in order]
+        errors = [1.96 * each.std(ddof=1) / np.sqrt(len(each)) if len(each) > 1 else 0.0 for each in values]
+        means = [float(each.mean()) for each in values]
+        axis.barh(range(len(order)), means, xerr=errors, color=PALETTE[0], ecolor=INK, capsize=2, height=0.62)
+        for place, mean in enumerate(means):
+            axis.text(0.01, place, f"{mean:.3f}", va="center", color="white", fontsize=9)
+        axis.set_yticks(range(len(order)), order if axis is axes[0] else [""] * len(order))
+        axis.set_ylim(-0.6, len(order) - 0.4)
+        axis.set_xlim(0, 1)
+        axis.grid(axis="y", visible=False)
+        axis.set_xlabel(f"{name} (mean and 95 % interval, {evaluation.queries} queries)")
+    return _save(figure, out)
+
+
+def hits_picture(answers: Sequence[tuple[str, Sequence[Hit]]], photo: Callable[[str], Path], out: Path | str) -> Path:
+    """Searches as a shop shows them: each hit by the photo that matched best, with its score and its reason.
+
+    answers: question and hits; photo: where a photo of a hit lies
+    """
+    from matplotlib.image import imread
+
+    figure, axes = _figure(len(answers), max(len(hits) for _, hits in answers), width=3.0, height=3.6)
+    for axis in axes:
+        axis.axis("off")
+    columns = len(axes) // len(answers)
+    for row, (question, hits) in enumerate(answers):
+        axes[row * columns].set_title(textwrap.shorten(question, 70), loc="left", fontsize=11, pad=16)
+        for axis, hit in zip(axes[row * columns :], hits, strict=False):
+            if hit.photo is not None:
+                axis.imshow(imread(photo(hit.photo)))
+            words = [
+                textwrap.shorten(_printable(hit.title), 42),
+                f"{hit.score:.3f}, of it {best.share:.3f} from {best.view}",
+            ]
+            axis.text(0, -0.03, "\n".join(words), transform=axis.transAxes, va="top", fontsize=8, color=INK)
     return _save(figure, out)
 
 
@@ -155,6 +240,16 @@ def _figure(rows: int, columns: int, width: float, height: float) -> tuple[Figur
         axis.set_axisbelow(True)
         axis.tick_params(colors=INK)
     return figure, axes
+
+
+def _view_name(hit: Hit, view: str) -> str:
+    """What a view is called under a picture of its listing."""
+    return "this photo" if view == hit.photo else Path(view).stem
+
+
+def _printable(text: str) -> str:
+    """Without signs that the plotting font has no glyph for, as emoji."""
+    return "".join(sign for sign in text if ord(sign) < 0x2500)
 
 
 def _legend(figure: Figure, axis: Axes, entries: int) -> None:

@@ -17,6 +17,9 @@ from torch.nn.functional import normalize
 
 from wares.errors import SettingsError
 
+NOTHING = 1e-9  # weight of a place without a view, where a solver needs all weights positive
+SMALL = 0.03  # regularisation below which exp(similarity / regularisation) needs the log domain
+
 
 @dataclass(frozen=True)
 class FactorizedPlan:
@@ -126,15 +129,14 @@ def full_scores(photos: ViewBatch, texts: ViewBatch, regularisation: float = 0.0
 
     similarity = torch.einsum("ivd,jwd->ijvw", photos.vectors, texts.vectors)
     batch, places_a, places_b = len(similarity), similarity.shape[2], similarity.shape[3]
-    tiny = torch.finfo(torch.float32).tiny
-    a = normalize(photos.weights.clamp(min=tiny), p=1, dim=1)[:, None].expand(batch, batch, places_a)
-    b = normalize(texts.weights.clamp(min=tiny), p=1, dim=1)[None].expand(batch, batch, places_b)
+    a = normalize(photos.weights.clamp(min=NOTHING), p=1, dim=1)[:, None].expand(batch, batch, places_a)
+    b = normalize(texts.weights.clamp(min=NOTHING), p=1, dim=1)[None].expand(batch, batch, places_b)
     plans: Tensor = ot.solve_batch(
         -similarity.detach().reshape(batch * batch, places_a, places_b),
         reg=_positive(regularisation),
         a=a.reshape(-1, places_a),
         b=b.reshape(-1, places_b),
-        method="log_sinkhorn",
+        method="log_sinkhorn" if regularisation < SMALL else "sinkhorn",
         max_iter=100,
         tol=1e-4,
         grad="detach",

@@ -1,0 +1,387 @@
+"""The command line: one command a job. Heavy libraries are imported inside the commands, so that --help is quick."""
+
+from __future__ import annotations
+
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from wares.errors import ModelError, SettingsError, WaresError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from wares.search import Hit
+    from wares.towers import Towers
+
+app = typer.Typer(
+    name="wares",
+    help="Marketplace search that needs no labels: one embedding per listing, from all of its photos and texts.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+class OnError(StrEnum):
+    """What a bad row or photo does."""
+
+    stop = "stop"
+    skip = "skip"
+
+
+class Method(StrEnum):
+    """How pretraining chooses and scores views."""
+
+    factorized = "factorized"
+    single_view = "single-view"
+    random_view = "random-view"
+    all_pairs = "all-pairs"
+    full_transport = "full-transport"
+
+
+class Loss(StrEnum):
+    """What pretraining minimises."""
+
+    pairwise = "pairwise"
+    barycentric = "barycentric"
+
+
+class MarginalKind(StrEnum):
+    """How a listing weighs its views."""
+
+    fixed = "fixed"
+    agreement = "agreement"
+
+
+class System(StrEnum):
+    """What ranks the listings."""
+
+    fused = "fused"
+    bm25 = "bm25"
+    hybrid = "fused+bm25"
+
+
+CatalogueArgument = Annotated[
+    Path, typer.Argument(help="Folder with listings.jsonl, .csv or .parquet, or such a file.")
+]
+ShopArgument = Annotated[Path, typer.Argument(help="A shop made by `wares index`.")]
+OnErrorOption = Annotated[OnError, typer.Option(help="Stop at a bad row or photo, or leave it out and list it.")]
+TextFieldOption = Annotated[list[str] | None, typer.Option("--text-field", help="Another text column; repeatable.")]
+CacheOption = Annotated[
+    Path | None, typer.Option(help="Where photo and text features are kept.  [default: ~/.cache/wares]")
+]
+TowersOption = Annotated[str, typer.Option(help="offline, small, a hub name or folder, or VISION+TEXT.")]
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+OverwriteFlag = Annotated[bool, typer.Option("--overwrite", help="Replace what --out names.")]
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the whole traceback of an error.")] = False,
+) -> None:
+    """Options of every command; --debug is read by `main`."""
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for everything the demo makes.")] = Path("demo"),
+    listings: Annotated[int, typer.Option(min=50, help="How many listings to draw.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Of the marketplace and of training.")] = 0,
+) -> None:
+    """The whole story on a sample marketplace that is drawn by code."""
+    from wares.demo import run_demo
+
+    run_demo(_console(), out, listings, seed)
+
+
+@app.command()
+def check(
+    catalogue: CatalogueArgument,
+    text_field: TextFieldOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Validate a catalogue, count its views, and list everything that cannot be used."""
+    from wares.check import check_catalogue
+
+    report = check_catalogue(catalogue, text_fields=text_field or ())
+    if as_json:
+        _print_json(report.to_json())
+    else:
+        report.render(_console())
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+@app.command()
+def pretrain(
+    catalogue: CatalogueArgument,
+    out: Annotated[Path, typer.Option(help="Folder for the model.")],
+    method: Annotated[
+        Method, typer.Option(help="Which views a step sees, and how it scores them.")
+    ] = Method.factorized,
+    towers: TowersOption = "offline",
+    loss: Annotated[Loss, typer.Option(help="Between photos and texts.")] = Loss.pairwise,
+    marginals: Annotated[MarginalKind, typer.Option(help="How a listing weighs its views.")] = MarginalKind.agreement,
+    alpha: Annotated[float, typer.Option(help="Weight of the first photo among photos, 0 to 1.")] = 0.5,
+    beta: Annotated[float, typer.Option(help="Weight of the title among texts, 0 to 1.")] = 0.5,
+    epsilon: Annotated[float, typer.Option(help="Temperature of agreement marginals.")] = 0.2,
+    gamma: Annotated[float, typer.Option(help="Weight of photos against texts in the fused embedding, 0 to 1.")] = 0.25,
+    intra_modal: Annotated[float, typer.Option(help="Weight of the losses within a modality.")] = 0.5,
+    batch_size: Annotated[int, typer.Option(help="Listings in a step.")] = 128,
+    epochs: Annotated[int, typer.Option(help="Passes over the catalogue.")] = 60,
+    seconds: Annotated[float | None, typer.Option(help="Train for this long instead of --epochs.")] = None,
+    learning_rate: Annotated[float, typer.Option(help="At the start; it falls to zero.")] = 1e-3,
+    seed: Annotated[int, typer.Option(help="Of weights, order and sampling.")] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was stopped.")] = False,
+    overwrite: OverwriteFlag = False,
+    on_error: OnErrorOption = OnError.stop,
+    text_field: TextFieldOption = None,
+    cache: CacheOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Learn one space for the catalogue's photos and texts, without labels."""
+    from dataclasses import asdict
+
+    from wares.catalogue import read_catalogue
+    from wares.encode import catalogue_features
+    from wares.pretrain import PretrainSettings, method_fusion
+    from wares.pretrain import pretrain as train
+    from wares.towers import Fusion, build_towers
+    from wares.views import Marginals
+
+    fusion = Fusion(Marginals(marginals.value, alpha, beta, epsilon), gamma)
+    settings = PretrainSettings(
+        method=method.value,
+        loss=loss.value,
+        fusion=method_fusion(method.value, fusion),
+        intra_modal=intra_modal,
+        batch_size=batch_size,
+        epochs=epochs,
+        seconds=seconds,
+        learning_rate=learning_rate,
+        seed=seed,
+    )
+    if (out / "towers.json").exists() and not overwrite:
+        done = "is finished; there is nothing to resume" if resume else "holds a model already"
+        raise ModelError(f"{out} {done}. Choose another --out, or pass --overwrite.")
+    listings = read_catalogue(catalogue, on_error.value, text_field or ())
+    model = build_towers(towers, seed)
+    features = catalogue_features(listings, model, cache, on_error.value)
+    _report_problems([*listings.problems, *features.problems])
+    record = train(features, model, settings, out, resume)
+    if as_json:
+        _print_json(asdict(record))
+        return
+    _console().print(
+        f"{method.value}: {record.listings:,} listings, {record.photos:,} photos, {record.texts:,} texts; "
+        f"{record.steps:,} steps in {record.seconds:.1f} s; loss {record.losses[0]:.3f} → {record.losses[-1]:.3f}"
+    )
+    if record.truncated_texts:
+        _console().print(
+            f"{record.truncated_texts:,} texts are longer than the text tower reads; their ends were not seen."
+        )
+    _next(f"wares index {catalogue} --model {out} --out SHOP")
+
+
+@app.command()
+def index(
+    catalogue: CatalogueArgument,
+    out: Annotated[Path, typer.Option(help="Folder for the shop.")],
+    model: Annotated[Path | None, typer.Option(help="A model made by `wares pretrain`.")] = None,
+    towers: Annotated[str | None, typer.Option(help="Untrained towers by name, instead of --model.")] = None,
+    overwrite: OverwriteFlag = False,
+    on_error: OnErrorOption = OnError.stop,
+    text_field: TextFieldOption = None,
+    cache: CacheOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Fuse every listing into one embedding and write the shop."""
+    from wares.catalogue import read_catalogue
+    from wares.index import build_shop
+
+    listings = read_catalogue(catalogue, on_error.value, text_field or ())
+    shop = build_shop(listings, _towers(model, towers), out, cache=cache, on_error=on_error.value, overwrite=overwrite)
+    _report_problems(shop.problems)
+    if as_json:
+        _print_json(
+            {"shop": str(shop.path), "listings": len(shop), "photos": shop.about.photos, "model": shop.about.model}
+        )
+        return
+    _console().print(f"{len(shop):,} listings with {shop.about.photos:,} photos are in {out}.")
+    _next(f'wares search {out} "{_some_words(listings.listings[0].title)}" --why')
+
+
+@app.command()
+def search(
+    shop: ShopArgument,
+    text: Annotated[str | None, typer.Argument(help="What is looked for, in words.")] = None,
+    photo: Annotated[Path | None, typer.Option(help="A photo of what is looked for.")] = None,
+    like: Annotated[str | None, typer.Option(help="Id of a listing to find more of.")] = None,
+    k: Annotated[int, typer.Option("-k", help="How many results.")] = 10,
+    where: Annotated[str | None, typer.Option(help="A filter, as in \"price < 50 AND attributes.size = 'M'\".")] = None,
+    system: Annotated[System, typer.Option(help="What ranks: the fused embedding, BM25, or both.")] = System.fused,
+    why: Annotated[bool, typer.Option("--why", help="What each photo and text added to the score.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Search by words, by photo, or by a listing, or by all of these together."""
+    from wares.index import open_shop
+    from wares.search import search as find
+
+    hits = find(open_shop(shop), text, photo, like, k=k, where=where, system=system.value)
+    if as_json:
+        _print_json([hit.to_json() for hit in hits])
+    elif hits:
+        _print_hits(_console(), hits, why)
+    else:
+        _console().print("Nothing found.")
+
+
+@app.command()
+def evaluate(
+    systems: Annotated[list[Path], typer.Argument(help="Shops and TREC run files.", metavar="SHOP|RUN...")],
+    queries: Annotated[Path, typer.Option(help='queries.jsonl: {"id", "text"}.')],
+    qrels: Annotated[Path, typer.Option(help="Judgments in TREC format.")],
+    baseline: Annotated[str | None, typer.Option(help="System to test against.  [default: bm25, or the first]")] = None,
+    measures: Annotated[
+        str, typer.Option(help="Measures, as ir_measures names them.")
+    ] = "nDCG@10,R@10,R@100,R@500,AP,RR",
+    save_runs: Annotated[Path | None, typer.Option(help="Folder to write the shops' TREC runs to.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the results to this file.")] = None,
+) -> None:
+    """Measure shops and runs on judged queries, with paired tests and Holm's correction."""
+    from wares.catalogue import read_queries
+    from wares.evaluate import evaluate as judge
+    from wares.evaluate import named_runs, read_qrels, write_run
+
+    runs = named_runs(systems, read_queries(queries))
+    if save_runs is not None:
+        save_runs.mkdir(parents=True, exist_ok=True)
+        for name, run in runs.items():
+            write_run(run, save_runs / f"{name.replace('/', '-')}.txt", name)
+    chosen = baseline or next((name for name in runs if name.endswith("bm25") and "+" not in name), next(iter(runs)))
+    found = judge(runs, read_qrels(qrels), chosen, [name.strip() for name in measures.split(",")])
+    found.render(_console())
+    if json_file is not None:
+        json_file.write_text(json.dumps(found.to_json(), indent=2) + "\n", encoding="utf-8")
+
+
+@app.command()
+def compare(
+    catalogue: CatalogueArgument,
+    towers: TowersOption = "offline",
+    methods: Annotated[str, typer.Option(help="Methods, the first sets the clock.")] = ",".join(Method),
+    seeds: Annotated[int, typer.Option(min=1, help="How many times to train each method.")] = 3,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the catalogue at equal epochs.")] = 60,
+    queries: Annotated[Path | None, typer.Option(help="Queries.  [default: the catalogue's queries.jsonl]")] = None,
+    qrels: Annotated[Path | None, typer.Option(help="Judgments.  [default: the catalogue's qrels.txt]")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for compare.json and the plots.")] = Path("compare"),
+    on_error: OnErrorOption = OnError.stop,
+    text_field: TextFieldOption = None,
+    cache: CacheOption = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write compare.json here as well.")] = None,
+) -> None:
+    """Pretraining methods side by side, at equal wall-clock and at equal epochs."""
+    from wares.catalogue import read_catalogue
+    from wares.compare import compare as run
+    from wares.encode import catalogue_features
+    from wares.pretrain import PretrainSettings
+    from wares.report import write_comparison
+    from wares.towers import build_towers
+
+    chosen = [PretrainSettings(method=Method(name).value, epochs=epochs) for name in _names(methods, Method)]
+    judged = _judged(catalogue, queries, qrels)
+    listings = read_catalogue(catalogue, on_error.value, text_field or ())
+    features = catalogue_features(listings, build_towers(towers), cache, on_error.value)
+    _report_problems([*listings.problems, *features.problems])
+    comparisons = run(listings, features, towers, chosen, seeds, judged)
+    files = write_comparison(_console(), comparisons, out)
+    if json_file is not None:
+        json_file.write_bytes(files[0].read_bytes())
+
+
+def _names(text: str, known: type[StrEnum]) -> list[str]:
+    names = [name.strip() for name in text.split(",")]
+    for name in names:
+        if name not in set(known):
+            raise SettingsError(f"no {known.__name__.lower()} {name!r}; there are {', '.join(known)}.")
+    return names
+
+
+def _judged(catalogue: Path, queries: Path | None, qrels: Path | None) -> Any:
+    """The queries and judgments that were named, or that lie in the catalogue; None where there are none."""
+    from wares.catalogue import read_queries
+    from wares.compare import Judged
+    from wares.evaluate import read_qrels
+
+    if (queries is None) != (qrels is None):
+        raise SettingsError("--queries and --qrels go together; give both, or neither.")
+    if queries is None or qrels is None:
+        queries, qrels = catalogue / "queries.jsonl", catalogue / "qrels.txt"
+        if not (queries.exists() and qrels.exists()):
+            return None
+    return Judged(read_queries(queries), read_qrels(qrels))
+
+
+def _towers(model: Path | None, towers: str | None) -> Towers:
+    from wares.towers import build_towers, load_towers
+
+    if (model is None) == (towers is None):
+        raise SettingsError("give either --model MODEL, from `wares pretrain`, or --towers NAME for untrained towers.")
+    return build_towers(towers) if towers is not None else load_towers(model or Path())
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console(soft_wrap=not sys.stdout.isatty(), highlight=False)
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def _report_problems(problems: list[Any]) -> None:
+    """Everything that was left out, on standard error."""
+    for problem in problems:
+        print(f"wares: {problem}", file=sys.stderr)
+
+
+def _next(command: str) -> None:
+    _console().print(f"Next: {command}", markup=False)
+
+
+def _some_words(title: str) -> str:
+    return " ".join(title.replace('"', "").replace("$", "").replace("`", "").split()[:4])
+
+
+def _print_hits(console: Console, hits: list[Hit], why: bool) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for name in ("", "score", "id", "title", "price"):
+        table.add_column(name, justify="right" if name in ("", "score", "price") else "left", overflow="fold")
+    for rank, hit in enumerate(hits, 1):
+        price = "" if hit.price is None else f"{hit.price:g}"
+        table.add_row(str(rank), f"{hit.score:.3f}", escape(hit.id), escape(hit.title), price)
+        for share in hit.why if why else ():
+            table.add_row("", f"[dim]{share.share:+.3f}[/dim]", "", f"[dim]{escape(share.view)}[/dim]", "")
+    console.print(table)
+
+
+def main() -> None:
+    """Run a command; print an error that is the user's to mend in one line."""
+    debug = "--debug" in sys.argv[1:]
+    try:
+        app()
+    except WaresError as error:
+        if debug:
+            raise
+        print(f"wares: {error}", file=sys.stderr)
+        sys.exit(1)

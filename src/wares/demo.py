@@ -1,0 +1,128 @@
+"""The whole story on the sample marketplace: draw it, learn from it, index it, measure it, search it.
+
+Everything is made with the public functions that the commands use, so this file is also a worked example.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wares.catalogue import read_catalogue, read_queries
+from wares.encode import catalogue_features
+from wares.evaluate import dense_run, evaluate, fused_runs, read_qrels
+from wares.index import TowersEncoder, build_shop, open_shop
+from wares.pretrain import METHODS, Method, PretrainSettings, method_fusion, pretrain
+from wares.progress import progress
+from wares.report import hits_picture, system_chart
+from wares.samples import contact_sheet, write_marketplace
+from wares.search import ranked, search
+from wares.towers import Fusion, build_towers
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from wares.catalogue import Catalogue
+    from wares.encode import CatalogueFeatures
+    from wares.evaluate import Evaluation
+    from wares.index import Shop
+    from wares.search import Hit
+
+COMPARED: tuple[Method, ...] = METHODS[:2]  # factorized, and single-view as the baseline
+SEARCHES = 3
+
+
+def run_demo(console: Console, out: Path, listings: int, seed: int) -> Evaluation:
+    """Make the demo in `out`: marketplace, models, shops, plots. Returns its evaluation."""
+    began = time.monotonic()
+    folder = out / "marketplace"
+    console.rule("1  A marketplace, drawn by code")
+    catalogue = draw(console, folder, listings, seed)
+    contact_sheet(folder, out / "marketplace.png")
+    console.rule("2  Learning from it, without labels")
+    towers = build_towers("offline", seed)
+    features = catalogue_features(catalogue, towers, out / "cache")
+    shops = {method: learn(console, catalogue, features, out, method, seed) for method in COMPARED}
+    console.rule("3  Measuring it")
+    found = judge(console, shops, folder)
+    system_chart(found, ("nDCG@10", "R@10"), out / "comparison.png")
+    console.rule("4  Searching it, with reasons")
+    answers = try_searches(console, shops["factorized"], folder)
+    hits_picture(answers, shops["factorized"].photo, out / "searches.png")
+    console.rule("5  What to type next")
+    say_what_next(console, out, time.monotonic() - began)
+    return found
+
+
+def draw(console: Console, folder: Path, listings: int, seed: int) -> Catalogue:
+    """Write the sample marketplace anew."""
+    shutil.rmtree(folder, ignore_errors=True)
+    with progress(None, "drawing listings", total=listings, unit="listings") as bar:
+
+        def drawn(done: int, _: int) -> None:
+            bar.update(done - bar.n)
+
+        made = write_marketplace(folder, listings, seed, drawn)
+    console.print(
+        f"{made.listings:,} synthetic listings with {made.photos:,} photos, {made.queries} queries and their true "
+        f"relevance are in {folder}; nothing in them is for sale."
+    )
+    return read_catalogue(folder)
+
+
+def learn(
+    console: Console, catalogue: Catalogue, features: CatalogueFeatures, out: Path, method: Method, seed: int
+) -> Shop:
+    """Pretrain with one method and index the catalogue with the result."""
+    towers = build_towers("offline", seed)
+    settings = PretrainSettings(method=method, fusion=method_fusion(method, Fusion()), seed=seed)
+    record = pretrain(features, towers, settings, out / f"model-{method}")
+    shop = build_shop(catalogue, towers, out / f"shop-{method}", cache=out / "cache", overwrite=True)
+    console.print(f"{method}: {record.steps:,} steps in {record.seconds:.0f} s; {len(shop):,} listings indexed.")
+    return open_shop(shop.path, TowersEncoder(towers))
+
+
+def judge(console: Console, shops: dict[Method, Shop], folder: Path) -> Evaluation:
+    """Every system on the sample's queries, tested against single-view."""
+    queries, qrels = read_queries(folder / "queries.jsonl"), read_qrels(folder / "qrels.txt")
+    shop = shops["factorized"]
+    runs = {"bm25": ranked(shop, queries, 500, "bm25"), "dense, all texts, untrained": dense_run(shop, queries)}
+    runs["bm25 + dense"] = fused_runs(*runs.values())
+    runs |= {method: ranked(shop, queries, 500) for method, shop in reversed(shops.items())}
+    runs["factorized + bm25"] = ranked(shop, queries, 500, "fused+bm25")
+    found = evaluate(runs, qrels, baseline="single-view")
+    found.render(console)
+    return found
+
+
+def try_searches(console: Console, shop: Shop, folder: Path) -> list[tuple[str, list[Hit]]]:
+    """Words, a photo, and a listing: three best hits each, with the views that made them."""
+    queries = read_queries(folder / "queries.jsonl")
+    words = next((query.text for query in queries if len(query.text.split()) > 2), queries[0].text)
+    some = search(shop, words, k=1)[0]
+    answers = [
+        (f'words: "{words}"', search(shop, words, k=3)),
+        (f"photo: {some.photo}", search(shop, photo=shop.photo(str(some.photo)), k=3)),
+        (f"more like {some.id}: {some.title}", search(shop, like=some.id, k=3)),
+    ]
+    for question, hits in answers:
+        console.print(question, style="bold", markup=False)
+        for hit in hits:
+            console.print(f"  {hit.score:.3f}  {hit.title}", markup=False)
+            for why in hit.why[:3]:
+                console.print(f"         {why.share:+.3f}  {why.view}", style="dim", markup=False)
+    return answers
+
+
+def say_what_next(console: Console, out: Path, seconds: float) -> None:
+    """Where everything is, and commands to go on with."""
+    for line in (
+        f"Done in {seconds:.0f} s. Look at marketplace.png, comparison.png and searches.png in {out}, then try:",
+        f'  wares search {out}/shop-factorized "striped mug" --why',
+        f"  wares check {out}/marketplace",
+        f"  wares compare {out}/marketplace --out {out}/compare",
+        "  wares check YOUR-CATALOGUE && wares pretrain YOUR-CATALOGUE --out MODEL",
+    ):
+        console.print(line, markup=False)
