@@ -8,13 +8,13 @@ queries. Listings of the same product, or else of the same title, are relevant t
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
@@ -40,7 +40,6 @@ from wares.towers import Fusion, Towers, build_towers
 if TYPE_CHECKING:
     from wares.catalogue import Catalogue, Query
     from wares.evaluate import Labels
-    from wares.report import Results
 
 HELD_OUT = 0.3
 DEPTH = 500
@@ -48,6 +47,20 @@ QUERIES = "query->listing"
 BASELINE: Method = "single-view"
 ALL_VIEWS = "single-view, all views fused"
 Protocols = dict[str, PerQuery]  # protocol -> measure -> query -> value
+
+
+class Spread(TypedDict):
+    """A measure over seeds: its mean and standard deviation."""
+
+    mean: float
+    std: float
+
+
+class Results(TypedDict):
+    """What `wares compare --json` writes: method -> protocol -> measure -> spread, and under "seconds" the time."""
+
+    methods: Mapping[str, Mapping[str, Any]]
+    seeds: int
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any
 
 from wares.errors import EvaluationError
 
@@ -21,23 +21,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from wares.compare import Comparison
+    from wares.compare import Comparison, Results, Spread
     from wares.evaluate import Evaluation
     from wares.search import Hit
-
-
-class Spread(TypedDict):
-    """A measure over seeds: its mean and standard deviation."""
-
-    mean: float
-    std: float
-
-
-class Results(TypedDict):
-    """What `wares compare --json` writes: method -> protocol -> measure -> spread, and under "seconds" the time."""
-
-    methods: Mapping[str, Mapping[str, Any]]
-    seeds: int
 
 
 Series = Mapping[str, tuple[Sequence[float], Sequence[float]]]  # name -> (x, y)
@@ -182,11 +168,10 @@ def hits_picture(answers: Sequence[tuple[str, Sequence[Hit]]], photo: Callable[[
         for axis, hit in zip(axes[row * columns :], hits, strict=False):
             if hit.photo is not None:
                 axis.imshow(imread(photo(hit.photo)))
-            words = [
-                textwrap.shorten(_printable(hit.title), 42),
-                f"{hit.score:.3f}, of it {best.share:.3f} from {best.view}",
-            ]
-            axis.text(0, -0.03, "\n".join(words), transform=axis.transAxes, va="top", fontsize=8, color=INK)
+            title = textwrap.shorten(_printable(hit.title), 42, placeholder=" …")
+            reasons = " + ".join(f"{why.share:.2f} {_view_name(hit, why.view)}" for why in hit.why[:3])
+            words = f"{title}\n{hit.score:.2f} = {reasons} + …"
+            axis.text(0, -0.03, words, transform=axis.transAxes, va="top", fontsize=8, color=INK)
     return _save(figure, out)
 
 
