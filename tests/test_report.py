@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from wares.compare import Results
 from wares.errors import EvaluationError
-from wares.report import Results, bar_chart, line_chart, protocols, table
+from wares.report import bar_chart, line_chart, protocols, table
 
 PROTOCOLS = ["title->photos", "description->photos", "photo->title", "photo->primary-photo", "query->listing"]
 METHODS = ["factorized", "single-view", "random-view", "all-pairs", "full-transport"]
