@@ -221,6 +221,22 @@ def test_factorized_encodes_two_views_per_listing_and_modality_however_many_ther
             assert rows_per_step(method, photos) == ({8 * photos}, {8 * 3})
 
 
+def test_every_epoch_draws_anew_until_every_auxiliary_view_was_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    features = goods([4] * 16, [1] * 16)
+    towers, image, _ = toy_towers()
+    seen: list[Tensor] = []
+    forward = image.forward
+
+    def watched(rows: Tensor) -> Tensor:
+        seen.append(rows)
+        return forward(rows)
+
+    monkeypatch.setattr(image, "forward", watched)
+    pretrain(features, towers, replace(SHORT, batch_size=16, epochs=60))
+    assert [len(rows) for rows in seen] == [32] * 60
+    assert len(torch.unique(torch.cat(seen), dim=0)) == len(features.photos) == 64
+
+
 BASE = PretrainSettings(epochs=3, batch_size=8, learning_rate=0.02, fusion=Fusion(Marginals("fixed")))
 
 

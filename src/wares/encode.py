@@ -168,8 +168,6 @@ class FeatureStore:
         folder.mkdir(parents=True, exist_ok=True)
         name = hashlib.sha256(tower_key.encode()).hexdigest()[:16]
         self._database = sqlite3.connect(folder / f"{name}.sqlite", timeout=60.0)
-        self._database.execute("PRAGMA journal_mode = WAL")
-        self._database.execute("PRAGMA synchronous = NORMAL")
         self._database.execute(
             "CREATE TABLE IF NOT EXISTS features "
             "(key TEXT PRIMARY KEY, dtype TEXT, shape TEXT, data BLOB) WITHOUT ROWID"
