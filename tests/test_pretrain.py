@@ -515,7 +515,7 @@ def refusal(out: Path, features: CatalogueFeatures, settings: PretrainSettings, 
 def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     interrupted(tmp_path, SHORT, monkeypatch)
     features = CATALOGUES["many views"]
-    for other in (replace(SHORT, seed=1), replace(SHORT, epochs=5), replace(SHORT, fusion=Fusion(gamma=0.5))):
+    for other in (replace(SHORT, seed=1), replace(SHORT, epochs=5), replace(SHORT, fusion=Fusion(gamma=0.125))):
         assert "settings" in refusal(tmp_path, features, other)
     assert "listings" in refusal(tmp_path, CATALOGUES["two listings"], SHORT)
     assert "photos" in refusal(tmp_path, CATALOGUES["some without photos"], SHORT)

@@ -78,7 +78,7 @@ def _block(embeddings: Embeddings, marginals: Marginals, modality: str, start: i
     photos = every_view(embeddings.photo_views, embeddings.photos, listings, marginals.alpha)
     texts = every_view(embeddings.text_views, embeddings.texts, listings, marginals.beta)
     if marginals.kind == "agreement":
-        photos, texts = transport.agreement(photos, texts, marginals.epsilon)
+        photos = transport.agreement(photos, texts, marginals.epsilon)
     chosen, views = (photos, embeddings.photo_views) if modality == "photo" else (texts, embeddings.text_views)
     counts = torch.from_numpy(views.counts[listings])
     real = torch.arange(chosen.weights.shape[1]) < counts[:, None]

@@ -68,7 +68,7 @@ class PretrainSettings:
     method: Method = "factorized"
     loss: Loss = "pairwise"
     fusion: Fusion = field(default_factory=Fusion)
-    intra_modal: float = 0.5
+    intra_modal: float = 0.25
     batch_size: int = 128
     epochs: int = 60
     seconds: float | None = None
@@ -133,7 +133,9 @@ def pretrain(
     photos = Modality.of(features.photo_views, features.photos)
     texts = Modality.of(features.text_views, features.texts)
     check_learnable(photos, texts, settings)
-    optimiser = torch.optim.AdamW(towers.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    optimiser = torch.optim.AdamW(
+        towers.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+    )
     record = new_record(features, settings)
     if out is not None and resume:
         restore(out, towers, optimiser, record)
@@ -239,7 +241,7 @@ def batch_loss(photos: ViewBatch, texts: ViewBatch, same: Tensor, scale: Tensor,
         scores = transport.full_scores(photos, texts)
         return losses.from_scores(scores, photos, texts, scale, same)
     if settings.fusion.marginals.kind == "agreement":
-        photos, texts = transport.agreement(photos, texts, settings.fusion.marginals.epsilon)
+        photos = transport.agreement(photos, texts, settings.fusion.marginals.epsilon)
     between = losses.pairwise if settings.loss == "pairwise" else losses.barycentric
     loss = between(photos, texts, scale, same)
     if settings.intra_modal:

@@ -146,27 +146,20 @@ def full_scores(photos: ViewBatch, texts: ViewBatch, regularisation: float = 0.0
     return scores
 
 
-def agreement(photos: ViewBatch, texts: ViewBatch, epsilon: float) -> tuple[ViewBatch, ViewBatch]:
-    """Reweigh each listing's views by how well they agree with its other modality.
+def agreement(photos: ViewBatch, texts: ViewBatch, epsilon: float) -> ViewBatch:
+    """Reweigh each listing's photos by how well they agree with its texts.
 
-    a_k ∝ a_k exp(<f_k, ḡ>/ε) and b_l ∝ b_l exp(<g_l, f̄>/ε), with f̄ and ḡ under the weights that
-    came in: one step from the factorized plan towards the entropic one, the plan still factorized.
-    No gradient flows through the weights. A listing without the other modality keeps its weights.
+    a_k ∝ a_k exp(<f_k, ḡ>/ε), with ḡ under the weights that came in: one step from the factorized plan towards
+    the entropic one, the plan still factorized. No gradient flows through the weights. A listing without texts
+    keeps its weights. Texts are not reweighed: one that says what no photo shows is information, not an error.
 
     epsilon: temperature, > 0; its limit for large values is the weights that came in. Source: our reading.
     """
     with torch.no_grad():
-        photo_weights = _tilt(photos, texts.barycentre(), epsilon)
-        text_weights = _tilt(texts, photos.barycentre(), epsilon)
-    return ViewBatch(photos.vectors, photo_weights), ViewBatch(texts.vectors, text_weights)
-
-
-def _tilt(views: ViewBatch, other: Tensor, epsilon: float) -> Tensor:
-    """(B, V) weights times exp(<view, other>/epsilon), renormalised in the log domain."""
-    fits = torch.einsum("bvd,bd->bv", views.vectors, other) / _positive(epsilon)
-    total = views.weights.sum(1, keepdim=True)
-    tilted = torch.softmax(views.weights.log() + fits, dim=1) * total
-    return torch.where(total > 0, tilted, views.weights)
+        fits = torch.einsum("bvd,bd->bv", photos.vectors, texts.barycentre()) / _positive(epsilon)
+        total = photos.weights.sum(1, keepdim=True)
+        tilted = torch.softmax(photos.weights.log() + fits, dim=1) * total
+        return ViewBatch(photos.vectors, torch.where(total > 0, tilted, photos.weights))
 
 
 def _positive(value: float) -> float:

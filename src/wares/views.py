@@ -30,7 +30,7 @@ class Marginals:
     """How a listing weighs its own views.
 
     kind: "fixed" gives the primary view alpha (beta for texts) and splits the rest equally;
-        "agreement" then multiplies each weight by exp(<view, other modality>/epsilon).
+        "agreement" then multiplies each photo's weight by exp(<photo, texts>/epsilon).
     alpha, beta: weight of the primary photo and of the title where there are other views, in [0, 1]
     epsilon: temperature of the agreement, > 0; large values give the fixed marginals back
 

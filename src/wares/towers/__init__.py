@@ -101,7 +101,7 @@ class Fusion:
     """
 
     marginals: Marginals = field(default_factory=Marginals)
-    gamma: float = 0.25
+    gamma: float = 0.5
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.gamma <= 1.0:
