@@ -134,7 +134,7 @@ def pretrain(
     gamma: Annotated[float, typer.Option(help="Weight of photos against texts in the fused embedding, 0 to 1.")] = 0.5,
     intra_modal: Annotated[float, typer.Option(help="Weight of the losses within a modality.")] = 0.25,
     batch_size: Annotated[int, typer.Option(help="Listings in a step.")] = 128,
-    epochs: Annotated[int, typer.Option(help="Passes over the catalogue.")] = 60,
+    epochs: Annotated[int, typer.Option(help="Passes over the catalogue.")] = 30,
     seconds: Annotated[float | None, typer.Option(help="Train for this long instead of --epochs.")] = None,
     learning_rate: Annotated[float, typer.Option(help="At the start; it falls to zero.")] = 1e-3,
     seed: Annotated[int, typer.Option(help="Of weights, order and sampling.")] = 0,
@@ -277,7 +277,7 @@ def compare(
     towers: TowersOption = "offline",
     methods: Annotated[str, typer.Option(help="Methods, the first sets the clock.")] = ",".join(Method),
     seeds: Annotated[int, typer.Option(min=1, help="How many times to train each method.")] = 3,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the catalogue at equal epochs.")] = 60,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the catalogue at equal epochs.")] = 30,
     queries: Annotated[Path | None, typer.Option(help="Queries.  [default: the catalogue's queries.jsonl]")] = None,
     qrels: Annotated[Path | None, typer.Option(help="Judgments.  [default: the catalogue's qrels.txt]")] = None,
     out: Annotated[Path, typer.Option(help="Folder for compare.json and the plots.")] = Path("compare"),
@@ -339,7 +339,7 @@ def _towers(model: Path | None, towers: str | None) -> Towers:
 def _console() -> Console:
     from rich.console import Console
 
-    return Console(soft_wrap=not sys.stdout.isatty(), highlight=False)
+    return Console(width=None if sys.stdout.isatty() else 120, highlight=False)
 
 
 def _print_json(value: Any) -> None:

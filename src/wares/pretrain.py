@@ -70,7 +70,7 @@ class PretrainSettings:
     fusion: Fusion = field(default_factory=Fusion)
     intra_modal: float = 0.25
     batch_size: int = 128
-    epochs: int = 60
+    epochs: int = 30
     seconds: float | None = None
     learning_rate: float = 1e-3
     weight_decay: float = 0.01

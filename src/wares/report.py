@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Series = Mapping[str, tuple[Sequence[float], Sequence[float]]]  # name -> (x, y)
 
 # Told apart by readers of every kind of colour vision. Okabe and Ito, "Color Universal Design", 2008.
-PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999", "#000000")
+PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999", "#000000")
 MARKERS = "os^Dv<>P"
 INK, GRID = "#333333", "#DDDDDD"
 
@@ -60,7 +60,7 @@ def table(results: Results, measure: str, title: str | None = None) -> Table:
 
     columns = protocols(results, measure)
     shown = Table(title=title, caption=f"{measure}, {_seeds(results)}; bold: the best", caption_justify="left")
-    shown.add_column("method")
+    shown.add_column("method", no_wrap=True)
     for protocol in columns:
         shown.add_column(escape(_arrow(protocol)), justify="right")
     shown.add_column("seconds", justify="right")
@@ -87,12 +87,13 @@ def write_comparison(console: Console, comparisons: Mapping[str, Comparison], ou
     tests = {budget: comparison.tests() for budget, comparison in comparisons.items() if comparison.has(QUERIES)}
     about: dict[str, Any] = {**results[first], "budgets": results}
     about["tests"] = {budget: [asdict(test) for test in found] for budget, found in tests.items()}
+    shown = {budget: without_hybrids(result) for budget, result in results.items()}
     files = [out / "compare.json"]
     files[0].write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
     for measure in ("nDCG@10", "AP", "R@10"):
         for budget in comparisons:
             console.print(table(results[budget], measure, f"{budget}, {measure}"))
-        files.append(bar_chart(results, out / f"{measure.replace('@', '-').lower()}.png", measure))
+        files.append(bar_chart(shown, out / f"{measure.replace('@', '-').lower()}.png", measure))
     for test in tests.get(first, []):
         if test.measure in ("nDCG@10", "R@10"):
             console.print(
@@ -101,6 +102,12 @@ def write_comparison(console: Console, comparisons: Mapping[str, Comparison], ou
             )
     console.print(f"Written: {', '.join(map(str, files))}")
     return files
+
+
+def without_hybrids(results: Results) -> Results:
+    """The results without each method's fusion with BM25, which would crowd a picture."""
+    methods = {name: row for name, row in results["methods"].items() if not name.endswith(" + bm25")}
+    return {"methods": methods, "seeds": results["seeds"]}
 
 
 def bar_chart(panels: Mapping[str, Results], out: Path | str, measure: str) -> Path:
@@ -119,7 +126,7 @@ def bar_chart(panels: Mapping[str, Results], out: Path | str, measure: str) -> P
     for axis, (title, results) in zip(axes, panels.items(), strict=True):
         for place, method in enumerate(methods):
             if method in results["methods"]:
-                _bars(axis, results, columns, measure, place, methods)
+                _bars(axis, results, columns, measure, method, PALETTE[place % len(PALETTE)])
         axis.set_title(title, loc="left", fontsize=11)
         axis.set_xticks(range(len(columns)), [_arrow(protocol) for protocol in columns])
         axis.tick_params(axis="x", length=0)
@@ -193,19 +200,22 @@ def line_chart(panels: Mapping[str, Series], out: Path | str, x_label: str, y_la
     return _save(figure, out)
 
 
-def _bars(
-    axis: Axes, results: Results, columns: Sequence[str], measure: str, place: int, methods: Sequence[str]
-) -> None:
-    width = 0.84 / len(methods)
-    found = [spread(results, methods[place], protocol, measure) for protocol in columns]
-    there = [(x, value) for x, value in enumerate(found) if value is not None]
+def _bars(axis: Axes, results: Results, columns: Sequence[str], measure: str, method: str, colour: str) -> None:
+    """One method's bars; in every protocol the bars of the methods measured there stand together."""
+    width = 0.84 / len(results["methods"])
+    places, values = [], []
+    for column, protocol in enumerate(columns):
+        there = [name for name in results["methods"] if spread(results, name, protocol, measure) is not None]
+        if method in there:
+            places.append(column + (there.index(method) - (len(there) - 1) / 2) * width)
+            values.append(results["methods"][method][protocol][measure])
     axis.bar(
-        [x + (place - (len(methods) - 1) / 2) * width for x, _ in there],
-        [value["mean"] for _, value in there],
+        places,
+        [value["mean"] for value in values],
         width * 0.92,
-        yerr=[value["std"] for _, value in there],
-        label=methods[place],
-        color=PALETTE[place % len(PALETTE)],
+        yerr=[value["std"] for value in values],
+        label=method,
+        color=colour,
         error_kw={"elinewidth": 1, "ecolor": INK, "capsize": 2},
     )
 
@@ -239,7 +249,7 @@ def _printable(text: str) -> str:
 
 def _legend(figure: Figure, axis: Axes, entries: int) -> None:
     handles, labels = axis.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper left", ncols=min(entries, 5), frameon=False)
+    figure.legend(handles, labels, loc="outside upper left", ncols=min(entries, 4), frameon=False)
 
 
 def _save(figure: Figure, out: Path | str) -> Path:
@@ -256,7 +266,7 @@ def _best(results: Results, protocol: str, measure: str) -> float:
 def _cell(value: Spread | None, best: float) -> str:
     if value is None:
         return "–"
-    text = f"{value['mean']:.3f} ± {value['std']:.3f}"
+    text = f"{value['mean']:.3f}±{value['std']:.3f}"
     return f"[bold]{text}[/bold]" if f"{value['mean']:.3f}" == f"{best:.3f}" else text
 
 
