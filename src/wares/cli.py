@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -186,7 +187,7 @@ def pretrain(
         _console().print(
             f"{record.truncated_texts:,} texts are longer than the text tower reads; their ends were not seen."
         )
-    _next(f"wares index {catalogue} --model {out} --out SHOP")
+    _next("wares", "index", catalogue, "--model", out, "--out", "SHOP")
 
 
 @app.command()
@@ -210,11 +211,17 @@ def index(
     _report_problems(shop.problems)
     if as_json:
         _print_json(
-            {"shop": str(shop.path), "listings": len(shop), "photos": shop.about.photos, "model": shop.about.model}
+            {
+                "shop": str(shop.path),
+                "listings": len(shop),
+                "photos": shop.about.photos,
+                "problems": shop.about.problems,
+                "model": shop.about.model,
+            }
         )
         return
     _console().print(f"{len(shop):,} listings with {shop.about.photos:,} photos are in {out}.")
-    _next(f'wares search {out} "{_some_words(listings.listings[0].title)}" --why')
+    _next("wares", "search", out, _some_words(listings.listings[0].title), "--why")
 
 
 @app.command()
@@ -263,7 +270,7 @@ def evaluate(
     if save_runs is not None:
         save_runs.mkdir(parents=True, exist_ok=True)
         for name, run in runs.items():
-            write_run(run, save_runs / f"{name.replace('/', '-')}.txt", name)
+            write_run(run, save_runs / f"{name.replace('/', '-')}.txt", "-".join(name.split()))
     chosen = baseline or next((name for name in runs if name.endswith("bm25") and "+" not in name), next(iter(runs)))
     found = judge(runs, read_qrels(qrels), chosen, [name.strip() for name in measures.split(",")])
     found.render(_console())
@@ -322,7 +329,8 @@ def _judged(catalogue: Path, queries: Path | None, qrels: Path | None) -> Any:
     if (queries is None) != (qrels is None):
         raise SettingsError("--queries and --qrels go together; give both, or neither.")
     if queries is None or qrels is None:
-        queries, qrels = catalogue / "queries.jsonl", catalogue / "qrels.txt"
+        folder = catalogue if catalogue.is_dir() else catalogue.parent
+        queries, qrels = folder / "queries.jsonl", folder / "qrels.txt"
         if not (queries.exists() and qrels.exists()):
             return None
     return Judged(read_queries(queries), read_qrels(qrels))
@@ -347,17 +355,21 @@ def _print_json(value: Any) -> None:
 
 
 def _report_problems(problems: list[Any]) -> None:
-    """Everything that was left out, on standard error."""
+    """Everything that was left out, and how much it is, on standard error."""
     for problem in problems:
         print(f"wares: {problem}", file=sys.stderr)
+    if problems:
+        print(f"wares: {len(problems):,} in all; everything else is used.", file=sys.stderr)
 
 
-def _next(command: str) -> None:
-    _console().print(f"Next: {command}", markup=False)
+def _next(*command: object) -> None:
+    """A command to go on with, as a shell takes it; never broken into lines."""
+    _console().print(f"Next: {shlex.join(map(str, command))}", markup=False, soft_wrap=True)
 
 
 def _some_words(title: str) -> str:
-    return " ".join(title.replace('"', "").replace("$", "").replace("`", "").split()[:4])
+    """The beginning of a title, which must not look like an option."""
+    return " ".join(title.split()[:4]).lstrip("- ") or "something"
 
 
 def _print_hits(console: Console, hits: list[Hit], why: bool) -> None:
@@ -376,7 +388,10 @@ def _print_hits(console: Console, hits: list[Hit], why: bool) -> None:
 
 
 def main() -> None:
-    """Run a command; print an error that is the user's to mend in one line."""
+    """Run a command; print an error that is the user's to mend in one line.
+
+    What the system refuses (no space, no permission, no such folder) is theirs to mend as well.
+    """
     debug = "--debug" in sys.argv[1:]
     try:
         app()
@@ -384,4 +399,10 @@ def main() -> None:
         if debug:
             raise
         print(f"wares: {error}", file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:
+        if debug or error.strerror is None:
+            raise
+        where = f"{error.filename}: " if error.filename is not None else ""
+        print(f"wares: {where}{error.strerror}.", file=sys.stderr)
         sys.exit(1)

@@ -87,7 +87,7 @@ class Comparison:
     """Every method's values under one budget.
 
     tables: one per seed, method -> protocol -> measure -> query -> value
-    seconds: method -> mean seconds of training, both trainings of a seed together
+    seconds: method -> mean seconds of training, both trainings of a seed together; 0 for what is not trained
     """
 
     tables: list[dict[str, Protocols]]
@@ -101,22 +101,29 @@ class Comparison:
         """Whether any method was measured in a protocol."""
         return any(protocol in protocols for protocols in self.tables[0].values())
 
-    def tests(self, baseline: str = BASELINE, protocol: str = QUERIES) -> list[PairedTest]:
-        """Paired tests of every method against the baseline, each query's values averaged over seeds."""
+    def tests(self, baseline: str | None = None, protocol: str = QUERIES) -> list[PairedTest]:
+        """Paired tests of every method against the baseline, each query's values averaged over seeds.
+
+        baseline: None takes single-view, or the first method where that was not compared
+        """
         names = [method for method, protocols in self.tables[0].items() if protocol in protocols]
+        baseline = baseline or (BASELINE if BASELINE in names else next(iter(self.tables[0])))
         if baseline not in names:
             raise EvaluationError(f"{baseline!r} was not measured in {protocol}; it cannot be the baseline.")
         return paired_tests({name: self._means(name, protocol) for name in names}, baseline)
 
     def _row(self, method: str) -> dict[str, object]:
+        # What a seed holds out may have no view of a kind; a protocol is averaged over the seeds that have it.
+        found = {protocol: measures for table in self.tables for protocol, measures in table[method].items()}
         row: dict[str, object] = {
             protocol: {name: self._spread(method, protocol, name) for name in measures}
-            for protocol, measures in self.tables[0][method].items()
+            for protocol, measures in found.items()
         }
-        return row | ({"seconds": self.seconds[method]} if method in self.seconds else {})
+        return row | {"seconds": self.seconds[method]}
 
     def _spread(self, method: str, protocol: str, name: str) -> dict[str, float]:
-        means = [float(np.mean(list(table[method][protocol][name].values()))) for table in self.tables]
+        there = [table[method][protocol][name] for table in self.tables if protocol in table[method]]
+        means = [float(np.mean(list(values.values()))) for values in there]
         return {"mean": float(np.mean(means)), "std": float(np.std(means, ddof=1)) if len(means) > 1 else 0.0}
 
     def _means(self, method: str, protocol: str) -> PerQuery:
@@ -172,9 +179,11 @@ def _comparison(
 ) -> Comparison:
     tables = [{name: row for run in seed for name, row in run.values.items()} | baselines for seed in runs]
     seconds: dict[str, float] = {
-        method.method: float(np.mean([sum(seed[i].seconds) for seed in runs])) for i, method in enumerate(methods)
+        name: float(np.mean([sum(seed[i].seconds) for seed in runs]))
+        for i in range(len(methods))
+        for name in runs[0][i].values
     }
-    return Comparison(tables, seconds)
+    return Comparison(tables, seconds | dict.fromkeys(baselines, 0.0))
 
 
 @dataclass(frozen=True)

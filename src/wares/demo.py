@@ -5,13 +5,14 @@ Everything is made with the public functions that the commands use, so this file
 
 from __future__ import annotations
 
-import shutil
+import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wares.catalogue import read_catalogue, read_queries
 from wares.encode import catalogue_features
+from wares.errors import CatalogueError
 from wares.evaluate import dense_run, evaluate, fused_runs, read_qrels
 from wares.index import TowersEncoder, build_shop, open_shop
 from wares.pretrain import METHODS, Method, PretrainSettings, method_fusion, pretrain
@@ -57,8 +58,9 @@ def run_demo(console: Console, out: Path, listings: int, seed: int) -> Evaluatio
 
 
 def draw(console: Console, folder: Path, listings: int, seed: int) -> Catalogue:
-    """Write the sample marketplace anew."""
-    shutil.rmtree(folder, ignore_errors=True)
+    """Write the sample marketplace anew. Raises CatalogueError where somebody else's catalogue lies there."""
+    if (folder / "listings.jsonl").exists() and not (folder / "truth.jsonl").exists():
+        raise CatalogueError(f"{folder} holds a catalogue that is not the demo's. Choose another --out.")
     with progress(None, "drawing listings", total=listings, unit="listings") as bar:
 
         def drawn(done: int, _: int) -> None:
@@ -118,11 +120,14 @@ def try_searches(console: Console, shop: Shop, folder: Path) -> list[tuple[str, 
 
 def say_what_next(console: Console, out: Path, seconds: float) -> None:
     """Where everything is, and commands to go on with."""
+    shop, marketplace, compared = (
+        shlex.quote(str(out / name)) for name in ("shop-factorized", "marketplace", "compare")
+    )
     for line in (
         f"Done in {seconds:.0f} s. Look at marketplace.png, comparison.png and searches.png in {out}, then try:",
-        f'  wares search {out}/shop-factorized "striped mug" --why',
-        f"  wares check {out}/marketplace",
-        f"  wares compare {out}/marketplace --out {out}/compare",
+        f'  wares search {shop} "striped mug" --why',
+        f"  wares check {marketplace}",
+        f"  wares compare {marketplace} --out {compared}",
         "  wares check YOUR-CATALOGUE && wares pretrain YOUR-CATALOGUE --out MODEL",
     ):
-        console.print(line, markup=False)
+        console.print(line, markup=False, soft_wrap=True)

@@ -378,7 +378,7 @@ def shop_runs(shop: Shop, queries: Sequence[Query], depth: int = DEPTH) -> dict[
 
     runs = {system: ranked(shop, queries, depth, system) for system in SYSTEMS}
     dense = dense_run(shop, queries, depth)
-    return runs | {"dense": dense, "bm25+dense": fused_runs(dense, runs["bm25"])}
+    return runs | {"dense": dense, "bm25+dense": fused_runs(dense, runs["bm25"], depth)}
 
 
 def named_runs(systems: Sequence[Path], queries: Sequence[Query]) -> dict[str, Run]:
@@ -420,15 +420,16 @@ def dense_run(shop: Shop, queries: Sequence[Query], depth: int = DEPTH) -> Run:
     return run
 
 
-def fused_runs(first: Run, second: Run) -> Run:
-    """Reciprocal rank fusion of two runs, as search does it."""
+def fused_runs(first: Run, second: Run, depth: int = DEPTH) -> Run:
+    """Reciprocal rank fusion of two runs, as search does it: ties go to the smaller id, the best `depth` stay."""
     from wares.search import Ranked, reciprocal_ranks
 
     def hits(run: Run, query: str) -> list[Ranked]:
-        return [Ranked(0, listing) for listing in ranking(run.get(query, {}))]
+        scores = run.get(query, {})
+        return [Ranked(0, listing) for listing in sorted(scores, key=lambda listing: (-scores[listing], listing))]
 
     fused = {query: reciprocal_ranks(hits(first, query), hits(second, query)) for query in {**first, **second}}
-    return {query: {hit.id: hit.score for hit in best} for query, best in fused.items()}
+    return {query: {hit.id: hit.score for hit in best[:depth]} for query, best in fused.items()}
 
 
 # Cross-view protocols
