@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from wares.search import Hit
 
 COMPARED: tuple[Method, ...] = METHODS[:2]  # factorized, and single-view as the baseline
-SEARCHES = 3
+WORDS = "yellow floral dress"
 
 
 def run_demo(console: Console, out: Path, listings: int, seed: int) -> Evaluation:
@@ -50,7 +50,7 @@ def run_demo(console: Console, out: Path, listings: int, seed: int) -> Evaluatio
     found = judge(console, shops, folder)
     system_chart(found, ("nDCG@10", "R@10"), out / "comparison.png")
     console.rule("4  Searching it, with reasons")
-    answers = try_searches(console, shops["factorized"], folder)
+    answers = try_searches(console, shops["factorized"])
     hits_picture(answers, shops["factorized"].photo, out / "searches.png")
     console.rule("5  What to type next")
     say_what_next(console, out, time.monotonic() - began)
@@ -90,8 +90,8 @@ def judge(console: Console, shops: dict[Method, Shop], folder: Path) -> Evaluati
     """Every system on the sample's queries, tested against single-view."""
     queries, qrels = read_queries(folder / "queries.jsonl"), read_qrels(folder / "qrels.txt")
     shop = shops["factorized"]
-    runs = {"bm25": ranked(shop, queries, 500, "bm25"), "dense, all texts, untrained": dense_run(shop, queries)}
-    runs["bm25 + dense"] = fused_runs(*runs.values())
+    bm25, dense = ranked(shop, queries, 500, "bm25"), dense_run(shop, queries)
+    runs = {"bm25": bm25, "dense, all texts, untrained": dense, "bm25 + dense": fused_runs(bm25, dense)}
     runs |= {method: ranked(shop, queries, 500) for method, shop in reversed(shops.items())}
     runs["factorized + bm25"] = ranked(shop, queries, 500, "fused+bm25")
     found = evaluate(runs, qrels, baseline="single-view")
@@ -99,13 +99,11 @@ def judge(console: Console, shops: dict[Method, Shop], folder: Path) -> Evaluati
     return found
 
 
-def try_searches(console: Console, shop: Shop, folder: Path) -> list[tuple[str, list[Hit]]]:
+def try_searches(console: Console, shop: Shop) -> list[tuple[str, list[Hit]]]:
     """Words, a photo, and a listing: three best hits each, with the views that made them."""
-    queries = read_queries(folder / "queries.jsonl")
-    words = next((query.text for query in queries if len(query.text.split()) > 2), queries[0].text)
-    some = search(shop, words, k=1)[0]
+    some = search(shop, WORDS, k=1)[0]
     answers = [
-        (f'words: "{words}"', search(shop, words, k=3)),
+        (f'words: "{WORDS}"', search(shop, WORDS, k=3)),
         (f"photo: {some.photo}", search(shop, photo=shop.photo(str(some.photo)), k=3)),
         (f"more like {some.id}: {some.title}", search(shop, like=some.id, k=3)),
     ]
@@ -125,7 +123,7 @@ def say_what_next(console: Console, out: Path, seconds: float) -> None:
     )
     for line in (
         f"Done in {seconds:.0f} s. Look at marketplace.png, comparison.png and searches.png in {out}, then try:",
-        f'  wares search {shop} "striped mug" --why',
+        f'  wares search {shop} "{WORDS}" --why',
         f"  wares check {marketplace}",
         f"  wares compare {marketplace} --out {compared}",
         "  wares check YOUR-CATALOGUE && wares pretrain YOUR-CATALOGUE --out MODEL",

@@ -378,7 +378,7 @@ def shop_runs(shop: Shop, queries: Sequence[Query], depth: int = DEPTH) -> dict[
 
     runs = {system: ranked(shop, queries, depth, system) for system in SYSTEMS}
     dense = dense_run(shop, queries, depth)
-    return runs | {"dense": dense, "bm25+dense": fused_runs(dense, runs["bm25"], depth)}
+    return runs | {"dense": dense, "bm25+dense": fused_runs(dense, runs["bm25"], depth=depth)}
 
 
 def named_runs(systems: Sequence[Path], queries: Sequence[Query]) -> dict[str, Run]:
@@ -420,7 +420,7 @@ def dense_run(shop: Shop, queries: Sequence[Query], depth: int = DEPTH) -> Run:
     return run
 
 
-def fused_runs(first: Run, second: Run, depth: int = DEPTH) -> Run:
+def fused_runs(first: Run, second: Run, *, depth: int = DEPTH) -> Run:
     """Reciprocal rank fusion of two runs, as search does it: ties go to the smaller id, the best `depth` stay."""
     from wares.search import Ranked, reciprocal_ranks
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from wares.compare import Comparison, Results, Spread
-    from wares.evaluate import Evaluation
+    from wares.evaluate import Evaluation, PairedTest
     from wares.search import Hit
 
 
@@ -94,14 +94,25 @@ def write_comparison(console: Console, comparisons: Mapping[str, Comparison], ou
         for budget in comparisons:
             console.print(table(results[budget], measure, f"{budget}, {measure}"))
         files.append(bar_chart(shown, out / f"{measure.replace('@', '-').lower()}.png", measure))
-    for test in tests.get(first, []):
-        if test.measure in ("nDCG@10", "R@10"):
-            console.print(
-                f"{test.measure} {QUERIES}: {test.system} {test.difference:+.3f} against {test.baseline}, "
-                f"p = {test.p_holm:.2g} (paired t-test, Holm, {first})"
-            )
+    if tests.get(first):
+        console.print(significance(tests[first], ("nDCG@10", "R@10"), f"{QUERIES}, {first}"))
     console.print(f"Written: {', '.join(map(str, files))}")
     return files
+
+
+def significance(tests: Sequence[PairedTest], measures: Sequence[str], title: str) -> Table:
+    """Differences from the baseline and Holm-corrected p of some measures, one system a row."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    shown = Table(title=title, caption=f"difference from {tests[0].baseline} (p: paired t-test, Holm)")
+    shown.add_column("system", no_wrap=True)
+    for name in measures:
+        shown.add_column(name, justify="right")
+    for system in dict.fromkeys(test.system for test in tests):
+        found = {test.measure: test for test in tests if test.system == system}
+        shown.add_row(escape(system), *(f"{found[m].difference:+.3f} (p = {found[m].p_holm:.1g})" for m in measures))
+    return shown
 
 
 def without_hybrids(results: Results) -> Results:
@@ -166,19 +177,22 @@ def hits_picture(answers: Sequence[tuple[str, Sequence[Hit]]], photo: Callable[[
     """
     from matplotlib.image import imread
 
-    figure, axes = _figure(len(answers), max(len(hits) for _, hits in answers), width=3.0, height=3.6)
+    columns = max(len(hits) for _, hits in answers)
+    figure, axes = _figure(len(answers), columns, width=3.0, height=4.2)
+    # room for the captions, in inches, and under the last of them
+    figure.set_layout_engine("constrained", h_pad=0.5, w_pad=0.08, rect=(0, 0.035, 1, 0.965))
     for axis in axes:
         axis.axis("off")
-    columns = len(axes) // len(answers)
     for row, (question, hits) in enumerate(answers):
-        axes[row * columns].set_title(textwrap.shorten(question, 70), loc="left", fontsize=11, pad=16)
+        asked = textwrap.shorten(_printable(question), 70, placeholder=" …")
+        axes[row * columns].set_title(asked, loc="left", fontsize=11).set_in_layout(False)
         for axis, hit in zip(axes[row * columns :], hits, strict=False):
             if hit.photo is not None:
                 axis.imshow(imread(photo(hit.photo)))
-            title = textwrap.shorten(_printable(hit.title), 42, placeholder=" …")
-            reasons = " + ".join(f"{why.share:.2f} {_view_name(hit, why.view)}" for why in hit.why[:3])
-            words = f"{title}\n{hit.score:.2f} = {reasons} + …"
-            axis.text(0, -0.03, words, transform=axis.transAxes, va="top", fontsize=8, color=INK)
+            title = textwrap.shorten(_printable(hit.title), 40, placeholder=" …")
+            reasons = [f"  {why.share:+.2f}  {_view_name(hit, why.view)}" for why in hit.why[:3]]
+            caption = "\n".join([title, f"{hit.score:.2f}, of which", *reasons])
+            axis.text(0, -0.02, caption, transform=axis.transAxes, va="top", fontsize=8, color=INK, in_layout=False)
     return _save(figure, out)
 
 
