@@ -11,16 +11,23 @@ import json
 import math
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
+from PIL import Image
+from test_photos import png_header
 
+from wares.catalogue import Listing, write_listings
 from wares.cli import main
 from wares.evaluate import read_run
 from wares.samples import write_marketplace
@@ -302,3 +309,372 @@ def test_evaluate_says_what_is_wrong(shop: Shop, tmp_path: Path) -> None:
     assert "'nDCG@ten' is not a measure" in refused("evaluate", shop.path, *shop.judged, "--measures", "nDCG@ten")
     missing = ("--queries", tmp_path / "none.jsonl", "--qrels", shop.catalogue / "qrels.txt")
     assert "none.jsonl does not exist" in refused("evaluate", shop.path, *missing)
+
+
+# Comparison ------------------------------------------------------------------------------------------------------
+
+
+def test_compare_writes_the_promised_shape(shop: Shop, tmp_path: Path) -> None:
+    methods = ("--methods", "factorized,random-view", "--towers", "small", "--seeds", 2, "--epochs", 1)
+    listings = shop.catalogue / "listings.jsonl"  # the queries are found beside the file, as in the folder
+    answer = done("compare", listings, *methods, "--out", tmp_path / "out", "--json", tmp_path / "copy.json")
+    written = tmp_path / "out" / "compare.json"
+    assert written.read_bytes() == (tmp_path / "copy.json").read_bytes()
+    found = json.loads(written.read_text(encoding="utf-8"))
+    assert found["seeds"] == 2
+    assert {"factorized", "random-view", "bm25", "dense", "bm25+dense"} <= found["methods"].keys()
+    protocols = {"title->photos", "description->photos", "photo->title", "photo->primary-photo", "query->listing"}
+    for name, row in found["methods"].items():
+        trained = name in ("factorized", "random-view")
+        assert row.keys() - {"seconds"} == (protocols if trained else {"query->listing"})
+        assert (row["seconds"] > 0) == ("factorized" in name or "random-view" in name)
+        for protocol in row.keys() - {"seconds"}:
+            assert list(row[protocol]) == MEASURES
+            for value in row[protocol].values():
+                assert set(value) == {"mean", "std"}
+                assert 0 <= value["mean"] <= 1 and value["std"] >= 0
+    assert set(found["budgets"]) == {"equal wall-clock", "equal epochs"}
+    assert found["methods"] == found["budgets"]["equal wall-clock"]["methods"]
+    for name in ("ndcg-10.png", "ap.png", "r-10.png"):
+        with Image.open(tmp_path / "out" / name) as picture:
+            assert picture.format == "PNG" and min(picture.size) > 400
+    assert "query → listing" in answer.out
+    assert {test["baseline"] for test in found["tests"]["equal epochs"]} == {"factorized"}, "no single-view here"
+
+
+def test_compare_says_what_is_wrong(shop: Shop, tmp_path: Path) -> None:
+    options = ("--towers", "small", "--out", tmp_path / "out")
+    queries = shop.catalogue / "queries.jsonl"
+    assert "no method 'mean'; there are factorized, single-view" in refused(
+        "compare", shop.catalogue, "--methods", "factorized,mean", *options
+    )
+    assert "--queries and --qrels go together" in refused("compare", shop.catalogue, "--queries", queries, *options)
+    few = goods(tmp_path / "few")
+    assert "4 listings are too few" in refused("compare", few, *options)
+    assert not (tmp_path / "out").exists()
+
+
+# Bad input -------------------------------------------------------------------------------------------------------
+
+COLOURS = {"red": (200, 30, 30), "green": (30, 160, 60), "blue": (40, 60, 200), "yellow": (230, 210, 40)}
+
+
+def goods(folder: Path, *rows: dict[str, Any], raw: bytes = b"") -> Path:
+    """Four good listings with a photo each, and what is given."""
+    folder.mkdir(parents=True)
+    good = [{"id": name, "title": f"{name} mug", "images": [f"{name}.png"]} for name in COLOURS]
+    for name, colour in COLOURS.items():
+        Image.new("RGB", (40, 30), colour).save(folder / f"{name}.png")
+    lines = "".join(json.dumps(row) + "\n" for row in [*good, *rows])
+    (folder / "listings.jsonl").write_bytes(lines.encode() + raw)
+    return folder
+
+
+def noise() -> bytes:
+    file = io.BytesIO()
+    pixels = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+BAD_PHOTOS: dict[str, tuple[bytes | None, str]] = {
+    "missing": (None, "bad.png, which does not exist"),
+    "truncated": (noise()[:-3000], "bad.png is truncated or damaged"),
+    "no image": (b"just words", "bad.png is not a photo"),
+    "web page": (b"<!doctype html><html>404</html>", "bad.png is a web page"),
+    "zero-byte": (b"", "bad.png, which is empty (0 bytes)"),
+    "huge": (png_header(20_000, 20_000), "bad.png is 20,000 x 20,000 pixels"),
+}
+LONG = {"id": "odd", "title": "odd one", "description": "word " * 20_000}
+BAD_ROWS: dict[str, tuple[dict[str, Any] | bytes, str, int]] = {  # row, what is said, listings that are left
+    "repeated id": ({"id": "red", "title": "red again"}, '"id" red is already the id of line 1', 4),
+    "empty title": ({"id": "odd", "title": " "}, '"title" is empty', 4),
+    "100 kB description": (LONG, '"description" is 100,000 characters long', 5),
+    "broken UTF-8": (b'{"id": "odd", "title": "caf\xe9"}\n', "broken UTF-8 at byte", 4),
+    "broken JSON": (b'{"id": "odd", "title": \n', "broken JSON", 4),
+    "path out": ({"id": "odd", "title": "odd one", "images": ["../red.png"]}, "leaves the catalogue's folder", 5),
+    "absolute path": ({"id": "odd", "title": "odd one", "images": ["/red.png"]}, "is an absolute path", 5),
+}
+
+
+@pytest.mark.parametrize("kind", [*BAD_PHOTOS, *BAD_ROWS])
+def test_bad_input_stops_or_is_listed_and_counted(tmp_path: Path, kind: str) -> None:
+    if kind in BAD_PHOTOS:
+        content, said = BAD_PHOTOS[kind]
+        listings, photos = 5, 5
+        catalogue = goods(tmp_path / "c", {"id": "odd", "title": "odd one", "images": ["red.png", "bad.png"]})
+        if content is not None:
+            (catalogue / "bad.png").write_bytes(content)
+    else:
+        row, said, listings = BAD_ROWS[kind]
+        photos = 4
+        catalogue = goods(tmp_path / "c", raw=row) if isinstance(row, bytes) else goods(tmp_path / "c", row)
+    said = f"listings.jsonl, line 5: .*{re.escape(said)}"
+
+    report = wares("check", catalogue, "--json")
+    [problem] = report.json["problems"]
+    assert report.code == 1 and re.search(said, problem["text"])
+    assert (report.json["listings"], report.json["photos"]) == (listings, len(COLOURS))
+
+    options = ("--towers", "small", "--json")
+    train = ("pretrain", catalogue, "--epochs", 1, *options, "--out")
+    build = ("index", catalogue, *options, "--out")
+    for run, out in ((train, tmp_path / "model"), (build, tmp_path / "shop")):
+        message = refused(*run, out)
+        assert re.search(said, message) and re.search("pass --on-error skip", message, re.IGNORECASE)
+        assert not out.exists(), "a run that stops leaves nothing"
+        answer = done(*run, out, "--on-error", "skip")
+        listed, counted = answer.err.splitlines()
+        assert re.search(said, listed) and counted.startswith("wares: 1 in all")
+        assert (answer.json["listings"], answer.json["photos"]) == (listings, photos)
+    assert answer.json["problems"] == 1
+    assert re.search(said, (tmp_path / "shop" / "problems.txt").read_text(encoding="utf-8"))
+    hits = done("search", tmp_path / "shop", "mug", "--json").json
+    assert {hit["id"] for hit in hits} == {*COLOURS, *(["odd"] if listings == 5 else [])}
+
+
+def test_everything_bad_at_once_is_listed_line_by_line(tmp_path: Path) -> None:
+    """Nothing vanishes: good and bad add up to what was there."""
+    names = {kind: kind.replace(" ", "-") + ".png" for kind in BAD_PHOTOS}
+    rows = [{"id": kind, "title": kind, "images": [name]} for kind, name in names.items()]
+    raws = [row if isinstance(row, bytes) else json.dumps(row).encode() + b"\n" for row, _, _ in BAD_ROWS.values()]
+    catalogue = goods(tmp_path / "c", *rows, raw=raws[0] + raws[1] + raws[3])
+    for kind, (content, _) in BAD_PHOTOS.items():
+        if content is not None:
+            (catalogue / names[kind]).write_bytes(content)
+    answer = done("index", catalogue, "--towers", "small", "--out", tmp_path / "shop", "--on-error", "skip", "--json")
+    *listed, counted = answer.err.splitlines()
+    assert sorted(int(re.findall(r"line (\d+)", line)[0]) for line in listed) == list(range(5, 14))
+    assert counted.startswith("wares: 9 in all")
+    assert (answer.json["listings"], answer.json["photos"], answer.json["problems"]) == (10, 4, 9)
+
+
+def save_odd(folder: Path) -> list[str]:
+    """Photos that are odd and good: cyan below a white sky, held and stored in every way."""
+    upright = Image.new("RGB", (60, 60), (250, 250, 250))
+    upright.paste((0, 180, 200), (0, 30, 60, 60))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    upright.transpose(Image.Transpose.ROTATE_90).save(folder / "rotated.jpg", exif=exif, quality=95)
+    upright.save(folder / "upright.png")
+    upright.convert("CMYK").save(folder / "cmyk.jpg", quality=95)
+    upright.quantize(8).save(folder / "palette.png")
+    alpha = upright.convert("RGBA")
+    alpha.putalpha(Image.new("L", upright.size, 255))
+    alpha.save(folder / "alpha.png")
+    upright.save(folder / "animated.gif", save_all=True, append_images=[Image.new("RGB", (60, 60), "black")])
+    return ["rotated.jpg", "upright.png", "cmyk.jpg", "palette.png", "alpha.png", "animated.gif"]
+
+
+def test_odd_photos_are_indexed_and_found(tmp_path: Path) -> None:
+    """EXIF-turned, CMYK, palette, alpha and animated photos are photos like others, and alike to each other."""
+    catalogue = goods(tmp_path / "c")
+    names = save_odd(catalogue)
+    rows = [{"id": name, "title": "cyan thing", "images": [name]} for name in names]
+    with (catalogue / "listings.jsonl").open("a", encoding="utf-8") as file:
+        file.writelines(json.dumps(row) + "\n" for row in rows)
+    assert done("check", catalogue, "--json").json["photos"] == 10
+    trained = done("pretrain", catalogue, "--towers", "small", "--epochs", 1, "--out", tmp_path / "model", "--json")
+    built = done("index", catalogue, "--model", tmp_path / "model", "--out", tmp_path / "shop", "--json")
+    assert (trained.err, built.err) == ("", "")
+    assert (built.json["listings"], built.json["photos"]) == (10, 10)
+    for name in names:
+        hits = done("search", tmp_path / "shop", "--photo", catalogue / name, "-k", 6, "--json").json
+        assert {hit["id"] for hit in hits} == set(names), name
+
+
+def test_a_photo_that_asks_is_checked_like_any_other(shop: Shop, tmp_path: Path) -> None:
+    (tmp_path / "note.png").write_text("no photo")
+    assert "note.png is not a photo" in refused("search", shop.path, "--photo", tmp_path / "note.png")
+    assert "does not exist" in refused("search", shop.path, "--photo", tmp_path / "none.png")
+
+
+def test_one_listing_can_be_searched_but_teaches_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "c"
+    folder.mkdir()
+    (folder / "listings.jsonl").write_text('{"id": "a", "title": "one mug"}\n', encoding="utf-8")
+    assert done("check", folder, "--json").json["listings"] == 1
+    out = ("--towers", "small", "--out")
+    assert "a catalogue of one listing" in refused("pretrain", folder, *out, tmp_path / "model")
+    done("index", folder, *out, tmp_path / "shop")
+    assert [hit["id"] for hit in done("search", tmp_path / "shop", "mug", "--json").json] == ["a"]
+
+
+def test_listings_without_photos_are_searched_by_text(tmp_path: Path) -> None:
+    words = ["tea", "coffee", "soup", "juice", "milk"]
+    listings = [Listing(word, f"{word} mug", f"a mug to drink {word} from") for word in words]
+    (tmp_path / "c").mkdir()
+    write_listings(listings, tmp_path / "c" / "listings.csv")
+    assert "No listing has a photo" in done("check", tmp_path / "c").out
+    train = ("pretrain", tmp_path / "c", "--towers", "small", "--epochs", 1, "--out")
+    assert done(*train, tmp_path / "model", "--json").json["photos"] == 0
+    done("index", tmp_path / "c", "--model", tmp_path / "model", "--out", tmp_path / "shop")
+    [best] = done("search", tmp_path / "shop", "soup", "-k", 1, "--json").json
+    assert (best["id"], best["photo"]) == ("soup", None)
+    assert "there is nothing to align" in refused(*train, tmp_path / "other", "--method", "single-view")
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n", None])
+def test_no_listings_at_all(tmp_path: Path, content: bytes | None) -> None:
+    folder = tmp_path / "c"
+    folder.mkdir()
+    if content is not None:
+        (folder / "listings.jsonl").write_bytes(content)
+    said = "has no listings.jsonl" if content is None else "is empty: no listings"
+    out = ("--towers", "small", "--on-error", "skip", "--out", tmp_path / "out")
+    assert said in refused("check", folder)
+    assert said in refused("pretrain", folder, *out)
+    assert said in refused("index", folder, *out)
+    assert not (tmp_path / "out").exists()
+
+
+# Models and shops that are there, are not, or are damaged --------------------------------------------------------
+
+
+def test_a_model_is_replaced_only_on_purpose(tmp_path: Path) -> None:
+    catalogue, model = goods(tmp_path / "c"), tmp_path / "model"
+    train = ("pretrain", catalogue, "--towers", "small", "--epochs", 1, "--out", model)
+    assert f"{model} has no checkpoint to resume from" in refused(*train, "--resume")
+    done(*train)
+    before = (model / "towers.safetensors").read_bytes()
+    assert "holds a model already" in refused(*train, "--seed", 5)
+    assert "is finished; there is nothing to resume" in refused(*train, "--resume")
+    assert (model / "towers.safetensors").read_bytes() == before
+    done(*train, "--seed", 5, "--overwrite")
+    assert (model / "towers.safetensors").read_bytes() != before
+    assert json.loads((model / "pretrain.json").read_text())["settings"]["seed"] == 5
+
+
+def test_a_shop_is_replaced_only_on_purpose(tmp_path: Path) -> None:
+    catalogue, shop = goods(tmp_path / "c"), tmp_path / "shop"
+    build = ("index", catalogue, "--towers", "small", "--out")
+    done(*build, shop)
+    assert "is already a shop. Pass --overwrite" in refused(*build, shop)
+    (catalogue / "listings.jsonl").write_text('{"id": "a", "title": "one mug"}\n', encoding="utf-8")
+    done(*build, shop, "--overwrite")
+    assert [hit["id"] for hit in done("search", shop, "red mug", "--json").json] == ["a"]
+    assert "is not a shop, so it is left alone" in refused(*build, catalogue, "--overwrite")
+    assert (catalogue / "red.png").exists()
+
+
+def test_index_needs_a_model_or_towers_and_not_both(shop: Shop, tmp_path: Path) -> None:
+    out = ("--out", tmp_path / "shop")
+    said = "give either --model MODEL"
+    assert said in refused("index", shop.catalogue, *out)
+    assert said in refused("index", shop.catalogue, "--model", shop.model, "--towers", "small", *out)
+    assert "holds no model" in refused("index", shop.catalogue, "--model", tmp_path / "none", *out)
+    assert not (tmp_path / "shop").exists()
+
+
+def test_a_damaged_shop_says_so(tmp_path: Path) -> None:
+    catalogue, shop = goods(tmp_path / "c"), tmp_path / "shop"
+    done("index", catalogue, "--towers", "small", "--out", shop)
+    weights = shop / "model" / "towers.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[: len(whole) // 2])
+    assert "towers.safetensors does not load" in refused("search", shop, "mug")
+    assert len(done("search", shop, "mug", "--system", "bm25", "--json").json) == 4, "words need no towers"
+    weights.write_bytes(whole[:-4] + b"\0\0\1\0")
+    assert re.search(r"was built with model \w+…; this model is", refused("search", shop, "mug"))
+    weights.unlink()
+    assert "does not load" in refused("search", shop, "mug")
+    (shop / "shop.json").write_text("{", encoding="utf-8")
+    assert "shop.json is damaged" in refused("search", shop, "mug")
+    assert "does not exist" in refused("search", tmp_path / "nowhere", "mug")
+
+
+def test_search_says_what_is_wrong(shop: Shop) -> None:
+    assert "the query is empty" in refused("search", shop.path)
+    assert "k is a number of results" in refused("search", shop.path, "mug", "-k", 0)
+    assert 'there is no listing "nobody"' in refused("search", shop.path, "--like", "nobody")
+    assert "ranks by words" in refused("search", shop.path, "--like", "w0001", "--system", "bm25")
+    assert "colour" in refused("search", shop.path, "mug", "--where", "colour = 'red'")
+
+
+# Errors, help, signals -------------------------------------------------------------------------------------------
+
+
+def test_an_error_is_one_line_and_a_traceback_on_demand(tmp_path: Path) -> None:
+    short = process("check", tmp_path / "nowhere")
+    assert (short.returncode, short.stdout) == (1, "")
+    assert short.stderr == (
+        f"wares: {tmp_path}/nowhere does not exist. Name a catalogue's folder or its listings file.\n"
+    )
+    long = process("--debug", "check", tmp_path / "nowhere")
+    assert long.returncode != 0
+    assert "Traceback (most recent call last)" in long.stderr and "CatalogueError" in long.stderr
+
+
+def test_what_the_system_refuses_is_one_line_too(shop: Shop, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    out = ("--towers", "small", "--epochs", 1, "--out", tmp_path / "file")
+    assert f"{tmp_path}/file" in refused("pretrain", shop.catalogue, *out)
+    answer = wares("evaluate", shop.path, *shop.judged, "--json", tmp_path / "none" / "found.json")
+    assert answer.code == 1
+    assert answer.err == f"wares: {tmp_path}/none/found.json: No such file or directory.\n"
+
+
+def test_wrong_usage_is_told_from_wrong_input(tmp_path: Path) -> None:
+    for wrong in (
+        ["sell"],
+        ["search"],
+        ["pretrain", tmp_path],
+        ["index", tmp_path, "--out", "x", "--on-error", "hide"],
+    ):
+        answer = wares(*wrong)
+        assert (answer.code, answer.out) == (2, "")
+        assert "Usage: wares" in answer.err and "Traceback" not in answer.err
+
+
+COMMANDS = ["demo", "check", "pretrain", "index", "search", "evaluate", "compare"]
+
+
+def test_help_lists_every_command_and_is_quick() -> None:
+    code = "import sys, wares.cli; print([m for m in ('torch', 'lancedb', 'pyarrow', 'numpy') if m in sys.modules])"
+    heavy = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment())
+    assert heavy.stdout.strip() == "[]"
+    shown = process("--help")
+    assert shown.returncode == 0
+    for name in COMMANDS:
+        assert re.search(rf"^  {name} +\w+", shown.stdout, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(name: str) -> None:
+    said = done(name, "--help").out
+    assert f"Usage: wares {name} [OPTIONS]" in said
+    options = re.split(r"\n +(?=-)", said.partition("Options:")[2])[1:]
+    assert len(options) > 1
+    assert all(re.search(r"\w\S*\.(\s|$)", option) or "--help" in option for option in options), "each has a sentence"
+
+
+SLOW = (
+    "import sys, time\nfrom wares import pretrain\nfrom wares.cli import main\npretrain.CHECKPOINT_EVERY = 0.0\nmain()"
+)
+
+
+def test_a_killed_run_is_resumed_from_the_command_line(tmp_path: Path) -> None:
+    """SIGKILL in the middle of training; --resume goes on where the last checkpoint was."""
+    catalogue, model = goods(tmp_path / "c"), tmp_path / "model"
+    train = ["pretrain", catalogue, "--towers", "small", "--seed", 3, "--out", model]
+    child = [sys.executable, "-c", SLOW, *map(str, [*train, "--epochs", 100_000])]
+    with subprocess.Popen(child, env=environment(), stderr=subprocess.DEVNULL) as killed:
+        deadline = time.monotonic() + 100
+        while not (model / "checkpoint.pt").exists() and killed.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        killed.send_signal(signal.SIGKILL)
+    assert killed.returncode == -signal.SIGKILL
+    assert (model / "checkpoint.pt").exists() and not (model / "towers.json").exists()
+
+    assert "of a run with other settings" in refused(*train, "--epochs", 7, "--resume")
+    assert "holds no model" in refused("index", catalogue, "--model", model, "--out", tmp_path / "shop")
+    state = torch.load(model / "checkpoint.pt", weights_only=True)
+    passed = len(state["record"]["losses"])
+    assert passed >= 1
+    state["record"]["settings"]["epochs"] = passed + 2  # so that the end is near
+    torch.save(state, model / "checkpoint.pt")
+    record = done(*train, "--epochs", passed + 2, "--resume", "--json").json
+    assert (record["resumed"], record["steps"], len(record["losses"])) == (1, passed + 2, passed + 2)
+    assert record["losses"][:passed] == state["record"]["losses"]
+    assert not (model / "checkpoint.pt").exists()
+    done("index", catalogue, "--model", model, "--out", tmp_path / "shop")

@@ -394,7 +394,7 @@ def main() -> None:
     """
     debug = "--debug" in sys.argv[1:]
     try:
-        app()
+        app(prog_name="wares")
     except WaresError as error:
         if debug:
             raise
