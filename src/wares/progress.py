@@ -11,11 +11,14 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
 
+UP = "\x1b[A"  # moves the cursor back from the line of a bar inside another
+
+
 class _Lines:
     """A stream for a pipe: each redraw of the bar becomes a line of its own."""
 
     def write(self, text: str) -> None:
-        line = text.replace("\r", "").strip()
+        line = text.replace("\r", "").replace(UP, "").strip()
         if line:
             sys.stderr.write(line + "\n")
 
