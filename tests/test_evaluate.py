@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 from scipy import stats
 
-from wares.catalogue import Listing
+from wares.catalogue import Catalogue, Listing, Query
 from wares.errors import EvaluationError
 from wares.evaluate import (
     MEASURES,
@@ -25,16 +25,23 @@ from wares.evaluate import (
     Run,
     coverage,
     cross_view,
+    dense_run,
     evaluate,
+    fused_runs,
     holm,
     measure,
+    named_runs,
     paired_tests,
     ranking,
     read_qrels,
     read_run,
     relevance_groups,
+    shop_runs,
     write_run,
 )
+from wares.index import Shop, build_shop
+from wares.search import ranked
+from wares.towers import build_towers
 
 QRELS: Qrels = {"q1": {"a": 2, "b": 1, "c": 0}, "q2": {"d": 1}}
 RUN: Run = {"q1": {"c": 3.0, "a": 2.0, "b": 1.0}, "q2": {"e": 1.0, "d": 0.5}}
@@ -352,3 +359,78 @@ def test_relevance_groups() -> None:
         Listing("5", "mug"),
     ]
     assert relevance_groups(listings).tolist() == [0, 0, 1, 1, 2]
+
+
+# Shops
+
+ASKED = [Query("q1", "red wool boots"), Query("q2", "coffee mug"), Query("q3", "nothing of the kind")]
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """Twelve listings of few words, so that BM25 has ties, under towers that can be built again by name."""
+    folder = tmp_path_factory.mktemp("shop")
+    words = ["red", "blue", "wool", "boots", "mug", "coffee"]
+    listings = [Listing(f"l{i:02}", f"{words[i % 6]} {words[(i // 2) % 6]}", words[i % 3]) for i in range(12)]
+    towers = build_towers("small", seed=3)
+    return build_shop(Catalogue(folder, tuple(listings)), towers, folder / "shop", cache=folder / "cache")
+
+
+def test_a_shops_systems_and_its_baselines(shop: Shop) -> None:
+    runs = shop_runs(shop, ASKED)
+    assert list(runs) == ["fused", "bm25", "fused+bm25", "dense", "bm25+dense"]
+    for system in ("fused", "bm25", "fused+bm25"):
+        assert runs[system] == ranked(shop, ASKED, 500, system)
+    assert runs["bm25"]["q3"] == {}, "no word of it is known"
+    assert all(
+        len(runs[name][query]) == 12 for name in ("fused", "dense", "bm25+dense") for query in ("q1", "q2", "q3")
+    )
+    assert {name: len(run["q1"]) for name, run in shop_runs(shop, ASKED, depth=4).items()} == dict.fromkeys(runs, 4)
+
+
+def test_fusing_two_runs_is_what_search_does(shop: Shop) -> None:
+    """The same listings, scores and order as search's own hybrid, ties of BM25 included."""
+    runs = shop_runs(shop, ASKED)
+    scores = list(runs["bm25"]["q1"].values())
+    assert len(set(scores)) < len(scores), "without ties this shows less"
+    fused = fused_runs(runs["fused"], runs["bm25"])
+    for query, found in runs["fused+bm25"].items():
+        assert list(fused[query]) == list(found)
+        assert fused[query] == pytest.approx(found)
+
+
+def test_fused_runs_by_eye() -> None:
+    fused = fused_runs({"q1": {"b": 5.0, "a": 5.0, "c": 1.0}}, {"q1": {"c": 0.9}, "q2": {"d": 1.0}})
+    assert list(fused["q1"]) == ["c", "a", "b"]
+    assert fused["q1"] == pytest.approx({"c": 1 / 63 + 1 / 61, "a": 1 / 61, "b": 1 / 62})
+    assert fused["q2"] == pytest.approx({"d": 1 / 61})
+    assert list(fused_runs({"q1": {"b": 5.0, "a": 5.0, "c": 1.0}}, {}, depth=2)["q1"]) == ["a", "b"]
+
+
+def test_dense_is_the_text_tower_untrained_on_all_text(shop: Shop) -> None:
+    """Whatever the shop's own towers have learned: here they are of another seed."""
+    from wares.encode import embed_texts
+
+    untrained = build_towers("small")
+    rows = shop.table.to_arrow().to_pylist()
+    texts = {row["id"]: row["title"] + "\n" + row["description"] for row in rows}
+    cosines = embed_texts([query.text for query in ASKED], untrained) @ embed_texts(list(texts.values()), untrained).T
+    run = dense_run(shop, ASKED)
+    for query, row in zip(ASKED, cosines, strict=True):
+        assert run[query.id] == pytest.approx(dict(zip(texts, row.tolist(), strict=True)), abs=1e-5)
+        assert list(run[query.id].values()) == sorted(run[query.id].values(), reverse=True)
+    assert dense_run(shop, ASKED, depth=2)["q1"] == dict(list(run["q1"].items())[:2])
+
+
+def test_shops_and_run_files_have_names(shop: Shop, tmp_path: Path) -> None:
+    write_run(RUN, tmp_path / "mine.txt")
+    runs = named_runs([shop.path, tmp_path / "mine.txt"], ASKED)
+    assert list(runs) == [*shop_runs(shop, ASKED), "mine"]
+    assert runs["mine"] == RUN
+    other = tmp_path / "other"
+    other.symlink_to(shop.path)
+    both = named_runs([shop.path, other], ASKED)
+    assert list(both) == [f"{place}/{system}" for place in ("shop", "other") for system in shop_runs(shop, ASKED)]
+    write_run(RUN, tmp_path / "bm25.txt")
+    with pytest.raises(EvaluationError, match=r"two systems are called 'bm25'. Rename .*bm25\.txt"):
+        named_runs([shop.path, tmp_path / "bm25.txt"], ASKED)
