@@ -666,6 +666,7 @@ def test_a_killed_run_is_resumed_from_the_command_line(tmp_path: Path) -> None:
     assert killed.returncode == -signal.SIGKILL
     assert (model / "checkpoint.pt").exists() and not (model / "towers.json").exists()
 
+    assert "a run that was stopped" in refused(*train, "--epochs", 7), "it is not begun anew unasked"
     assert "of a run with other settings" in refused(*train, "--epochs", 7, "--resume")
     assert "holds no model" in refused("index", catalogue, "--model", model, "--out", tmp_path / "shop")
     state = torch.load(model / "checkpoint.pt", weights_only=True)

@@ -354,7 +354,7 @@ def test_one_listing_has_nothing_to_be_told_from(method: Method) -> None:
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(("photos", "texts"), [([0] * 8, [1] * 8), ([1] * 8, [0] * 8), ([1, 0, 1], [1, 1, 0])])
 def test_without_pairs_there_is_nothing_to_align(method: Method, photos: list[int], texts: list[int]) -> None:
-    with pytest.raises(SettingsError, match=r"nothing to align. Add photos.*wares index --model offline"):
+    with pytest.raises(SettingsError, match=r"nothing to align. Add photos.*wares index --towers offline"):
         pretrain(goods(photos, texts), toy_towers()[0], replace(SHORT, method=method))
 
 

@@ -97,7 +97,7 @@ class CheckReport:
         for table in (self._overview(), self._texts(), self._views(), self._problems()):
             if table.row_count:
                 console.print(table)
-        console.print(self.next_step, markup=False, highlight=False)
+        console.print(self.next_step, markup=False, highlight=False, soft_wrap=True)
 
     def _overview(self) -> Table:
         without = self.listings - self.texts.get("description", 0)

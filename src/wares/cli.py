@@ -124,7 +124,7 @@ def pretrain(
     catalogue: CatalogueArgument,
     out: Annotated[Path, typer.Option(help="Folder for the model.")],
     method: Annotated[
-        Method, typer.Option(help="Which views a step sees, and how it scores them.")
+        Method, typer.Option(help="Which views a step sees; single-view also fuses those alone.")
     ] = Method.factorized,
     towers: TowersOption = "offline",
     loss: Annotated[Loss, typer.Option(help="Between photos and texts.")] = Loss.pairwise,
@@ -171,6 +171,8 @@ def pretrain(
     if (out / "towers.json").exists() and not overwrite:
         done = "is finished; there is nothing to resume" if resume else "holds a model already"
         raise ModelError(f"{out} {done}. Choose another --out, or pass --overwrite.")
+    if (out / "checkpoint.pt").exists() and not (resume or overwrite):
+        raise ModelError(f"{out} holds a run that was stopped. Pass --resume to finish it, or --overwrite.")
     listings = read_catalogue(catalogue, on_error.value, text_field or ())
     model = build_towers(towers, seed)
     features = catalogue_features(listings, model, cache, on_error.value)

@@ -267,7 +267,7 @@ def check_learnable(photos: Modality, texts: Modality, settings: PretrainSetting
     if both < 2 and (several < 2 or not settings.intra_modal or settings.method in ("single-view", "random-view")):
         raise SettingsError(
             f"{both} listings have both a photo and a text, so there is nothing to align. Add photos, "
-            "or index with untrained towers (`wares index --model offline`)."
+            "or index with untrained towers (`wares index --towers offline`)."
         )
 
 
