@@ -22,7 +22,7 @@ from torch import Tensor
 
 from wares.catalogue import Catalogue, Problem
 from wares.errors import PhotoError
-from wares.photos import digest, load_photos
+from wares.photos import digests, load_photos
 from wares.progress import progress
 from wares.towers import Features, ImageTower, TextTower, Tower, Towers
 from wares.views import Views, duplicate_labels, photo_views, text_views
@@ -102,7 +102,7 @@ def catalogue_features(
     paths = [catalogue.photo(name) for name in photos.items]
     with closing(FeatureStore(cache, towers.image.key)) as store:
         photo_features, bad = store.fetch(
-            [_photo_key(path) for path in paths],
+            list(digests(paths)),
             lambda places: _encode_photos([paths[i] for i in places], towers.image),
         )
     problems = _problems(catalogue, photos, bad)
@@ -212,13 +212,6 @@ class FeatureStore:
         ]
         with self._database:
             self._database.executemany("INSERT OR REPLACE INTO features VALUES (?, ?, ?, ?)", packed)
-
-
-def _photo_key(path: Path) -> str | PhotoError:
-    try:
-        return digest(path)
-    except PhotoError as error:
-        return error
 
 
 def _encode_texts(texts: list[str], tower: TextTower) -> Iterator[Features]:
