@@ -291,7 +291,7 @@ def test_a_saved_model_comes_back_as_it_was(built: Built, tmp_path: Path) -> Non
 def test_identity_follows_the_weights_and_the_fusion(built: Built) -> None:
     towers = built.again()
     seen = {towers.identity}
-    for fusion in (Fusion(gamma=0.5), Fusion(Marginals("fixed")), Fusion(Marginals(epsilon=0.3))):
+    for fusion in (Fusion(gamma=0.125), Fusion(Marginals("fixed")), Fusion(Marginals(epsilon=0.3))):
         towers.fusion = fusion
         seen.add(towers.identity)
     for part in (towers.image, towers.text, towers):
