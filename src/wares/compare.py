@@ -21,6 +21,7 @@ import numpy as np
 from wares.encode import CatalogueFeatures, Embeddings, embed_features
 from wares.errors import EvaluationError
 from wares.evaluate import (
+    DEPTH,
     PairedTest,
     PerQuery,
     Qrels,
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from wares.evaluate import Labels
 
 HELD_OUT = 0.3
-DEPTH = 500
 QUERIES = "query->listing"
 BASELINE: Method = "single-view"
 ALL_VIEWS = "single-view, all views fused"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from wares.catalogue import read_catalogue, read_queries
 from wares.encode import catalogue_features
 from wares.errors import CatalogueError
-from wares.evaluate import dense_run, evaluate, fused_runs, read_qrels
+from wares.evaluate import DEPTH, dense_run, evaluate, fused_runs, read_qrels
 from wares.index import TowersEncoder, build_shop, open_shop
 from wares.pretrain import METHODS, Method, PretrainSettings, method_fusion, pretrain
 from wares.progress import progress
@@ -90,10 +90,10 @@ def judge(console: Console, shops: dict[Method, Shop], folder: Path) -> Evaluati
     """Every system on the sample's queries, tested against single-view."""
     queries, qrels = read_queries(folder / "queries.jsonl"), read_qrels(folder / "qrels.txt")
     shop = shops["factorized"]
-    bm25, dense = ranked(shop, queries, 500, "bm25"), dense_run(shop, queries)
+    bm25, dense = ranked(shop, queries, DEPTH, "bm25"), dense_run(shop, queries)
     runs = {"bm25": bm25, "dense, all texts, untrained": dense, "bm25 + dense": fused_runs(bm25, dense)}
-    runs |= {method: ranked(shop, queries, 500) for method, shop in reversed(shops.items())}
-    runs["factorized + bm25"] = ranked(shop, queries, 500, "fused+bm25")
+    runs |= {method: ranked(shop, queries, DEPTH) for method, shop in reversed(shops.items())}
+    runs["factorized + bm25"] = ranked(shop, queries, DEPTH, "fused+bm25")
     found = evaluate(runs, qrels, baseline="single-view")
     found.render(console)
     return found

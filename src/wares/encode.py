@@ -13,14 +13,14 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from wares.catalogue import Catalogue, Problem
+from wares.catalogue import Catalogue, OnError, Problem
 from wares.errors import PhotoError
 from wares.photos import digests, load_photos
 from wares.progress import progress
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
 Vectors = npt.NDArray[np.float32]
-OnError = Literal["stop", "skip"]
 T = TypeVar("T")
 BATCH = 64
 

@@ -75,11 +75,13 @@ def barycentres(embeddings: Embeddings, marginals: Marginals, modality: str) -> 
 
 def _block(embeddings: Embeddings, marginals: Marginals, modality: str, start: int) -> tuple[Vectors, Vectors]:
     listings = np.arange(start, min(start + BLOCK, _listings(embeddings)))
-    photos = every_view(embeddings.photo_views, embeddings.photos, listings, marginals.alpha)
-    texts = every_view(embeddings.text_views, embeddings.texts, listings, marginals.beta)
-    if marginals.kind == "agreement":
-        photos = transport.agreement(photos, texts, marginals.epsilon)
-    chosen, views = (photos, embeddings.photo_views) if modality == "photo" else (texts, embeddings.text_views)
+    chosen = texts = every_view(embeddings.text_views, embeddings.texts, listings, marginals.beta)
+    views = embeddings.text_views
+    if modality == "photo":
+        chosen = every_view(embeddings.photo_views, embeddings.photos, listings, marginals.alpha)
+        views = embeddings.photo_views
+        if marginals.kind == "agreement":
+            chosen = transport.agreement(chosen, texts, marginals.epsilon)
     counts = torch.from_numpy(views.counts[listings])
     real = torch.arange(chosen.weights.shape[1]) < counts[:, None]
     return chosen.barycentre().numpy(), chosen.weights[real].numpy()

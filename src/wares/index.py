@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from lancedb.table import Table
     from tqdm import tqdm
 
-    from wares.catalogue import Attribute, Catalogue, Listing
-    from wares.encode import Embeddings, OnError
+    from wares.catalogue import Attribute, Catalogue, Listing, OnError
+    from wares.encode import Embeddings
     from wares.fuse import Fused
     from wares.towers import Towers
 

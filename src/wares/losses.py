@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from wares.transport import ViewBatch
+from wares.transport import ViewBatch, factorized_scores
 
 _FAR = -1e4
 
@@ -39,7 +39,7 @@ def pairwise(photos: ViewBatch, texts: ViewBatch, scale: Tensor | float, same: T
 
 def barycentric(photos: ViewBatch, texts: ViewBatch, scale: Tensor | float, same: Tensor) -> Tensor:
     """InfoNCE of the factorized plan's score, <f̄, ḡ>. Source: our reading of arXiv 2512.18117."""
-    return from_scores(photos.barycentre() @ texts.barycentre().T, photos, texts, scale, same)
+    return from_scores(factorized_scores(photos, texts), photos, texts, scale, same)
 
 
 def from_scores(scores: Tensor, photos: ViewBatch, texts: ViewBatch, scale: Tensor | float, same: Tensor) -> Tensor:
