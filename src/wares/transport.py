@@ -137,7 +137,7 @@ def full_scores(photos: ViewBatch, texts: ViewBatch, regularisation: float = 0.0
         a=a.reshape(-1, places_a),
         b=b.reshape(-1, places_b),
         method="log_sinkhorn" if regularisation < SMALL else "sinkhorn",
-        max_iter=100,
+        max_iter=2_000,  # it stops at the tolerance; thousands are needed only where weights are very uneven
         tol=1e-4,
         grad="detach",
     ).plan.reshape_as(similarity)
