@@ -38,7 +38,7 @@ from wares.views import Chosen, Marginals, all_views, any_one, primary_and_one, 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from torch import Generator, Tensor
+    from torch import Tensor
 
     from wares.encode import CatalogueFeatures
     from wares.towers import Features, Tower, Towers
@@ -175,8 +175,9 @@ def epoch(
         if share >= 1.0:
             return sums / max(1, number)
         optimiser.param_groups[0]["lr"] = settings.learning_rate * (1 + math.cos(math.pi * share)) / 2
-        chosen_photos = choose(settings.method, photos.counts[listings], marginals.alpha, generator)
-        chosen_texts = choose(settings.method, texts.counts[listings], marginals.beta, generator)
+        draws = torch.rand(2, len(listings), generator=generator, dtype=torch.float64)
+        chosen_photos = choose(settings.method, photos.counts[listings], marginals.alpha, draws[0])
+        chosen_texts = choose(settings.method, texts.counts[listings], marginals.beta, draws[1])
         loss = batch_loss(
             photos.encode(towers.image, listings, chosen_photos, towers.dimension),
             texts.encode(towers.text, listings, chosen_texts, towers.dimension),
@@ -200,15 +201,18 @@ def share_done(record: PretrainRecord, settings: PretrainSettings, epochs: float
     return (len(record.losses) if epochs is None else epochs) / settings.epochs
 
 
-def choose(method: Method, counts: Tensor, primary: float, generator: Generator) -> Chosen:
-    """Which views of one modality a step encodes, and their weights. counts: (B,) views per listing."""
+def choose(method: Method, counts: Tensor, primary: float, draws: Tensor) -> Chosen:
+    """Which views of one modality a step encodes, and their weights.
+
+    counts: (B,) views per listing; draws: (B,) uniform in [0, 1), for the methods that draw
+    """
     match method:
         case "factorized":
-            return primary_and_one(counts, primary, generator)
+            return primary_and_one(counts, primary, draws)
         case "single-view":
             return primary_only(counts)
         case "random-view":
-            return any_one(counts, generator)
+            return any_one(counts, draws)
         case "all-pairs" | "full-transport":
             return all_views(counts, primary)
 

@@ -18,7 +18,7 @@ from wares.errors import SettingsError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from torch import Generator, Tensor
+    from torch import Tensor
 
     from wares.catalogue import Catalogue, Listing
 
@@ -161,15 +161,17 @@ def all_views(counts: Tensor, primary: float) -> Chosen:
     return Chosen(places, torch.where(places < counts[:, None], weights, 0.0))
 
 
-def primary_and_one(counts: Tensor, primary: float, generator: Generator) -> Chosen:
+def primary_and_one(counts: Tensor, primary: float, draws: Tensor) -> Chosen:
     """The primary view and one auxiliary view drawn uniformly: constant work per listing.
+
+    draws: (B,) uniform in [0, 1), one a listing
 
     The weighted sum of the two is an unbiased estimate of the sum over `all_views`.
     Source: "auxiliary views are sampled" (arXiv 2512.18117); weighting the draw is our reading.
     """
     import torch
 
-    drawn = 1 + _uniform(counts - 1, generator)
+    drawn = 1 + _uniform(counts - 1, draws)
     places = torch.stack([torch.zeros_like(counts), torch.where(counts > 1, drawn, 0)], dim=1)
     weights = torch.tensor([primary, 1.0 - primary]).repeat(len(counts), 1)
     weights[counts == 1] = torch.tensor([1.0, 0.0])
@@ -184,14 +186,11 @@ def primary_only(counts: Tensor) -> Chosen:
     return Chosen(torch.zeros(len(counts), 1, dtype=torch.long), (counts > 0).float()[:, None])
 
 
-def any_one(counts: Tensor, generator: Generator) -> Chosen:
-    """One view drawn uniformly from all of them."""
-    return Chosen(_uniform(counts, generator)[:, None], (counts > 0).float()[:, None])
+def any_one(counts: Tensor, draws: Tensor) -> Chosen:
+    """One view drawn uniformly from all of them. draws: (B,) uniform in [0, 1), one a listing."""
+    return Chosen(_uniform(counts, draws)[:, None], (counts > 0).float()[:, None])
 
 
-def _uniform(counts: Tensor, generator: Generator) -> Tensor:
-    """(B,) an integer drawn uniformly from 0 to counts-1; 0 where counts is not positive."""
-    import torch
-
-    draw = torch.rand(len(counts), generator=generator, dtype=torch.float64)
-    return (draw * counts.clamp(min=1)).long().clamp(max=int(counts.max().clamp(min=1)) - 1)
+def _uniform(counts: Tensor, draws: Tensor) -> Tensor:
+    """(B,) an integer from 0 to counts-1 by a uniform draw in [0, 1); 0 where counts is not positive."""
+    return (draws * counts.clamp(min=1)).long().clamp(max=int(counts.max().clamp(min=1)) - 1)
