@@ -532,7 +532,7 @@ def test_a_missing_folder_says_how_to_make_a_model(tmp_path: Path) -> None:
     assert "wares pretrain" in message
 
 
-@pytest.mark.parametrize("content", [b"{", b"[]", b"\xff\xfe", b'{"format": 1}', b"", b"3"])
+@pytest.mark.parametrize("content", [b"{", b"[]", b"\xff\xfe", b'{"format": 2}', b"", b"3"])
 def test_a_broken_description_is_one_line(saved: Path, content: bytes) -> None:
     (saved / "towers.json").write_bytes(content)
     assert "towers.json" in refusal(lambda: load_towers(saved))
@@ -542,7 +542,7 @@ def test_another_format_is_refused(saved: Path) -> None:
     edit(saved, format=99)
     message = refusal(lambda: load_towers(saved))
     assert "format 99" in message
-    assert "format 1" in message
+    assert "format 2" in message
 
 
 @pytest.mark.parametrize("fusion", [{}, {"gamma": 0.5, "marginals": {"kind": "wild"}}, None])

@@ -93,13 +93,13 @@ def catalogue_features(
     """
     cache = cache or default_cache()
     photos, texts = photo_views(catalogue), text_views(catalogue)
-    with closing(FeatureStore(cache, towers.text.key)) as store:
+    with closing(FeatureStore(cache, towers.text.cache_key)) as store:
         text_features, _ = store.fetch(
             [hashlib.sha256(text.encode()).hexdigest() for text in texts.items],
             lambda places: _encode_texts([texts.items[i] for i in places], towers.text),
         )
     paths = [catalogue.photo(name) for name in photos.items]
-    with closing(FeatureStore(cache, towers.image.key)) as store:
+    with closing(FeatureStore(cache, towers.image.cache_key)) as store:
         photo_features, bad = store.fetch(
             list(digests(paths)),
             lambda places: _encode_photos([paths[i] for i in places], towers.image),

@@ -1,8 +1,9 @@
 """Towers: the two encoders, of photos and of texts, into one shared space.
 
-A tower has a part that training leaves alone and a part that it trains. `features` runs the first,
-once per photo or text, so that the result can be cached; `forward` runs the second. A frozen backbone
-puts nearly all its work in `features`; a tower trained from scratch only prepares pixels or tokens there.
+A tower is a backbone under a head: `inputs` prepares what the backbone reads, `encode` runs the backbone and
+`forward` the head. A frozen backbone, which is the rule, is run once per photo or text by `features`, and what
+it gives is cached; `wares.towers.backbones` makes one trainable. A tower trained from scratch has no backbone:
+it prepares pixels or tokens in `inputs`, and all else is its head.
 
 One file per family: `offline` (weights from Python packages), `hub` (any model name), `small` (from scratch).
 """
@@ -33,24 +34,61 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Features = npt.NDArray[np.generic]
-FORMAT = 1
+Inputs = dict[str, Tensor]
+FORMAT = 2
+SIDES = ("image", "text")
+BATCH = 16  # photos encoded at once: on a processor, larger batches leave its cache and are slower
 
 
 class Tower(nn.Module, ABC):
     """One modality's encoder.
 
-    key: names what `features` computes; it changes whenever its output would, and keys the cache
+    key: names the published backbone and how it is fed; it changes whenever its output would
+    trained: the backbone, where training reaches it; None where it is frozen
     """
 
     key: str
+    trained: nn.Module | None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_module("trained", None)
 
     @abstractmethod
-    def features(self, items: Sequence[Any]) -> Features:
-        """(n, ...) what the trained part reads, for n texts or n decoded photos (uint8, size x size x 3)."""
+    def inputs(self, items: Sequence[Any]) -> Inputs:
+        """What the backbone reads for n texts, or n decoded photos (uint8, size x size x 3)."""
+
+    @abstractmethod
+    def encode(self, inputs: Inputs) -> Tensor:
+        """(n, ...) the backbone's output, differentiable where the backbone is trained."""
 
     @abstractmethod
     def forward(self, features: Tensor) -> Tensor:
-        """(n, d) unit vectors, differentiable in the trained part."""
+        """(n, d) unit vectors, from what `encode` or the cache gives; differentiable in the head."""
+
+    @abstractmethod
+    def backbone_modules(self) -> nn.Module | None:
+        """The part of the published model that `encode` runs; None where there is no backbone."""
+
+    @property
+    def cache_key(self) -> str:
+        """Names what `features` computes: `key`, and the backbone's weights where they were trained."""
+        return self.key if self.trained is None else f"{self.key}, trained {weights_digest(self.trained)[:16]}"
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    @torch.inference_mode()
+    def features(self, items: Sequence[Any]) -> Features:
+        """(n, ...) what `encode` gives, for the cache; floats as float16."""
+        blocks = [self._features(items[i : i + BATCH]) for i in range(0, len(items), BATCH)]
+        return np.concatenate(blocks)
+
+    def _features(self, items: Sequence[Any]) -> Features:
+        encoded = self.encode({name: value.to(self.device) for name, value in self.inputs(items).items()})
+        features: Features = (encoded.half() if encoded.is_floating_point() else encoded).cpu().numpy()
+        return features
 
 
 class ImageTower(Tower):
@@ -90,7 +128,7 @@ class LinearHead(nn.Module):
         return self.linear.out_features
 
     def forward(self, features: Tensor) -> Tensor:
-        return normalize(self.linear(normalize(features.float(), dim=-1)), dim=-1)
+        return normalize(self.linear(normalize(features.float(), dim=-1)).float(), dim=-1)  # also under autocast
 
 
 @dataclass(frozen=True)
@@ -132,11 +170,8 @@ class Towers(nn.Module):
     @property
     def identity(self) -> str:
         """Digest of everything that decides an embedding: weights, frozen parts and fusion."""
-        digest = hashlib.sha256(json.dumps([self.image.key, self.text.key, asdict(self.fusion)]).encode())
-        for name, tensor in sorted(self.state_dict().items()):
-            digest.update(name.encode())
-            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-        return digest.hexdigest()
+        about = [self.image.key, self.text.key, asdict(self.fusion), weights_digest(self)]
+        return hashlib.sha256(json.dumps(about).encode()).hexdigest()
 
     def save(self, folder: Path) -> None:
         """Write `towers.json` and `towers.safetensors`: the trained part and the names of the frozen ones."""
@@ -148,11 +183,21 @@ class Towers(nn.Module):
             "dimension": self.dimension,
             "image": self.image.key,
             "text": self.text.key,
+            "trained": [side for side in SIDES if getattr(self, side).trained is not None],
             "fusion": asdict(self.fusion),
             "identity": self.identity,
             "wares": version("wares"),
         }
         (folder / "towers.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+
+
+def weights_digest(module: nn.Module) -> str:
+    """SHA-256 of a module's named weights."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def package_key(package: str) -> str:
@@ -183,11 +228,14 @@ def build_towers(name: str = "offline", seed: int = 0) -> Towers:
 def load_towers(folder: Path | str) -> Towers:
     """Towers that were saved with `Towers.save`. Raises ModelError with what to do."""
     folder = Path(folder)
-    name, keys, fusion = _described(folder)
+    name, keys, trained, fusion = _described(folder)
     towers = build_towers(name)
     for side, key in keys.items():
         if getattr(towers, side).key != key:
             raise ModelError(f"{folder} was trained on {key}; installed here is {getattr(towers, side).key}.")
+    for side in trained:
+        tower: Tower = getattr(towers, side)
+        tower.trained = tower.backbone_modules()
     try:
         towers.load_state_dict(load_file(str(folder / "towers.safetensors")))
     except (OSError, RuntimeError, SafetensorError) as error:
@@ -197,14 +245,15 @@ def load_towers(folder: Path | str) -> Towers:
     return towers
 
 
-def _described(folder: Path) -> tuple[str, dict[str, str], Fusion]:
-    """Name, keys by side and fusion of the model saved in a folder."""
+def _described(folder: Path) -> tuple[str, dict[str, str], list[str], Fusion]:
+    """Name, keys by side, sides whose backbone was trained, and fusion of the model saved in a folder."""
     try:
         about = json.loads((folder / "towers.json").read_text(encoding="utf-8"))
         if about["format"] != FORMAT:
             raise ModelError(f"{folder} has model format {about['format']}; this wares reads format {FORMAT}.")
         fusion = Fusion(Marginals(**about["fusion"]["marginals"]), about["fusion"]["gamma"])
-        return about["name"], {side: about[side] for side in ("image", "text")}, fusion
+        trained = [side for side in SIDES if side in about["trained"]]
+        return about["name"], {side: about[side] for side in SIDES}, trained, fusion
     except (FileNotFoundError, NotADirectoryError):
         raise ModelError(f"{folder} holds no model (no towers.json). Make one with `wares pretrain`.") from None
     except (ValueError, TypeError, LookupError, SettingsError):

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from torch import Tensor
+from torch import Tensor, nn
 
 from wares.errors import ModelError
-from wares.towers import Features, ImageTower, LinearHead, TextTower, Towers
+from wares.towers import ImageTower, Inputs, LinearHead, TextTower, Towers
 from wares.towers.sentence import SentenceTower, load_sentence_model
 
 if TYPE_CHECKING:
@@ -40,20 +40,26 @@ class VisionTower(ImageTower):
         self.size = int(frame.get("height") or frame["shortest_edge"])
         self.fit: Fit = "crop" if getattr(processor, "do_center_crop", False) else "stretch"
         self.key = f"{name}@{_revision(model)}, {self.size} px, {self.fit}"
-        self._frozen = [model.eval().requires_grad_(False)]
-        self._mean, self._std = np.float32(processor.image_mean), np.float32(processor.image_std)
+        self._model = [model.eval().requires_grad_(False)]  # in a list: no part of it is a parameter of the tower
+        self._mean, self._std = torch.tensor(processor.image_mean), torch.tensor(processor.image_std)
         width = _vision_width(model)
         self.head = LinearHead(width, dimension)
 
-    @torch.inference_mode()
-    def features(self, items: Sequence[Any]) -> Features:
-        """(n, width) float16, pooled and projected as the model does it."""
-        pixels = (np.stack(items).astype(np.float32) / 255.0 - self._mean) / self._std
-        (model,) = self._frozen
+    def inputs(self, items: Sequence[Any]) -> Inputs:
+        """The photos, (n, size, size, 3) uint8."""
+        return {"photos": torch.from_numpy(np.stack(items))}
+
+    def encode(self, inputs: Inputs) -> Tensor:
+        """(n, width) pooled and projected as the model does it."""
+        mean, std = self._mean.to(self.device), self._std.to(self.device)
+        pixels = (inputs["photos"].float() / 255.0 - mean) / std
+        model = self._model[0].to(self.device)
         read = getattr(model, "get_image_features", model)
-        output = read(pixel_values=torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous())
-        pooled: Features = output.pooler_output.half().numpy()
+        pooled: Tensor = read(pixel_values=pixels.permute(0, 3, 1, 2).contiguous()).pooler_output
         return pooled
+
+    def backbone_modules(self) -> nn.Module:
+        return _side(self._model[0], "vis")
 
     def forward(self, features: Tensor) -> Tensor:
         vectors: Tensor = self.head(features)
@@ -68,14 +74,13 @@ class JointTextTower(TextTower):
         from transformers import AutoTokenizer
 
         self.key = f"{name}@{_revision(model)}, text"
-        self._frozen = [model]
+        self._model = [model]
         self._tokenizer = _load(AutoTokenizer, name)
         self._limit = int(model.config.text_config.max_position_embeddings)
         self.head = LinearHead(_text_width(model))
 
-    @torch.inference_mode()
-    def features(self, items: Sequence[Any]) -> Features:
-        """(n, width) float16. Padded to the model's length, as SigLIP was trained."""
+    def inputs(self, items: Sequence[Any]) -> Inputs:
+        """Tokens, padded to the model's length, as SigLIP was trained."""
         tokens = self._tokenizer(
             [str(item) for item in items],
             padding="max_length",
@@ -83,11 +88,15 @@ class JointTextTower(TextTower):
             max_length=self._limit,
             return_tensors="pt",
         )
-        names = ("input_ids", "attention_mask")
-        inputs = {key: value for key, value in tokens.items() if key in names}
-        (model,) = self._frozen
-        pooled: Features = model.get_text_features(**inputs).pooler_output.half().numpy()
+        return {name: tokens[name] for name in ("input_ids", "attention_mask") if name in tokens}
+
+    def encode(self, inputs: Inputs) -> Tensor:
+        """(n, width) pooled and projected as the model does it."""
+        pooled: Tensor = self._model[0].to(self.device).get_text_features(**inputs).pooler_output
         return pooled
+
+    def backbone_modules(self) -> nn.Module:
+        return _side(self._model[0], "text")
 
     def truncated(self, texts: Sequence[str]) -> list[bool]:
         if not texts:
@@ -138,6 +147,13 @@ def _load(loader: Any, name: str) -> Any:
 def _unavailable(name: str, error: Exception) -> ModelError:
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return ModelError(f"no model {name!r} on the hub or on disk ({reason}). Known without a hub: offline, small.")
+
+
+def _side(model: Any, prefix: str) -> nn.Module:
+    """What a joint model runs for photos ("vision_model", "visual_projection") or texts; of a single model, all."""
+    if not hasattr(model, "get_image_features"):
+        return model  # type: ignore[no-any-return]
+    return nn.ModuleDict({name: child for name, child in model.named_children() if name.startswith(prefix)})
 
 
 def _revision(model: Any) -> str:

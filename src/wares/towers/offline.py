@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from wares.towers import Features, ImageTower, LinearHead, Towers, package_key
+from wares.towers import ImageTower, Inputs, LinearHead, Towers, package_key
 from wares.towers.sentence import SentenceTower, load_sentence_model
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 PHOTO_FEATURES = 1280
 TEXT_FEATURES = 384
-BATCH = 16  # photos at once: larger batches leave the processor's cache and are slower
 
 
 class EfficientNetTower(ImageTower):
@@ -49,17 +48,18 @@ class EfficientNetTower(ImageTower):
         network: nn.Module = plain_network(published).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return network
 
-    @torch.inference_mode()
-    def features(self, items: Sequence[Any]) -> Features:
-        """(n, 1280) float16, pooled."""
-        blocks = [self._pooled(np.stack(items[i : i + BATCH])) for i in range(0, len(items), BATCH)]
-        return np.concatenate(blocks)
+    def inputs(self, items: Sequence[Any]) -> Inputs:
+        """The photos, (n, 224, 224, 3) uint8."""
+        return {"photos": torch.from_numpy(np.stack(items))}
 
-    def _pooled(self, photos: Features) -> Features:
-        pixels = torch.from_numpy(photos).permute(0, 3, 1, 2).float().sub(127).div(128)
-        maps = self.backbone(pixels.contiguous(memory_format=torch.channels_last))
-        pooled: Features = maps.mean((2, 3)).half().numpy()
-        return pooled
+    def encode(self, inputs: Inputs) -> Tensor:
+        """(n, 1280) pooled."""
+        pixels = inputs["photos"].permute(0, 3, 1, 2).float().sub(127).div(128)
+        maps: Tensor = self.backbone.to(self.device)(pixels.contiguous(memory_format=torch.channels_last))
+        return maps.mean((2, 3))
+
+    def backbone_modules(self) -> nn.Module:
+        return self.backbone
 
     def forward(self, features: Tensor) -> Tensor:
         vectors: Tensor = self.head(features)

@@ -6,9 +6,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.functional import normalize
 
-from wares.towers import Features, LinearHead, TextTower
+from wares.towers import Features, Inputs, LinearHead, TextTower
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,6 +34,19 @@ class SentenceTower(TextTower):
     def backbone(self) -> SentenceTransformer:
         """The model itself, kept out of the trained parameters."""
         return self._load()
+
+    def inputs(self, items: Sequence[Any]) -> Inputs:
+        """Tokens, padded to the longest of these texts."""
+        tokens = self.backbone.preprocess(list(items))
+        return {name: value for name, value in tokens.items() if isinstance(value, Tensor)}
+
+    def encode(self, inputs: Inputs) -> Tensor:
+        """(n, d) unit vectors."""
+        vectors: Tensor = self.backbone.to(self.device)(dict(inputs))["sentence_embedding"]
+        return normalize(vectors, dim=-1)
+
+    def backbone_modules(self) -> nn.Module:
+        return self.backbone
 
     def features(self, items: Sequence[Any]) -> Features:
         """(n, d) float16, unit vectors."""

@@ -12,10 +12,11 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from wares.towers import Features, ImageTower, TextTower, Towers
+from wares.towers import ImageTower, Inputs, TextTower, Towers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,9 +43,15 @@ class ConvolutionalTower(ImageTower):
             layers += [nn.Conv2d(before, after, 3, stride=2, padding=1), nn.GroupNorm(8, after), nn.ReLU()]
         self.layers = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(4 * 128, DIMENSION))
 
-    def features(self, items: Sequence[Any]) -> Features:
-        """(n, 64, 64, 3) uint8: the pixels themselves."""
-        return np.stack(items)
+    def inputs(self, items: Sequence[Any]) -> Inputs:
+        """The pixels themselves, (n, 64, 64, 3) uint8."""
+        return {"pixels": torch.from_numpy(np.stack(items))}
+
+    def encode(self, inputs: Inputs) -> Tensor:
+        return inputs["pixels"]
+
+    def backbone_modules(self) -> None:
+        return None
 
     def forward(self, features: Tensor) -> Tensor:
         return normalize(self.layers(features.permute(0, 3, 1, 2).float() / 127.5 - 1), dim=-1)
@@ -60,13 +67,19 @@ class HashedTower(TextTower):
         self.embedding = nn.EmbeddingBag(BUCKETS + 1, DIMENSION, mode="mean", padding_idx=0)
         self.head = nn.Linear(DIMENSION, DIMENSION)
 
-    def features(self, items: Sequence[Any]) -> Features:
-        """(n, MAX_TOKENS) int32 hashes, 0 where there is none."""
+    def inputs(self, items: Sequence[Any]) -> Inputs:
+        """Hashes, (n, MAX_TOKENS) int32, 0 where there is none."""
         ids = np.zeros((len(items), MAX_TOKENS), dtype=np.int32)
         for row, text in enumerate(items):
             hashed = [1 + zlib.crc32(token.encode()) % BUCKETS for token in _tokens(str(text))[:MAX_TOKENS]]
             ids[row, : len(hashed)] = hashed
-        return ids
+        return {"ids": torch.from_numpy(ids)}
+
+    def encode(self, inputs: Inputs) -> Tensor:
+        return inputs["ids"]
+
+    def backbone_modules(self) -> None:
+        return None
 
     def truncated(self, texts: Sequence[str]) -> list[bool]:
         return [len(_tokens(text)) > MAX_TOKENS for text in texts]
