@@ -34,6 +34,7 @@ ORDER = [
     "losses",
     "pretrain",
     "fuse",
+    "choose",
     "index",
     "search",
     "evaluate",
