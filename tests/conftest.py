@@ -14,6 +14,16 @@ DATA = ROOT.parent / "shared" / "data"
 
 
 @pytest.fixture(scope="session")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with every tiny model."""
+    from tiny_models import save_all
+
+    folder = tmp_path_factory.mktemp("models")
+    save_all(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def shared_data() -> Callable[[str], Path]:
     """A function from a data set's name to its folder; it skips the test where that folder is absent."""
 

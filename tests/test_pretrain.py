@@ -26,7 +26,7 @@ from wares.encode import CatalogueFeatures, Vectors, embed_features
 from wares.errors import ModelError, SettingsError
 from wares.fuse import barycentres
 from wares.pretrain import METHODS, Method, PretrainRecord, PretrainSettings, pretrain, same_item
-from wares.towers import Features, Fusion, ImageTower, LinearHead, TextTower, Towers, build_towers
+from wares.towers import Fusion, ImageTower, Inputs, LinearHead, TextTower, Towers, build_towers
 from wares.views import Marginals, Views
 
 PHOTO_WIDTH, TEXT_WIDTH, DIMENSION = 10, 12, 8
@@ -46,8 +46,14 @@ class PhotoTower(ImageTower):
         self.head = LinearHead(PHOTO_WIDTH, DIMENSION)
         self.rows: list[int] = []
 
-    def features(self, items: Sequence[Any]) -> Features:
+    def inputs(self, items: Sequence[Any]) -> Inputs:
         raise NotImplementedError
+
+    def encode(self, inputs: Inputs) -> Tensor:
+        raise NotImplementedError
+
+    def backbone_modules(self) -> None:
+        return None
 
     def forward(self, features: Tensor) -> Tensor:
         self.rows.append(len(features))
@@ -65,8 +71,14 @@ class WordTower(TextTower):
         self.head = LinearHead(TEXT_WIDTH, DIMENSION)
         self.rows: list[int] = []
 
-    def features(self, items: Sequence[Any]) -> Features:
+    def inputs(self, items: Sequence[Any]) -> Inputs:
         raise NotImplementedError
+
+    def encode(self, inputs: Inputs) -> Tensor:
+        raise NotImplementedError
+
+    def backbone_modules(self) -> None:
+        return None
 
     def truncated(self, texts: Sequence[str]) -> list[bool]:
         raise NotImplementedError
@@ -197,6 +209,7 @@ def test_the_record_is_complete(method: Method, tmp_path: Path) -> None:
     assert written["seconds"] > 0
     assert set(written["versions"]) == {"python", "wares", "torch", "numpy"}
     assert sorted(path.name for path in (tmp_path / "deep" / "model").iterdir()) == [
+        "modules.json",
         "pretrain.json",
         "towers.json",
         "towers.safetensors",

@@ -174,7 +174,10 @@ class Towers(nn.Module):
         return hashlib.sha256(json.dumps(about).encode()).hexdigest()
 
     def save(self, folder: Path) -> None:
-        """Write `towers.json` and `towers.safetensors`: the trained part and the names of the frozen ones."""
+        """Write `towers.json` and `towers.safetensors`: the trained part and the names of the frozen ones.
+
+        And `modules.json`, so that `SentenceTransformer(folder, trust_remote_code=True)` loads it as well.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         save_file({k: v.contiguous() for k, v in self.state_dict().items()}, str(folder / "towers.safetensors"))
         about = {
@@ -188,7 +191,9 @@ class Towers(nn.Module):
             "identity": self.identity,
             "wares": version("wares"),
         }
-        (folder / "towers.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+        encoder = {"idx": 0, "name": "0", "path": "", "type": "wares.towers.encoder.ListingEncoder"}
+        for name, content in (("towers.json", about), ("modules.json", [encoder])):
+            (folder / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def weights_digest(module: nn.Module) -> str:
