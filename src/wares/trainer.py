@@ -367,6 +367,7 @@ def prepare(
         warmup_steps=WARM_UP,
         gradient_accumulation_steps=settings.accumulate,
         bf16=settings.bf16,
+        use_cpu=not torch.accelerator.is_available(),
         seed=seed,
         save_steps=settings.checkpoint_steps,
         save_total_limit=1,
