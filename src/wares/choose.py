@@ -1,21 +1,25 @@
-"""No harm by a label-free choice: alpha, beta and the intra-modal weight, chosen on listings held out of training.
+"""No harm by a label-free choice: how much auxiliary views weigh, chosen on listings held out of training.
 
     choice = choose_settings(features, "offline", PretrainSettings(seed=1))
     pretrain(features, towers, choice.settings)
 
-What auxiliary views are worth differs from catalogue to catalogue: more photos of the goods help, photos of other goods
-hurt. So a few candidates are trained on a part of the listings, and on the rest one view of a listing is asked for
-another. A listing's views belong together: that is all the truth this needs. Among the candidates that do not fall
-behind single view where primary views are asked (title→photos), the one with the best mean of all protocols is
-chosen. Single view is itself a candidate, so there always is one.
+What auxiliary views are worth differs from catalogue to catalogue: more photos of the goods help, photos of other
+goods hurt. So the settings as given are tried beside some that lean less on auxiliary views, down to none, which is
+single view. Each is trained on one part of the listings; in the other part, one view of a listing asks for another.
+A listing's own views belong together: that is all the truth this needs.
 
-Source: our own; held-out selection as in cross-validation (Stone, 1974). docs/method.md has the reasoning.
+Of the candidates that are not behind single view where a title asks for photos, the one with the best mean of all
+protocols is chosen. "Not behind" is asked twice: of ranks, and of the probability that the title gives to its own
+photos, which tells harm from chance on far fewer listings. Single view itself is always there to fall back on.
+
+Source: our own, by cross-validation (Stone, 1974); docs/method.md has the reasoning, docs/log.md what else was tried.
 """
 
 from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass, replace
+from itertools import product
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -35,15 +39,18 @@ if TYPE_CHECKING:
     from wares.encode import CatalogueFeatures, Embeddings, Vectors
     from wares.pretrain import PretrainSettings
     from wares.towers import Towers
+    from wares.views import Marginals, Views
 
-Knob = Literal["alpha", "beta", "gamma", "intra_modal", "marginals"]
+Knob = Literal["alpha", "beta", "intra_modal"]
 Values = npt.NDArray[np.float64]
 Places = npt.NDArray[np.int64]
 
-PRIMARY = "title->photos"  # the protocol that nothing may harm
-FEWEST = 10  # listings that can be split
-FOLDS = 2
-MOST = 1000  # listings that are looked at
+PRIMARY = "title->photos"  # the protocol in which nothing may fall behind single view
+CERTAINTY = "log probability"  # that the title gives to its own photos among all those held out
+MARGIN = 1.0  # standard errors
+FEWEST = 8  # listings that can be split
+SMALL = 150  # listings under which a half is too few to learn from
+MOST = 2000  # listings that are looked at
 
 
 @dataclass(frozen=True)
@@ -51,8 +58,9 @@ class Candidate:
     """Settings that were tried, and how they did on listings held out of training.
 
     scores: protocol -> mean average precision
-    difference, error: to single view in title→photos, mean over listings and its standard error
+    difference, error: to primary views alone in title→photos, in average precision: mean over listings, standard error
     harmless: whether it may be chosen
+    certainty, certainty_error: as `difference` and `error`, in the log probability that a title gives to its photos
     """
 
     alpha: float
@@ -62,11 +70,13 @@ class Candidate:
     difference: float
     error: float
     harmless: bool
+    certainty: float = 0.0
+    certainty_error: float = 0.0
 
     @property
     def mean(self) -> float:
-        """Over all protocols."""
-        return float(np.mean(list(self.scores.values()))) if self.scores else 0.0
+        """Mean average precision over all protocols."""
+        return float(np.mean(list(self.scores.values())))
 
 
 @dataclass(frozen=True)
@@ -74,7 +84,7 @@ class Choice:
     """Settings to train with, and why.
 
     settings: those that were given, with the chosen values put in
-    candidates: everything tried, single view first; empty where nothing was left to choose
+    candidates: everything tried, primary views alone first; empty where there was nothing to choose
     listings: how many were held out, all folds together
     """
 
@@ -85,38 +95,35 @@ class Choice:
 
     def to_json(self) -> dict[str, Any]:
         """What the record of a run keeps."""
-        marginals = self.settings.fusion.marginals
         return {
-            "chosen": {
-                "marginals": marginals.kind,
-                "alpha": marginals.alpha,
-                "beta": marginals.beta,
-                "gamma": self.settings.fusion.gamma,
-                "intra_modal": self.settings.intra_modal,
-            },
-            "candidates": [asdict(candidate) for candidate in self.candidates],
+            "chosen": knobs(self.settings),
             "listings": self.listings,
             "seconds": self.seconds,
+            "candidates": [asdict(each) | {"mean": each.mean} for each in self.candidates],
         }
 
     def render(self, console: Console) -> None:
-        """Print the candidates as a table, the chosen one in bold."""
+        """Print the candidates as a table, the chosen one in bold; nothing where there was nothing to choose."""
         from rich.table import Table
 
-        marginals = self.settings.fusion.marginals
-        chosen = (marginals.alpha, marginals.beta, self.settings.intra_modal)
-        table = Table(title=f"Chosen on {self.listings:,} listings held out (mean average precision)")
-        names = list(dict.fromkeys(name for candidate in self.candidates for name in candidate.scores))
-        for column in ("α", "β", "intra-modal", *names, "mean", "harm"):
+        if not self.candidates:
+            return
+        table = Table(
+            title=f"Weights chosen without labels, on {self.listings:,} listings held out",
+            caption="Mean average precision. Harm: in title->photos, against the first row.",
+        )
+        names = list(self.candidates[0].scores)
+        for column in ("α", "β", "intra-modal", *names, "mean", "difference", "log probability", "harm"):
             table.add_column(column, justify="right")
         for each in self.candidates:
-            knobs = (each.alpha, each.beta, each.intra_modal)
-            values = [*(each.scores[name] for name in names), each.mean]
+            weights = {"alpha": each.alpha, "beta": each.beta, "intra_modal": each.intra_modal}
             table.add_row(
-                *(f"{knob:g}" for knob in knobs),
-                *(f"{value:.3f}" for value in values),
-                "" if each.harmless else f"{each.difference:+.3f} ± {each.error:.3f}",
-                style="bold" if knobs == chosen else "",
+                *(f"{weight:g}" for weight in weights.values()),
+                *(f"{value:.3f}" for value in (*each.scores.values(), each.mean)),
+                f"{each.difference:+.3f} ± {each.error:.3f}",
+                f"{each.certainty:+.2f} ± {each.certainty_error:.2f}",
+                "" if each.harmless else "yes",
+                style="bold" if weights == knobs(self.settings) else "",
             )
         console.print(table)
 
@@ -127,143 +134,197 @@ def choose_settings(
     """The settings with alpha, beta and the intra-modal weight chosen for this catalogue.
 
     features: of the listings that will be trained on; nothing else is looked at
-    towers: name of the towers; heads on frozen features are trained, also where the backbone will be
-    settings: of the method; all other values are kept, also in the trials. `seed` decides splits and trainings
+    towers: name of the towers; heads on their frozen features are trained, also where a backbone will be
+    settings: of the method, and the boldest that will be tried; `seed` decides splits and trials
     fixed: knobs that keep the value they have in `settings`
 
-    Nothing is chosen, and no time is spent, where the catalogue has no auxiliary view or too few listings.
+    Nothing is tried, and the settings come back as they are, where nothing is free, no listing has an auxiliary view,
+    or fewer than `FEWEST` listings have both a photo and a text.
     """
     began = time.monotonic()
     tried = candidates(settings, fixed)
-    if len(tried) < 2 or not has_auxiliary_views(features) or len(features.duplicates) < FEWEST:
+    both = (features.photo_views.counts > 0) & (features.text_views.counts > 0)
+    several = (features.photo_views.counts > 1) | (features.text_views.counts > 1)
+    free = [place for place, each in enumerate(tried) if all(knobs(each)[k] == knobs(settings)[k] for k in fixed)]
+    if len(free) < 2 or settings.method == "single-view" or not several.any() or both.sum() < FEWEST:
         return Choice(settings, (), 0, time.monotonic() - began)
+    splits = list(folds(both, settings.seed))
     model = build_towers(towers, settings.seed)
     start = {name: weights.clone() for name, weights in model.state_dict().items()}
-    found: list[dict[str, Values]] = [{} for _ in tried]
-    splits = list(folds(len(features.duplicates), settings.seed))
-    with progress(None, "choosing settings", total=len(splits) * len(tried), unit="trainings") as bar:
-        for training, held_out in splits:
-            part, rest = features.select(training), features.select(held_out)
-            for place, candidate in enumerate(tried):
-                model.load_state_dict(start)
-                pretrain(part, model, replace(candidate, seconds=None))
-                _append(found[place], held_out_scores(embed_features(rest, model), rest, model))
-                bar.update()
-    table = judged(tried, [{name: each for name, each in row.items() if not np.isnan(each).all()} for row in found])
-    best = max((place for place, each in enumerate(table) if each.harmless), key=lambda place: table[place].mean)
-    return Choice(tried[best], tuple(table), sum(len(part) for _, part in splits), time.monotonic() - began)
+    found: list[list[dict[str, Values]]] = [[] for _ in tried]
+    with progress(None, "choosing settings", total=len(splits) * len(tried), unit="trials") as bar:
+        for (training, held_out), (place, candidate) in product(splits, enumerate(tried)):
+            model.load_state_dict(start)
+            pretrain(features.select(training), model, replace(candidate, seconds=None))
+            found[place].append(held_out_values(features.select(held_out), model))
+            bar.update()
+    table = judged(tried, [joined(parts) for parts in found])
+    best = max(free, key=lambda place: preference(table[place]))
+    listings = sum(len(held_out) for _, held_out in splits)
+    return Choice(tried[best], tuple(table), listings, time.monotonic() - began)
 
 
-def candidates(settings: PretrainSettings, fixed: Collection[Knob]) -> list[PretrainSettings]:
-    """What is tried, single view first: the knobs that are not fixed take each of a few values."""
-    marginals = settings.fusion.marginals
-    tried: list[PretrainSettings] = []
-    for alpha, beta, intra_modal in GRID:
-        weights = replace(
-            marginals,
-            alpha=marginals.alpha if "alpha" in fixed else alpha,
-            beta=marginals.beta if "beta" in fixed else beta,
-        )
-        within = settings.intra_modal if "intra_modal" in fixed else intra_modal
-        tried.append(replace(settings, fusion=replace(settings.fusion, marginals=weights), intra_modal=within))
+def candidates(settings: PretrainSettings, fixed: Collection[Knob] = ()) -> list[PretrainSettings]:
+    """What is tried: primary views alone, the settings as given, and some that lean less on auxiliary views.
+
+    Fixed knobs keep their value, and what becomes equal is tried once. Primary views alone are always there, to be
+    compared with.
+    """
+    given = knobs(settings)
+    tried = [with_knobs(settings, alpha=1.0, beta=1.0, intra_modal=0.0)]
+    for changes in (
+        given,
+        {"alpha": (1 + given["alpha"]) / 2, "beta": (1 + given["beta"]) / 2, "intra_modal": 0.0},
+        {"alpha": 1.0, "intra_modal": 0.0},
+        {"beta": 1.0, "intra_modal": 0.0},
+    ):
+        tried.append(with_knobs(settings, **given | {knob: v for knob, v in changes.items() if knob not in fixed}))
     return list(dict.fromkeys(tried))
 
 
-GRID = (
-    (1.0, 1.0, 0.0),  # single view
-    (0.5, 0.5, 0.25),
-    (0.75, 0.5, 0.25),
-    (1.0, 0.5, 0.25),
-    (0.75, 0.75, 0.25),
-    (1.0, 0.75, 0.25),
-)
+def knobs(settings: PretrainSettings) -> dict[Knob, float]:
+    """What can be chosen, as it is in some settings."""
+    marginals = settings.fusion.marginals
+    return {"alpha": marginals.alpha, "beta": marginals.beta, "intra_modal": settings.intra_modal}
 
 
-def has_auxiliary_views(features: CatalogueFeatures) -> bool:
-    """Whether any listing has a second photo or a second text."""
-    return bool((features.photo_views.counts > 1).any() or (features.text_views.counts > 1).any())
+def with_knobs(settings: PretrainSettings, alpha: float, beta: float, intra_modal: float) -> PretrainSettings:
+    """The settings with other weights."""
+    marginals = replace(settings.fusion.marginals, alpha=alpha, beta=beta)
+    return replace(settings, fusion=replace(settings.fusion, marginals=marginals), intra_modal=intra_modal)
 
 
-def folds(listings: int, seed: int) -> Iterator[tuple[Places, Places]]:
-    """Training and held-out listings, each listing held out once; of a large catalogue, a sample."""
-    order = np.random.default_rng(seed).permutation(listings)[:MOST]
-    for part in np.array_split(order, FOLDS):
-        yield np.sort(np.setdiff1d(order, part)), np.sort(part)
+def folds(both: npt.NDArray[np.bool_], seed: int) -> Iterator[tuple[Places, Places]]:
+    """Training and held-out listings, each listing held out once; of a large catalogue, a sample.
+
+    both: (N,) which listings have a photo and a text; every fold gets its share of them
+    """
+    order = np.random.default_rng(seed).permutation(len(both))
+    order = order[np.argsort(~both[order], kind="stable")][:MOST]
+    count = 4 if len(order) < SMALL else 2
+    for number in range(count):
+        held_out = np.arange(len(order)) % count == number
+        yield np.sort(order[~held_out]), np.sort(order[held_out])
 
 
 def judged(tried: Sequence[PretrainSettings], found: Sequence[Mapping[str, Values]]) -> list[Candidate]:
-    """Mean scores of every candidate, and whether it falls behind the first in title→photos.
+    """Every candidate's means, and whether it is behind the first, primary views alone, in title→photos.
 
-    found: for each candidate, protocol -> (N,) value of each listing held out; NaN where it did not ask
+    found: of each, protocol -> (N,) value of each listing held out; NaN where it did not ask
+
+    Not behind is at most `MARGIN` standard errors below in average precision, and at least as many above in log
+    probability.
     """
     table = []
     for settings, values in zip(tried, found, strict=True):
-        difference = values[PRIMARY] - found[0][PRIMARY] if PRIMARY in values else np.zeros(1)
-        difference = difference[~np.isnan(difference)]
-        mean, error = float(difference.mean()), float(difference.std() / np.sqrt(len(difference)))
-        marginals = settings.fusion.marginals
+        (difference, error), (certainty, certainty_error) = (
+            mean_and_error(_asked(values[each] - found[0][each])) for each in (PRIMARY, CERTAINTY)
+        )
+        means = {name: float(_asked(row).mean()) for name, row in values.items() if len(_asked(row))}
+        del means[CERTAINTY]
+        harmless = difference >= -MARGIN * error and certainty >= MARGIN * certainty_error
+        own = knobs(settings)
         table.append(
             Candidate(
-                marginals.alpha,
-                marginals.beta,
-                settings.intra_modal,
-                {name: float(np.nanmean(each)) for name, each in values.items()},
-                mean,
+                own["alpha"],
+                own["beta"],
+                own["intra_modal"],
+                means,
+                difference,
                 error,
-                mean >= 0.0,
+                harmless,
+                certainty,
+                certainty_error,
             )
         )
     return table
 
 
-def held_out_scores(embeddings: Embeddings, features: CatalogueFeatures, towers: Towers) -> dict[str, Values]:
-    """Protocol -> (N,) average precision of each listing when its views ask for another of its views.
+def preference(candidate: Candidate) -> tuple[bool, float]:
+    """Harmless ones first, by their mean over protocols; among the others the one that is least behind."""
+    return candidate.harmless, candidate.mean if candidate.harmless else candidate.certainty
 
-    title->photos and, for every other text field, text->photos; auxiliary photos ask for the title and for the first
-    photo. The text that asks is left out of the agreement that weighs the photos. Listings that share a product or a
-    title are relevant to each other. NaN where a listing has no view that asks.
+
+def mean_and_error(values: Values) -> tuple[float, float]:
+    """Mean and its standard error."""
+    return float(values.mean()), float(values.std() / np.sqrt(len(values)))
+
+
+def _asked(values: Values) -> Values:
+    return values[~np.isnan(values)]
+
+
+def joined(parts: Sequence[Mapping[str, Values]]) -> dict[str, Values]:
+    """The listings of all folds, one after another."""
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def held_out_values(features: CatalogueFeatures, towers: Towers) -> dict[str, Values]:
+    """Protocol -> (N,) how well each listing's views find other views of it; NaN where none of them asks.
+
+    title->photos, text->photos: the title, or each other text, asks for the mean of a listing's photos under the
+        towers' marginals; the text that asks is left out of the agreement that weighs them
+    photo->title, photo->primary-photo: each photo but the first asks for the title, or for the first photo
+
+    Values are average precisions, meaned over a listing's views that ask; under `CERTAINTY`, the log probability that
+    the title gives to the right photos, at the temperature that training arrived at. Listings that share a product
+    or a title are relevant to each other.
     """
-    photos, texts = embeddings.photo_views, embeddings.text_views
-    same = same_item(features.duplicates).numpy()
+    embeddings = embed_features(features, towers)
+    photos, texts, same = embeddings.photo_views, embeddings.text_views, same_item(features.duplicates).numpy()
     with_photos, with_texts = np.flatnonzero(photos.counts > 0), np.flatnonzero(texts.counts > 0)
-    first, title = photos.offsets[with_photos], texts.offsets[with_texts]
-    found: dict[str, Values] = {}
-    names = np.array(texts.names, dtype=np.object_)
-    for name in dict.fromkeys(texts.names):
-        others = replace(embeddings, text_views=texts.keep(names != name), texts=embeddings.texts[names != name])
-        means = barycentres(others, towers.fusion.marginals, "photo")[0][with_photos]
-        means /= np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12)
-        asking = np.flatnonzero((names == name) & (photos.counts > 0)[texts.owners])
-        found[f"{name}->photos"] = _precision(embeddings.texts, asking, texts.owners, means, same[:, with_photos])
-    extra = np.setdiff1d(np.arange(len(embeddings.photos)), first)
-    for name, vectors, owned in (
-        ("photo->title", embeddings.texts[title], same[:, with_texts]),
-        ("photo->primary-photo", embeddings.photos[first], same[:, with_photos]),
+    precision, certainty = np.full(len(texts.items), np.nan), np.full(len(texts.items), np.nan)
+    text_places = np.arange(len(texts.items)) - texts.offsets[texts.owners]
+    for place in range(int(texts.counts.max(initial=0))):
+        asking = np.flatnonzero((text_places == place) & (photos.counts > 0)[texts.owners])
+        means = photo_means(embeddings, text_places != place, towers.fusion.marginals)[with_photos]
+        scores, truth = embeddings.texts[asking] @ means.T, same[texts.owners[asking]][:, with_photos]
+        precision[asking] = average_precision(scores, truth)
+        certainty[asking] = log_probability(float(towers.scale.detach()) * scores, truth)
+    found = {
+        PRIMARY: _by_listing(precision, texts, text_places == 0),
+        CERTAINTY: _by_listing(certainty, texts, text_places == 0),
+        "text->photos": _by_listing(precision, texts, text_places > 0),
+    }
+    extra = np.arange(len(photos.items)) > photos.offsets[photos.owners]
+    for name, vectors, there in (
+        ("photo->title", embeddings.texts[texts.offsets[with_texts]], with_texts),
+        ("photo->primary-photo", embeddings.photos[photos.offsets[with_photos]], with_photos),
     ):
-        found[name] = _precision(embeddings.photos, extra, photos.owners, vectors, owned)
+        asking = np.flatnonzero(extra & np.isin(photos.owners, there))
+        precision = np.full(len(photos.items), np.nan)
+        truth = same[photos.owners[asking]][:, there]
+        precision[asking] = average_precision(embeddings.photos[asking] @ vectors.T, truth)
+        found[name] = _by_listing(precision, photos, extra)
     return found
 
 
-def _precision(
-    views: Vectors, asking: Places, owners: Places, ranked: Vectors, relevant: npt.NDArray[np.bool_]
-) -> Values:
-    """(N,) mean average precision of the asking views of each listing; NaN where none asks.
+def photo_means(embeddings: Embeddings, kept: npt.NDArray[np.bool_], marginals: Marginals) -> Vectors:
+    """(N, d) the direction of each listing's photos under marginals that see only the texts kept, (Vt,)."""
+    seen = replace(embeddings, text_views=embeddings.text_views.keep(kept), texts=embeddings.texts[kept])
+    means = barycentres(seen, marginals, "photo")[0]
+    unit: Vectors = means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12)
+    return unit
 
-    relevant: (N, M) which of the M ranked vectors answer listing n
-    """
-    truth = relevant[owners[asking]]
-    asking, truth = asking[truth.any(1)], truth[truth.any(1)]
-    order = np.argsort(-(views[asking] @ ranked.T), axis=1, kind="stable")
-    hits = np.take_along_axis(truth, order, axis=1)
-    precision = hits.cumsum(1) / np.arange(1, hits.shape[1] + 1)
-    values = (precision * hits).sum(1) / hits.sum(1)
-    counts = np.bincount(owners[asking], minlength=len(relevant))
-    sums = np.bincount(owners[asking], values, minlength=len(relevant))
+
+def average_precision(scores: Vectors, truth: npt.NDArray[np.bool_]) -> Values:
+    """(Q,) of rankings by score, (Q, N); a row of truth, (Q, N), has a relevant one. Ties keep their order."""
+    hits = np.take_along_axis(truth, np.argsort(-scores, axis=1, kind="stable"), axis=1)
+    precision = hits.cumsum(axis=1) / np.arange(1, hits.shape[1] + 1)
+    values: Values = (precision * hits).sum(axis=1) / hits.sum(axis=1)
+    return values
+
+
+def log_probability(logits: Vectors, truth: npt.NDArray[np.bool_]) -> Values:
+    """(Q,) of the relevant ones together, under the softmax of each row of (Q, N)."""
+    odds = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
+    values: Values = np.log(np.maximum((odds * truth).sum(axis=1), 1e-300) / odds.sum(axis=1))
+    return values
+
+
+def _by_listing(values: Values, views: Views, asking: npt.NDArray[np.bool_]) -> Values:
+    """(N,) mean over each listing's views that ask, (V,); NaN where there is none."""
+    there = asking & ~np.isnan(values)
+    counts = np.bincount(views.owners[there], minlength=len(views.counts))
+    sums = np.bincount(views.owners[there], values[there], minlength=len(views.counts))
     return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
-
-
-def _append(found: dict[str, Values], more: Mapping[str, Values]) -> None:
-    """Put the listings of another fold behind those that are there, NaN for a protocol that one of them lacks."""
-    before, now = (len(next(iter(each.values()), ())) for each in (found, more))
-    for name in dict.fromkeys([*found, *more]):
-        found[name] = np.concatenate([found.get(name, np.full(before, np.nan)), more.get(name, np.full(now, np.nan))])
