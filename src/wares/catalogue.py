@@ -218,7 +218,7 @@ def read_queries(path: str | Path) -> list[Query]:
         raise CatalogueError(f'{source} does not exist. Queries are lines of {{"id": ..., "text": ...}}.')
     first: dict[str, int] = {}
     queries: list[Query] = []
-    for line, row in _jsonl_rows(source):
+    for line, row in jsonl_rows(source):
         if isinstance(row, Problem):
             raise CatalogueError(str(row))
         values = _validated(_QUERY, source.name, line, row, first)
@@ -490,7 +490,8 @@ def _source(path: Path) -> Path:
     return path
 
 
-def _jsonl_rows(path: Path) -> Rows:
+def jsonl_rows(path: Path) -> Rows:
+    """Every line that is not empty: its number, and its object without nulls or what is wrong with it."""
     with path.open("rb") as file:
         for line, raw in enumerate(file, 1):
             raw = raw.removeprefix(b"\xef\xbb\xbf") if line == 1 else raw
@@ -669,7 +670,7 @@ def _arrow_row(file: str, line: int, header: list[str], values: Sequence[Any]) -
     return _unpacked(file, line, row)
 
 
-_READERS: dict[str, Callable[[Path], Rows]] = {".jsonl": _jsonl_rows, ".csv": _csv_rows, ".parquet": _parquet_rows}
+_READERS: dict[str, Callable[[Path], Rows]] = {".jsonl": jsonl_rows, ".csv": _csv_rows, ".parquet": _parquet_rows}
 
 
 # Writing ---------------------------------------------------------------------------------------------------------

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wares.errors import SettingsError
 from wares.pretrain import Modality, batch_loss, check_learnable, choose, finish, new_record, same_item
-from wares.trainer import CHECKPOINTS, ListingViews, Side, train
+from wares.trainer import CHECKPOINTS, ListingViews, train
+from wares.transport import ViewBatch
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from wares.pretrain import PretrainRecord, PretrainSettings
     from wares.towers import Towers
     from wares.trainer import TrainerSettings
-    from wares.transport import ViewBatch
     from wares.views import Chosen
 
 
@@ -57,19 +57,10 @@ def pretrain_end_to_end(
     )
     record = new_record(features, settings)
     record.settings["trainer"] = asdict(trainer)
-    image, text = towers.image, towers.text
-    data = ListingViews(
-        Side(features.photo_views, features.photos)
-        if trainer.image_backbone == "frozen"
-        else Side(
-            features.photo_views, None, [catalogue.photo(n) for n in features.photo_views.items], image.size, image.fit
-        ),
-        Side(features.text_views, features.texts if trainer.text_backbone == "frozen" else None),
-        features.duplicates,
-        partial(choose_both, settings),
-        trainer.augment,
-    )
-    run = {"towers": [image.key, text.key], "settings": record.settings, "listings": len(data)}
+    for tilt in towers.tilts:
+        tilt.requires_grad_(settings.fusion.marginals.kind == "learned")
+    data = ListingViews.of(catalogue, features, towers, trainer, partial(choose_both, settings))
+    run = {"towers": [towers.image.key, towers.text.key], "settings": record.settings, "listings": len(data)}
     trained = train(
         towers,
         data,
@@ -103,6 +94,7 @@ def choose_both(
     )
 
 
-def loss(settings: PretrainSettings, photos: ViewBatch, texts: ViewBatch, batch: dict[str, Tensor]) -> Tensor:
+def loss(settings: PretrainSettings, batch: dict[str, Any]) -> Tensor:
     """What a step minimises, over the listings of all processes."""
-    return batch_loss(photos, texts, same_item(batch["duplicates"]), batch["scale"], settings)
+    photos, texts = (ViewBatch(batch[f"{side}s"], batch[f"{side}_weights"]) for side in ("photo", "text"))
+    return batch_loss(photos, texts, same_item(batch["duplicates"]), batch["scale"], settings, batch["tilts"])

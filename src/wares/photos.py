@@ -95,7 +95,8 @@ def augment(pixels: Pixels, random: np.random.Generator) -> Pixels:
     brightness, contrast = random.uniform(0.85, 1.15, 2)
     values = np.asarray(cropped, dtype=np.float32)
     middle = values.mean()
-    return ((values - middle) * contrast + middle * brightness).round().clip(0, 255).astype(np.uint8)
+    changed: Pixels = ((values - middle) * contrast + middle * brightness).round().clip(0, 255).astype(np.uint8)
+    return changed
 
 
 def load_photos(

@@ -13,7 +13,7 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -30,11 +30,12 @@ from wares.photos import augment, load_photo
 from wares.progress import progress
 from wares.towers.backbones import FROZEN, check_backbone, merge_adapters, train_backbone
 from wares.towers.encoder import ListingEncoder
-from wares.transport import ViewBatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from wares.catalogue import Catalogue
+    from wares.encode import CatalogueFeatures
     from wares.photos import Fit
     from wares.towers import Features, Towers
     from wares.towers.encoder import Batch
@@ -128,6 +129,15 @@ class Schedule(Sampler[list[Draw]]):
                 yield [Draw(*row) for row in rows]
 
 
+class Batches(Protocol):
+    """Training data: so many rows, and a batch for some of them."""
+
+    def __len__(self) -> int: ...
+
+    def __getitems__(self, draws: Sequence[Draw]) -> Batch:
+        """Called in a worker."""
+
+
 @dataclass(frozen=True)
 class Side:
     """One modality of the training data: features of a frozen backbone, or what a trained one is to read.
@@ -169,6 +179,23 @@ class ListingViews(Dataset[Any]):
     choose: Any
     augment: bool = False
 
+    @classmethod
+    def of(
+        cls, catalogue: Catalogue, features: CatalogueFeatures, towers: Towers, settings: TrainerSettings, choose: Any
+    ) -> ListingViews:
+        """Of a catalogue: a frozen backbone's side is the features it gave, a trained one reads photos or texts."""
+        photos, texts, image = features.photo_views, features.text_views, towers.image
+        paths = [catalogue.photo(name) for name in photos.items]
+        return cls(
+            Side(photos, features.photos)
+            if settings.image_backbone == FROZEN
+            else Side(photos, None, paths, image.size, image.fit),
+            Side(texts, features.texts if settings.text_backbone == FROZEN else None),
+            features.duplicates,
+            choose,
+            settings.augment,
+        )
+
     def __len__(self) -> int:
         return len(self.duplicates)
 
@@ -201,10 +228,10 @@ class ListingLoss(nn.Module):
     Every process computes the same number from the embeddings of all, and gradients flow back to each; averaged
     over processes as distributed training does, they are those of one process with the whole batch.
 
-    compute: (photos, texts, batch) to a scalar; batch also holds "duplicates" and "scale"
+    compute: what ListingEncoder gives for a batch, and what else ListingViews put there, to a scalar
     """
 
-    def __init__(self, model: SentenceTransformer, compute: Callable[..., Tensor]) -> None:
+    def __init__(self, model: SentenceTransformer, compute: Callable[[Batch], Tensor]) -> None:
         super().__init__()
         self.model = model
         self.compute = compute
@@ -212,10 +239,9 @@ class ListingLoss(nn.Module):
     def forward(self, features: list[Batch], labels: None = None) -> Tensor:
         batch = self.model(features[0])
         if distributed.is_available() and distributed.is_initialized():
-            names = ("photos", "photo_weights", "texts", "text_weights", "duplicates")
-            batch |= {name: all_gather_with_grad(batch[name]) for name in names}
-        photos, texts = (ViewBatch(batch[f"{side}s"], batch[f"{side}_weights"]) for side in ("photo", "text"))
-        return self.compute(photos, texts, batch)
+            rows = {name: value for name, value in batch.items() if isinstance(value, Tensor) and value.ndim}
+            batch |= {name: all_gather_with_grad(value) for name, value in rows.items()}
+        return self.compute(batch)
 
 
 class ListingTrainer(SentenceTransformerTrainer):
@@ -248,8 +274,8 @@ class ListingTrainer(SentenceTransformerTrainer):
         """Tokens and pixels of what the workers read."""
         encoder: Any = self.model[0]
         towers: Towers = encoder.towers
-        for side, tower in (("photos", towers.image), ("texts", towers.text)):
-            items = inputs[side].get("items", ())
+        for side, tower in (("photos", towers.image), ("texts", towers.text), ("queries", towers.text)):
+            items = inputs.get(side, {}).get("items", ())
             if len(items):
                 inputs[side] = self._prepare_inputs(tower.inputs(items))
         return [inputs], None
@@ -302,8 +328,8 @@ class Trained:
 
 def train(
     towers: Towers,
-    data: ListingViews,
-    compute: Callable[..., Tensor],
+    data: Batches,
+    compute: Callable[[Batch], Tensor],
     settings: TrainerSettings,
     *,
     what: str,
@@ -318,7 +344,7 @@ def train(
 ) -> Trained:
     """Train towers in place on all processes that were started (torchrun, accelerate), or on this one.
 
-    data: the views; compute: the loss (see ListingLoss); what: names the job on its progress bar
+    data: with a length and batches by draws, as ListingViews; compute: the loss (see ListingLoss); what: names the job on its progress bar
     batch_size: listings that are told apart from each other, over all processes
     learning_rate: of the heads, after a warm-up, falling to zero along a cosine as the backbones' does
     folder: checkpoints are kept in it while training runs

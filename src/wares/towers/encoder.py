@@ -38,7 +38,7 @@ class ListingEncoder(InputModule):
     """
 
     def __init__(self, towers: Towers, views_at_once: int | None = None) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.towers = towers
         self.views_at_once = views_at_once
 
@@ -62,11 +62,12 @@ class ListingEncoder(InputModule):
     def forward(self, features: Batch, **_: Any) -> Batch:
         """Encode everything in a batch.
 
-        photos, texts: inputs of the towers, or under "features" what a frozen backbone gave
-        photo_weights, text_weights: (B, V) marginals; the views above are those that weigh anything, row by row
+        photos, texts, queries: inputs of the towers, or under "features" what a frozen backbone gave
+        photo_weights, text_weights: (..., V) marginals; the photos and texts above are the views that weigh
+            anything, row by row
 
         Returns the batch with "sentence_embedding" (n, d) where only one modality came, as from `preprocess`;
-        else with "photos" and "texts" as (B, V, d) and the "scale" of the loss.
+        else with "photos" and "texts" as (..., V, d), "queries" as (Q, d), and the towers' "scale" and "tilts".
         """
         if "photo_weights" not in features:
             side = "photos" if "photos" in features else "texts"
@@ -75,10 +76,12 @@ class ListingEncoder(InputModule):
             f"{side}s": self._placed(f"{side}s", features[f"{side}s"], features[f"{side}_weights"])
             for side in ("photo", "text")
         }
-        return features | encoded | {"scale": self.towers.scale}
+        if "queries" in features:
+            encoded["queries"] = self._encode("queries", features["queries"])
+        return features | encoded | {"scale": self.towers.scale, "tilts": self.towers.tilts}
 
     def _placed(self, side: str, inputs: Inputs, weights: Tensor) -> Tensor:
-        """(B, V, d) vectors where there is a view, zeros elsewhere."""
+        """(..., V, d) vectors where there is a view, zeros elsewhere."""
         present = weights > 0
         placed = torch.zeros(*present.shape, self.towers.dimension, device=weights.device)
         if present.any():
@@ -86,7 +89,7 @@ class ListingEncoder(InputModule):
             return placed
         # Every weight takes part in every step, as distributed training relies on.
         idle = [parameter.sum() for parameter in self._tower(side).parameters() if parameter.requires_grad]
-        return placed + 0.0 * torch.stack(idle).sum()
+        return placed + 0.0 * sum(idle, start=torch.zeros((), device=weights.device))
 
     def _encode(self, side: str, inputs: Inputs) -> Tensor:
         """(n, d) unit vectors, in float32 whatever the tower computes in."""
@@ -108,12 +111,19 @@ class ListingEncoder(InputModule):
         self.towers.save(Path(output_path))
 
     @classmethod
-    def load(cls, model_name_or_path: str, subfolder: str = "", **options: Any) -> ListingEncoder:
+    def load(
+        cls,
+        model_name_or_path: str,
+        subfolder: str = "",
+        token: bool | str | None = None,
+        cache_folder: str | None = None,
+        revision: str | None = None,
+        local_files_only: bool = False,
+        init_defaults: dict[str, Any] | None = None,
+        **_: Any,
+    ) -> ListingEncoder:
         """From a folder or a hub name. Raises ModelError."""
-        names = ("token", "cache_folder", "revision", "local_files_only")
-        folder = cls.load_dir_path(
-            model_name_or_path, subfolder, **{name: options[name] for name in names if name in options}
-        )
+        folder = cls.load_dir_path(model_name_or_path, subfolder, token, cache_folder, revision, local_files_only)
         if folder is None:
             raise ModelError(f"no model {model_name_or_path!r} on the hub or on disk.")
         return cls(load_towers(folder).eval())
