@@ -1,12 +1,10 @@
-"""Comparing methods: the table's shape, fair budgets, and the cross-view protocols by eye on hand-made vectors."""
+"""Comparing methods: the shape, fair budgets, choices, and the cross-view protocols by eye on hand-made vectors."""
 
 from __future__ import annotations
 
-import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,10 +13,21 @@ import pytest
 from PIL import Image
 
 from wares.catalogue import Catalogue, Listing, Query, read_catalogue, read_queries
-from wares.compare import ALL_VIEWS, QUERIES, Comparison, Judged, compare, cross_views
-from wares.encode import CatalogueFeatures, Embeddings, catalogue_features
+from wares.choose import Candidate, Choice
+from wares.compare import (
+    UNTRAINED,
+    Corpus,
+    Judged,
+    QueryEncoder,
+    compare,
+    cross_views,
+    equal_clock,
+    system_names,
+)
+from wares.comparison import ALL_VIEWS, QUERIES, Cost, Findings, Protocols
+from wares.encode import CatalogueFeatures, Embeddings, catalogue_features, embed_texts
 from wares.errors import EvaluationError
-from wares.evaluate import MEASURES, read_qrels
+from wares.evaluate import MEASURES, Labels, read_qrels
 from wares.fuse import barycentres
 from wares.pretrain import METHODS, PretrainRecord, PretrainSettings, pretrain
 from wares.samples import write_marketplace
@@ -26,7 +35,6 @@ from wares.towers import Fusion, Towers, build_towers
 from wares.views import Marginals, Views
 
 CROSS_VIEWS = ["title->photos", "description->photos", "photo->title", "photo->primary-photo"]
-BASELINES = ["bm25", "dense", "bm25+dense"]
 FIXED = Fusion(Marginals("fixed"))
 
 
@@ -40,8 +48,8 @@ class Market:
 
     def __init__(self, folder: Path) -> None:
         write_marketplace(folder / "market", 40)
-        self.catalogue = read_catalogue(folder / "market").subset(range(20))
-        self.features = catalogue_features(self.catalogue, build_towers("small"), folder / "cache")
+        catalogue = read_catalogue(folder / "market").subset(range(20))
+        self.corpus = Corpus(catalogue, catalogue_features(catalogue, build_towers("small"), folder / "cache"))
         queries = read_queries(folder / "market" / "queries.jsonl")
         self.judged = Judged(queries, read_qrels(folder / "market" / "qrels.txt"))
 
@@ -51,33 +59,40 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Market:
     return Market(tmp_path_factory.mktemp("market"))
 
 
+@pytest.fixture(autouse=True)
+def one_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Costs are measured once; how is another test's."""
+    monkeypatch.setattr("wares.compare.ROUNDS", 1)
+
+
 # Whole comparisons -----------------------------------------------------------------------------------------------
 
 
-def test_all_five_methods_in_the_promised_shape(market: Market) -> None:
-    found = compare(market.catalogue, market.features, "small", settings(*METHODS), seeds=1, judged=market.judged)
-    assert list(found) == ["equal wall-clock", "equal epochs"]
-    for comparison in found.values():
+def test_all_methods_in_the_promised_shape(market: Market) -> None:
+    found = compare(market.corpus, "small", settings(*METHODS), 1, market.judged, choosing=False)
+    assert list(found.budgets) == ["equal wall-clock", "equal epochs"]
+    for comparison in found.budgets.values():
         results = comparison.results()
         json.dumps(results, allow_nan=False)
-        trained = [*METHODS, ALL_VIEWS]
-        assert set(results["methods"]) == {*trained, *(f"{name} + bm25" for name in trained), *BASELINES}
+        assert list(results["methods"]) == list(comparison.epochs)
+        assert set(results["methods"]) == set(system_names(METHODS, judged=True))
+        trained = system_names(METHODS, judged=False)
         for name, row in results["methods"].items():
             assert [key for key in row if key != "seconds"] == [*(CROSS_VIEWS if name in trained else []), QUERIES]
             assert all(list(row[protocol]) == list(MEASURES) for protocol in row if protocol != "seconds")
             assert all(value["std"] == 0 for value in row[QUERIES].values()), "one seed has no spread"
-            assert (row["seconds"] == 0) == (name in BASELINES)
+            assert (row["seconds"] == 0) == (comparison.epochs[name] == 0) == (name in UNTRAINED)
         assert results["methods"]["single-view"]["seconds"] == results["methods"][ALL_VIEWS]["seconds"]
+    assert found.choices == []
 
 
 @pytest.fixture(scope="module")
-def two_seeds(market: Market) -> dict[str, Comparison]:
-    methods = settings("factorized", "single-view")
-    return compare(market.catalogue, market.features, "small", methods, seeds=2, judged=market.judged)
+def two_seeds(market: Market) -> Findings:
+    return compare(market.corpus, "small", settings("factorized", "single-view"), 2, market.judged)
 
 
-def test_means_and_spreads_are_over_seeds(two_seeds: dict[str, Comparison]) -> None:
-    comparison = two_seeds["equal epochs"]
+def test_means_and_spreads_are_over_seeds(two_seeds: Findings) -> None:
+    comparison = two_seeds.budgets["equal epochs"]
     results = comparison.results()
     assert results["seeds"] == len(comparison.tables) == 2
     for name, protocol in [("factorized", QUERIES), ("single-view", "title->photos"), ("bm25", QUERIES)]:
@@ -88,76 +103,129 @@ def test_means_and_spreads_are_over_seeds(two_seeds: dict[str, Comparison]) -> N
     assert results["methods"]["bm25"][QUERIES]["AP"]["std"] == 0
 
 
-def test_the_first_method_sets_the_clock_and_is_trained_once(two_seeds: dict[str, Comparison]) -> None:
-    clock, epochs = two_seeds["equal wall-clock"], two_seeds["equal epochs"]
-    assert clock.seconds["factorized"] == epochs.seconds["factorized"]
+def test_settings_are_chosen_for_each_seed_on_what_is_trained_on(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever chooses gets the listings that are not held out, or all of them, and no more."""
+    chosen, trained = [], []
+
+    def choice(features: CatalogueFeatures, towers: str, given: PretrainSettings) -> Choice:
+        chosen.append((given.method, given.seed, features.text_views.items))
+        marginals = replace(given.fusion.marginals, alpha=0.75)
+        tried = (Candidate(0.75, 0.5, 0.25, {}, 0.0, 0.0, True),)
+        return Choice(replace(given, fusion=replace(given.fusion, marginals=marginals)), tried, 10, 1.5)
+
+    def noted(features: CatalogueFeatures, towers: Towers, given: PretrainSettings) -> PretrainRecord:
+        trained.append((given.method, given.seed, features.text_views.items, given.fusion.marginals.alpha))
+        return pretrain(features, towers, given)
+
+    monkeypatch.setattr("wares.compare.choose_settings", choice)
+    monkeypatch.setattr("wares.compare.pretrain", noted)
+    found = compare(market.corpus, "small", settings("factorized", "single-view"), 2, market.judged)
+    assert [(method, seed) for method, seed, _ in chosen] == [("factorized", 0)] * 2 + [("factorized", 1)] * 2
+    assert [len(set(texts)) < len(market.corpus.features.text_views.items) for *_, texts in chosen] == [True, False] * 2
+    after_costs = trained[4:]
+    assert {(m, seed, tuple(t), 0.75) for m, seed, t in chosen} == {
+        (m, seed, tuple(t), alpha) for m, seed, t, alpha in after_costs if m == "factorized"
+    }
+    assert {alpha for method, *_, alpha in after_costs if method == "single-view"} == {1.0}
+    assert [(each.method, each.seed, each.listings) for each in found.choices] == [
+        ("factorized", seed, listings) for seed in (0, 1) for listings in ("all but held-out listings", "all listings")
+    ]
+    assert found.choices[0].knobs == {"alpha": 0.75, "beta": 0.5, "gamma": 0.5, "intra_modal": 0.25}
+    assert found.choices[0].seconds == 1.5
+
+
+def test_equal_clock_by_the_median_of_epochs_taken_in_turn(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock on which a listing costs random-view four times what it costs factorized, but for two spikes."""
+    spent: list[str] = []
+
+    def timed(features: CatalogueFeatures, towers: Towers, given: PretrainSettings) -> PretrainRecord:
+        record = pretrain(features, towers, given)
+        spent.append(given.method)
+        spike = 100.0 if len(spent) in (3, 6) else 1.0
+        record.seconds = spike * record.listings * {"factorized": 0.001, "random-view": 0.004}[given.method]
+        return record
+
+    monkeypatch.setattr("wares.compare.pretrain", timed)
+    monkeypatch.setattr("wares.compare.ROUNDS", 3)
+    methods = settings("factorized", "random-view", epochs=12, batch_size=16)
+    found = compare(market.corpus, "small", methods, 1, market.judged, choosing=False)
+    assert spent[:4] == ["factorized", "random-view"] * 2
+    assert {name: cost.milliseconds for name, cost in found.costs.items()} == {"factorized": 1.0, "random-view": 4.0}
+    assert found.budgets["equal wall-clock"].epochs["random-view"] == 3
+    assert found.budgets["equal epochs"].epochs["random-view"] == 12
+    assert {found.budgets[name].epochs["factorized"] for name in found.budgets} == {12}
+
+
+def test_equal_clock_is_at_least_one_epoch() -> None:
+    costs = {"factorized": Cost(2, 2, 1.0, 4), "all-pairs": Cost(9, 9, 100.0, 4), "single-view": Cost(1, 1, 0.4, 2)}
+    methods = settings("factorized", "all-pairs", "single-view", epochs=5)
+    assert equal_clock(methods, costs) == {"factorized": 5, "all-pairs": 1, "single-view": 12}  # type: ignore[arg-type]
+
+
+def test_one_run_serves_both_budgets_where_they_agree(two_seeds: Findings) -> None:
+    clock, epochs = (two_seeds.budgets[name] for name in ("equal wall-clock", "equal epochs"))
     for one, other in zip(clock.tables, epochs.tables, strict=True):
         assert one["factorized"] is other["factorized"]
-        assert one["single-view"] is not other["single-view"]
+        assert one["bm25"] is other["bm25"]
 
 
-def test_tests_average_a_query_over_seeds(two_seeds: dict[str, Comparison]) -> None:
-    comparison = two_seeds["equal wall-clock"]
-    tests = comparison.tests()
-    results = comparison.results()["methods"]
-    assert {test.baseline for test in tests} == {"single-view"}
-    assert {test.system for test in tests} == set(results) - {"single-view"}
-    for test in tests:
-        means = [results[name][QUERIES][test.measure]["mean"] for name in (test.system, "single-view")]
-        assert test.difference == pytest.approx(means[0] - means[1])
+def test_what_a_method_costs(market: Market) -> None:
+    found = compare(market.corpus, "small", settings(*METHODS), 1, choosing=False).costs
+    features = market.corpus.features
+    photos, texts = features.photo_views.counts, features.text_views.counts
+    assert (found["single-view"].photos, found["single-view"].texts, found["single-view"].indexed) == (1, 1, 2)
+    assert (found["random-view"].photos, found["random-view"].texts) == (1, 1)
+    assert found["factorized"].photos == pytest.approx(np.minimum(photos, 2).mean())
+    assert found["all-pairs"].photos == pytest.approx(photos.mean())
+    assert found["all-pairs"].indexed == pytest.approx((photos + texts).mean())
+    assert all(cost.milliseconds > 0 for cost in found.values())
 
 
-def test_the_baseline_of_the_tests(two_seeds: dict[str, Comparison]) -> None:
-    comparison = two_seeds["equal epochs"]
-    assert {test.baseline for test in comparison.tests("bm25")} == {"bm25"}
-    with pytest.raises(EvaluationError, match="'random-view' was not measured in query->listing"):
-        comparison.tests("random-view")
-    with pytest.raises(EvaluationError, match="'bm25' was not measured in title->photos"):
-        comparison.tests("bm25", "title->photos")
-    without = [{name: row for name, row in table.items() if "single-view" not in name} for table in comparison.tables]
-    assert {test.baseline for test in Comparison(without, comparison.seconds).tests()} == {"factorized"}
+def test_joint_text_is_one_text_and_one_photo_and_is_asked_the_same(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[CatalogueFeatures] = []
+
+    def noted(features: CatalogueFeatures, towers: Towers, given: PretrainSettings) -> PretrainRecord:
+        trained.append(features)
+        return pretrain(features, towers, given)
+
+    monkeypatch.setattr("wares.compare.pretrain", noted)
+    found = compare(market.corpus, "small", settings("joint-text"), 1, market.judged)
+    for features in trained:
+        assert set(features.text_views.counts) == {1} and max(features.photo_views.counts) == 1
+    first = market.corpus.catalogue.listings[0]
+    assert first.title in trained[0].text_views.items[0] and first.description in trained[0].text_views.items[0]
+    assert trained[0].duplicates is market.corpus.features.duplicates, "titles are gone, but not who shares one"
+    assert found.costs["joint-text"].indexed == 2
+    assert found.choices == [], "there is nothing to choose"
+    for comparison in found.budgets.values():
+        assert comparison.protocols == [*CROSS_VIEWS, QUERIES]
+        assert comparison.strongest(QUERIES, "R@10") is not None
 
 
-def test_single_view_fuses_its_primary_views_and_once_more_all_of_them(two_seeds: dict[str, Comparison]) -> None:
-    [table, _] = two_seeds["equal epochs"].tables
+def test_how_many_listings_are_ranked(two_seeds: Findings) -> None:
+    comparison = two_seeds.budgets["equal epochs"]
+    assert comparison.candidates == {**dict.fromkeys(CROSS_VIEWS, 6), QUERIES: 20}
+    assert comparison.measures("title->photos") == ["nDCG@10", "AP", "RR"]
+
+
+def test_single_view_fuses_its_primary_views_and_once_more_all_of_them(two_seeds: Findings) -> None:
+    [table, _] = two_seeds.budgets["equal epochs"].tables
     for protocol in ("photo->title", "photo->primary-photo"):
         assert table["single-view"][protocol] == table[ALL_VIEWS][protocol], "no fusion has a part in these"
     assert table["single-view"]["title->photos"] != table[ALL_VIEWS]["title->photos"]
     assert table["single-view"][QUERIES] != table[ALL_VIEWS][QUERIES]
 
 
-def spied(monkeypatch: pytest.MonkeyPatch) -> list[tuple[PretrainSettings, PretrainRecord]]:
-    """Every training that a comparison does, as it is done."""
-    runs: list[tuple[PretrainSettings, PretrainRecord]] = []
-
-    def noted(features: CatalogueFeatures, towers: Towers, chosen: PretrainSettings) -> PretrainRecord:
-        runs.append((chosen, pretrain(features, towers, chosen)))
-        return runs[-1][1]
-
-    monkeypatch.setattr("wares.compare.pretrain", noted)
-    return runs
-
-
-def test_every_method_gets_the_first_ones_time_and_no_more(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By a clock on which a step of the first method takes 1 second, and one of the second 4."""
-    runs = spied(monkeypatch)
-    seconds = itertools.count()
-
-    def now() -> float:
-        method = "random-view" if len(runs) in (2, 3, 4, 5) else "factorized"
-        return next(seconds) * (4.0 if method == "random-view" else 1.0)
-
-    monkeypatch.setattr("wares.pretrain.time", SimpleNamespace(monotonic=now))
-    methods = settings("factorized", "random-view", epochs=3, batch_size=16)
-    compare(market.catalogue, market.features, "small", methods, seeds=1, judged=market.judged)
-    steps = {"part": 3 * 1, "whole": 3 * 2}  # 14 and 20 listings in batches of 16
-    chosen = [run.method for run, _ in runs]
-    assert chosen == ["factorized"] * 2 + ["random-view"] * 4
-    assert [record.listings for _, record in runs] == [14, 20] * 3, "30 % are held out of one training"
-    assert [run.seconds for run, _ in runs] == [None] * 4 + [float(steps["part"]), float(steps["whole"])]
-    assert [record.steps for _, record in runs[:4]] == [steps["part"], steps["whole"]] * 2, "equal epochs"
-    # A step that has begun is finished, and none begins once the time is up: 3 s are 1 step of 4 s, 6 s are 2.
-    assert [record.steps for _, record in runs[4:]] == [1, 2]
+def test_queries_are_encoded_once_and_as_a_shop_would(market: Market) -> None:
+    texts = [query.text for query in market.judged.queries[:3]]
+    towers = build_towers("small")
+    known = QueryEncoder(towers, dict(zip(texts, towers.text.features(texts), strict=True)))
+    np.testing.assert_allclose(known.texts(texts), embed_texts(texts, towers), atol=1e-6)
+    assert known.identity == towers.identity
 
 
 def test_seeds_hold_out_different_listings_and_methods_the_same(
@@ -171,52 +239,49 @@ def test_seeds_hold_out_different_listings_and_methods_the_same(
         return select(self, listings)
 
     monkeypatch.setattr(CatalogueFeatures, "select", noted)
-    methods = settings("factorized", "random-view")
-    compare(market.catalogue, market.features, "small", methods, seeds=2)
+    compare(market.corpus, "small", settings("factorized", "all-pairs"), seeds=2, choosing=False)
     trained, held_out = seen[::2], seen[1::2]
     for training, held in zip(trained, held_out, strict=True):
         assert sorted([*training, *held]) == list(range(20)) and len(held) == 6
-    assert held_out[0] == held_out[1] == held_out[2] != held_out[3] == held_out[5]
+    assert held_out[0] == held_out[1] != held_out[2] == held_out[3]
 
 
 # What can and cannot be compared ---------------------------------------------------------------------------------
 
 
-def textual(market: Market) -> tuple[Catalogue, CatalogueFeatures]:
+def textual(market: Market) -> Corpus:
     """The marketplace without its photos."""
-    listings = tuple(replace(listing, images=()) for listing in market.catalogue.listings)
-    features = market.features
+    listings = tuple(replace(listing, images=()) for listing in market.corpus.catalogue.listings)
+    features = market.corpus.features
     none = np.zeros(len(features.photos), dtype=np.bool_)
     bare = replace(features, photos=features.photos[none], photo_views=features.photo_views.keep(none))
-    return replace(market.catalogue, listings=listings), bare
+    return Corpus(replace(market.corpus.catalogue, listings=listings), bare)
 
 
 def test_without_photos_only_queries_are_measured(market: Market) -> None:
-    catalogue, features = textual(market)
-    found = compare(catalogue, features, "small", settings("factorized"), 1, market.judged)
-    rows = found["equal epochs"].results()["methods"]
+    found = compare(textual(market), "small", settings("factorized"), 1, market.judged)
+    rows = found.budgets["equal epochs"].results()["methods"]
     assert all(row.keys() == {QUERIES, "seconds"} for row in rows.values())
     assert rows["factorized"]["seconds"] > 0
 
 
 def test_without_queries_only_views_are_measured(market: Market) -> None:
-    found = compare(market.catalogue, market.features, "small", settings("factorized"), 1)
-    [row] = found["equal epochs"].results()["methods"].values()
+    found = compare(market.corpus, "small", settings("factorized"), 1).budgets["equal epochs"]
+    [row] = found.results()["methods"].values()
     assert row.keys() == {*CROSS_VIEWS, "seconds"}
-    assert not found["equal epochs"].has(QUERIES)
+    assert found.protocols == CROSS_VIEWS
 
 
 def test_without_either_there_is_nothing_to_compare(market: Market) -> None:
-    catalogue, features = textual(market)
     with pytest.raises(EvaluationError, match="neither photos nor judged queries"):
-        compare(catalogue, features, "small", settings("factorized"), 1)
+        compare(textual(market), "small", settings("factorized"), 1)
 
 
 def test_nine_listings_are_too_few(market: Market) -> None:
     places = np.arange(9)
-    few, features = market.catalogue.subset(places), market.features.select(places)
+    few = Corpus(market.corpus.catalogue.subset(places), market.corpus.features.select(places))
     with pytest.raises(EvaluationError, match="9 listings are too few"):
-        compare(few, features, "small", settings("factorized"), 1)
+        compare(few, "small", settings("factorized"), 1)
 
 
 def test_a_protocol_that_only_some_seeds_have_is_averaged_over_those(tmp_path: Path) -> None:
@@ -228,8 +293,8 @@ def test_a_protocol_that_only_some_seeds_have_is_averaged_over_those(tmp_path: P
         for name in images:
             Image.new("RGB", (16, 16), (20 * i, 255 - 20 * i, 90)).save(tmp_path / name)
     catalogue = Catalogue(tmp_path, tuple(listings))
-    features = catalogue_features(catalogue, build_towers("small"), tmp_path / "cache")
-    found = compare(catalogue, features, "small", settings("factorized"), 8)["equal epochs"]
+    corpus = Corpus(catalogue, catalogue_features(catalogue, build_towers("small"), tmp_path / "cache"))
+    found = compare(corpus, "small", settings("factorized"), 8, choosing=False).budgets["equal epochs"]
     there = ["photo->title" in table["factorized"] for table in found.tables]
     assert 0 < sum(there) < 8, "otherwise this shows nothing"
     row = found.results()["methods"]["factorized"]
@@ -238,16 +303,26 @@ def test_a_protocol_that_only_some_seeds_have_is_averaged_over_those(tmp_path: P
     ]
     assert row["photo->title"]["RR"]["mean"] == pytest.approx(np.mean([list(value.values()) for value in values]))
     assert "description->photos" not in row
+    assert found.interval("factorized", "photo->title", "RR").low <= row["photo->title"]["RR"]["mean"]
 
 
 def test_judgments_have_no_part_in_training(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
-    runs = spied(monkeypatch)
-    methods = settings("factorized")
+    losses: list[list[float]] = []
+
+    def noted(features: CatalogueFeatures, towers: Towers, given: PretrainSettings) -> PretrainRecord:
+        record = pretrain(features, towers, given)
+        losses.append(record.losses)
+        return record
+
+    monkeypatch.setattr("wares.compare.pretrain", noted)
+    chosen = []
     for qrels in (market.judged.qrels, {query: {"w0001": 2} for query in market.judged.qrels}):
         judged = Judged([Query(query.id, query.text) for query in market.judged.queries], qrels)
-        compare(market.catalogue, market.features, "small", methods, 1, judged)
-    losses = [record.losses for _, record in runs]
-    assert losses[:2] == losses[2:]
+        found = compare(market.corpus, "small", settings("factorized"), 1, judged)
+        chosen.append([replace(choice, seconds=0.0) for choice in found.choices])
+    half = len(losses) // 2
+    assert losses[half - 2 : half] == losses[-2:], "the trainings after the costs were measured"
+    assert chosen[0] == chosen[1] and len(chosen[0]) == 2
 
 
 # Cross-view protocols by eye -------------------------------------------------------------------------------------
@@ -280,13 +355,18 @@ def aligned(*listings: int) -> tuple[list[list[Any]], list[list[tuple[str, Any]]
     return [[E[i], E[i]] for i in listings], [[("title", E[i]), ("description", E[i])] for i in listings]
 
 
+def crossed(made: Embeddings, groups: Labels, fusion: Fusion) -> Protocols:
+    """The protocols of listings called after their numbers."""
+    return cross_views(made, groups, np.array([str(i) for i in range(len(groups))], dtype=np.object_), fusion)
+
+
 def reciprocal_ranks(found: dict[str, dict[str, dict[str, float]]]) -> dict[str, list[float]]:
     return {protocol: list(measures["RR"].values()) for protocol, measures in found.items()}
 
 
 @pytest.mark.parametrize("fusion", [FIXED, Fusion()])
 def test_orthogonal_listings_are_told_apart_perfectly(fusion: Fusion) -> None:
-    found = cross_views(embeddings(*aligned(0, 1, 2)), np.arange(3), fusion)
+    found = crossed(embeddings(*aligned(0, 1, 2)), np.arange(3), fusion)
     assert list(found) == CROSS_VIEWS
     for measures in found.values():
         assert list(measures) == list(MEASURES)
@@ -296,7 +376,7 @@ def test_orthogonal_listings_are_told_apart_perfectly(fusion: Fusion) -> None:
 def test_swapped_photos_lower_every_score() -> None:
     photos, texts = aligned(0, 1, 2)
     photos[0], photos[1] = photos[1], photos[0]
-    found = reciprocal_ranks(cross_views(embeddings(photos, texts), np.arange(3), FIXED))
+    found = reciprocal_ranks(crossed(embeddings(photos, texts), np.arange(3), FIXED))
     # A text's own photos now tie with the third listing's, which stands behind it, or behind the other's.
     assert found["title->photos"] == found["description->photos"] == found["photo->title"] == [0.5, 0.5, 1.0]
     assert found["photo->primary-photo"] == [1.0, 1.0, 1.0], "photos still agree with photos"
@@ -305,7 +385,7 @@ def test_swapped_photos_lower_every_score() -> None:
 def test_one_primary_photo_that_shows_another_good() -> None:
     photos, texts = aligned(0, 1, 2)
     photos[2][0] = E[0]
-    found = reciprocal_ranks(cross_views(embeddings(photos, texts), np.arange(3), FIXED))
+    found = reciprocal_ranks(crossed(embeddings(photos, texts), np.arange(3), FIXED))
     assert found["photo->primary-photo"] == [1.0, 1.0, pytest.approx(1 / 3)], "no first photo is like its second"
     assert found["title->photos"] == [1.0, 1.0, 1.0], "half of its photos still agree, and nobody else's do"
 
@@ -313,10 +393,10 @@ def test_one_primary_photo_that_shows_another_good() -> None:
 def test_listings_of_one_product_are_relevant_to_each_other() -> None:
     photos, texts = aligned(0, 1, 2)
     photos[0], photos[1] = photos[1], photos[0]
-    found = cross_views(embeddings(photos, texts), np.array([7, 7, 3]), FIXED)
+    found = crossed(embeddings(photos, texts), np.array([7, 7, 3]), FIXED)
     assert reciprocal_ranks(found)["title->photos"] == [1.0, 1.0, 1.0]
     assert list(found["title->photos"]["R@10"].values()) == [1.0, 1.0, 1.0]
-    apart = cross_views(embeddings(photos, texts), np.arange(3), FIXED)
+    apart = crossed(embeddings(photos, texts), np.arange(3), FIXED)
     assert reciprocal_ranks(apart)["title->photos"] == [0.5, 0.5, 1.0]
 
 
@@ -326,7 +406,7 @@ def test_marginals_weigh_the_photos_that_are_ranked() -> None:
     texts = [[("title", E[0])], [("title", E[1])]]
 
     def ranks(alpha: float) -> list[float]:
-        found = cross_views(embeddings(photos, texts), np.arange(2), Fusion(Marginals("fixed", alpha=alpha)))
+        found = crossed(embeddings(photos, texts), np.arange(2), Fusion(Marginals("fixed", alpha=alpha)))
         return reciprocal_ranks(found)["title->photos"]
 
     assert ranks(0.8) == [1.0, 1.0]
@@ -343,9 +423,9 @@ def test_the_text_that_asks_has_no_say_in_the_agreement() -> None:
     texts = [[("title", title), ("description", chart)], [("title", E[2]), ("description", E[2])]]
     made = embeddings(photos, texts)
     fusion = Fusion(Marginals("agreement", epsilon=0.1))
-    assert reciprocal_ranks(cross_views(made, np.arange(2), fusion))["title->photos"][0] == 0.5
+    assert reciprocal_ranks(crossed(made, np.arange(2), fusion))["title->photos"][0] == 0.5
     only_title = embeddings(photos, [[("title", title), ("description", title)], texts[1]])
-    assert reciprocal_ranks(cross_views(only_title, np.arange(2), fusion))["title->photos"][0] == 1.0
+    assert reciprocal_ranks(crossed(only_title, np.arange(2), fusion))["title->photos"][0] == 1.0
     peeking = barycentres(made, fusion.marginals, "photo")[0]
     peeking /= np.linalg.norm(peeking, axis=1, keepdims=True)
     assert float(peeking[0] @ title) > float(peeking[1] @ title), "with the title in it, listing 0 would come first"
@@ -354,8 +434,8 @@ def test_the_text_that_asks_has_no_say_in_the_agreement() -> None:
 def test_a_title_alone_leaves_the_fixed_marginals() -> None:
     photos = [[E[0], E[1]], [E[1], E[0]]]
     made = embeddings(photos, [[("title", E[0])], [("title", E[1])]])
-    agreement = cross_views(made, np.arange(2), Fusion(Marginals("agreement", alpha=0.2)))
-    fixed = cross_views(made, np.arange(2), Fusion(Marginals("fixed", alpha=0.2)))
+    agreement = crossed(made, np.arange(2), Fusion(Marginals("agreement", alpha=0.2)))
+    fixed = crossed(made, np.arange(2), Fusion(Marginals("fixed", alpha=0.2)))
     assert agreement == fixed
     assert reciprocal_ranks(agreement)["title->photos"] == [0.5, 0.5]
 
@@ -363,9 +443,18 @@ def test_a_title_alone_leaves_the_fixed_marginals() -> None:
 def test_listings_without_photos_or_with_one_ask_and_answer_what_they_can() -> None:
     photos: list[list[Any]] = [[E[0]], [], [E[2], E[2]]]
     texts = [[("title", E[0])], [("title", E[1]), ("description", E[1])], [("title", E[2]), ("tags", E[2])]]
-    found = reciprocal_ranks(cross_views(embeddings(photos, texts), np.arange(3), FIXED))
+    found = reciprocal_ranks(crossed(embeddings(photos, texts), np.arange(3), FIXED))
     assert found == {"title->photos": [1.0, 1.0], "photo->title": [1.0], "photo->primary-photo": [1.0]}
-    one = cross_views(embeddings([[E[0]], [E[1]]], [[("title", E[0])], [("title", E[1])]]), np.arange(2), FIXED)
+    one = crossed(embeddings([[E[0]], [E[1]]], [[("title", E[0])], [("title", E[1])]]), np.arange(2), FIXED)
     assert list(one) == ["title->photos"]
-    none = cross_views(embeddings([[], []], [[("title", E[0])], [("title", E[1])]]), np.arange(2), FIXED)
+    none = crossed(embeddings([[], []], [[("title", E[0])], [("title", E[1])]]), np.arange(2), FIXED)
     assert none == {}
+
+
+def test_a_listing_counts_once_however_many_photos_ask() -> None:
+    """Listing 0 has one further photo, which finds its title; listing 1 has three, of which one does."""
+    photos = [[E[0], E[0]], [E[1], E[1], E[0], E[0]]]
+    texts = [[("title", E[0])], [("title", E[1])]]
+    ids = np.array(["a", "b"], dtype=np.object_)
+    found = cross_views(embeddings(photos, texts), np.arange(2), ids, FIXED)["photo->title"]
+    assert found["RR"] == {"a": 1.0, "b": pytest.approx((1 + 0.5 + 0.5) / 3)}

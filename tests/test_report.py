@@ -6,13 +6,14 @@ import io
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from PIL import Image
 from rich.console import Console
 
-from wares.compare import Results
+from wares.comparison import Results
 from wares.errors import EvaluationError
-from wares.report import bar_chart, line_chart, protocols, table
+from wares.report import Mark, dot_chart, line_chart, protocols, scatter_chart, table
 
 PROTOCOLS = ["title->photos", "description->photos", "photo->title", "photo->primary-photo", "query->listing"]
 METHODS = ["factorized", "single-view", "random-view", "all-pairs", "full-transport"]
@@ -69,22 +70,45 @@ def ink(path: Path, colour: tuple[int, int, int]) -> int:
     return int((np.abs(pixels - np.array(colour)).max(axis=2) < 8).sum())
 
 
-def test_bar_chart_draws_every_method(tmp_path: Path) -> None:
-    out = bar_chart({"equal epochs": results(), "equal wall-clock": results()}, tmp_path / "plots" / "bars.png", "AP")
-    with Image.open(out) as picture:
-        assert picture.format == "PNG"
-        assert picture.width > 1000
-    palette = [(0, 114, 178), (230, 159, 0), (0, 158, 115), (204, 121, 167), (86, 180, 233)]
-    areas = [ink(out, colour) for colour in palette]
-    assert min(areas) > 10_000
-    assert areas == sorted(areas, reverse=True), "better methods have higher bars"
+def panels(**values: float) -> dict[str, dict[str, dict[str, Mark]]]:
+    """One series of marks in two panels."""
+    series = {"equal epochs": {name: Mark(value, value - 0.1, value + 0.1) for name, value in values.items()}}
+    return {"title → photos": series, "query → listing": series}
 
 
-def test_bar_chart_skips_what_was_not_measured(tmp_path: Path) -> None:
-    found = results()
-    whole = ink(bar_chart({"": found}, tmp_path / "whole.png", "AP"), (0, 114, 178))
-    del found["methods"]["factorized"]["title->photos"]  # type: ignore[attr-defined]
-    assert 0 < ink(bar_chart({"": found}, tmp_path / "part.png", "AP"), (0, 114, 178)) < whole
+def blue(path: Path) -> npt.NDArray[np.bool_]:
+    """Where the first series has its marks, in the right of two panels, away from the left one and the legend."""
+    pixels = np.asarray(Image.open(path).convert("RGB")).astype(int)
+    height, width, _ = pixels.shape
+    return np.abs(pixels[height // 6 :, 2 * width // 3 :] - np.array((0, 114, 178))).max(axis=2) < 8
+
+
+def test_dot_chart_draws_every_row_best_on_top(tmp_path: Path) -> None:
+    out = dot_chart(panels(random=0.2, factorized=0.8, single=0.5), tmp_path / "plots" / "dots.png", "nDCG@10")
+    rows, columns = np.nonzero(blue(out))
+    assert np.corrcoef(rows, columns)[0, 1] < -0.6, "the higher the value, the higher the row"
+
+
+def test_dot_chart_leaves_out_what_was_not_measured(tmp_path: Path) -> None:
+    def bands(path: Path) -> int:
+        return int((np.diff(blue(path).any(axis=1).astype(int)) == 1).sum())
+
+    both = panels(factorized=0.8, single=0.5)
+    assert bands(dot_chart(both, tmp_path / "whole.png", "AP")) == 2
+    both["query → listing"] = {"equal epochs": {"single": Mark(0.5, 0.4, 0.6)}}
+    assert bands(dot_chart(both, tmp_path / "part.png", "AP")) == 1
+
+
+def test_dot_chart_of_one_row_with_a_mean_outside_its_interval(tmp_path: Path) -> None:
+    out = dot_chart({"gain": {"over bm25": {"factorized": Mark(0.5, 0.51, 0.6)}}}, tmp_path / "one.png", "%", zero=True)
+    assert ink(out, (0, 114, 178)) > 50
+
+
+def test_scatter_chart(tmp_path: Path) -> None:
+    points = {"factorized": (0.2, Mark(0.6, 0.55, 0.65)), "all-pairs": (2.0, Mark(0.62, 0.6, 0.64))}
+    out = scatter_chart(points, tmp_path / "cost.png", "ms per listing and epoch", "nDCG@10")
+    assert ink(out, (0, 114, 178)) > 100
+    assert ink(out, (230, 159, 0)) > 100
 
 
 def test_line_chart(tmp_path: Path) -> None:

@@ -2,65 +2,63 @@
 
 Cross-view protocols hold out 30 % of the listings, train on the rest, and ask one view of a held-out listing
 for another. Query → listing trains on the whole catalogue, which needs no labels, and ranks it for the given
-queries. Listings of the same product, or else of the same title, are relevant to each other.
+queries. Listings of the same product, or else of the same title, are relevant to each other. Every method is asked
+the same: joint-text, which trains on one joined text and the first photo, is asked with single texts and photos as
+well, and answers for a listing with its first photo.
+
+Equal wall-clock is not timed while it happens: what else the machine does would decide. An epoch of each method is
+timed in turn, several times over, and the budget is translated into a number of epochs by the medians.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import product
 from pathlib import Path
+from statistics import mean, median
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
+import torch
 
-from wares.encode import CatalogueFeatures, Embeddings, embed_features
+from wares.choose import Choice, choose_settings
+from wares.comparison import ALL_VIEWS, HYBRID, QUERIES, Chosen, Comparison, Cost, Findings, Protocols
+from wares.encode import CatalogueFeatures, Embeddings, catalogue_features, embed_features, project
 from wares.errors import EvaluationError
-from wares.evaluate import (
-    DEPTH,
-    PairedTest,
-    PerQuery,
-    Qrels,
-    cross_view,
-    measure,
-    paired_tests,
-    relevance_groups,
-    shop_runs,
-)
+from wares.evaluate import DEPTH, PerQuery, Qrels, cross_view, measure, relevance_groups, shop_runs
 from wares.fuse import barycentres, fuse
 from wares.index import Shop, TowersEncoder, open_shop, storable, write_shop
-from wares.pretrain import Method, PretrainSettings, method_fusion, pretrain
+from wares.pretrain import Method, PretrainRecord, PretrainSettings, choose, method_fusion, pretrain
 from wares.progress import progress
 from wares.search import ranked
 from wares.towers import Fusion, Towers, build_towers
+from wares.views import Chosen as ChosenViews
+from wares.views import all_views, joint_text
 
 if TYPE_CHECKING:
     from wares.catalogue import Catalogue, Query
-    from wares.evaluate import Labels
+    from wares.encode import Vectors
+    from wares.evaluate import Floats, Labels
+    from wares.towers import Features
 
+Names = npt.NDArray[np.object_]
 HELD_OUT = 0.3
-QUERIES = "query->listing"
-BASELINE: Method = "single-view"
-ALL_VIEWS = "single-view, all views fused"
-Protocols = dict[str, PerQuery]  # protocol -> measure -> query -> value
+ROUNDS = 5  # epochs of each method that are timed, after one that is not
+UNTRAINED = ("bm25", "dense", "bm25+dense")
 
 
-class Spread(TypedDict):
-    """A measure over seeds: its mean and standard deviation."""
+@dataclass(frozen=True)
+class Corpus:
+    """A catalogue and the features of its views, as a method is given them."""
 
-    mean: float
-    std: float
-
-
-class Results(TypedDict):
-    """What `wares compare --json` writes: method -> protocol -> measure -> spread, and under "seconds" the time."""
-
-    methods: Mapping[str, Mapping[str, Any]]
-    seeds: int
+    catalogue: Catalogue
+    features: CatalogueFeatures
 
 
 @dataclass(frozen=True)
@@ -72,179 +70,242 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """One trained method: its values by the name they are reported under.
+class Settled:
+    """What a method trains with: on the part that is not held out, and on the whole catalogue."""
 
-    seconds: of training for the cross-view protocols and for the queries; 0 where there was none
-    """
-
-    values: dict[str, Protocols]
-    seconds: tuple[float, float]
+    part: Choice
+    whole: Choice
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """Every method's values under one budget.
+class Outcome:
+    """One trained method: its values by the name they are reported under, and the seconds of training."""
 
-    tables: one per seed, method -> protocol -> measure -> query -> value
-    seconds: method -> mean seconds of training, both trainings of a seed together; 0 for what is not trained
-    """
-
-    tables: list[dict[str, Protocols]]
-    seconds: dict[str, float]
-
-    def results(self) -> Results:
-        """Mean and standard deviation over seeds, in the shape of `wares compare --json`."""
-        return {"methods": {method: self._row(method) for method in self.tables[0]}, "seeds": len(self.tables)}
-
-    def has(self, protocol: str) -> bool:
-        """Whether any method was measured in a protocol."""
-        return any(protocol in protocols for protocols in self.tables[0].values())
-
-    def tests(self, baseline: str | None = None, protocol: str = QUERIES) -> list[PairedTest]:
-        """Paired tests of every method against the baseline, each query's values averaged over seeds.
-
-        baseline: None takes single-view, or the first method where that was not compared
-        """
-        names = [method for method, protocols in self.tables[0].items() if protocol in protocols]
-        baseline = baseline or (BASELINE if BASELINE in names else next(iter(self.tables[0])))
-        if baseline not in names:
-            raise EvaluationError(f"{baseline!r} was not measured in {protocol}; it cannot be the baseline.")
-        return paired_tests({name: self._means(name, protocol) for name in names}, baseline)
-
-    def _row(self, method: str) -> dict[str, object]:
-        # What a seed holds out may have no view of a kind; a protocol is averaged over the seeds that have it.
-        found = {protocol: measures for table in self.tables for protocol, measures in table[method].items()}
-        row: dict[str, object] = {
-            protocol: {name: self._spread(method, protocol, name) for name in measures}
-            for protocol, measures in found.items()
-        }
-        return row | {"seconds": self.seconds[method]}
-
-    def _spread(self, method: str, protocol: str, name: str) -> dict[str, float]:
-        there = [table[method][protocol][name] for table in self.tables if protocol in table[method]]
-        means = [float(np.mean(list(values.values()))) for values in there]
-        return {"mean": float(np.mean(means)), "std": float(np.std(means, ddof=1)) if len(means) > 1 else 0.0}
-
-    def _means(self, method: str, protocol: str) -> PerQuery:
-        found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-        for table in self.tables:
-            for name, values in table[method][protocol].items():
-                for query, value in values.items():
-                    found[name][query].append(value)
-        return {name: {query: float(np.mean(each)) for query, each in values.items()} for name, values in found.items()}
+    values: dict[str, Protocols]
+    seconds: float
 
 
 def compare(
-    catalogue: Catalogue,
-    features: CatalogueFeatures,
+    corpus: Corpus,
     towers: str,
     methods: Sequence[PretrainSettings],
     seeds: int = 3,
     judged: Judged | None = None,
-) -> dict[str, Comparison]:
+    choosing: bool = True,
+    cache: Path | None = None,
+) -> Findings:
     """Train every method with every seed, for equal wall-clock and for equal epochs.
 
-    features: of the whole catalogue under `towers`
+    corpus: with features under `towers`
     methods: settings of each method; the seed is set here. Single-view fuses its primary views alone, and is
         reported once more with all views fused, which is a stronger baseline
     judged: adds the query → listing protocol and its baselines BM25, dense, and their hybrid
+    choosing: every method that weighs several views has its settings chosen (wares.choose), for each seed and from
+        the listings that it will train on; the time of it is reported apart
+    cache: where features are kept, for the texts that joint-text joins
 
-    Returns the two comparisons by budget. The wall-clock of a seed is what its first method took for
-    its epochs. Raises EvaluationError where there is nothing to compare.
+    The wall-clock is what the first method needs for its epochs, with the settings given. Raises EvaluationError
+    where there is nothing to compare.
     """
-    if len(catalogue) < 10:
-        raise EvaluationError(f"{len(catalogue)} listings are too few to hold some out; compare needs at least 10.")
-    if not len(features.photos) and judged is None:
+    if len(corpus.catalogue) < 10:
+        raise EvaluationError(f"{len(corpus.catalogue)} listings are too few to hold some out; compare needs 10.")
+    if not len(corpus.features.photos) and judged is None:
         raise EvaluationError("there are neither photos nor judged queries, so there is nothing to compare.")
-    outcomes: dict[str, list[list[Outcome]]] = {"equal wall-clock": [], "equal epochs": []}
-    trial = Trial(catalogue, features, towers, judged)
-    with progress(None, "comparing", total=seeds * (2 * len(methods) - 1), unit="runs") as bar:
-        for seed in range(seeds):
-            by_epochs = []
-            for method in methods:
-                by_epochs.append(trial.run(replace(method, seed=seed)))
-                bar.update()
-            by_clock = by_epochs[:1]
-            for method in methods[1:]:
-                by_clock.append(trial.run(replace(method, seed=seed), by_epochs[0].seconds))
-                bar.update()
-            outcomes["equal wall-clock"].append(by_clock)
-            outcomes["equal epochs"].append(by_epochs)
-    return {budget: _comparison(methods, runs, trial.baselines) for budget, runs in outcomes.items()}
-
-
-def _comparison(
-    methods: Sequence[PretrainSettings], runs: Sequence[Sequence[Outcome]], baselines: dict[str, Protocols]
-) -> Comparison:
-    tables = [{name: row for run in seed for name, row in run.values.items()} | baselines for seed in runs]
-    seconds: dict[str, float] = {
-        name: float(np.mean([sum(seed[i].seconds) for seed in runs]))
-        for i in range(len(methods))
-        for name in runs[0][i].values
+    trial = Trial(corpus, towers, judged, choosing, cache)
+    costs = trial.costs(methods)
+    epochs = {
+        "equal wall-clock": equal_clock(methods, costs),
+        "equal epochs": {settings.method: settings.epochs for settings in methods},
     }
-    return Comparison(tables, seconds | dict.fromkeys(baselines, 0.0))
+    outcomes: list[dict[tuple[Method, int], Outcome]] = [{} for _ in range(seeds)]
+    choices: list[Chosen] = []
+    with progress(None, "comparing", total=seeds * len(methods), unit="methods") as bar:
+        for seed, given in product(range(seeds), methods):
+            settled = trial.settle(replace(given, seed=seed))
+            choices += _chosen(settled)
+            # A run follows from its settings: where both budgets come to the same epochs, one run serves both.
+            for n in {budget[given.method] for budget in epochs.values()}:
+                outcomes[seed][given.method, n] = trial.run(settled, n)
+            bar.update()
+    found = {
+        name: _comparison([{each: row[each, n] for each, n in budget.items()} for row in outcomes], budget, trial)
+        for name, budget in epochs.items()
+    }
+    return Findings(found, costs, choices, trial.vector_bytes)
+
+
+def system_names(methods: Iterable[Method], judged: bool) -> list[str]:
+    """What the systems of a comparison are called."""
+    trained = [name for method in methods for name in variants(method, Fusion())]
+    return [*trained, *(name + HYBRID for name in trained), *UNTRAINED] if judged else trained
+
+
+def variants(method: Method, fusion: Fusion) -> dict[str, Fusion]:
+    """The systems that one training of a method makes: name -> how its views are fused."""
+    found = {str(method): method_fusion(method, fusion)}
+    return found | {ALL_VIEWS: fusion} if method == "single-view" else found
+
+
+def equal_clock(methods: Sequence[PretrainSettings], costs: Mapping[Method, Cost]) -> dict[Method, int]:
+    """The passes over the listings that each method makes in the time of the first one's epochs; at least one."""
+    first = methods[0]
+    budget = first.epochs * costs[first.method].milliseconds
+    return {each.method: max(1, round(budget / costs[each.method].milliseconds)) for each in methods}
+
+
+def _comparison(seeds: Sequence[Mapping[Method, Outcome]], epochs: Mapping[Method, int], trial: Trial) -> Comparison:
+    tables = [{name: row for run in runs.values() for name, row in run.values.items()} for runs in seeds]
+    trained = {name: method for method, run in seeds[0].items() for name in run.values}
+    untrained = dict.fromkeys(trial.baselines, 0)
+    return Comparison(
+        [table | trial.baselines for table in tables],
+        {name: mean(runs[method].seconds for runs in seeds) for name, method in trained.items()} | untrained,
+        {name: epochs[method] for name, method in trained.items()} | untrained,
+        trial.candidates(len(seeds)),
+    )
+
+
+def _chosen(settled: Settled) -> Iterator[Chosen]:
+    """What was chosen, where there was a choice."""
+    for listings, choice in (("all but held-out listings", settled.part), ("all listings", settled.whole)):
+        if choice.candidates:
+            settings, marginals = choice.settings, choice.settings.fusion.marginals
+            yield Chosen(
+                settings.method,
+                settings.seed,
+                listings,
+                {
+                    "alpha": marginals.alpha,
+                    "beta": marginals.beta,
+                    "gamma": settings.fusion.gamma,
+                    "intra_modal": settings.intra_modal,
+                },
+                len(choice.candidates),
+                choice.seconds,
+            )
 
 
 @dataclass(frozen=True)
 class Trial:
     """One catalogue on which methods are tried."""
 
-    catalogue: Catalogue
-    features: CatalogueFeatures
+    corpus: Corpus
     towers: str
     judged: Judged | None
+    choosing: bool
+    cache: Path | None
 
-    def run(self, settings: PretrainSettings, limits: tuple[float, float] | None = None) -> Outcome:
-        """Train one method, on a part for the cross-view protocols and on the whole for the queries.
+    def seen(self, method: Method) -> Corpus:
+        """What a method is given to train on and to index."""
+        return self._joint if method == "joint-text" else self.corpus
 
-        limits: seconds for either training; None trains for `settings.epochs`
-        """
-        settings = replace(settings, fusion=method_fusion(settings.method, settings.fusion))
-        fusions: dict[str, Fusion] = {settings.method: settings.fusion}
-        if settings.method == "single-view":
-            fusions[ALL_VIEWS] = Fusion()
-        values: dict[str, Protocols] = {name: {} for name in fusions}
-        part_seconds = whole_seconds = 0.0
-        if len(self.features.photos):
+    def costs(self, methods: Sequence[PretrainSettings]) -> dict[Method, Cost]:
+        """What each method costs, on the whole catalogue; the methods take turns, and the median counts."""
+        towers = build_towers(self.towers)
+        spent: dict[Method, list[float]] = defaultdict(list)
+        for _, settings in product(range(1 + ROUNDS), methods):
+            record = pretrain(self.seen(settings.method).features, towers, replace(settings, epochs=1))
+            spent[settings.method].append(1000 * record.seconds / record.listings)
+        return {each.method: self._cost(each, median(spent[each.method][1:])) for each in methods}
+
+    def _cost(self, settings: PretrainSettings, milliseconds: float) -> Cost:
+        marginals = method_fusion(settings.method, settings.fusion).marginals
+        features = self.seen(settings.method).features
+        stepped, indexed = [], []
+        for modality, views in (("photo", features.photo_views), ("text", features.text_views)):
+            counts, primary = torch.from_numpy(views.counts), marginals.primary(modality)
+            draws = torch.zeros(len(counts), dtype=torch.float64)  # which view is drawn is not how many are
+            stepped.append(per_listing(choose(settings.method, counts, primary, draws)))
+            indexed.append(per_listing(all_views(counts, primary)))
+        return Cost(stepped[0], stepped[1], milliseconds, sum(indexed))
+
+    def settle(self, settings: PretrainSettings) -> Settled:
+        """What a method trains with, chosen from nothing but the listings that it trains on."""
+        training, _ = self._split(settings.seed)
+        nothing = Choice(settings, (), 0, 0.0)
+        # A method that keeps to its primary views has no such settings.
+        if not self.choosing or method_fusion(settings.method, settings.fusion) != settings.fusion:
+            return Settled(nothing, nothing)
+        features = self.corpus.features
+        part = choose_settings(features.select(training), self.towers, settings) if len(features.photos) else nothing
+        return Settled(part, choose_settings(features, self.towers, settings) if self.judged else nothing)
+
+    def run(self, settled: Settled, epochs: int) -> Outcome:
+        """Train one method, on a part for the cross-view protocols and on the whole for the queries."""
+        settings = replace(settled.part.settings, epochs=epochs)
+        values: dict[str, Protocols] = defaultdict(dict)
+        seconds = 0.0
+        if len(self.corpus.features.photos):
             training, held_out = self._split(settings.seed)
-            part, part_seconds = self._train(training, settings, limits and limits[0])
-            embeddings = embed_features(self.features.select(held_out), part)
-            for name, fusion in fusions.items():
-                values[name] |= cross_views(embeddings, self._groups[held_out], fusion)
+            towers, record = self._train(training, settings)
+            seconds += record.seconds
+            embeddings = embed_features(self.corpus.features.select(held_out), towers)
+            for name, fusion in variants(settings.method, settings.fusion).items():
+                values[name] |= cross_views(embeddings, self._groups[held_out], self._ids[held_out], fusion)
         if self.judged is not None:
-            whole, whole_seconds = self._train(np.arange(len(self.catalogue)), settings, limits and limits[1])
-            for name, fusion in fusions.items():
-                found = self._ranked(whole, fusion, self.judged)
+            settings = replace(settled.whole.settings, epochs=epochs)
+            towers, record = self._train(np.arange(len(self.corpus.catalogue)), settings)
+            seconds += record.seconds
+            for name, fusion in variants(settings.method, settings.fusion).items():
+                found = self._ranked(self.seen(settings.method), towers, fusion, self.judged)
                 values[name][QUERIES] = found["fused"]
-                values[f"{name} + bm25"] = {QUERIES: found["fused+bm25"]}
-        return Outcome(values, (part_seconds, whole_seconds))
+                values[name + HYBRID][QUERIES] = found["fused+bm25"]
+        return Outcome(dict(values), seconds)
 
     @cached_property
     def baselines(self) -> dict[str, Protocols]:
         """What needs no training: BM25, the untrained text tower, and both together."""
         if self.judged is None:
             return {}
-        with self._shop(build_towers(self.towers), Fusion()) as shop:
+        with self._shop(self.corpus, build_towers(self.towers), Fusion()) as shop:
             runs = shop_runs(shop, self.judged.queries, DEPTH)
-        return {name: {QUERIES: measure(runs[name], self.judged.qrels)} for name in ("bm25", "dense", "bm25+dense")}
+        return {name: {QUERIES: measure(runs[name], self.judged.qrels)} for name in UNTRAINED}
+
+    def candidates(self, seeds: int) -> dict[str, int]:
+        """Protocol -> how many listings are ranked, at most over the seeds."""
+        held_out = [self._split(seed)[1] for seed in range(seeds)]
+        with_photos = max(int((self.corpus.features.photo_views.counts[part] > 0).sum()) for part in held_out)
+        photos = dict.fromkeys(("title->photos", "description->photos", "photo->primary-photo"), with_photos)
+        return photos | {"photo->title": len(held_out[0]), QUERIES: len(self.corpus.catalogue)}
+
+    @property
+    def vector_bytes(self) -> int:
+        """Of a fused embedding as the shop keeps it."""
+        return build_towers(self.towers).dimension * np.dtype(np.float32).itemsize
+
+    @cached_property
+    def _joint(self) -> Corpus:
+        """The catalogue as joint-text sees it; which listings are one item is known from the catalogue as it is."""
+        catalogue = joint_text(self.corpus.catalogue)
+        features = catalogue_features(catalogue, build_towers(self.towers), self.cache, "skip")
+        return Corpus(catalogue, replace(features, duplicates=self.corpus.features.duplicates))
+
+    @cached_property
+    def _queries(self) -> dict[str, Features]:
+        """Frozen features of the queries' texts; no training changes them."""
+        texts = [query.text for query in self.judged.queries] if self.judged else []
+        return dict(zip(texts, build_towers(self.towers).text.features(texts), strict=True))
 
     @cached_property
     def _groups(self) -> Labels:
-        return relevance_groups(self.catalogue.listings)
+        return relevance_groups(self.corpus.catalogue.listings)
+
+    @cached_property
+    def _ids(self) -> Names:
+        return np.array([listing.id for listing in self.corpus.catalogue.listings], dtype=np.object_)
 
     def _split(self, seed: int) -> tuple[Labels, Labels]:
-        order = np.random.default_rng(seed).permutation(len(self.catalogue))
+        order = np.random.default_rng(seed).permutation(len(self.corpus.catalogue))
         cut = round(len(order) * (1 - HELD_OUT))
         return np.sort(order[:cut]), np.sort(order[cut:])
 
-    def _train(self, listings: Labels, settings: PretrainSettings, limit: float | None) -> tuple[Towers, float]:
+    def _train(self, listings: Labels, settings: PretrainSettings) -> tuple[Towers, PretrainRecord]:
         towers = build_towers(self.towers, settings.seed)
-        record = pretrain(self.features.select(listings), towers, replace(settings, seconds=limit))
-        return towers, record.seconds
+        settings = replace(settings, fusion=method_fusion(settings.method, settings.fusion))
+        return towers, pretrain(self.seen(settings.method).features.select(listings), towers, settings)
 
-    def _ranked(self, towers: Towers, fusion: Fusion, judged: Judged) -> dict[str, PerQuery]:
-        with self._shop(towers, fusion) as shop:
+    def _ranked(self, corpus: Corpus, towers: Towers, fusion: Fusion, judged: Judged) -> dict[str, PerQuery]:
+        with self._shop(corpus, towers, fusion) as shop:
             runs = {
                 "fused": ranked(shop, judged.queries, DEPTH, "fused"),
                 "fused+bm25": ranked(shop, judged.queries, DEPTH, "fused+bm25"),
@@ -252,22 +313,39 @@ class Trial:
         return {name: measure(run, judged.qrels) for name, run in runs.items()}
 
     @contextmanager
-    def _shop(self, towers: Towers, fusion: Fusion) -> Iterator[Shop]:
+    def _shop(self, corpus: Corpus, towers: Towers, fusion: Fusion) -> Iterator[Shop]:
         towers.fusion = fusion
-        embeddings = storable(embed_features(self.features, towers))
+        embeddings = storable(embed_features(corpus.features, towers))
         with TemporaryDirectory() as folder:
             path = Path(folder) / "shop"
-            write_shop(self.catalogue, towers, [(embeddings, fuse(embeddings, fusion))], path)
-            yield open_shop(path, TowersEncoder(towers))
+            write_shop(corpus.catalogue, towers, [(embeddings, fuse(embeddings, fusion))], path)
+            yield open_shop(path, QueryEncoder(towers, self._queries))
 
 
-def cross_views(embeddings: Embeddings, groups: Labels, fusion: Fusion) -> Protocols:
-    """The four cross-view protocols on held-out listings.
+class QueryEncoder(TowersEncoder):
+    """Towers as the encoder of queries whose frozen features are there already. features: by text"""
 
-    groups: (N,) equal for listings that are relevant to each other
+    def __init__(self, towers: Towers, features: Mapping[str, Features]) -> None:
+        super().__init__(towers)
+        self._text, self._dimension, self._features = towers.text, towers.dimension, features
+
+    def texts(self, texts: Sequence[str]) -> Vectors:
+        return project(self._text, np.stack([self._features[text] for text in texts]), self._dimension)
+
+
+def per_listing(chosen: ChosenViews) -> float:
+    """How many views are encoded per listing, on average."""
+    return float((chosen.weights > 0).sum()) / len(chosen.weights)
+
+
+def cross_views(embeddings: Embeddings, groups: Labels, ids: Names, fusion: Fusion) -> Protocols:
+    """The four cross-view protocols on held-out listings: values by the id of the listing that asks.
+
+    groups: (N,) equal for listings that are relevant to each other; ids: (N,)
 
     title->photos, description->photos: a text asks for the mean of a listing's photos under the marginals
-    photo->title, photo->primary-photo: a photo other than the first asks for a title, or a first photo
+    photo->title, photo->primary-photo: the photos other than the first ask, one by one, for a title, or for a first
+        photo; a listing's value is the mean over its photos, so that every listing counts once
     The text that asks is left out of the agreement that weighs the photos, so that it cannot help itself.
     """
     photos, primary = embeddings.photo_views, embeddings.photo_views.offsets[:-1][embeddings.photo_views.counts > 0]
@@ -284,19 +362,25 @@ def cross_views(embeddings: Embeddings, groups: Labels, fusion: Fusion) -> Proto
             means /= np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12)
             owners = embeddings.text_views.owners[asking]
             values = cross_view(embeddings.texts[asking], means, (groups[owners], groups[with_photos]))
-            found[f"{text}->photos"] = _by_name(values, owners)
+            found[f"{text}->photos"] = _by_listing(values, ids[owners])
     auxiliary = np.setdiff1d(np.arange(len(embeddings.photos)), primary)
     titles = embeddings.text_views.offsets[:-1]
     if len(auxiliary):
-        asking_groups = groups[photos.owners[auxiliary]]
+        owners = photos.owners[auxiliary]
         for name, candidates, labels in (
             ("photo->title", embeddings.texts[titles], groups),
             ("photo->primary-photo", embeddings.photos[primary], groups[with_photos]),
         ):
-            values = cross_view(embeddings.photos[auxiliary], candidates, (asking_groups, labels))
-            found[name] = _by_name(values, auxiliary)
+            values = cross_view(embeddings.photos[auxiliary], candidates, (groups[owners], labels))
+            found[name] = _by_listing(values, ids[owners])
     return found
 
 
-def _by_name(values: dict[str, np.ndarray[tuple[int], np.dtype[np.float64]]], queries: Labels) -> PerQuery:
-    return {name: {str(q): float(v) for q, v in zip(queries, each, strict=True)} for name, each in values.items()}
+def _by_listing(values: Mapping[str, Floats], owners: Names) -> PerQuery:
+    """Each listing's mean over its views that asked. values: measure -> (Q,); owners: (Q,) ids"""
+    names, places = np.unique(owners, return_inverse=True)
+    counts = np.bincount(places)
+    return {
+        name: dict(zip(names.tolist(), (np.bincount(places, each) / counts).tolist(), strict=True))
+        for name, each in values.items()
+    }

@@ -1,28 +1,27 @@
-"""Tables and plots of comparisons: methods by protocols, and curves of one quantity against another.
+"""Tables and plots: methods by protocols, marks with intervals, curves of one quantity against another.
 
-`evaluate` measures and judges; here results are only shown. Pictures are drawn without a display and without
-touching anybody's plotting state.
+`evaluate` and `comparison` measure and judge; here results are only shown. Pictures are drawn without a display and
+without touching anybody's plotting state. What `wares compare` makes of them is next door, in `compare_report`.
 """
 
 from __future__ import annotations
 
-import json
+import math
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from wares.errors import EvaluationError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from rich.console import Console
     from rich.table import Table
 
-    from wares.compare import Comparison, Results, Spread
-    from wares.evaluate import Evaluation, PairedTest
+    from wares.comparison import Results, Spread
+    from wares.evaluate import Evaluation
     from wares.search import Hit
 
 
@@ -71,81 +70,88 @@ def table(results: Results, measure: str, title: str | None = None) -> Table:
     return shown
 
 
-def write_comparison(console: Console, comparisons: Mapping[str, Comparison], out: Path) -> list[Path]:
-    """Print the tables of `wares compare`, and write compare.json and one plot a measure.
+@dataclass(frozen=True)
+class Mark:
+    """A point of a chart with its interval."""
 
-    comparisons: budget -> comparison; the first is what compare.json has under "methods", the others stand under
-        "budgets" in the same shape
-
-    Returns the files written, compare.json first.
-    """
-    from wares.compare import QUERIES
-
-    out.mkdir(parents=True, exist_ok=True)
-    results = {budget: comparison.results() for budget, comparison in comparisons.items()}
-    first = next(iter(comparisons))
-    tests = {budget: comparison.tests() for budget, comparison in comparisons.items() if comparison.has(QUERIES)}
-    about: dict[str, Any] = {**results[first], "budgets": results}
-    about["tests"] = {budget: [asdict(test) for test in found] for budget, found in tests.items()}
-    shown = {budget: without_hybrids(result) for budget, result in results.items()}
-    files = [out / "compare.json"]
-    files[0].write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
-    for measure in ("nDCG@10", "AP", "R@10"):
-        for budget in comparisons:
-            console.print(table(results[budget], measure, f"{budget}, {measure}"))
-        files.append(bar_chart(shown, out / f"{measure.replace('@', '-').lower()}.png", measure))
-    if tests.get(first):
-        console.print(significance(tests[first], ("nDCG@10", "R@10"), f"{QUERIES}, {first}"))
-    console.print(f"Written: {', '.join(map(str, files))}")
-    return files
+    value: float
+    low: float
+    high: float
 
 
-def significance(tests: Sequence[PairedTest], measures: Sequence[str], title: str) -> Table:
-    """Differences from the baseline and Holm-corrected p of some measures, one system a row."""
-    from rich.markup import escape
-    from rich.table import Table
-
-    shown = Table(title=title, caption=f"difference from {tests[0].baseline} (p: paired t-test, Holm)")
-    shown.add_column("system", no_wrap=True)
-    for name in measures:
-        shown.add_column(name, justify="right")
-    for system in dict.fromkeys(test.system for test in tests):
-        found = {test.measure: test for test in tests if test.system == system}
-        shown.add_row(escape(system), *(f"{found[m].difference:+.3f} (p = {found[m].p_holm:.1g})" for m in measures))
-    return shown
+Panel = Mapping[str, Mapping[str, Mark]]  # series -> row -> mark
 
 
-def without_hybrids(results: Results) -> Results:
-    """The results without each method's fusion with BM25, which would crowd a picture."""
-    methods = {name: row for name, row in results["methods"].items() if not name.endswith(" + bm25")}
-    return {"methods": methods, "seeds": results["seeds"]}
+def dot_chart(panels: Mapping[str, Panel], out: Path | str, x_label: str, columns: int = 3, zero: bool = False) -> Path:
+    """Marks with whiskers in rows, one panel a quantity; a row that a panel has no mark for stays empty.
 
-
-def bar_chart(panels: Mapping[str, Results], out: Path | str, measure: str) -> Path:
-    """Methods side by side in every protocol, one panel a setting; whiskers are standard deviations over seeds.
-
-    panels: title -> results, for example {"equal epochs": ..., "equal wall-clock": ...}; the same methods throughout
+    panels: title -> series -> row -> mark; the rows of all panels are the same, best of the first panel on top
     out: the picture to write; its suffix (.png, .svg, .pdf) is its format
+    columns: panels side by side at most; zero: draw a line at 0, as for differences
 
-    Returns the path written. Raises EvaluationError where the results do not hold the measure.
+    Returns the path written.
     """
-    columns = list(dict.fromkeys(protocol for results in panels.values() for protocol in protocols(results, measure)))
-    methods = list(dict.fromkeys(method for results in panels.values() for method in results["methods"]))
-    figure, axes = _figure(len(panels), 1, width=max(6.0, 1.5 + 1.7 * len(columns)), height=3.0)
-    cells = [spread(results, m, p, measure) for results in panels.values() for m in results["methods"] for p in columns]
-    top = 1.05 * max(cell["mean"] + cell["std"] for cell in cells if cell is not None)
-    for axis, (title, results) in zip(axes, panels.items(), strict=True):
-        for place, method in enumerate(methods):
-            if method in results["methods"]:
-                _bars(axis, results, columns, measure, method, PALETTE[place % len(PALETTE)])
+    marks = [series for panel in panels.values() for series in panel.values()]
+    rows = list(dict.fromkeys(row for series in marks for row in series))
+    order = {row: next(series[row].value for series in marks if row in series) for row in rows}
+    rows.sort(key=order.__getitem__)
+    columns = min(columns, len(panels))
+    height = 0.7 + 0.36 * len(rows)
+    figure, axes = _figure(math.ceil(len(panels) / columns), columns, width=3.4 + 2 / columns, height=height)
+    for axis in axes[len(panels) :]:
+        axis.set_axis_off()
+    for place, (axis, (title, panel)) in enumerate(zip(axes, panels.items(), strict=False)):
+        if zero:
+            axis.axvline(0, color=INK, linewidth=0.8)
+        _dots(axis, panel, rows)
         axis.set_title(title, loc="left", fontsize=11)
-        axis.set_xticks(range(len(columns)), [_arrow(protocol) for protocol in columns])
-        axis.tick_params(axis="x", length=0)
-        axis.set_xlim(-0.55, len(columns) - 0.45)
-        axis.set_ylabel(f"{measure} (mean, {_seeds(results)})")
-        axis.set_ylim(0, top)
-    axes[-1].set_xlabel("query view → what is ranked")
-    _legend(figure, axes[0], len(methods))
+        axis.set_yticks(range(len(rows)), rows if place % columns == 0 else [""] * len(rows))
+        axis.set_ylim(-0.6, len(rows) - 0.4)
+        axis.set_xlabel(x_label)
+        axis.tick_params(axis="y", length=0)
+    _legend(figure, axes[0], max(len(panel) for panel in panels.values()))
+    return _save(figure, out)
+
+
+def _dots(axis: Axes, panel: Panel, rows: Sequence[str]) -> None:
+    """Every series a little above the next, so that their whiskers do not hide each other."""
+    for place, (name, marks) in enumerate(panel.items()):
+        offset = 0.26 * ((len(panel) - 1) / 2 - place)
+        found = [(rows.index(row) + offset, mark) for row, mark in marks.items()]
+        values = [mark.value for _, mark in found]
+        axis.errorbar(
+            values,
+            [height for height, _ in found],
+            # A percentile interval may, at worst, leave its mean out by a hair.
+            xerr=[
+                [max(0.0, mark.value - mark.low) for _, mark in found],
+                [max(0.0, mark.high - mark.value) for _, mark in found],
+            ],
+            fmt=MARKERS[place % len(MARKERS)],
+            color=PALETTE[place % len(PALETTE)],
+            markersize=5,
+            elinewidth=1.4,
+            label=name,
+        )
+
+
+def scatter_chart(points: Mapping[str, tuple[float, Mark]], out: Path | str, x_label: str, y_label: str) -> Path:
+    """Named points with vertical whiskers; x is logarithmic. points: name -> x and mark"""
+    from matplotlib.ticker import LogLocator
+
+    figure, [axis] = _figure(1, 1, width=7.0, height=4.0)
+    for place, (name, (x, mark)) in enumerate(points.items()):
+        whisker = [[max(0.0, mark.value - mark.low)], [max(0.0, mark.high - mark.value)]]
+        colour = PALETTE[place % len(PALETTE)]
+        axis.errorbar(x, mark.value, whisker, fmt=MARKERS[place % len(MARKERS)], color=colour, label=name, capsize=2)
+    axis.set_xscale("log")
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.xaxis.set_minor_formatter("")
+    axis.set_xlabel(x_label)
+    axis.set_ylabel(y_label)
+    axis.grid(axis="x", color=GRID, linewidth=0.8)
+    axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     return _save(figure, out)
 
 
@@ -212,26 +218,6 @@ def line_chart(panels: Mapping[str, Series], out: Path | str, x_label: str, y_la
         axis.set_ylim(0, None)
     _legend(figure, axes[0], max(len(series) for series in panels.values()))
     return _save(figure, out)
-
-
-def _bars(axis: Axes, results: Results, columns: Sequence[str], measure: str, method: str, colour: str) -> None:
-    """One method's bars; in every protocol the bars of the methods measured there stand together."""
-    width = 0.84 / len(results["methods"])
-    places, values = [], []
-    for column, protocol in enumerate(columns):
-        there = [name for name in results["methods"] if spread(results, name, protocol, measure) is not None]
-        if method in there:
-            places.append(column + (there.index(method) - (len(there) - 1) / 2) * width)
-            values.append(results["methods"][method][protocol][measure])
-    axis.bar(
-        places,
-        [value["mean"] for value in values],
-        width * 0.92,
-        yerr=[value["std"] for value in values],
-        label=method,
-        color=colour,
-        error_kw={"elinewidth": 1, "ecolor": INK, "capsize": 2},
-    )
 
 
 def _figure(rows: int, columns: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
