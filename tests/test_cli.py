@@ -315,9 +315,10 @@ def test_evaluate_says_what_is_wrong(shop: Shop, tmp_path: Path) -> None:
 
 
 def test_compare_writes_the_promised_shape(shop: Shop, tmp_path: Path) -> None:
-    methods = ("--methods", "factorized,random-view", "--towers", "small", "--seeds", 2, "--epochs", 1)
+    methods = ("--methods", "factorized,random-view,factorized", "--towers", "small", "--seeds", 2, "--epochs", 1)
     listings = shop.catalogue / "listings.jsonl"  # the queries are found beside the file, as in the folder
-    answer = done("compare", listings, *methods, "--out", tmp_path / "out", "--json", tmp_path / "copy.json")
+    options = ("--no-choose", "--baseline", "bm25", "--out", tmp_path / "out", "--json", tmp_path / "copy.json")
+    answer = done("compare", listings, *methods, *options)
     written = tmp_path / "out" / "compare.json"
     assert written.read_bytes() == (tmp_path / "copy.json").read_bytes()
     found = json.loads(written.read_text(encoding="utf-8"))
@@ -335,11 +336,14 @@ def test_compare_writes_the_promised_shape(shop: Shop, tmp_path: Path) -> None:
                 assert 0 <= value["mean"] <= 1 and value["std"] >= 0
     assert set(found["budgets"]) == {"equal wall-clock", "equal epochs"}
     assert found["methods"] == found["budgets"]["equal wall-clock"]["methods"]
-    for name in ("ndcg-10.png", "ap.png", "r-10.png"):
+    for name in ("queries.png", "cross-view.png", "gains.png", "cost.png"):
         with Image.open(tmp_path / "out" / name) as picture:
-            assert picture.format == "PNG" and min(picture.size) > 400
+            assert picture.format == "PNG" and min(picture.size) > 300
     assert "query → listing" in answer.out
-    assert {test["baseline"] for test in found["tests"]["equal epochs"]} == {"factorized"}, "no single-view here"
+    baselines = {(test["protocol"] == "query->listing", test["baseline"]) for test in found["tests"]["equal epochs"]}
+    assert baselines == {(True, "bm25"), (False, "factorized")}, "bm25 finds no photos, and single-view is not here"
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert found["setup"]["command"].startswith("wares compare ") and "--baseline bm25" in page
 
 
 def test_compare_says_what_is_wrong(shop: Shop, tmp_path: Path) -> None:
@@ -349,6 +353,9 @@ def test_compare_says_what_is_wrong(shop: Shop, tmp_path: Path) -> None:
         "compare", shop.catalogue, "--methods", "factorized,mean", *options
     )
     assert "--queries and --qrels go together" in refused("compare", shop.catalogue, "--queries", queries, *options)
+    assert "no system 'tfidf' to test against; there are factorized, factorized + bm25, bm25, dense" in refused(
+        "compare", shop.catalogue, "--baseline", "tfidf", "--methods", "factorized", *options
+    )
     few = goods(tmp_path / "few")
     assert "4 listings are too few" in refused("compare", few, *options)
     assert not (tmp_path / "out").exists()
