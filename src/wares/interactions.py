@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from wares.catalogue import OnError, Problem, jsonl_rows
+from wares.catalogue import OnError, Problem, Query, jsonl_rows
 from wares.errors import CatalogueError, SettingsError
 
 
@@ -128,6 +128,16 @@ def asked(interactions: Interactions) -> dict[str, dict[str, float]]:
         listings = found.setdefault(row.query, {})
         listings[row.listing] = listings.get(row.listing, 0.0) + row.weight
     return found
+
+
+def as_queries(interactions: Interactions) -> tuple[list[Query], dict[str, dict[str, int]]]:
+    """Every query that was asked, and what was interacted with after it, in the shape of judgments.
+
+    They say what shoppers chose among what they were shown, and nothing of what they were not shown.
+    """
+    listings = asked(interactions)
+    queries = [Query(f"asked-{number}", text) for number, text in enumerate(listings, 1)]
+    return queries, {query.id: dict.fromkeys(listings[query.text], 1) for query in queries}
 
 
 def without_queries(interactions: Interactions, queries: Sequence[str] | set[str]) -> Interactions:

@@ -56,7 +56,7 @@ class TrainerSettings:
     views_at_once: see ListingEncoder; for batches that do not fit into memory
     augment: show photos a little differently each time (wares.photos.augment)
     compile: compile the backbones (torch.compile)
-    workers: processes that decode photos; 0 decodes in this one
+    workers: processes that decode photos, where photos are read at all; 0 decodes in this one
     checkpoint_steps: steps between checkpoints
     report_to: trackers among those of transformers, as "tensorboard" or "wandb"
     """
@@ -398,7 +398,7 @@ def prepare(
         save_steps=settings.checkpoint_steps,
         save_total_limit=1,
         report_to=list(settings.report_to) or "none",
-        dataloader_num_workers=settings.workers,
+        dataloader_num_workers=0 if settings.image_backbone == FROZEN else settings.workers,
         disable_tqdm=True,
         ddp_find_unused_parameters=False,
     )
