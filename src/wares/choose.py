@@ -17,6 +17,7 @@ Source: our own, by cross-validation (Stone, 1974); docs/method.md has the reaso
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import asdict, dataclass, replace
 from itertools import product
@@ -27,12 +28,13 @@ import numpy.typing as npt
 
 from wares.encode import embed_features
 from wares.fuse import barycentres
-from wares.pretrain import pretrain, same_item
+from wares.pretrain import method_fusion, pretrain, same_item
 from wares.progress import progress
 from wares.towers import build_towers
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from rich.console import Console
 
@@ -49,7 +51,7 @@ PRIMARY = "title->photos"  # the protocol in which nothing may fall behind singl
 CERTAINTY = "log probability"  # that the title gives to its own photos among all those held out
 MARGIN = 1.0  # standard errors
 FEWEST = 8  # listings that can be split
-SMALL = 150  # listings under which a half is too few to learn from
+SMALL = 100  # listings under which a half is too few to learn from
 MOST = 2000  # listings that are looked at
 
 
@@ -94,13 +96,19 @@ class Choice:
     seconds: float
 
     def to_json(self) -> dict[str, Any]:
-        """What the record of a run keeps."""
+        """For the record of the run, and for reports."""
         return {
             "chosen": knobs(self.settings),
             "listings": self.listings,
             "seconds": self.seconds,
             "candidates": [asdict(each) | {"mean": each.mean} for each in self.candidates],
         }
+
+    def note(self, model: Path) -> None:
+        """Add what was chosen, and why, to the record of the run beside a model, `pretrain.json`."""
+        path = model / "pretrain.json"
+        record = json.loads(path.read_text(encoding="utf-8")) | {"choice": self.to_json()}
+        path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
     def render(self, console: Console) -> None:
         """Print the candidates as a table, the chosen one in bold; nothing where there was nothing to choose."""
@@ -138,15 +146,16 @@ def choose_settings(
     settings: of the method, and the boldest that will be tried; `seed` decides splits and trials
     fixed: knobs that keep the value they have in `settings`
 
-    Nothing is tried, and the settings come back as they are, where nothing is free, no listing has an auxiliary view,
-    or fewer than `FEWEST` listings have both a photo and a text.
+    Nothing is tried, and the settings come back as they are, where nothing is free, the method has weights of its own
+    (single-view), no listing has an auxiliary view, or fewer than `FEWEST` listings have both a photo and a text.
     """
     began = time.monotonic()
     tried = candidates(settings, fixed)
     both = (features.photo_views.counts > 0) & (features.text_views.counts > 0)
     several = (features.photo_views.counts > 1) | (features.text_views.counts > 1)
     free = [place for place, each in enumerate(tried) if all(knobs(each)[k] == knobs(settings)[k] for k in fixed)]
-    if len(free) < 2 or settings.method == "single-view" or not several.any() or both.sum() < FEWEST:
+    alike = len({each.fusion for each in tried}) == 1  # a method that knows no such weights
+    if len(free) < 2 or alike or not several.any() or both.sum() < FEWEST:
         return Choice(settings, (), 0, time.monotonic() - began)
     splits = list(folds(both, settings.seed))
     model = build_towers(towers, settings.seed)
@@ -171,15 +180,15 @@ def candidates(settings: PretrainSettings, fixed: Collection[Knob] = ()) -> list
     compared with.
     """
     given = knobs(settings)
-    tried = [with_knobs(settings, alpha=1.0, beta=1.0, intra_modal=0.0)]
-    for changes in (
-        given,
+    leaning: list[dict[Knob, float]] = [
+        {},
         {"alpha": (1 + given["alpha"]) / 2, "beta": (1 + given["beta"]) / 2, "intra_modal": 0.0},
         {"alpha": 1.0, "intra_modal": 0.0},
         {"beta": 1.0, "intra_modal": 0.0},
-    ):
-        tried.append(with_knobs(settings, **given | {knob: v for knob, v in changes.items() if knob not in fixed}))
-    return list(dict.fromkeys(tried))
+    ]
+    tried = [with_knobs(settings, {"alpha": 1.0, "beta": 1.0, "intra_modal": 0.0})]
+    tried += [with_knobs(settings, {k: value for k, value in each.items() if k not in fixed}) for each in leaning]
+    return list(dict.fromkeys(replace(each, fusion=method_fusion(each.method, each.fusion)) for each in tried))
 
 
 def knobs(settings: PretrainSettings) -> dict[Knob, float]:
@@ -188,10 +197,12 @@ def knobs(settings: PretrainSettings) -> dict[Knob, float]:
     return {"alpha": marginals.alpha, "beta": marginals.beta, "intra_modal": settings.intra_modal}
 
 
-def with_knobs(settings: PretrainSettings, alpha: float, beta: float, intra_modal: float) -> PretrainSettings:
-    """The settings with other weights."""
-    marginals = replace(settings.fusion.marginals, alpha=alpha, beta=beta)
-    return replace(settings, fusion=replace(settings.fusion, marginals=marginals), intra_modal=intra_modal)
+def with_knobs(settings: PretrainSettings, values: Mapping[Knob, float]) -> PretrainSettings:
+    """The settings with some knobs set."""
+    all_values = {**knobs(settings), **values}
+    marginals = replace(settings.fusion.marginals, alpha=all_values["alpha"], beta=all_values["beta"])
+    fusion = replace(settings.fusion, marginals=marginals)
+    return replace(settings, fusion=fusion, intra_modal=all_values["intra_modal"])
 
 
 def folds(both: npt.NDArray[np.bool_], seed: int) -> Iterator[tuple[Places, Places]]:

@@ -16,6 +16,7 @@ from wares.errors import ModelError, SettingsError, WaresError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from wares.choose import Knob
     from wares.search import Hit
     from wares.towers import Towers
 
@@ -129,11 +130,24 @@ def pretrain(
     towers: TowersOption = "offline",
     loss: Annotated[Loss, typer.Option(help="Between photos and texts.")] = Loss.pairwise,
     marginals: Annotated[MarginalKind, typer.Option(help="How a listing weighs its views.")] = MarginalKind.agreement,
-    alpha: Annotated[float, typer.Option(help="Weight of the first photo among photos, 0 to 1.")] = 0.5,
-    beta: Annotated[float, typer.Option(help="Weight of the title among texts, 0 to 1.")] = 0.5,
+    alpha: Annotated[
+        float | None, typer.Option(help="Weight of the first photo among photos, 0 to 1.  [default: chosen]")
+    ] = None,
+    beta: Annotated[
+        float | None, typer.Option(help="Weight of the title among texts, 0 to 1.  [default: chosen]")
+    ] = None,
     epsilon: Annotated[float, typer.Option(help="Temperature of agreement marginals.")] = 0.2,
     gamma: Annotated[float, typer.Option(help="Weight of photos against texts in the fused embedding, 0 to 1.")] = 0.5,
-    intra_modal: Annotated[float, typer.Option(help="Weight of the losses within a modality.")] = 0.25,
+    intra_modal: Annotated[
+        float | None, typer.Option(help="Weight of the losses within a modality.  [default: chosen]")
+    ] = None,
+    choose: Annotated[
+        bool,
+        typer.Option(
+            "--choose/--no-choose",
+            help="Choose the weights that are not given on listings held out, without labels; or take .5, .5 and .25.",
+        ),
+    ] = True,
     batch_size: Annotated[int, typer.Option(help="Listings in a step.")] = 128,
     epochs: Annotated[int, typer.Option(help="Passes over the catalogue.")] = 30,
     seconds: Annotated[float | None, typer.Option(help="Train for this long instead of --epochs.")] = None,
@@ -147,27 +161,30 @@ def pretrain(
     as_json: JsonFlag = False,
 ) -> None:
     """Learn one space for the catalogue's photos and texts, without labels."""
-    from dataclasses import asdict
+    from dataclasses import asdict, replace
 
     from wares.catalogue import read_catalogue
+    from wares.choose import Choice, choose_settings, with_knobs
     from wares.encode import catalogue_features
     from wares.pretrain import PretrainSettings, method_fusion
     from wares.pretrain import pretrain as train
     from wares.towers import Fusion, build_towers
     from wares.views import Marginals
 
-    fusion = Fusion(Marginals(marginals.value, alpha, beta, epsilon), gamma)
     settings = PretrainSettings(
         method=method.value,
         loss=loss.value,
-        fusion=method_fusion(method.value, fusion),
-        intra_modal=intra_modal,
+        fusion=Fusion(Marginals(marginals.value, epsilon=epsilon), gamma),
         batch_size=batch_size,
         epochs=epochs,
         seconds=seconds,
         learning_rate=learning_rate,
         seed=seed,
     )
+    asked: dict[Knob, float | None] = {"alpha": alpha, "beta": beta, "intra_modal": intra_modal}
+    given = {knob: value for knob, value in asked.items() if value is not None}
+    settings = with_knobs(settings, given)
+    settings = replace(settings, fusion=method_fusion(method.value, settings.fusion))
     if (out / "towers.json").exists() and not overwrite:
         done = "is finished; there is nothing to resume" if resume else "holds a model already"
         raise ModelError(f"{out} {done}. Choose another --out, or pass --overwrite.")
@@ -177,10 +194,15 @@ def pretrain(
     model = build_towers(towers, seed)
     features = catalogue_features(listings, model, cache, on_error.value)
     _report_problems([*listings.problems, *features.problems])
-    record = train(features, model, settings, out, resume)
+    choice = Choice(settings, (), 0, 0.0)
+    if choose:
+        choice = choose_settings(features, towers, settings, given.keys())
+    record = train(features, model, choice.settings, out, resume)
+    choice.note(out)
     if as_json:
-        _print_json(asdict(record))
+        _print_json(asdict(record) | {"choice": choice.to_json()})
         return
+    choice.render(_console())
     _console().print(
         f"{method.value}: {record.listings:,} listings, {record.photos:,} photos, {record.texts:,} texts; "
         f"{record.steps:,} steps in {record.seconds:.1f} s; loss {record.losses[0]:.3f} → {record.losses[-1]:.3f}"

@@ -1,0 +1,441 @@
+"""Does factorized with chosen weights ever fall below single view? Catalogues spoilt on purpose, one way each.
+
+    python benchmarks/no_harm.py [--data ../shared/data] [--out benchmarks/results] [--seeds 3] [--development]
+
+Cost        about 15 minutes on 2 busy cores, most of it training heads; features of photos are cached.
+Writes      no_harm.json, no_harm.md and no_harm.png in --out; the table and the verdict go to stdout.
+Expected    title→photos: chosen weights nowhere significantly below single view, where the defaults are, by up to
+            .15; all other protocols together above single view in nearly every catalogue.
+
+A variant takes a catalogue and exchanges some of its views: auxiliary photos of other listings, room scenes, size
+charts, boilerplate, numbers for titles, ... Most variants re-point listings to photos that are there already, so that
+little has to be encoded. Everything about choosing was decided on the Magento sample shop and on the sample
+marketplace of seed 1 (--development); what is reported is grocery and the sample marketplace of another seed, which
+were not looked at.
+
+Each seed holds out 30 % of the listings, chooses and trains on the rest, and asks as `wares compare` does. A listing's
+value is its mean over the seeds that held it out; differences to single view are tested listing by listing
+(paired t-test, Holm-corrected within a catalogue and protocol). Query → listing, where there are queries, ranks all
+listings with the same towers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from itertools import product
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import typer
+from PIL import Image, ImageDraw
+from rich.console import Console
+
+from wares.catalogue import Catalogue, Listing, Query, read_catalogue, read_queries
+from wares.choose import choose_settings
+from wares.compare import HELD_OUT, cross_views
+from wares.encode import CatalogueFeatures, catalogue_features, embed_features, project
+from wares.evaluate import Qrels, measure, paired_tests, read_qrels, relevance_groups
+from wares.fuse import fuse
+from wares.pretrain import PretrainSettings, pretrain
+from wares.progress import progress
+from wares.report import Mark, dot_chart
+from wares.samples import write_marketplace
+from wares.towers import Features, Fusion, Towers, build_towers
+from wares.views import Marginals
+
+SINGLE, FIXED, DEFAULTS, CHOSEN = "single view", "fixed, .5", "agreement, .5", "chosen"
+GIVEN = {
+    SINGLE: PretrainSettings(method="single-view", fusion=Fusion(Marginals("fixed", 1.0, 1.0))),
+    FIXED: PretrainSettings(fusion=Fusion(Marginals("fixed"))),
+    DEFAULTS: PretrainSettings(),
+}
+SYSTEMS = (*GIVEN, CHOSEN)
+PRIMARY, QUERIES = "title->photos", "query->listing"
+MEASURES = {QUERIES: "nDCG@10"}  # average precision elsewhere
+
+
+# Spoiling
+
+Random = np.random.Generator
+Variant = Callable[[Catalogue, Random, Path], Catalogue]
+SIDE = 256  # pixels of what is drawn
+SCENES = 2  # room scenes of a listing
+BOILERPLATE = (
+    "Free returns within 30 days. We ship within 24 hours, carefully packed, and answer every question.",
+    "Thank you for visiting our shop! Please look at our other offers and follow us for weekly discounts.",
+)
+
+
+def as_it_is(catalogue: Catalogue, random: Random, folder: Path) -> Catalogue:
+    return catalogue
+
+
+def others_photos(catalogue: Catalogue, random: Random, folder: Path) -> Catalogue:
+    """Every auxiliary photo shows another listing."""
+    return _foreign_photos(catalogue, random, 1.0)
+
+
+def half_others_photos(catalogue: Catalogue, random: Random, folder: Path) -> Catalogue:
+    """Half of the auxiliary photos show another listing."""
+    return _foreign_photos(catalogue, random, 0.5)
+
+
+def charts(catalogue: Catalogue, random: Random, folder: Path) -> Catalogue:
+    """Every auxiliary photo is the shop's logo or its size chart."""
+    names = [_drawn(folder / "logo.png", _logo), _drawn(folder / "chart.png", _chart)]
+    return _with(catalogue, lambda listing, _: {"images": (*listing.images[:1], *names)})
+
+
+def room_scenes(catalogue: Catalogue, random: Random, folder: Path) -> Catalogue:
+    """Every auxiliary photo is a scene of four other listings' goods with the own one small among them."""
+    places = [i for i, listing in enumerate(catalogue.listings) if listing.images]
+
+    def scenes(listing: Listing, place: int) -> dict[str, Any]:
+        if not listing.images:
+            return {}
+        names = []
+        for number in range(SCENES):
+            goods = [catalogue.listings[i].images[0] for i in random.choice(places, 4)]
+            path = folder / f"scene-{place}-{number}.jpg"
+            _scene([catalogue.photo(name) for name in (*goods, listing.images[0])], random).save(path, quality=90)
+            names.append(str(path))
+        return {"images": (listing.images[0], *names)}
+
+    return _with(catalogue, scenes)
+
+
+def boilerplate(catalogue: Catalogue, random: Random, folder: Path) -> Catalogue:
+    """Descriptions and tags say nothing about the goods."""
+    return _with(catalogue, lambda listing, place: {"description": BOILERPLATE[place % 2], "tags": ("sale", "new")})
+
+
+def others_texts(catalogue: Catalogue, random: Random, folder: Path) -> Catalogue:
+    """Descriptions and tags are those of other listings."""
+    other = [catalogue.listings[i] for i in _elsewhere(len(catalogue), random)]
+    return _with(catalogue, lambda _, place: {"description": other[place].description, "tags": other[place].tags})
+
+
+def all_others(catalogue: Catalogue, random: Random, folder: Path) -> Catalogue:
+    """Every auxiliary view, photo and text, is another listing's."""
+    return others_texts(others_photos(catalogue, random, folder), random, folder)
+
+
+def bad_first_photo(catalogue: Catalogue, random: Random, folder: Path) -> Catalogue:
+    """The first photo shows another listing; the others are the own ones."""
+    other = [catalogue.listings[i] for i in _elsewhere(len(catalogue), random)]
+    return _with(catalogue, lambda own, place: {"images": (*other[place].images[:1], *own.images)})
+
+
+def bare_titles(catalogue: Catalogue, random: Random, folder: Path) -> Catalogue:
+    """Titles are random numbers; descriptions begin with what the title said."""
+    numbers = random.permutation(len(catalogue))
+    return _with(
+        catalogue,
+        lambda own, place: {"title": f"Item {numbers[place]:05}", "description": f"{own.title}. {own.description}"},
+    )
+
+
+def tiny(catalogue: Catalogue, random: Random, folder: Path) -> Catalogue:
+    """Forty listings."""
+    return catalogue.subset(np.sort(random.choice(len(catalogue), min(40, len(catalogue)), replace=False)))
+
+
+def tiny_others_photos(catalogue: Catalogue, random: Random, folder: Path) -> Catalogue:
+    """Forty listings whose auxiliary photos show others of the forty."""
+    return others_photos(tiny(catalogue, random, folder), random, folder)
+
+
+def one_photo(catalogue: Catalogue, random: Random, folder: Path) -> Catalogue:
+    """First photos only."""
+    return _with(catalogue, lambda listing, _: {"images": listing.images[:1]})
+
+
+def titles_only(catalogue: Catalogue, random: Random, folder: Path) -> Catalogue:
+    """Neither descriptions nor tags."""
+    return _with(catalogue, lambda listing, _: {"description": "", "tags": (), "texts": {}})
+
+
+VARIANTS: dict[str, Variant] = {
+    "as it is": as_it_is,
+    "others' photos": others_photos,
+    "half others' photos": half_others_photos,
+    "logo and chart": charts,
+    "room scenes": room_scenes,
+    "boilerplate": boilerplate,
+    "others' texts": others_texts,
+    "others' photos and texts": all_others,
+    "bad first photo": bad_first_photo,
+    "bare titles": bare_titles,
+    "40 listings": tiny,
+    "40, others' photos": tiny_others_photos,
+    "one photo": one_photo,
+    "titles only": titles_only,
+}
+
+
+def _with(catalogue: Catalogue, change: Callable[[Listing, int], dict[str, Any]]) -> Catalogue:
+    changed = (replace(listing, **change(listing, place)) for place, listing in enumerate(catalogue.listings))
+    return replace(catalogue, listings=tuple(changed))
+
+
+def _elsewhere(count: int, random: Random) -> list[int]:
+    """For each place another place: a random cycle."""
+    order = random.permutation(count)
+    return [int(i) for i in order[(np.argsort(order) + 1) % count]]
+
+
+def _foreign_photos(catalogue: Catalogue, random: Random, share: float) -> Catalogue:
+    every = [(place, name) for place, listing in enumerate(catalogue.listings) for name in listing.images]
+
+    def foreign(place: int) -> str:
+        while True:
+            owner, name = every[random.integers(len(every))]
+            if owner != place:
+                return name
+
+    def change(listing: Listing, place: int) -> dict[str, Any]:
+        others = [foreign(place) if random.random() < share else name for name in listing.images[1:]]
+        return {"images": (*listing.images[:1], *dict.fromkeys(others))}
+
+    return _with(catalogue, change)
+
+
+def _drawn(path: Path, draw: Callable[[ImageDraw.ImageDraw], None]) -> str:
+    picture = Image.new("RGB", (SIDE, SIDE), "white")
+    draw(ImageDraw.Draw(picture))
+    picture.save(path)
+    return str(path)
+
+
+def _logo(draw: ImageDraw.ImageDraw) -> None:
+    draw.ellipse((48, 48, 208, 208), fill="navy")
+    draw.text((80, 100), "SHOP", fill="white", font_size=40)
+
+
+def _chart(draw: ImageDraw.ImageDraw) -> None:
+    for row, size in enumerate(("size", "S", "M", "L", "XL")):
+        draw.text((30, 30 + 40 * row), f"{size}   {80 + 6 * row} cm", fill="black", font_size=24)
+        draw.line((20, 62 + 40 * row, 236, 62 + 40 * row), fill="gray")
+
+
+def _scene(paths: list[Path], random: Random) -> Image.Image:
+    """The photos at random places, each later one over the earlier; the last is small."""
+    wall = tuple(int(c) for c in random.integers(150, 240, 3))
+    scene = Image.new("RGB", (SIDE, SIDE), wall)
+    corners = [(0, 0), (SIDE // 2, 0), (0, SIDE // 2), (SIDE // 2, SIDE // 2), (SIDE // 3, SIDE // 3)]
+    for number, (path, corner) in enumerate(zip(paths, corners, strict=True)):
+        side = SIDE // 4 if number == len(paths) - 1 else SIDE // 2
+        with Image.open(path) as photo:
+            piece = photo.convert("RGB")
+        piece.thumbnail((side, side))
+        left, top = (c + int(random.integers(-12, 13)) for c in corner)
+        scene.paste(piece, (left, top))
+    return scene
+
+
+# Measuring
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Queries of a catalogue, as the text tower reads them, and their judgments."""
+
+    queries: list[Query]
+    features: Features
+    qrels: Qrels
+
+
+Values = dict[str, dict[str, dict[str, list[float]]]]  # protocol -> system -> listing or query -> value of each seed
+
+
+@dataclass
+class Result:
+    """One spoilt catalogue: values, and what was chosen with each seed."""
+
+    values: Values
+    chosen: list[dict[str, Any]]
+
+    def means(self, protocol: str) -> dict[str, dict[str, float]]:
+        """System -> listing -> mean over seeds."""
+        systems = self.values[protocol]
+        return {name: {key: float(np.mean(each)) for key, each in systems[name].items()} for name in SYSTEMS}
+
+    def row(self, protocol: str) -> dict[str, Any]:
+        """Means of every system, and the difference of each to single view with its p."""
+        means = self.means(protocol)
+        tests = paired_tests({name: {protocol: each} for name, each in means.items()}, SINGLE)
+        return {
+            "means": {name: float(np.mean(list(each.values()))) for name, each in means.items()},
+            "against": {test.system: {"difference": test.difference, "p": test.p_holm} for test in tests},
+            "asked": len(means[SINGLE]),
+        }
+
+
+def measured(catalogue: Catalogue, features: CatalogueFeatures, judged: Judged | None, seeds: int) -> Result:
+    """Every system on one catalogue."""
+    result = Result(defaultdict(lambda: defaultdict(lambda: defaultdict(list))), [])
+    groups = relevance_groups(catalogue.listings)
+    ids = np.array([listing.id for listing in catalogue.listings], dtype=np.object_)
+    for seed in range(seeds):
+        order = np.random.default_rng(seed).permutation(len(ids))
+        cut = round(len(ids) * (1 - HELD_OUT))
+        training, held_out = features.select(np.sort(order[:cut])), np.sort(order[cut:])
+        choice = choose_settings(training, "offline", PretrainSettings(seed=seed))
+        result.chosen.append({"seed": seed} | choice.to_json())
+        for name, settings in (GIVEN | {CHOSEN: choice.settings}).items():
+            towers = build_towers("offline", seed)
+            pretrain(training, towers, replace(settings, seed=seed))
+            part = embed_features(features.select(held_out), towers)
+            found = cross_views(part, groups[held_out], ids[held_out], settings.fusion)
+            values = {protocol: measures["AP"] for protocol, measures in found.items()}
+            if judged is not None:
+                values[QUERIES] = ranked(features, towers, judged, ids)
+            for protocol, each in values.items():
+                for key, value in each.items():
+                    result.values[protocol][name][key].append(value)
+    return result
+
+
+def ranked(features: CatalogueFeatures, towers: Towers, judged: Judged, ids: Any) -> dict[str, float]:
+    """nDCG@10 of every query over all listings."""
+    fused = fuse(embed_features(features, towers), towers.fusion).vectors
+    scores = project(towers.text, judged.features, towers.dimension) @ fused.T
+    run = {
+        query.id: {str(ids[i]): float(row[i]) for i in np.argsort(-row)[:100]}
+        for query, row in zip(judged.queries, scores, strict=True)
+    }
+    return measure(run, judged.qrels, ["nDCG@10"])["nDCG@10"]
+
+
+def judgments(folder: Path, catalogue: Catalogue, towers: Towers) -> Judged | None:
+    """The queries of a catalogue that have a relevant listing in it, where there are any."""
+    if not (folder / "qrels.txt").exists():
+        return None
+    there = {listing.id for listing in catalogue.listings}
+    everything = read_qrels(folder / "qrels.txt")
+    kept = {query: {id: grade for id, grade in grades.items() if id in there} for query, grades in everything.items()}
+    qrels = {query: grades for query, grades in kept.items() if any(grade > 0 for grade in grades.values())}
+    queries = [query for query in read_queries(folder / "queries.jsonl") if query.id in qrels]
+    return Judged(queries, towers.text.features([query.text for query in queries]), qrels)
+
+
+def sources(data: Path, scratch: Path, development: bool) -> dict[str, tuple[Path, Catalogue]]:
+    """The catalogues that are spoilt, by name."""
+    if development:
+        write_marketplace(scratch / "marketplace", 250, seed=1)
+        return {
+            "magento": (data / "magento", read_catalogue(data / "magento")),
+            "marketplace, seed 1": (scratch / "marketplace", read_catalogue(scratch / "marketplace")),
+        }
+    write_marketplace(scratch / "marketplace", 250, seed=7)
+    grocery = read_catalogue(data / "grocery")
+    some = np.sort(np.random.default_rng(0).choice(len(grocery), 240, replace=False))
+    return {
+        "grocery": (data / "grocery", grocery.subset(some)),
+        "marketplace, seed 7": (scratch / "marketplace", read_catalogue(scratch / "marketplace")),
+    }
+
+
+# Reporting
+
+
+def table(results: Mapping[tuple[str, str], Result]) -> str:
+    """The figures for people, in Markdown."""
+    lines = []
+    for protocol in dict.fromkeys(name for result in results.values() for name in result.values):
+        lines += [f"## {protocol.replace('->', ' → ')}", "", f"{MEASURES.get(protocol, 'Average precision')}.", ""]
+        lines += [f"| catalogue | {' | '.join(SYSTEMS)} | chosen − single view | p |", "|---|" + "---:|" * 6]
+        for (source, variant), result in results.items():
+            if protocol in result.values:
+                row = result.row(protocol)
+                cells = [f"{row['means'][name]:.3f}" for name in SYSTEMS]
+                against = row["against"][CHOSEN]
+                cells += [f"{against['difference']:+.3f}", f"{against['p']:.3f}"]
+                lines.append(f"| {source}: {variant} | {' | '.join(cells)} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def verdict(results: Mapping[tuple[str, str], Result]) -> dict[str, Any]:
+    """For every system: how often and how far below single view on the primary views, and what it gains elsewhere."""
+    found: dict[str, Any] = {}
+    for name in SYSTEMS[1:]:
+        rows = {key: {p: each.row(p)["against"][name] for p in each.values} for key, each in results.items()}
+        primary = {key: row[PRIMARY] for key, row in rows.items()}
+        others = [np.mean([each["difference"] for p, each in row.items() if p != PRIMARY]) for row in rows.values()]
+        worst = min(primary, key=lambda key: primary[key]["difference"])
+        found[name] = {
+            "catalogues": len(primary),
+            "below": sum(each["difference"] < 0 for each in primary.values()),
+            "significantly below": sum(each["difference"] < 0 and each["p"] < 0.05 for each in primary.values()),
+            "worst": {"catalogue": ": ".join(worst)} | primary[worst],
+            "mean": float(np.mean([each["difference"] for each in primary.values()])),
+            "elsewhere": {"mean": float(np.mean(others)), "below": sum(bool(each < 0) for each in others)},
+        }
+    return found
+
+
+def plot(results: Mapping[tuple[str, str], Result], out: Path) -> Path:
+    """Title→photos against single view, with 95 % intervals over listings; one panel a source, one row a variant."""
+    panels: dict[str, dict[str, dict[str, Mark]]] = {}
+    for (source, variant), result in results.items():
+        means = result.means(PRIMARY)
+        for name in SYSTEMS[1:]:
+            difference = np.array([means[name][key] - means[SINGLE][key] for key in means[SINGLE]])
+            middle, error = difference.mean(), 1.96 * difference.std() / np.sqrt(len(difference))
+            mark = Mark(float(middle), float(middle - error), float(middle + error))
+            panels.setdefault(f"{source}: title → photos", {}).setdefault(name, {})[variant] = mark
+    return dot_chart(panels, out, "average precision, difference to single view", zero=True)
+
+
+def main(
+    data: Path = typer.Option(Path("../shared/data"), help="Folder of the data sets."),
+    out: Path = typer.Option(Path("benchmarks/results"), help="Folder for the results."),
+    seeds: int = typer.Option(3, min=1, help="Splits and trainings of each catalogue."),
+    development: bool = typer.Option(False, help="The catalogues that choosing was developed on."),
+) -> None:
+    """Measure harm on catalogues that are spoilt on purpose."""
+    console, towers = Console(), build_towers("offline")
+    results: dict[tuple[str, str], Result] = {}
+    with TemporaryDirectory() as scratch:
+        every = list(product(sources(data, Path(scratch), development).items(), VARIANTS.items()))
+        for (source, (folder, catalogue)), (variant, spoil) in progress(every, "spoilt catalogues", unit="catalogues"):
+            drawn = Path(scratch) / source / variant
+            drawn.mkdir(parents=True)
+            spoilt = spoil(catalogue, np.random.default_rng(0), drawn)
+            judged = judgments(folder, spoilt, towers)
+            result = measured(spoilt, catalogue_features(spoilt, towers), judged, seeds)
+            results[source, variant] = result
+            chosen = [tuple(each["chosen"].values()) for each in result.chosen]
+            console.print(f"{source}: {variant}", result.row(PRIMARY)["against"][CHOSEN], chosen, soft_wrap=True)
+    name = "no_harm_development" if development else "no_harm"
+    picture = plot(results, out / f"{name}.png")
+    found = verdict(results)
+    written = {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seeds": seeds,
+        "verdict": found,
+        "catalogues": [
+            {
+                "source": source,
+                "variant": variant,
+                "chosen": each.chosen,
+                "protocols": {p: each.row(p) for p in each.values},
+            }
+            for (source, variant), each in results.items()
+        ],
+    }
+    picture.with_suffix(".json").write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
+    picture.with_suffix(".md").write_text(f"# No harm\n\n{table(results)}", encoding="utf-8")
+    console.print_json(data=found)
+    console.print(f"Written: {picture.with_suffix('.md')}, {picture.with_suffix('.json')}, {picture}", soft_wrap=True)
+
+
+if __name__ == "__main__":
+    typer.run(main)
