@@ -80,7 +80,8 @@ def blue(path: Path) -> npt.NDArray[np.bool_]:
     """Where the first series has its marks, in the right of two panels, away from the left one and the legend."""
     pixels = np.asarray(Image.open(path).convert("RGB")).astype(int)
     height, width, _ = pixels.shape
-    return np.abs(pixels[height // 6 :, 2 * width // 3 :] - np.array((0, 114, 178))).max(axis=2) < 8
+    distance = np.abs(pixels[height // 6 :, 2 * width // 3 :] - np.array((0, 114, 178))).max(axis=2)
+    return np.asarray(distance < 8)
 
 
 def test_dot_chart_draws_every_row_best_on_top(tmp_path: Path) -> None:

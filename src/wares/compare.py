@@ -212,11 +212,14 @@ class Trial:
         marginals = method_fusion(settings.method, settings.fusion).marginals
         features = self.seen(settings.method).features
         stepped, indexed = [], []
-        for modality, views in (("photo", features.photo_views), ("text", features.text_views)):
-            counts, primary = torch.from_numpy(views.counts), marginals.primary(modality)
+        for modality, views, primary in (
+            ("photo", features.photo_views, marginals.alpha),
+            ("text", features.text_views, marginals.beta),
+        ):
+            counts = torch.from_numpy(views.counts)
             draws = torch.zeros(len(counts), dtype=torch.float64)  # which view is drawn is not how many are
             stepped.append(per_listing(choose(settings.method, counts, primary, draws)))
-            indexed.append(per_listing(all_views(counts, primary)))
+            indexed.append(per_listing(all_views(counts, marginals.primary(modality))))
         return Cost(stepped[0], stepped[1], milliseconds, sum(indexed))
 
     def settle(self, settings: PretrainSettings) -> Settled:
