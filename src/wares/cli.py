@@ -47,6 +47,10 @@ class Method(StrEnum):
     full_transport = "full-transport"
 
 
+# What `wares compare` trains unless told otherwise: everything but the references that are slow by design.
+COMPARED = [method for method in Method if method not in (Method.full_transport, Method.low_rank_transport)]
+
+
 class Loss(StrEnum):
     """What pretraining minimises."""
 
@@ -306,38 +310,52 @@ def evaluate(
 def compare(
     catalogue: CatalogueArgument,
     towers: TowersOption = "offline",
-    methods: Annotated[str, typer.Option(help="Methods, the first sets the clock.")] = ",".join(Method),
+    methods: Annotated[
+        str, typer.Option(help="Methods, the first sets the clock; `all` adds the slow references.")
+    ] = ",".join(COMPARED),
     seeds: Annotated[int, typer.Option(min=1, help="How many times to train each method.")] = 3,
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the catalogue at equal epochs.")] = 30,
+    baseline: Annotated[str, typer.Option(help="System to test against, where it is measured.")] = "single-view",
+    choose: Annotated[
+        bool, typer.Option("--choose/--no-choose", help="Choose every method's weights, as `wares pretrain` does.")
+    ] = True,
     queries: Annotated[Path | None, typer.Option(help="Queries.  [default: the catalogue's queries.jsonl]")] = None,
     qrels: Annotated[Path | None, typer.Option(help="Judgments.  [default: the catalogue's qrels.txt]")] = None,
-    out: Annotated[Path, typer.Option(help="Folder for compare.json and the plots.")] = Path("compare"),
+    out: Annotated[Path, typer.Option(help="Folder for report.html, its pictures and compare.json.")] = Path("compare"),
     on_error: OnErrorOption = OnError.stop,
     text_field: TextFieldOption = None,
     cache: CacheOption = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write compare.json here as well.")] = None,
 ) -> None:
-    """Pretraining methods side by side, at equal wall-clock and at equal epochs."""
+    """Pretraining methods side by side, at equal wall-clock and at equal epochs: a report with intervals and tests."""
     from wares.catalogue import read_catalogue
+    from wares.compare import Corpus, system_names
     from wares.compare import compare as run
+    from wares.compare_report import Setup, facts, write_comparison
     from wares.encode import catalogue_features
     from wares.pretrain import PretrainSettings
-    from wares.report import write_comparison
     from wares.towers import build_towers
 
-    chosen = [PretrainSettings(method=Method(name).value, epochs=epochs) for name in _names(methods, Method)]
+    names = list(Method) if methods == "all" else _names(methods, Method)
+    chosen = [PretrainSettings(method=Method(name).value, epochs=epochs) for name in names]
     judged = _judged(catalogue, queries, qrels)
+    known = system_names([settings.method for settings in chosen], judged is not None)
+    if baseline not in {*known, "single-view"}:
+        raise SettingsError(f"no system {baseline!r} to test against; there are {', '.join(known)}.")
     listings = read_catalogue(catalogue, on_error.value, text_field or ())
     features = catalogue_features(listings, build_towers(towers), cache, on_error.value)
     _report_problems([*listings.problems, *features.problems])
-    comparisons = run(listings, features, towers, chosen, seeds, judged)
-    files = write_comparison(_console(), comparisons, out)
+    corpus = Corpus(listings, features)
+    findings = run(corpus, towers, chosen, seeds, judged, choose, cache)
+    command = shlex.join(["wares", *sys.argv[1:]])
+    setup = Setup(catalogue.resolve().name, command, facts(corpus, judged, towers, seeds), chosen)
+    files = write_comparison(_console(), findings, setup, out, baseline)
     if json_file is not None:
         json_file.write_bytes(files[0].read_bytes())
 
 
 def _names(text: str, known: type[StrEnum]) -> list[str]:
-    names = [name.strip() for name in text.split(",")]
+    names = list(dict.fromkeys(name.strip() for name in text.split(",")))
     for name in names:
         if name not in set(known):
             raise SettingsError(f"no {known.__name__.lower()} {name!r}; there are {', '.join(known)}.")
