@@ -28,7 +28,7 @@ import numpy.typing as npt
 import torch
 
 from wares.choose import Choice, choose_settings
-from wares.comparison import ALL_VIEWS, HYBRID, QUERIES, Chosen, Comparison, Cost, Findings, Protocols
+from wares.comparison import ALL_VIEWS, HYBRID, QUERIES, TRANSPORT, Chosen, Comparison, Cost, Findings, Protocols
 from wares.encode import CatalogueFeatures, Embeddings, catalogue_features, embed_features, project
 from wares.errors import EvaluationError
 from wares.evaluate import DEPTH, PerQuery, Qrels, cross_view, measure, relevance_groups, shop_runs
@@ -100,8 +100,8 @@ def compare(
     methods: settings of each method; the seed is set here. Single-view fuses its primary views alone, and is
         reported once more with all views fused, which is a stronger baseline
     judged: adds the query → listing protocol and its baselines BM25, dense, and their hybrid
-    choosing: every method that weighs several views has its settings chosen (wares.choose), for each seed and from
-        the listings that it will train on; the time of it is reported apart
+    choosing: every method with transport has its weights chosen (wares.choose), for each seed and from the listings
+        that it will train on; the time of it is reported apart
     cache: where features are kept, for the texts that joint-text joins
 
     The wall-clock is what the first method needs for its epochs, with the settings given. Raises EvaluationError
@@ -226,8 +226,8 @@ class Trial:
         """What a method trains with, chosen from nothing but the listings that it trains on."""
         training, _ = self._split(settings.seed)
         nothing = Choice(settings, (), 0, 0.0)
-        # A method that keeps to its primary views has no such settings.
-        if not self.choosing or method_fusion(settings.method, settings.fusion) != settings.fusion:
+        # Only methods that couple views weigh them in training; the others have no such settings.
+        if not self.choosing or settings.method not in TRANSPORT:
             return Settled(nothing, nothing)
         features = self.corpus.features
         part = choose_settings(features.select(training), self.towers, settings) if len(features.photos) else nothing
