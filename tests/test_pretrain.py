@@ -20,14 +20,27 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
+from wares import losses, transport
 from wares.encode import CatalogueFeatures, Vectors, embed_features
 from wares.errors import ModelError, SettingsError
 from wares.fuse import barycentres
-from wares.pretrain import METHODS, Method, PretrainRecord, PretrainSettings, pretrain, same_item
+from wares.pretrain import (
+    METHODS,
+    SEVERAL,
+    Method,
+    PretrainRecord,
+    PretrainSettings,
+    batch_loss,
+    method_fusion,
+    pretrain,
+    same_item,
+)
 from wares.towers import Fusion, ImageTower, Inputs, LinearHead, TextTower, Towers, build_towers
-from wares.views import Marginals, Views
+from wares.transport import ViewBatch
+from wares.views import MARGINALS, Marginals, Views, all_views
 
 PHOTO_WIDTH, TEXT_WIDTH, DIMENSION = 10, 12, 8
 SHORT = PretrainSettings(epochs=4, batch_size=8, learning_rate=0.02)
@@ -164,8 +177,9 @@ def test_the_loss_falls_and_both_towers_learn(method: Method) -> None:
     before = weights(towers)
     record = pretrain(CATALOGUES["many views"], towers, replace(SHORT, method=method, epochs=40))
     assert np.mean(record.losses[-4:]) < 0.7 * record.losses[0]
-    for name, tensor in weights(towers).items():
-        assert float((tensor - before[name]).abs().max()) > 1e-3, name
+    for name, parameter in towers.named_parameters():
+        moved = float((parameter.detach() - before[name]).abs().max())
+        assert moved > 1e-3 if parameter.requires_grad else moved == 0, name
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -209,6 +223,7 @@ def test_the_record_is_complete(method: Method, tmp_path: Path) -> None:
     assert written["seconds"] > 0
     assert set(written["versions"]) == {"python", "wares", "torch", "numpy"}
     assert sorted(path.name for path in (tmp_path / "deep" / "model").iterdir()) == [
+        "README.md",
         "modules.json",
         "pretrain.json",
         "towers.json",
@@ -230,8 +245,30 @@ def test_factorized_encodes_two_views_per_listing_and_modality_however_many_ther
     for photos in (2, 4, 16):
         assert rows_per_step("factorized", photos) == ({16}, {16})
         assert rows_per_step("single-view", photos) == rows_per_step("random-view", photos) == ({8}, {8})
-        for method in ("all-pairs", "full-transport"):
+        assert rows_per_step("joint-text", photos) == ({8}, {8})
+        for method in ("all-pairs", "full-transport", "low-rank-transport", "mean-views"):
             assert rows_per_step(method, photos) == ({8 * photos}, {8 * 3})
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("kind", MARGINALS)
+def test_every_trained_parameter_gets_a_gradient(method: Method, kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What distributed training needs: no parameter waits for a gradient that never comes."""
+    try:
+        settings = replace(SHORT, method=method, fusion=Fusion(Marginals(kind)), epochs=1)
+    except SettingsError:
+        return
+    towers, _, _ = toy_towers()
+
+    class Watched(torch.optim.AdamW):
+        def step(self, *arguments: Any, **named: Any) -> Any:
+            for name, parameter in towers.named_parameters():
+                assert (parameter.grad is not None) == parameter.requires_grad, name
+            return super().step(*arguments, **named)
+
+    monkeypatch.setattr("torch.optim.AdamW", Watched)
+    pretrain(CATALOGUES["some without anything"], towers, settings)
+    assert towers.photo_tilt.requires_grad == (kind == "learned")
 
 
 def test_every_epoch_draws_anew_until_every_auxiliary_view_was_seen(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -264,6 +301,7 @@ BASE = PretrainSettings(epochs=3, batch_size=8, learning_rate=0.02, fusion=Fusio
         {"learning_rate": 0.01},
         {"weight_decay": 0.5},
         {"fusion": Fusion(Marginals("agreement"))},
+        {"fusion": Fusion(Marginals("learned"))},
         {"fusion": Fusion(Marginals("fixed", alpha=0.9))},
         {"fusion": Fusion(Marginals("fixed", beta=0.9))},
         *[{"method": method} for method in METHODS if method != "factorized"],
@@ -403,12 +441,118 @@ def test_texts_alone_learn_from_each_other(method: Method) -> None:
         {"learning_rate": float("nan")},
         {"intra_modal": -0.1},
         {"weight_decay": -1.0},
+        {"method": "single-view", "fusion": Fusion(Marginals("learned"))},
+        {"method": "full-transport", "fusion": Fusion(Marginals("learned"))},
+        {"method": "factorized", "fusion": Fusion(Marginals("uniform"))},
     ],
     ids=str,
 )
 def test_settings_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(SettingsError, match=next(iter(wrong))):
+    with pytest.raises(SettingsError, match="marginals" if "fusion" in wrong else next(iter(wrong))):
         PretrainSettings(**wrong)
+
+
+def test_methods_that_know_no_marginals_are_fused_as_they_see() -> None:
+    asked = Fusion(Marginals("agreement", alpha=0.3), gamma=0.4)
+    for method in METHODS:
+        marginals = method_fusion(method, asked).marginals
+        counts = torch.tensor([4])
+        weights = all_views(counts, marginals.primary("photo")).weights[0].tolist()
+        match method:
+            case "single-view" | "joint-text":
+                assert weights == [1.0, 0.0, 0.0, 0.0]
+            case "mean-views":
+                assert weights == [0.25] * 4
+            case _:
+                assert marginals == asked.marginals
+        assert method_fusion(method, asked).gamma == 0.4
+
+
+def test_mean_views_trains_on_plain_means() -> None:
+    """Its loss is the barycentric one of the means over all views, whatever alpha, beta and the marginals are."""
+    settings = replace(SHORT, method="mean-views", batch_size=16, epochs=1)
+    plain, other = (
+        pretrain(CATALOGUES["some without anything"], toy_towers()[0], replace(settings, fusion=Fusion(marginals)))
+        for marginals in (Marginals("fixed", 0.5, 0.5), Marginals("agreement", 0.9, 0.1))
+    )
+    assert plain.losses == other.losses
+    towers, _, _ = toy_towers()
+    embeddings = embed_features(CATALOGUES["some without anything"], towers)
+    means = [barycentres(embeddings, Marginals("uniform"), side)[0] for side in ("photo", "text")]
+    both = torch.from_numpy((np.abs(means[0]).sum(1) > 0) & (np.abs(means[1]).sum(1) > 0)).float()
+    scores = torch.from_numpy(means[0] @ means[1].T)
+    expected = losses.info_nce(scores, towers.scale.detach(), torch.eye(16, dtype=torch.bool), both)
+    assert plain.losses == pytest.approx([float(expected)], abs=1e-4)
+
+
+# Learned marginals -----------------------------------------------------------------------------------------------
+
+LEARNED = PretrainSettings(epochs=60, batch_size=32, learning_rate=0.02, fusion=Fusion(Marginals("learned")))
+
+
+def with_charts(listings: int) -> CatalogueFeatures:
+    """Four photos a listing, of which the last is a size chart, and charts look much the same; two texts."""
+    features = goods([4] * listings, [2] * listings)
+    photos = np.array(features.photos)
+    noise = np.random.default_rng(1)
+    photos[3::4] = 3.0 * noise.normal(size=PHOTO_WIDTH) + 0.5 * noise.normal(size=(listings, PHOTO_WIDTH))
+    return replace(features, photos=photos.astype(np.float32))
+
+
+@pytest.mark.parametrize("method", SEVERAL)
+@pytest.mark.parametrize("loss", ["pairwise", "barycentric"])
+def test_learned_marginals_play_down_size_charts(method: Method, loss: Any) -> None:
+    towers, _, _ = toy_towers()
+    features = with_charts(64)
+    pretrain(features, towers, replace(LEARNED, method=method, loss=loss))
+    weights = barycentres(embed_features(features, towers), towers.fusion.marginals, "photo")[1].reshape(-1, 4)
+    assert weights.sum(1) == pytest.approx(np.ones(64), abs=1e-5)
+    assert weights[:, 3].mean() < 0.5 * (0.5 / 3)
+
+
+def test_learned_marginals_begin_as_fixed() -> None:
+    features = CATALOGUES["some without anything"]
+    embeddings = embed_features(features, toy_towers()[0])
+    for side in ("photo", "text"):
+        for begun, fixed in zip(
+            barycentres(embeddings, Marginals("learned"), side),
+            barycentres(embeddings, Marginals("fixed"), side),
+            strict=True,
+        ):
+            np.testing.assert_allclose(begun, fixed, atol=1e-6)
+
+
+def test_learned_marginals_leave_the_towers_to_the_loss() -> None:
+    """The direction gets no gradient from it, and the towers none from the direction's."""
+    noise = torch.Generator().manual_seed(0)
+    sides = [torch.nn.functional.normalize(torch.randn(6, 2, 5, generator=noise), dim=2).requires_grad_() for _ in "ft"]
+    photos, texts = (ViewBatch(vectors, torch.full((6, 2), 0.5)) for vectors in sides)
+    tilt = torch.full((5,), 0.1, requires_grad=True)
+    same, scale = torch.eye(6, dtype=torch.bool), torch.tensor(5.0, requires_grad=True)
+    losses.marginal(transport.learned(photos, tilt), texts, scale, same).backward()
+    assert tilt.grad is not None and tilt.grad.any()
+    assert all(each.grad is None for each in (*sides, scale))
+    alone, tilt.grad = tilt.grad, None
+    batch_loss(photos, texts, same, scale, replace(SHORT, fusion=LEARNED.fusion), tilt).backward()
+    torch.testing.assert_close(tilt.grad, alone)
+    assert all(each.grad is not None and each.grad.any() for each in (*sides, scale))
+
+
+def test_learned_marginals_are_saved_resumed_and_part_of_the_identity(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = replace(SHORT, fusion=LEARNED.fusion)
+    interrupted(tmp_path, settings, monkeypatch)
+    towers, _, _ = toy_towers()
+    pretrain(CATALOGUES["many views"], towers, settings, out=tmp_path, resume=True)
+    assert equal(weights(towers), trained(CATALOGUES["many views"], settings))
+    assert towers.photo_tilt.detach().any()
+    saved = load_file(str(tmp_path / "towers.safetensors"))
+    assert torch.equal(saved["photo_tilt"], towers.photo_tilt)
+    before = towers.identity
+    with torch.no_grad():
+        towers.photo_tilt[0] += 0.5
+    assert towers.identity != before
 
 
 # Killed and resumed ----------------------------------------------------------------------------------------------

@@ -115,7 +115,12 @@ def test_features_carry_no_gradients_and_backbones_are_not_trained_or_saved(buil
     trained = {name for name, _ in built.towers.named_parameters()}
     assert trained == set(built.towers.state_dict())
     if built.family in FROZEN:
-        assert trained == {"logit_scale", "image.head.linear.weight", "text.head.linear.weight"}
+        assert trained == {
+            "logit_scale",
+            "photo_tilt",
+            "image.head.linear.weight",
+            "text.head.linear.weight",
+        }
 
 
 def test_an_item_has_the_same_features_in_any_batch(built: Built) -> None:

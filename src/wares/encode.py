@@ -67,13 +67,17 @@ class CatalogueFeatures:
 
 @dataclass(frozen=True)
 class Embeddings:
-    """Every view of a catalogue as a unit vector. photos: (Vp, d), texts: (Vt, d)."""
+    """Every view of a catalogue as a unit vector. photos: (Vp, d), texts: (Vt, d).
+
+    photo_tilt: (d,) direction that learned marginals go by; None is no preference
+    """
 
     photo_views: Views
     photos: Vectors
     text_views: Views
     texts: Vectors
     problems: tuple[Problem, ...] = ()
+    photo_tilt: Vectors | None = None
 
 
 def default_cache() -> Path:
@@ -132,6 +136,7 @@ def embed_features(features: CatalogueFeatures, towers: Towers) -> Embeddings:
         features.text_views,
         project(towers.text, features.texts, towers.dimension),
         features.problems,
+        towers.photo_tilt.detach().cpu().numpy(),
     )
 
 

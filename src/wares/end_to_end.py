@@ -57,8 +57,7 @@ def pretrain_end_to_end(
     )
     record = new_record(features, settings)
     record.settings["trainer"] = asdict(trainer)
-    for tilt in towers.tilts:
-        tilt.requires_grad_(settings.fusion.marginals.kind == "learned")
+    towers.photo_tilt.requires_grad_(settings.fusion.marginals.kind == "learned")
     data = ListingViews.of(catalogue, features, towers, trainer, partial(choose_both, settings))
     run = {"towers": [towers.image.key, towers.text.key], "settings": record.settings, "listings": len(data)}
     trained = train(
@@ -97,4 +96,4 @@ def choose_both(
 def loss(settings: PretrainSettings, batch: dict[str, Any]) -> Tensor:
     """What a step minimises, over the listings of all processes."""
     photos, texts = (ViewBatch(batch[f"{side}s"], batch[f"{side}_weights"]) for side in ("photo", "text"))
-    return batch_loss(photos, texts, same_item(batch["duplicates"]), batch["scale"], settings, batch["tilts"])
+    return batch_loss(photos, texts, same_item(batch["duplicates"]), batch["scale"], settings, batch["tilt"])

@@ -75,20 +75,29 @@ def barycentres(embeddings: Embeddings, marginals: Marginals, modality: str) -> 
 
 def _block(embeddings: Embeddings, marginals: Marginals, modality: str, start: int) -> tuple[Vectors, Vectors]:
     listings = np.arange(start, min(start + BLOCK, _listings(embeddings)))
-    chosen = texts = every_view(embeddings.text_views, embeddings.texts, listings, marginals.beta)
-    views = embeddings.text_views
-    if modality == "photo":
-        chosen = every_view(embeddings.photo_views, embeddings.photos, listings, marginals.alpha)
+    if modality == "text":
+        views = embeddings.text_views
+        chosen = every_view(views, embeddings.texts, listings, marginals.primary("text"))
+    else:
         views = embeddings.photo_views
-        if marginals.kind == "agreement":
-            chosen = transport.agreement(chosen, texts, marginals.epsilon)
+        chosen = _photos_weighed(embeddings, marginals, listings)
     counts = torch.from_numpy(views.counts[listings])
     real = torch.arange(chosen.weights.shape[1]) < counts[:, None]
     return chosen.barycentre().numpy(), chosen.weights[real].numpy()
 
 
-def every_view(views: Views, vectors: Vectors, listings: npt.NDArray[np.int64], primary: float) -> ViewBatch:
-    """All views of some listings as a padded batch with the fixed marginal."""
+def _photos_weighed(embeddings: Embeddings, marginals: Marginals, listings: npt.NDArray[np.int64]) -> ViewBatch:
+    photos = every_view(embeddings.photo_views, embeddings.photos, listings, marginals.primary("photo"))
+    if marginals.kind == "agreement":
+        texts = every_view(embeddings.text_views, embeddings.texts, listings, marginals.primary("text"))
+        return transport.agreement(photos, texts, marginals.epsilon)
+    if marginals.kind == "learned" and embeddings.photo_tilt is not None:
+        return transport.learned(photos, torch.from_numpy(embeddings.photo_tilt))
+    return photos
+
+
+def every_view(views: Views, vectors: Vectors, listings: npt.NDArray[np.int64], primary: float | None) -> ViewBatch:
+    """All views of some listings as a padded batch with the fixed marginal (see `all_views`)."""
     chosen = all_views(torch.from_numpy(views.counts[listings]), primary)
     places = torch.from_numpy(views.offsets[listings])[:, None] + chosen.places
     table = torch.from_numpy(vectors) if len(vectors) else torch.zeros(1, vectors.shape[1])

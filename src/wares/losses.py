@@ -22,7 +22,7 @@ def info_nce(scores: Tensor, scale: Tensor | float, same: Tensor, weights: Tenso
     weights: (B,) importance of each listing, >= 0; a listing of weight 0 is neither positive nor
         negative. None weighs all alike
     """
-    weights = torch.ones(len(scores)) if weights is None else weights
+    weights = torch.ones(len(scores), device=scores.device) if weights is None else weights
     return _pairs_nce((scores * scale)[None], same, weights[None], weights[None] > 0, weights[None] > 0)
 
 
@@ -40,6 +40,16 @@ def pairwise(photos: ViewBatch, texts: ViewBatch, scale: Tensor | float, same: T
 def barycentric(photos: ViewBatch, texts: ViewBatch, scale: Tensor | float, same: Tensor) -> Tensor:
     """InfoNCE of the factorized plan's score, <f̄, ḡ>. Source: our reading of arXiv 2512.18117."""
     return from_scores(factorized_scores(photos, texts), photos, texts, scale, same)
+
+
+def marginal(photos: ViewBatch, texts: ViewBatch, scale: Tensor, same: Tensor) -> Tensor:
+    """`barycentric` as a loss of the marginals alone: no gradient flows into the views or the scale.
+
+    The weights of a sum of losses, as in `pairwise`, would learn to prefer views that are easy to tell apart
+    anyway; here they learn which mean of its views makes a listing recognisable. Source: our reading.
+    """
+    photos, texts = (ViewBatch(side.vectors.detach(), side.weights) for side in (photos, texts))
+    return barycentric(photos, texts, scale.detach(), same)
 
 
 def from_scores(scores: Tensor, photos: ViewBatch, texts: ViewBatch, scale: Tensor | float, same: Tensor) -> Tensor:
@@ -76,7 +86,7 @@ def _pairs_nce(scores: Tensor, same: Tensor, weights: Tensor, rows: Tensor, colu
     scores: (P, B, B) scaled scores of P pairs of views; weights: (P, B) of the positives
     rows, columns: (P, B) which listings have the view at all
     """
-    own = torch.eye(scores.shape[1], dtype=torch.bool)
+    own = torch.eye(scores.shape[1], dtype=torch.bool, device=scores.device)
     excused = same & ~own
     to_columns = scores.masked_fill(excused | ~(columns[:, None, :] | own), _FAR)
     to_rows = scores.masked_fill(excused | ~(rows[:, :, None] | own), _FAR)

@@ -10,6 +10,9 @@ The methods differ only in which views they choose for a step and how they score
     random-view      one view per modality, drawn at random
     all-pairs        every view with every view
     full-transport   every view, scored by the best entropic plan of each of the B² pairs of listings
+    low-rank-transport   the same with plans of rank two
+    mean-views       every view, scored by the plain means of both modalities, and so fused
+    joint-text       single-view, on a catalogue made by `views.joint_text`
 
 Source: arXiv 2512.18117; the losses and marginals are our reading of it, docs/method.md.
 """
@@ -30,23 +33,37 @@ import torch
 
 from wares import losses, transport
 from wares.errors import ModelError, SettingsError
+from wares.model_card import model_card
 from wares.progress import progress
 from wares.towers import Fusion
 from wares.transport import ViewBatch
 from wares.views import Chosen, Marginals, all_views, any_one, primary_and_one, primary_only
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
+    from _typeshed import DataclassInstance
     from torch import Tensor
 
     from wares.encode import CatalogueFeatures
     from wares.towers import Features, Tower, Towers
     from wares.views import Views
 
-Method = Literal["factorized", "single-view", "random-view", "all-pairs", "full-transport"]
+Method = Literal[
+    "factorized",
+    "single-view",
+    "random-view",
+    "all-pairs",
+    "full-transport",
+    "low-rank-transport",
+    "mean-views",
+    "joint-text",
+]
 Loss = Literal["pairwise", "barycentric"]
 METHODS: tuple[Method, ...] = get_args(Method)
+SEVERAL: tuple[Method, ...] = ("factorized", "all-pairs")  # methods whose losses are of several views a listing
+RANK = 2  # of low-rank-transport
 CHECKPOINT_EVERY = 5.0  # seconds of training between checkpoints, which are made at the end of an epoch
 
 
@@ -55,7 +72,7 @@ class PretrainSettings:
     """Everything that decides a pretraining run, apart from the catalogue and the towers.
 
     method: see the top of this file
-    loss: "pairwise" or "barycentric" (wares.losses); full-transport scores listings in its own way
+    loss: "pairwise" or "barycentric" (wares.losses); the transports and mean-views score listings in their own way
     fusion: how views are weighed, in training (marginals) and in the fused embedding (marginals and gamma)
     intra_modal: weight of the losses between views of one modality, >= 0
     batch_size: listings in a step at most, >= 2
@@ -80,6 +97,11 @@ class PretrainSettings:
         for name, known in (("method", METHODS), ("loss", get_args(Loss))):
             if getattr(self, name) not in known:
                 raise SettingsError(f"no {name} {getattr(self, name)!r}; there are {', '.join(known)}.")
+        kind = self.fusion.marginals.kind
+        if kind == "learned" and self.method not in SEVERAL:
+            raise SettingsError(f"marginals are learned by {' or '.join(SEVERAL)}, not by {self.method}.")
+        if kind == "uniform" and self.method != "mean-views":
+            raise SettingsError(f"uniform marginals are those of mean-views, not of {self.method}.")
         for name, least in (("batch_size", 2), ("epochs", 1), ("intra_modal", 0), ("weight_decay", 0)):
             if not getattr(self, name) >= least:
                 raise SettingsError(f"{name} must be at least {least}, not {getattr(self, name)}.")
@@ -89,10 +111,14 @@ class PretrainSettings:
 
 
 def method_fusion(method: Method, fusion: Fusion) -> Fusion:
-    """How a method's views are fused: single-view stays with its primary views, all others fuse as asked."""
-    if method != "single-view":
-        return fusion
-    return replace(fusion, marginals=Marginals("fixed", alpha=1.0, beta=1.0))
+    """How a method's views are fused: as it sees them, where it knows no marginals, else as asked."""
+    match method:
+        case "single-view" | "joint-text":
+            return replace(fusion, marginals=Marginals("fixed", alpha=1.0, beta=1.0))
+        case "mean-views":
+            return replace(fusion, marginals=Marginals("uniform"))
+        case _:
+            return fusion
 
 
 @dataclass
@@ -133,6 +159,7 @@ def pretrain(
     photos = Modality.of(features.photo_views, features.photos)
     texts = Modality.of(features.text_views, features.texts)
     check_learnable(photos, texts, settings)
+    towers.photo_tilt.requires_grad_(settings.fusion.marginals.kind == "learned")
     optimiser = torch.optim.AdamW(
         towers.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
     )
@@ -184,6 +211,7 @@ def epoch(
             same_item(duplicates[listings]),
             towers.scale,
             settings,
+            towers.photo_tilt,
         )
         optimiser.zero_grad()
         loss.backward()
@@ -209,11 +237,13 @@ def choose(method: Method, counts: Tensor, primary: float, draws: Tensor) -> Cho
     match method:
         case "factorized":
             return primary_and_one(counts, primary, draws)
-        case "single-view":
+        case "single-view" | "joint-text":
             return primary_only(counts)
         case "random-view":
             return any_one(counts, draws)
-        case "all-pairs" | "full-transport":
+        case "mean-views":
+            return all_views(counts, None)
+        case "all-pairs" | "full-transport" | "low-rank-transport":
             return all_views(counts, primary)
 
 
@@ -239,15 +269,31 @@ class Modality:
         return ViewBatch(vectors, chosen.weights)
 
 
-def batch_loss(photos: ViewBatch, texts: ViewBatch, same: Tensor, scale: Tensor, settings: PretrainSettings) -> Tensor:
-    """What a step minimises."""
-    if settings.method == "full-transport":
-        scores = transport.full_scores(photos, texts)
-        return losses.from_scores(scores, photos, texts, scale, same)
-    if settings.fusion.marginals.kind == "agreement":
-        photos = transport.agreement(photos, texts, settings.fusion.marginals.epsilon)
+def batch_loss(
+    photos: ViewBatch,
+    texts: ViewBatch,
+    same: Tensor,
+    scale: Tensor,
+    settings: PretrainSettings,
+    tilt: Tensor | None = None,
+) -> Tensor:
+    """What a step minimises. tilt: (d,) direction of learned marginals."""
+    match settings.method:
+        case "full-transport":
+            return losses.from_scores(transport.full_scores(photos, texts), photos, texts, scale, same)
+        case "low-rank-transport":
+            return losses.from_scores(transport.low_rank_scores(photos, texts, RANK), photos, texts, scale, same)
+        case "mean-views":
+            return losses.barycentric(photos, texts, scale, same)
+    marginals, weighing = settings.fusion.marginals, torch.zeros(())
+    if marginals.kind == "agreement":
+        photos = transport.agreement(photos, texts, marginals.epsilon)
+    elif marginals.kind == "learned" and tilt is not None:
+        photos = transport.learned(photos, tilt)
+        weighing = losses.marginal(photos, texts, scale, same)
+        photos = photos.settled()
     between = losses.pairwise if settings.loss == "pairwise" else losses.barycentric
-    loss = between(photos, texts, scale, same)
+    loss = between(photos, texts, scale, same) + weighing
     if settings.intra_modal:
         within = losses.intra_modal(photos, scale, same) + losses.intra_modal(texts, scale, same)
         loss = loss + settings.intra_modal * within
@@ -268,15 +314,15 @@ def check_learnable(photos: Modality, texts: Modality, settings: PretrainSetting
     several = int(((photos.counts > 1) | (texts.counts > 1)).sum())
     if len(photos.counts) < 2:
         raise SettingsError("a catalogue of one listing has nothing to be told apart from. Index it untrained.")
-    if both < 2 and (several < 2 or not settings.intra_modal or settings.method in ("single-view", "random-view")):
+    if both < 2 and (several < 2 or not settings.intra_modal or settings.method not in SEVERAL):
         raise SettingsError(
             f"{both} listings have both a photo and a text, so there is nothing to align. Add photos, "
             "or index with untrained towers (`wares index --towers offline`)."
         )
 
 
-def new_record(features: CatalogueFeatures, settings: PretrainSettings) -> PretrainRecord:
-    """A record of a run that has not begun."""
+def new_record(features: CatalogueFeatures, settings: DataclassInstance) -> PretrainRecord:
+    """A record of a run that has not begun. settings: of the recipe, a data class"""
     packages = ("wares", "torch", "numpy")
     return PretrainRecord(
         settings=asdict(settings),
@@ -325,8 +371,17 @@ def restore(out: Path, towers: Towers, optimiser: torch.optim.Optimizer, record:
     record.resumed = state["record"]["resumed"] + 1
 
 
-def finish(out: Path, towers: Towers, record: PretrainRecord) -> None:
-    """Save the towers and the record; the checkpoint has served."""
+def finish(out: Path, towers: Towers, record: PretrainRecord, name: str = "pretrain.json") -> None:
+    """Save the towers, the record under a name, and the model's card; the checkpoint has served."""
     towers.save(out)
-    (out / "pretrain.json").write_text(json.dumps(asdict(record), indent=2) + "\n", encoding="utf-8")
+    write_card(out, towers, record)
+    (out / name).write_text(json.dumps(asdict(record), indent=2) + "\n", encoding="utf-8")
     (out / "checkpoint.pt").unlink(missing_ok=True)
+
+
+def write_card(
+    out: Path, towers: Towers, record: PretrainRecord, quality: Mapping[str, Mapping[str, float]] | None = None
+) -> None:
+    """Write the model's card; quality: system → measure → mean, where it was measured."""
+    card = model_card(towers, asdict(record), record.versions["wares"], quality)
+    (out / "README.md").write_text(card, encoding="utf-8")

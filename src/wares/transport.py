@@ -2,7 +2,7 @@
 
 Pure mathematics on unit vectors and marginals. A plan's row and column sums are the marginals. The
 *factorized* plan is the outer product of the marginals; the *full* plan maximises the score and is the
-reference that the factorized one approximates.
+reference that the factorized one approximates; a *low-rank* plan stands between the two.
 
 Source: arXiv 2512.18117 (factorized transport); the equations are our reading, docs/method.md.
 """
@@ -19,6 +19,10 @@ from wares.errors import SettingsError
 
 NOTHING = 1e-9  # weight of a place without a view, where a solver needs all weights positive
 SMALL = 0.03  # regularisation below which exp(similarity / regularisation) needs the log domain
+STEPS, SWEEPS = 50, 5  # of the low-rank solver: ascents, and projections after each
+PACE = 5.0  # of an ascent; similarities are at most 1
+START = 0.3  # how sharply the first groups are told apart
+LEAST = 1e-30  # of what is divided by, or of which a logarithm is taken
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,32 @@ class FullPlan:
         return self.coupling
 
 
+@dataclass(frozen=True)
+class LowRankPlan:
+    """The coupling q diag(1/g) rᵀ: both sides fall into groups, and groups are coupled one to one.
+
+    q: (m, rank), how much of each photo is in each group; its rows sum to the marginal over photos, its columns to g
+    r: (n, rank), the same of the texts
+    g: (rank,) weights of the groups, summing to 1
+    """
+
+    q: Tensor
+    r: Tensor
+    g: Tensor
+
+    def score(self, photos: Tensor, texts: Tensor) -> Tensor:
+        """Σ_c g_c <f̄_c, ḡ_c> over groups with barycentres f̄_c and ḡ_c, in O((m + n) rank)."""
+        return ((self.q.T @ photos) * (self.r.T @ texts) / self.g[:, None].clamp(min=LEAST)).sum()
+
+    def shares(self, photos: Tensor, texts: Tensor) -> Tensor:
+        """(m, n) what each pair of views carries of the score."""
+        return self.matrix() * (photos @ texts.T)
+
+    def matrix(self) -> Tensor:
+        """(m, n) the coupling itself."""
+        return self.q / self.g.clamp(min=LEAST) @ self.r.T
+
+
 def factorized(photo_weights: Tensor, text_weights: Tensor) -> FactorizedPlan:
     """The rank-one plan of two marginals, the limit of `full` for large regularisation."""
     return FactorizedPlan(photo_weights, text_weights)
@@ -92,6 +122,18 @@ def full(
     return FullPlan(coupling.to(photos.dtype))
 
 
+def low_rank(photos: Tensor, texts: Tensor, photo_weights: Tensor, text_weights: Tensor, rank: int) -> LowRankPlan:
+    """A plan of high score among those of at most this rank; of rank one there is but the factorized one.
+
+    photos: (m, d), texts: (n, d) unit vectors; photo_weights: (m,), text_weights: (n,), each summing to 1
+
+    The problem is not convex: the plan is a local optimum, its marginals are exact.
+    Source: Scetbon, Cuturi, Peyré 2021 (arXiv 2103.04737), see `_groups`.
+    """
+    pair = ViewBatch(photos[None], photo_weights[None]), ViewBatch(texts[None], text_weights[None])
+    return LowRankPlan(*(factor[..., 0, 0] for factor in _groups(*pair, rank)))
+
+
 @dataclass(frozen=True)
 class ViewBatch:
     """Encoded views of one modality for a batch of listings.
@@ -107,6 +149,10 @@ class ViewBatch:
         """(B, d) f̄ = Σ_k a_k f_k, not normalised: inner products of barycentres are plan scores."""
         return torch.einsum("bv,bvd->bd", self.weights, self.vectors)
 
+    def settled(self) -> ViewBatch:
+        """The same views and weights, the weights no longer a function of anything."""
+        return ViewBatch(self.vectors, self.weights.detach())
+
     @property
     def present(self) -> Tensor:
         """(B, V) where there is a view that weighs anything."""
@@ -118,21 +164,54 @@ def factorized_scores(photos: ViewBatch, texts: ViewBatch) -> Tensor:
     return photos.barycentre() @ texts.barycentre().T
 
 
-def full_scores(photos: ViewBatch, texts: ViewBatch, regularisation: float = 0.05) -> Tensor:
-    """(B, B) score under the full entropic plan: B² plans of V x W, solved together.
+def full_scores(photos: ViewBatch, texts: ViewBatch, regularisation: float | None = 0.05) -> Tensor:
+    """(B, B) score under the full plan: B² plans of V x W.
 
     Gradients flow through the similarities at the fixed optimal plan (envelope theorem). Listings
     without a view on one side get a score of 0.
-    regularisation: weight of the entropy, > 0, in units of similarity
+    regularisation: weight of the entropy, > 0, in units of similarity, all plans solved together; None solves
+        the linear programmes one after another, a reference for small batches
     """
+    similarity = torch.einsum("ivd,jwd->ijvw", photos.vectors, texts.vectors)
+    with torch.no_grad():
+        plans = (
+            _exact(photos, texts) if regularisation is None else _entropic(similarity, photos, texts, regularisation)
+        )
+    return (plans * similarity).sum((2, 3)) * _both(photos, texts)
+
+
+def low_rank_scores(photos: ViewBatch, texts: ViewBatch, rank: int) -> Tensor:
+    """(B, B) score under a plan of at most this rank, B² of them found together; gradients as in `full_scores`."""
+    q, r, g = _groups(photos, texts, rank)
+    photo_groups = torch.einsum("vcij,ivd->ijcd", q, photos.vectors)
+    text_groups = torch.einsum("wcij,jwd->ijcd", r, texts.vectors)
+    scores = torch.einsum("ijcd,ijcd,cij->ij", photo_groups, text_groups, 1 / g.clamp(min=LEAST))
+    return scores * _both(photos, texts)
+
+
+def _both(photos: ViewBatch, texts: ViewBatch) -> Tensor:
+    """(B, B) where the row has a photo and the column a text."""
+    return photos.present.any(1)[:, None] & texts.present.any(1)[None]
+
+
+def _exact(photos: ViewBatch, texts: ViewBatch) -> Tensor:
+    """(B, B, V, W) the best plan of every pair of listings that has one, else zeros."""
+    both = _both(photos, texts)
+    plans = photos.weights.new_zeros(*both.shape, photos.weights.shape[1], texts.weights.shape[1])
+    for i, j in both.nonzero().tolist():
+        plans[i, j] = full(photos.vectors[i], texts.vectors[j], photos.weights[i], texts.weights[j]).matrix()
+    return plans
+
+
+def _entropic(similarity: Tensor, photos: ViewBatch, texts: ViewBatch, regularisation: float) -> Tensor:
+    """(B, B, V, W) the entropic plans of all pairs of listings, solved together."""
     import ot
 
-    similarity = torch.einsum("ivd,jwd->ijvw", photos.vectors, texts.vectors)
-    batch, places_a, places_b = len(similarity), similarity.shape[2], similarity.shape[3]
+    batch, _, places_a, places_b = similarity.shape
     a = normalize(photos.weights.clamp(min=NOTHING), p=1, dim=1)[:, None].expand(batch, batch, places_a)
     b = normalize(texts.weights.clamp(min=NOTHING), p=1, dim=1)[None].expand(batch, batch, places_b)
     plans: Tensor = ot.solve_batch(
-        -similarity.detach().reshape(batch * batch, places_a, places_b),
+        -similarity.reshape(batch * batch, places_a, places_b),
         reg=_positive(regularisation),
         a=a.reshape(-1, places_a),
         b=b.reshape(-1, places_b),
@@ -140,10 +219,68 @@ def full_scores(photos: ViewBatch, texts: ViewBatch, regularisation: float = 0.0
         max_iter=2_000,  # it stops at the tolerance; thousands are needed only where weights are very uneven
         tol=1e-4,
         grad="detach",
-    ).plan.reshape_as(similarity)
-    both = photos.present.any(1)[:, None] & texts.present.any(1)[None]
-    scores: Tensor = (plans * similarity).sum((2, 3)) * both
-    return scores
+    ).plan
+    return plans.reshape_as(similarity)
+
+
+@torch.no_grad()
+def _groups(photos: ViewBatch, texts: ViewBatch, rank: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Low-rank plans of all pairs of listings: q (V, rank, B, B), r (W, rank, B, B), g (rank, B, B).
+
+    Mirror ascent of the score Σ_kl <f_k, g_l> Σ_c q_kc r_lc / g_c, each step followed by a Kullback-Leibler
+    projection to where rows sum to the marginals and both sides' columns to g. Both are affine sets, so projecting
+    in turn is enough and Dykstra's corrections are not needed.
+    Groups start as what fixed random directions of the shared space tell apart, for photos and texts alike: so the
+    order of views has no part in it. The listings are the last axes, where long loops are fast.
+
+    Source: algorithms 2 and 3 of Scetbon, Cuturi, Peyré 2021 (arXiv 2103.04737); the rounding at the end, which
+    makes the marginals exact, is algorithm 2 of Altschuler, Weed, Rigollet 2017 (arXiv 1705.09634).
+    """
+    if rank < 1:
+        raise SettingsError(f"a plan has a rank of at least 1, not {rank}.")
+    similarity = torch.einsum("ivd,jwd->vwij", photos.vectors, texts.vectors)[:, :, None]
+    a, b = photos.weights.T[:, :, None], texts.weights.T[:, None]
+    directions = torch.randn(rank, photos.vectors.shape[2], generator=torch.Generator().manual_seed(0))
+    q, r = (
+        torch.softmax(START * torch.einsum("bvd,cd->vcb", side.vectors, directions.to(a)), dim=1)
+        for side in (photos, texts)
+    )
+    g = q.new_full((rank, 1, 1), 1 / rank)
+    q, r, g = _coupled(a[:, None] * q[..., None], b[:, None] * r[:, :, None], g, a, b, SWEEPS)
+    for _ in range(STEPS):
+        q_up, r_up = (similarity * (r / g)).sum(1), (similarity * (q / g)[:, None]).sum(0)
+        g_up = -(q * q_up).sum(0) / g
+        q, r, g = (old * torch.exp(PACE * up) for old, up in ((q, q_up), (r, r_up), (g, g_up)))
+        q, r, g = _coupled(q, r, g, a, b, SWEEPS)
+    q, r, g = _coupled(q, r, g, a, b, 10 * SWEEPS)
+    g = g / g.sum(0)
+    return _rounded(q, a, g), _rounded(r, b, g), g
+
+
+def _coupled(q: Tensor, r: Tensor, g: Tensor, a: Tensor, b: Tensor, sweeps: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Project q, r and g so that rows sum to a and b, and columns of q and of r to g."""
+    for _ in range(sweeps):
+        q = q * (a / q.sum(1).clamp(min=LEAST))[:, None]
+        r = r * (b / r.sum(1).clamp(min=LEAST))[:, None]
+        q_columns, r_columns = q.sum(0).clamp(min=LEAST), r.sum(0).clamp(min=LEAST)
+        g = ((g * q_columns * r_columns) ** (1 / 3)).clamp(min=LEAST)
+        q, r = q * (g / q_columns), r * (g / r_columns)
+    return q, r, g
+
+
+def _rounded(q: Tensor, a: Tensor, g: Tensor) -> Tensor:
+    """Move what q lacks or has too much of, so that its rows sum to a and its columns to g."""
+    q = q * (a / q.sum(1).clamp(min=LEAST)).clamp(max=1)[:, None]
+    q = q * (g / q.sum(0).clamp(min=LEAST)).clamp(max=1)
+    rows, columns = (a - q.sum(1)).clamp(min=0), (g - q.sum(0)).clamp(min=0)
+    return q + rows[:, None] * columns / columns.sum(0).clamp(min=LEAST)
+
+
+def tilt(views: ViewBatch, logits: Tensor) -> ViewBatch:
+    """Reweigh each listing's views: a_k ∝ a_k exp(logits_k), summing to what they did. logits: (B, V)."""
+    total = views.weights.sum(1, keepdim=True)
+    logarithms = torch.where(total > 0, views.weights.log(), 0.0)
+    return ViewBatch(views.vectors, torch.softmax(logarithms + logits, dim=1) * total)
 
 
 def agreement(photos: ViewBatch, texts: ViewBatch, epsilon: float) -> ViewBatch:
@@ -156,10 +293,17 @@ def agreement(photos: ViewBatch, texts: ViewBatch, epsilon: float) -> ViewBatch:
     epsilon: temperature, > 0; its limit for large values is the weights that came in. Source: our reading.
     """
     with torch.no_grad():
-        fits = torch.einsum("bvd,bd->bv", photos.vectors, texts.barycentre()) / _positive(epsilon)
-        total = photos.weights.sum(1, keepdim=True)
-        tilted = torch.softmax(photos.weights.log() + fits, dim=1) * total
-        return ViewBatch(photos.vectors, torch.where(total > 0, tilted, photos.weights))
+        return tilt(photos, torch.einsum("bvd,bd->bv", photos.vectors, texts.barycentre()) / _positive(epsilon))
+
+
+def learned(photos: ViewBatch, direction: Tensor) -> ViewBatch:
+    """Reweigh each listing's photos by a learned direction u of the shared space: a_k ∝ a_k exp(√d <u, f_k>).
+
+    Gradients flow into u, shape (d,), and not, through the weights, into the views. Zero gives the weights that came
+    in. √d brings the coordinates of unit vectors to the scale of one, so that u learns at the pace of other weights.
+    Texts are not reweighed, as in `agreement`. Source: our reading.
+    """
+    return tilt(photos, photos.vectors.detach() @ direction * len(direction) ** 0.5)
 
 
 def _positive(value: float) -> float:

@@ -7,7 +7,7 @@ listings are held as one ragged table (`Views`), and handed to the mathematics a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from wares.catalogue import Catalogue, Listing
 
-MARGINALS = ("fixed", "agreement")
+MARGINALS = ("fixed", "uniform", "agreement", "learned")
 
 
 @dataclass(frozen=True)
@@ -30,26 +30,33 @@ class Marginals:
     """How a listing weighs its own views.
 
     kind: "fixed" gives the primary view alpha (beta for texts) and splits the rest equally;
-        "agreement" then multiplies each photo's weight by exp(<photo, texts>/epsilon).
+        "uniform" gives all views the same; "agreement" and "learned" take "fixed" and multiply each photo's weight,
+        by exp(<photo, texts>/epsilon) or by exp(√d <u, photo>), u learned in pretraining
     alpha, beta: weight of the primary photo and of the title where there are other views, in [0, 1]
     epsilon: temperature of the agreement, > 0; large values give the fixed marginals back
 
-    Source: primary emphasis is arXiv 2512.18117; the equal split and the agreement are our reading.
+    Source: primary emphasis is arXiv 2512.18117; all else is our reading.
     """
 
-    kind: Literal["fixed", "agreement"] = "agreement"
+    kind: Literal["fixed", "uniform", "agreement", "learned"] = "agreement"
     alpha: float = 0.5
     beta: float = 0.5
     epsilon: float = 0.2
 
     def __post_init__(self) -> None:
         if self.kind not in MARGINALS:
-            raise SettingsError(f'marginals are "fixed" or "agreement", not "{self.kind}".')
+            raise SettingsError(f"no marginals {self.kind!r}; there are {', '.join(MARGINALS)}.")
         for name in ("alpha", "beta"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise SettingsError(f"{name} is a weight in [0, 1], not {getattr(self, name)}.")
         if not self.epsilon > 0.0:
             raise SettingsError(f"epsilon is a temperature above 0, not {self.epsilon}.")
+
+    def primary(self, modality: str) -> float | None:
+        """Weight of the primary "photo" or "text" before any reweighing; None where all views weigh the same."""
+        if self.kind == "uniform":
+            return None
+        return self.alpha if modality == "photo" else self.beta
 
 
 @dataclass(frozen=True)
@@ -122,6 +129,26 @@ def _offsets(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(counts, dtype=np.int64)])
 
 
+def joint_text(catalogue: Catalogue) -> Catalogue:
+    """The catalogue as joint-text sees it: the first photo, and one text that is all texts, a line each.
+
+    A baseline: what a shop does that has one image tower and one text tower and knows of no views. Titles are gone,
+    so that which listings share one is to be asked of the catalogue that came in.
+    """
+    listings = tuple(
+        replace(
+            each,
+            title="\n".join(text for _, text in texts_of(each)),
+            description="",
+            tags=(),
+            texts={},
+            images=each.images[:1],
+        )
+        for each in catalogue.listings
+    )
+    return replace(catalogue, listings=listings)
+
+
 def duplicate_labels(listings: Sequence[Listing]) -> npt.NDArray[np.int64]:
     """(N, 2) labels of product and title: two listings are one item where either label is the same.
 
@@ -146,8 +173,8 @@ class Chosen:
     weights: Tensor
 
 
-def all_views(counts: Tensor, primary: float) -> Chosen:
-    """Every view, with the fixed marginal: `primary` for the first, the rest shared equally.
+def all_views(counts: Tensor, primary: float | None) -> Chosen:
+    """Every view, with the fixed marginal: `primary` for the first, the rest shared equally; None shares all equally.
 
     counts: (B,) number of views, >= 0. A listing with a single view gives it all the weight,
     whatever `primary` is.
@@ -155,8 +182,8 @@ def all_views(counts: Tensor, primary: float) -> Chosen:
     import torch
 
     places = torch.arange(max(1, int(counts.max()))).expand(len(counts), -1)
-    others = (counts - 1).clamp(min=1)[:, None]
-    weights = torch.where(places == 0, primary, (1.0 - primary) / others)
+    first = 1.0 / counts.clamp(min=1)[:, None] if primary is None else torch.tensor(primary)
+    weights = torch.where(places == 0, first, (1.0 - first) / (counts - 1).clamp(min=1)[:, None])
     weights = torch.where(counts[:, None] == 1, 1.0, weights)
     return Chosen(places, torch.where(places < counts[:, None], weights, 0.0))
 

@@ -147,11 +147,15 @@ class Fusion:
 
 
 class Towers(nn.Module):
-    """An image tower and a text tower, their temperature, and how their views are fused."""
+    """An image tower and a text tower, their temperature, and how their views are fused.
+
+    photo_tilt: (d,) direction of the shared space by which learned marginals reweigh photos; trained for them alone
+    """
 
     image: ImageTower
     text: TextTower
     logit_scale: nn.Parameter
+    photo_tilt: nn.Parameter
 
     def __init__(self, name: str, image: ImageTower, text: TextTower, dimension: int) -> None:
         super().__init__()
@@ -160,6 +164,7 @@ class Towers(nn.Module):
         self.image = image
         self.text = text
         self.logit_scale = nn.Parameter(torch.tensor(float(np.log(1 / 0.07))))
+        self.photo_tilt = nn.Parameter(torch.zeros(dimension), requires_grad=False)
         self.fusion = Fusion()
 
     @property
@@ -241,6 +246,8 @@ def load_towers(folder: Path | str) -> Towers:
     for side in trained:
         tower: Tower = getattr(towers, side)
         tower.trained = tower.backbone_modules()
+        if tower.trained is not None:
+            tower.trained.requires_grad_(False)
     try:
         towers.load_state_dict(load_file(str(folder / "towers.safetensors")))
     except (OSError, RuntimeError, SafetensorError) as error:
