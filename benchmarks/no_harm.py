@@ -328,14 +328,14 @@ def judgments(folder: Path, catalogue: Catalogue, towers: Towers) -> Judged | No
 def sources(data: Path, scratch: Path, development: bool) -> dict[str, tuple[Path, Catalogue]]:
     """The catalogues that are spoilt, by name."""
     if development:
-        write_marketplace(scratch / "marketplace", 250, seed=1)
+        write_marketplace(scratch / "marketplace", 240, seed=1)
         return {
             "magento": (data / "magento", read_catalogue(data / "magento")),
             "marketplace, seed 1": (scratch / "marketplace", read_catalogue(scratch / "marketplace")),
         }
-    write_marketplace(scratch / "marketplace", 250, seed=7)
+    write_marketplace(scratch / "marketplace", 240, seed=7)
     grocery = read_catalogue(data / "grocery")
-    some = np.sort(np.random.default_rng(0).choice(len(grocery), 240, replace=False))
+    some = np.sort(np.random.default_rng(0).choice(len(grocery), 200, replace=False))
     return {
         "grocery": (data / "grocery", grocery.subset(some)),
         "marketplace, seed 7": (scratch / "marketplace", read_catalogue(scratch / "marketplace")),

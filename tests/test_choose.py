@@ -204,7 +204,7 @@ def test_listings_without_photos_or_texts_are_dealt_evenly() -> None:
 
 @pytest.mark.parametrize("method", ["factorized", "random-view", "all-pairs", "full-transport"])
 def test_other_methods_are_given_weights_too(method: Any) -> None:
-    choice = choose_settings(catalogue(24, photo="foreign"), "toy", replace(SETTINGS, method=method, epochs=2))
+    choice = choose_settings(catalogue(12, photo="foreign"), "toy", replace(SETTINGS, method=method, epochs=1))
     assert choice.settings.method == method
     assert len(choice.candidates) == 5
 
@@ -284,15 +284,17 @@ def test_a_listing_that_finds_itself_scores_one() -> None:
 
 def test_harm_is_asked_of_ranks_and_of_probabilities() -> None:
     zero, ones = np.zeros(4), np.ones(4)
-    tried = [PretrainSettings()] * 4
+    tried = [PretrainSettings()] * 6
     found = [
         {PRIMARY: zero, CERTAINTY: zero, "photo->title": np.array([1.0, np.nan, 0.0, np.nan])},
         {PRIMARY: zero, CERTAINTY: ones},
         {PRIMARY: -0.1 * ones, CERTAINTY: ones},
         {PRIMARY: ones, CERTAINTY: np.array([-1.0, 1.0, -1.0, 1.0])},
+        {PRIMARY: zero, CERTAINTY: np.array([-1.0, 1.0, -1.0, 1.5])},
+        {PRIMARY: ones, CERTAINTY: -ones},
     ]
     table = judged(tried, found)
-    assert [each.harmless for each in table] == [True, True, False, False]
+    assert [each.harmless for each in table] == [True, True, False, True, False, False]
     assert table[0].scores == {PRIMARY: 0.0, "photo->title": 0.5}
     assert table[0].mean == 0.25
     assert (table[3].difference, table[3].error, table[3].certainty_error) == (1.0, 0.0, 0.5)

@@ -9,8 +9,8 @@ single view. Each is trained on one part of the listings; in the other part, one
 A listing's own views belong together: that is all the truth this needs.
 
 Of the candidates that are not behind single view where a title asks for photos, the one with the best mean of all
-protocols is chosen. "Not behind" is asked twice: of ranks, and of the probability that the title gives to its own
-photos, which tells harm from chance on far fewer listings. Single view itself is always there to fall back on.
+protocols is chosen. "Not behind" is asked of ranks and of the probability that the title gives to its own photos,
+which tells harm from chance on far fewer listings. Single view itself is always there to fall back on.
 
 Source: our own, by cross-validation (Stone, 1974); docs/method.md has the reasoning, docs/log.md what else was tried.
 """
@@ -223,8 +223,8 @@ def judged(tried: Sequence[PretrainSettings], found: Sequence[Mapping[str, Value
 
     found: of each, protocol -> (N,) value of each listing held out; NaN where it did not ask
 
-    Not behind is at most `MARGIN` standard errors below in average precision, and at least as many above in log
-    probability.
+    Not behind: the lead in average precision and that in log probability, each in its standard errors, add up to
+    `MARGIN` at least, and neither is below by more than that; or nothing differs at all.
     """
     table = []
     for settings, values in zip(tried, found, strict=True):
@@ -233,7 +233,8 @@ def judged(tried: Sequence[PretrainSettings], found: Sequence[Mapping[str, Value
         )
         means = {name: float(_asked(row).mean()) for name, row in values.items() if len(_asked(row))}
         del means[CERTAINTY]
-        harmless = difference >= -MARGIN * error and certainty >= MARGIN * certainty_error
+        leads = difference / max(error, 1e-9), certainty / max(certainty_error, 1e-9)
+        harmless = leads == (0.0, 0.0) or (sum(leads) >= MARGIN and min(leads) >= -MARGIN)
         own = knobs(settings)
         table.append(
             Candidate(
