@@ -116,7 +116,8 @@ def encode(batch: dict[str, Any], towers: Towers) -> dict[str, Any]:
     from wares.towers.encoder import ListingEncoder
 
     with torch.no_grad():
-        return ListingEncoder(towers)(batch)
+        encoded: dict[str, Any] = ListingEncoder(towers)(batch)
+    return encoded
 
 
 def by_hand(clicks: Clicks, encoded: dict[str, Any], fusion: Fusion, popularity: bool) -> float:

@@ -26,10 +26,11 @@ from wares.end_to_end import choose_both, loss, pretrain_end_to_end
 from wares.errors import ModelError, PhotoError, SettingsError
 from wares.photos import augment
 from wares.pretrain import PretrainRecord, PretrainSettings
-from wares.towers import Towers, build_towers, load_towers
+from wares.towers import Fusion, Towers, build_towers, load_towers
 from wares.towers.backbones import train_backbone
 from wares.towers.encoder import ListingEncoder
 from wares.trainer import CHECKPOINTS, Draw, ListingLoss, ListingViews, Schedule, Side, TrainerSettings
+from wares.views import Marginals
 
 SHORT = PretrainSettings(epochs=3, batch_size=8, learning_rate=0.01)
 QUICK = TrainerSettings("last-1", "all", backbone_rate=1e-3, workers=0, checkpoint_steps=2)
@@ -221,6 +222,15 @@ def test_a_run_learns_and_leaves_a_model(
     written = json.loads((tmp_path / "model" / "pretrain.json").read_text())
     assert written["settings"]["trainer"]["image_backbone"] == how[0]
     assert not towers.training
+
+
+def test_learned_marginals_are_learned_here_too(catalogue: Catalogue, shelf: Path, tmp_path: Path) -> None:
+    learned = replace(SHORT, fusion=Fusion(Marginals("learned")))
+    towers, _ = pretrained(catalogue, shelf, tmp_path / "model", settings=learned)
+    assert towers.photo_tilt.detach().norm() > 1e-4
+    assert torch.equal(load_towers(tmp_path / "model").photo_tilt, towers.photo_tilt)
+    plain, _ = pretrained(catalogue, shelf, tmp_path / "plain")
+    assert not plain.photo_tilt.any()
 
 
 def test_workers_change_nothing(catalogue: Catalogue, shelf: Path, tmp_path: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +16,8 @@ import typer
 from wares.errors import ModelError, SettingsError, WaresError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rich.console import Console
 
     from wares.choose import Knob
@@ -45,6 +49,9 @@ class Method(StrEnum):
     random_view = "random-view"
     all_pairs = "all-pairs"
     full_transport = "full-transport"
+    low_rank_transport = "low-rank-transport"
+    mean_views = "mean-views"
+    joint_text = "joint-text"
 
 
 # What `wares compare` trains unless told otherwise: everything but the references that are slow by design.
@@ -63,6 +70,7 @@ class MarginalKind(StrEnum):
 
     fixed = "fixed"
     agreement = "agreement"
+    learned = "learned"
 
 
 class System(StrEnum):
@@ -83,6 +91,8 @@ CacheOption = Annotated[
     Path | None, typer.Option(help="Where photo and text features are kept.  [default: ~/.cache/wares]")
 ]
 TowersOption = Annotated[str, typer.Option(help="offline, small, a hub name or folder, or VISION+TEXT.")]
+BackboneOption = Annotated[str, typer.Option(help="frozen, last-N (its last N blocks), lora, or all.")]
+BackboneRateOption = Annotated[float, typer.Option(help="Learning rate of trained backbones.")]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 OverwriteFlag = Annotated[bool, typer.Option("--overwrite", help="Replace what --out names.")]
 
@@ -152,6 +162,25 @@ def pretrain(
             help="Choose the weights that are not given on listings held out, without labels; or take .5, .5 and .25.",
         ),
     ] = True,
+    image_backbone: BackboneOption = "frozen",
+    text_backbone: BackboneOption = "frozen",
+    backbone_rate: BackboneRateOption = 2e-5,
+    bf16: Annotated[bool, typer.Option("--bf16", help="Train backbones in bfloat16.")] = False,
+    accumulate: Annotated[int, typer.Option(help="Batches to one step of trained backbones.")] = 1,
+    views_at_once: Annotated[
+        int | None, typer.Option(help="Views encoded at a time, for batches that do not fit into memory.")
+    ] = None,
+    augment: Annotated[
+        bool, typer.Option("--augment/--no-augment", help="Show photos to trained backbones a little differently.")
+    ] = True,
+    compile_backbones: Annotated[bool, typer.Option("--compile", help="Compile trained backbones.")] = False,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that decode photos for trained backbones.  [default: one a core]")
+    ] = None,
+    checkpoint_steps: Annotated[int, typer.Option(help="Steps between checkpoints of trained backbones.")] = 200,
+    report_to: Annotated[
+        list[str] | None, typer.Option(help="tensorboard, wandb or another tracker; repeatable.")
+    ] = None,
     batch_size: Annotated[int, typer.Option(help="Listings in a step.")] = 128,
     epochs: Annotated[int, typer.Option(help="Passes over the catalogue.")] = 30,
     seconds: Annotated[float | None, typer.Option(help="Train for this long instead of --epochs.")] = None,
@@ -171,12 +200,13 @@ def pretrain(
     from wares.choose import Choice, choose_settings, with_knobs
     from wares.encode import catalogue_features
     from wares.pretrain import PretrainSettings, method_fusion
-    from wares.pretrain import pretrain as train
+    from wares.pretrain import pretrain as train_heads
     from wares.towers import Fusion, build_towers
     from wares.views import Marginals
 
+    name: Any = method.value  # the names are those of wares.pretrain, which a test holds
     settings = PretrainSettings(
-        method=method.value,
+        method=name,
         loss=loss.value,
         fusion=Fusion(Marginals(marginals.value, epsilon=epsilon), gamma),
         batch_size=batch_size,
@@ -185,23 +215,45 @@ def pretrain(
         learning_rate=learning_rate,
         seed=seed,
     )
+    if settings.method == "joint-text":
+        raise SettingsError("joint-text is a baseline of `wares compare`; a shop is of all views, so choose another.")
     asked: dict[Knob, float | None] = {"alpha": alpha, "beta": beta, "intra_modal": intra_modal}
     given = {knob: value for knob, value in asked.items() if value is not None}
     settings = with_knobs(settings, given)
-    settings = replace(settings, fusion=method_fusion(method.value, settings.fusion))
-    if (out / "towers.json").exists() and not overwrite:
-        done = "is finished; there is nothing to resume" if resume else "holds a model already"
-        raise ModelError(f"{out} {done}. Choose another --out, or pass --overwrite.")
-    if (out / "checkpoint.pt").exists() and not (resume or overwrite):
-        raise ModelError(f"{out} holds a run that was stopped. Pass --resume to finish it, or --overwrite.")
+    settings = replace(settings, fusion=method_fusion(name, settings.fusion))
+    _check_out(out, resume, overwrite)
     listings = read_catalogue(catalogue, on_error.value, text_field or ())
     model = build_towers(towers, seed)
-    features = catalogue_features(listings, model, cache, on_error.value)
-    _report_problems([*listings.problems, *features.problems])
-    choice = Choice(settings, (), 0, 0.0)
-    if choose:
-        choice = choose_settings(features, towers, settings, given.keys())
-    record = train(features, model, choice.settings, out, resume)
+    backbones = image_backbone != "frozen" or text_backbone != "frozen"
+    with _first_process_first(backbones) as first:
+        features = catalogue_features(listings, model, cache, on_error.value)
+        if first:
+            _report_problems([*listings.problems, *features.problems])
+        choice = Choice(settings, (), 0, 0.0)
+        if choose:
+            choice = choose_settings(features, towers, settings, given.keys())
+    if backbones:
+        from wares.end_to_end import pretrain_end_to_end
+        from wares.trainer import TrainerSettings
+
+        trainer = TrainerSettings(
+            image_backbone,
+            text_backbone,
+            backbone_rate,
+            bf16,
+            accumulate,
+            views_at_once,
+            augment,
+            compile_backbones,
+            checkpoint_steps=checkpoint_steps,
+            report_to=tuple(report_to or ()),
+        )
+        trainer = trainer if workers is None else replace(trainer, workers=workers)
+        record = pretrain_end_to_end(listings, features, model, choice.settings, trainer, out, resume)
+    else:
+        record = train_heads(features, model, choice.settings, out, resume)
+    if not first:
+        return
     choice.note(out)
     if as_json:
         _print_json(asdict(record) | {"choice": choice.to_json()})
@@ -215,6 +267,82 @@ def pretrain(
         _console().print(
             f"{record.truncated_texts:,} texts are longer than the text tower reads; their ends were not seen."
         )
+    _next("wares", "index", catalogue, "--model", out, "--out", "SHOP")
+
+
+@app.command()
+def finetune(
+    catalogue: CatalogueArgument,
+    interactions: Annotated[Path, typer.Option(help="Lines of query, listing, kind, weight and time.")],
+    model: Annotated[Path, typer.Option(help="A model made by `wares pretrain`.")],
+    out: Annotated[Path, typer.Option(help="Folder for the tuned model.")],
+    kind: Annotated[
+        list[str] | None, typer.Option(help="What a kind counts, as purchase=5, in place of its weights; repeatable.")
+    ] = None,
+    later: Annotated[
+        float, typer.Option(help="Share of the interactions, the latest, that are kept apart to measure with.")
+    ] = 0.2,
+    hard: Annotated[int, typer.Option(help="Mined negatives for each query in a step.")] = 2,
+    popularity: Annotated[
+        bool, typer.Option("--popularity/--no-popularity", help="Correct in-batch negatives for popularity (logQ).")
+    ] = True,
+    photos: Annotated[
+        bool, typer.Option("--train-photos/--keep-photos", help="Train the image head too, or leave photos alone.")
+    ] = True,
+    image_backbone: BackboneOption = "frozen",
+    text_backbone: BackboneOption = "frozen",
+    backbone_rate: BackboneRateOption = 2e-5,
+    batch_size: Annotated[int, typer.Option(help="Interactions in a step.")] = 128,
+    epochs: Annotated[int, typer.Option(help="Passes over the interactions.")] = 3,
+    learning_rate: Annotated[float, typer.Option(help="Of the heads.")] = 1e-4,
+    seed: Annotated[int, typer.Option(help="Of order, views and negatives.")] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was stopped.")] = False,
+    overwrite: OverwriteFlag = False,
+    on_error: OnErrorOption = OnError.stop,
+    text_field: TextFieldOption = None,
+    cache: CacheOption = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write what it gained to this file.")] = None,
+) -> None:
+    """Tune a model to shoppers' queries, and measure it on what they did later."""
+    from wares.catalogue import read_catalogue
+    from wares.encode import catalogue_features
+    from wares.evaluate import evaluate as judge
+    from wares.evaluate import towers_run
+    from wares.finetune import FinetuneSettings
+    from wares.finetune import finetune as train
+    from wares.interactions import as_queries, read_interactions
+    from wares.pretrain import write_card
+    from wares.towers import load_towers
+    from wares.trainer import TrainerSettings
+
+    settings = FinetuneSettings(
+        batch_size, epochs, learning_rate, hard=hard, popularity=popularity, train_photos=photos, seed=seed
+    )
+    trainer = TrainerSettings(image_backbone, text_backbone, backbone_rate)
+    _check_out(out, resume, overwrite)
+    listings = read_catalogue(catalogue, on_error.value, text_field or ())
+    ids = [listing.id for listing in listings.listings]
+    clicks = read_interactions(interactions, ids, _weights(kind or []), on_error.value)
+    towers = load_towers(model)
+    features = catalogue_features(listings, towers, cache, on_error.value)
+    _report_problems([*listings.problems, *features.problems, *clicks.problems])
+    earlier, held_out = clicks.split(later)
+    queries, chosen = as_queries(held_out)
+    runs = {"pretrained": towers_run(features, towers, ids, queries)}
+    record = train(listings, features, towers, earlier, settings, trainer, out, resume)
+    found = None
+    if queries:
+        tuned = catalogue_features(listings, towers, cache, on_error.value)
+        runs["fine-tuned"] = towers_run(tuned, towers, ids, queries)
+        found = judge(runs, chosen, "pretrained")
+        found.render(_console())
+        write_card(out, towers, record, found.systems)
+    if json_file is not None:
+        json_file.write_text(json.dumps(found.to_json() if found else {}, indent=2) + "\n", encoding="utf-8")
+    _console().print(
+        f"{record.steps:,} steps in {record.seconds:.1f} s on {len(earlier):,} interactions; measured on "
+        f"{len(held_out):,} later ones, which say what shoppers chose among what they were shown."
+    )
     _next("wares", "index", catalogue, "--model", out, "--out", "SHOP")
 
 
@@ -352,6 +480,46 @@ def compare(
     files = write_comparison(_console(), findings, setup, out, baseline)
     if json_file is not None:
         json_file.write_bytes(files[0].read_bytes())
+
+
+def _weights(kinds: list[str]) -> dict[str, float]:
+    """Kinds and what they count, of texts such as purchase=5."""
+    weights = {}
+    for text in kinds:
+        name, _, number = text.partition("=")
+        try:
+            weights[name] = float(number)
+        except ValueError:
+            raise SettingsError(f"--kind takes a kind and a number, as purchase=5, not {text!r}.") from None
+    return weights
+
+
+def _check_out(out: Path, resume: bool, overwrite: bool) -> None:
+    """Raise ModelError where a finished or a stopped run would be lost."""
+    if (out / "towers.json").exists() and not overwrite:
+        done = "is finished; there is nothing to resume" if resume else "holds a model already"
+        raise ModelError(f"{out} {done}. Choose another --out, or pass --overwrite.")
+    if ((out / "checkpoint.pt").exists() or (out / "checkpoints").exists()) and not (resume or overwrite):
+        raise ModelError(f"{out} holds a run that was stopped. Pass --resume to finish it, or --overwrite.")
+
+
+@contextmanager
+def _first_process_first(backbones: bool) -> Iterator[bool]:
+    """Where torchrun or accelerate started several processes, the first goes ahead and fills the cache for all.
+
+    Gives whether this is the first process. Raises SettingsError where one process is all that can be used.
+    """
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    if processes == 1:
+        yield True
+        return
+    if not backbones:
+        raise SettingsError(f"heads on frozen backbones train in seconds, on one process; {processes} were started.")
+    from wares.trainer import this_process
+
+    process = this_process()
+    with process.main_process_first():
+        yield process.is_main_process
 
 
 def _names(text: str, known: type[StrEnum]) -> list[str]:

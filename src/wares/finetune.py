@@ -264,9 +264,7 @@ def fused_views(batch: dict[str, Any], fusion: Fusion) -> Tensor:
     if fusion.marginals.kind == "agreement":
         photos = transport.agreement(photos, texts, fusion.marginals.epsilon)
     elif fusion.marginals.kind == "learned":
-        photos, texts = (
-            transport.learned(views, tilt) for views, tilt in zip((photos, texts), batch["tilts"], strict=True)
-        )
+        photos = transport.learned(photos, batch["tilt"])
     gamma = torch.full_like(photos.weights[:, :1], fusion.gamma)
     gamma = gamma.masked_fill(~texts.present.any(1, keepdim=True), 1.0)
     gamma = gamma.masked_fill(~photos.present.any(1, keepdim=True), 0.0)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
+from accelerate import PartialState
 from safetensors.torch import load_file, save_file
 from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
 from sentence_transformers.util.distributed import all_gather_with_grad
@@ -239,7 +240,8 @@ class ListingLoss(nn.Module):
     def forward(self, features: list[Batch], labels: None = None) -> Tensor:
         batch = self.model(features[0])
         if distributed.is_available() and distributed.is_initialized():
-            rows = {name: value for name, value in batch.items() if isinstance(value, Tensor) and value.ndim}
+            shared = ("scale", "tilt")
+            rows = {name: value for name, value in batch.items() if isinstance(value, Tensor) and name not in shared}
             batch |= {name: all_gather_with_grad(value) for name, value in rows.items()}
         return self.compute(batch)
 
@@ -344,7 +346,7 @@ def train(
 ) -> Trained:
     """Train towers in place on all processes that were started (torchrun, accelerate), or on this one.
 
-    data: with a length and batches by draws, as ListingViews; compute: the loss (see ListingLoss); what: names the job on its progress bar
+    data: what to learn from; compute: the loss (see ListingLoss); what: names the job on its progress bar
     batch_size: listings that are told apart from each other, over all processes
     learning_rate: of the heads, after a warm-up, falling to zero along a cosine as the backbones' does
     folder: checkpoints are kept in it while training runs
@@ -366,6 +368,11 @@ def train(
     if trainer.is_world_process_zero():
         shutil.rmtree(folder)
     return Trained(found.global_step, found.metrics["train_runtime"], losses, trainer.is_world_process_zero())
+
+
+def this_process() -> PartialState:
+    """The process that this is among those that torchrun or accelerate started."""
+    return PartialState(cpu=not torch.accelerator.is_available())
 
 
 def prepare(
