@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from wares.encode import Embeddings, Vectors
 from wares.towers import Fusion
 from wares.transport import ViewBatch
-from wares.views import Marginals, Views
+from wares.views import MARGINALS, Marginals, Views
 
 
 @st.composite
@@ -26,9 +26,9 @@ def view_batches(draw: st.DrawFn, listings: int, dimension: int = 6, most: int =
 
 
 def fusions() -> st.SearchStrategy[Fusion]:
-    """Marginals of either kind and any gamma, the ends of every range included."""
+    """Marginals of any kind and any gamma, the ends of every range included."""
     weights = st.one_of(st.sampled_from([0.0, 1.0]), st.floats(0.0, 1.0))
-    marginals = st.builds(Marginals, st.sampled_from(["fixed", "agreement"]), weights, weights, st.floats(0.1, 5.0))
+    marginals = st.builds(Marginals, st.sampled_from(MARGINALS), weights, weights, st.floats(0.1, 5.0))
     return st.builds(Fusion, marginals, weights)
 
 
@@ -43,7 +43,8 @@ def embeddings(draw: st.DrawFn, dimension: int = 6, most: int = 4) -> Embeddings
 
 def embeddings_of(photos: list[int], texts: list[int], random: np.random.Generator, dimension: int = 6) -> Embeddings:
     """Random unit vectors of listings with so many photos and texts."""
-    return Embeddings(*_table(photos, random, dimension), *_table(texts, random, dimension))
+    tables = (*_table(photos, random, dimension), *_table(texts, random, dimension))
+    return Embeddings(*tables, photo_tilt=random.normal(size=dimension).astype(np.float32))
 
 
 def _table(counts: list[int], random: np.random.Generator, dimension: int) -> tuple[Views, Vectors]:

@@ -49,12 +49,16 @@ def tilted(weights: list[float], views: Vectors, others: Vectors, opposite: list
     return [value / sum(raw) for value in raw]
 
 
-def expected_view_score(query: Vectors, photos: Vectors, texts: Vectors, fusion: Fusion) -> float:
+def expected_view_score(query: Vectors, photos: Vectors, texts: Vectors, tilt: Vectors, fusion: Fusion) -> float:
     """The mean score of a view drawn at random: the modality by gamma, then the view by its marginal."""
     marginals = fusion.marginals
     a, b = fixed(len(photos), marginals.alpha), fixed(len(texts), marginals.beta)
+    if marginals.kind == "uniform":
+        a, b = [1 / max(1, len(a))] * len(a), [1 / max(1, len(b))] * len(b)
     if marginals.kind == "agreement" and a and b:
         a = tilted(a, photos, texts, b, marginals.epsilon)
+    if marginals.kind == "learned" and a:
+        a = tilted(a, photos, np.atleast_2d(tilt), [1.0], 1 / math.sqrt(len(tilt)))
     by_photo = sum(weight * float(query @ view) for weight, view in zip(a, photos, strict=True))
     by_text = sum(weight * float(query @ view) for weight, view in zip(b, texts, strict=True))
     gamma = fusion.gamma if a and b else float(bool(a))
@@ -73,10 +77,11 @@ def queries(seed: int, dimension: int = 6) -> Vectors:
 @settings(deadline=None, max_examples=60)
 def test_a_fused_score_is_the_expected_score_of_a_view(of: Embeddings, fusion: Fusion, seed: int) -> None:
     """Up to one factor a listing, the norm, which is the same for every query."""
-    fused = fuse(of, fusion)
+    fused, tilt = fuse(of, fusion), of.photo_tilt
+    assert tilt is not None
     for listing, vector in enumerate(fused.vectors):
         photos, texts = views_of(of, listing)
-        expected = np.array([expected_view_score(query, photos, texts, fusion) for query in queries(seed)])
+        expected = np.array([expected_view_score(query, photos, texts, tilt, fusion) for query in queries(seed)])
         if not len(photos) + len(texts):
             assert not vector.any()
             continue
@@ -205,6 +210,23 @@ def test_agreement_plays_down_the_odd_photo_out_and_leaves_the_texts_alone() -> 
     assert float(agreed.vectors[0] @ EAST) > float(plain.vectors[0] @ EAST) + 0.01
     patient = fuse(boots, Fusion(Marginals("agreement", epsilon=1e6), gamma=0.5))
     np.testing.assert_allclose(patient.vectors, plain.vectors, atol=1e-5)
+
+
+def test_uniform_marginals_weigh_every_view_alike() -> None:
+    fused = fuse(one([EAST, NORTH, UP], [EAST, NORTH]), Fusion(Marginals("uniform", alpha=0.9, beta=0.9)))
+    assert np.ptp(fused.photo_weights) == pytest.approx(0.0, abs=1e-7)
+    assert np.ptp(fused.text_weights) == pytest.approx(0.0, abs=1e-7)
+    assert float(fused.photo_weights.sum()) == pytest.approx(float(fused.text_weights.sum()))
+
+
+def test_learned_marginals_follow_the_photo_tilt_and_leave_the_texts_alone() -> None:
+    boots = one([EAST, NORTH, EAST], [EAST, UP])
+    learned, fixed_ = Marginals("learned"), fuse(boots, Fusion(FIXED))
+    away = fuse(replace(boots, photo_tilt=-2 * NORTH), Fusion(learned))
+    assert float(away.photo_weights[1] / away.photo_weights.sum()) < 0.02
+    assert (away.text_weights / away.text_weights.sum()).tolist() == pytest.approx([0.5, 0.5])
+    for untaught in (boots, replace(boots, photo_tilt=0 * NORTH)):
+        np.testing.assert_allclose(fuse(untaught, Fusion(learned)).vectors, fixed_.vectors, atol=1e-6)
 
 
 def test_views_that_cancel_out_give_nothing_rather_than_nan() -> None:

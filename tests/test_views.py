@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,17 @@ from hypothesis import strategies as st
 
 from wares.catalogue import Catalogue, Listing
 from wares.errors import SettingsError
-from wares.views import Marginals, all_views, any_one, photo_views, primary_and_one, primary_only, text_views
+from wares.views import (
+    Marginals,
+    all_views,
+    any_one,
+    joint_text,
+    photo_views,
+    primary_and_one,
+    primary_only,
+    text_views,
+    texts_of,
+)
 
 LISTINGS = (
     Listing("a", "red boots", description="worn once", tags=("leather", "39"), images=("a1.jpg", "a2.jpg")),
@@ -53,6 +65,20 @@ def test_single_view_and_random_view_choose_one() -> None:
     assert primary_only(counts_of(3, 0)).weights.tolist() == [[1.0], [0.0]]
     drawn = [any_one(counts_of(3), torch.tensor([s / 60])).places.item() for s in range(60)]
     assert set(drawn) == {0, 1, 2}
+
+
+def test_joint_text_is_one_photo_and_one_text() -> None:
+    listings = (
+        Listing("a", "Mug", "For tea.", ("blue", "clay"), ("1.jpg", "2.jpg"), texts={"care": "By hand."}),
+        Listing("b", "Lamp", price=3.0, product="p"),
+    )
+    joint = joint_text(Catalogue(Path("shop"), listings))
+    assert [texts_of(listing) for listing in joint.listings] == [
+        [("title", "Mug\nFor tea.\nblue, clay\nBy hand.")],
+        [("title", "Lamp")],
+    ]
+    assert [listing.images for listing in joint.listings] == [("1.jpg",), ()]
+    assert joint.listings[1] == listings[1]
 
 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=8), st.floats(0, 1), st.integers(0, 2**31))
