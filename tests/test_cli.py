@@ -154,6 +154,26 @@ def test_pretrain_leaves_a_complete_record(shop: Shop) -> None:
     assert not (shop.model / "checkpoint.pt").exists()
 
 
+def test_pretrain_chooses_the_weights_that_are_not_given(shop: Shop, tmp_path: Path) -> None:
+    record = shop.pretrain.json
+    marginals, tried = record["settings"]["fusion"]["marginals"], record["choice"]["candidates"]
+    chosen = {name: marginals[name] for name in ("alpha", "beta")} | {"intra_modal": record["settings"]["intra_modal"]}
+    assert record["choice"]["chosen"] == chosen
+    assert len(tried) == 5
+    assert chosen in [{name: each[name] for name in chosen} for each in tried]
+    train = ("pretrain", shop.catalogue, "--towers", "small", "--epochs", 1, "--json", "--out")
+    given = done(*train, tmp_path / "one", "--alpha", 0.6).json
+    assert given["settings"]["fusion"]["marginals"]["alpha"] == 0.6
+    assert len(given["choice"]["candidates"]) > 1
+    given = done(*train, tmp_path / "other", "--no-choose", "--beta", 0.7).json
+    assert given["choice"] == {
+        "chosen": {"alpha": 0.5, "beta": 0.7, "intra_modal": 0.25},
+        "listings": 0,
+        "seconds": 0.0,
+        "candidates": [],
+    }
+
+
 def test_index_says_what_it_made(shop: Shop) -> None:
     made, record = shop.index.json, shop.pretrain.json
     assert (made["listings"], made["photos"], made["problems"]) == (40, record["photos"], 0)
@@ -162,7 +182,7 @@ def test_index_says_what_it_made(shop: Shop) -> None:
 
 
 def test_people_are_told_what_to_type_next(shop: Shop, tmp_path: Path) -> None:
-    options = ("--towers", "small", "--epochs", 1)
+    options = ("--towers", "small", "--epochs", 1, "--no-choose")
     said = done("pretrain", shop.catalogue, "--out", tmp_path / "a model", *options).out
     assert f"Next: wares index {shop.catalogue} --model '{tmp_path}/a model' --out SHOP" in said
     said = done("index", shop.catalogue, "--model", shop.model, "--out", tmp_path / "shop").out
@@ -513,7 +533,7 @@ def test_listings_without_photos_are_searched_by_text(tmp_path: Path) -> None:
     (tmp_path / "c").mkdir()
     write_listings(listings, tmp_path / "c" / "listings.csv")
     assert "No listing has a photo" in done("check", tmp_path / "c").out
-    train = ("pretrain", tmp_path / "c", "--towers", "small", "--epochs", 1, "--out")
+    train = ("pretrain", tmp_path / "c", "--towers", "small", "--epochs", 1, "--no-choose", "--out")
     assert done(*train, tmp_path / "model", "--json").json["photos"] == 0
     done("index", tmp_path / "c", "--model", tmp_path / "model", "--out", tmp_path / "shop")
     [best] = done("search", tmp_path / "shop", "soup", "-k", 1, "--json").json
@@ -540,7 +560,7 @@ def test_no_listings_at_all(tmp_path: Path, content: bytes | None) -> None:
 
 def test_a_model_is_replaced_only_on_purpose(tmp_path: Path) -> None:
     catalogue, model = goods(tmp_path / "c"), tmp_path / "model"
-    train = ("pretrain", catalogue, "--towers", "small", "--epochs", 1, "--out", model)
+    train = ("pretrain", catalogue, "--towers", "small", "--epochs", 1, "--no-choose", "--out", model)
     assert f"{model} has no checkpoint to resume from" in refused(*train, "--resume")
     done(*train)
     before = (model / "towers.safetensors").read_bytes()
@@ -633,7 +653,7 @@ def test_wrong_usage_is_told_from_wrong_input(tmp_path: Path) -> None:
         assert "Usage: wares" in answer.err and "Traceback" not in answer.err
 
 
-COMMANDS = ["demo", "check", "pretrain", "index", "search", "evaluate", "compare"]
+COMMANDS = ["demo", "check", "pretrain", "finetune", "index", "search", "evaluate", "compare"]
 
 
 def test_help_lists_every_command_and_is_quick() -> None:
@@ -655,6 +675,75 @@ def test_every_command_explains_itself(name: str) -> None:
     assert all(re.search(r"\w\S*\.(\s|$)", option) or "--help" in option for option in options), "each has a sentence"
 
 
+# Fine-tuning, and trained backbones ------------------------------------------------------------------------------
+
+
+def test_finetune_measures_what_it_gained_on_later_interactions(shop: Shop, tmp_path: Path) -> None:
+    tune = ("finetune", shop.catalogue, "--interactions", shop.catalogue / "interactions.jsonl", "--model", shop.model)
+    said = done(*tune, "--out", tmp_path / "tuned", "--epochs", 1, "--json", tmp_path / "gain.json").out
+    found = json.loads((tmp_path / "gain.json").read_text())
+    assert set(found["systems"]) == {"pretrained", "fine-tuned"}
+    assert all(set(means) == set(MEASURES) for means in found["systems"].values())
+    assert f"wares index {shop.catalogue} --model {tmp_path / 'tuned'} --out SHOP" in " ".join(said.split())
+    record = json.loads((tmp_path / "tuned" / "finetune.json").read_text())
+    assert record["settings"]["interactions"] > 100
+    card = (tmp_path / "tuned" / "README.md").read_text()
+    assert f"| fine-tuned | {found['systems']['fine-tuned']['nDCG@10']:.3f} |" in card
+    done("index", shop.catalogue, "--model", tmp_path / "tuned", "--out", tmp_path / "shop")
+    assert "holds a model already" in refused(*tune, "--out", tmp_path / "tuned")
+    assert "purchase=5" in refused(*tune, "--out", tmp_path / "other", "--kind", "purchase=much")
+    assert "share" in refused(*tune, "--out", tmp_path / "other", "--later", 1)
+
+
+def test_interactions_of_unknown_listings_are_named_or_left_out(shop: Shop, tmp_path: Path) -> None:
+    rows = (shop.catalogue / "interactions.jsonl").read_text().splitlines()
+    (tmp_path / "clicks.jsonl").write_text("\n".join([*rows[:60], '{"query": "mug", "listing": "gone", "time": 0}']))
+    tune = (
+        "finetune",
+        shop.catalogue,
+        "--interactions",
+        tmp_path / "clicks.jsonl",
+        "--model",
+        shop.model,
+        "--epochs",
+        1,
+    )
+    assert "clicks.jsonl, line 61" in refused(*tune, "--out", tmp_path / "tuned")
+    answer = done(*tune, "--out", tmp_path / "tuned", "--on-error", "skip")
+    assert "'gone' is not in the catalogue" in answer.err
+
+
+def test_backbones_are_trained_and_the_shop_is_built_of_them(shop: Shop, shelf: Path, tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    train = ("pretrain", shop.catalogue, "--towers", shelf / "clip", "--epochs", 1, "--workers", 0, "--no-choose")
+    answer = done(*train, "--image-backbone", "last-1", "--text-backbone", "lora", "--out", model, "--json").json
+    assert answer["settings"]["trainer"]["text_backbone"] == "lora"
+    assert json.loads((model / "towers.json").read_text())["trained"] == ["image", "text"]
+    made = done("index", shop.catalogue, "--model", model, "--out", tmp_path / "shop", "--json").json
+    assert made["listings"] == 40
+    assert done("search", tmp_path / "shop", "red boots", "--json").json
+    assert "last-N" in refused(*train, "--image-backbone", "some", "--out", tmp_path / "other")
+    assert "epochs" in refused(*train, "--image-backbone", "all", "--seconds", 3, "--out", tmp_path / "other")
+
+
+@pytest.mark.slow
+def test_torchrun_trains_on_two_processes(shop: Shop, shelf: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    code = "from wares.cli import main\nif __name__ == '__main__':\n    main()\n"
+    (tmp_path / "run.py").write_text(code)
+    train = ["pretrain", shop.catalogue, "--towers", shelf / "clip", "--epochs", 1, "--out", tmp_path / "model"]
+    options = ["--image-backbone", "last-1", "--workers", 0]
+    environ = environment() | {"OMP_NUM_THREADS": "1"}
+    run = [*command, tmp_path / "run.py", *train]
+    answer = subprocess.run([*map(str, [*run, *options])], capture_output=True, text=True, env=environ)
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.count("Next: wares index") == 1
+    done("index", shop.catalogue, "--model", tmp_path / "model", "--out", tmp_path / "shop")
+    heads = subprocess.run([*map(str, [*run, "--overwrite"])], capture_output=True, text=True, env=environ)
+    assert heads.returncode != 0
+    assert "train in seconds, on one process" in heads.stderr
+
+
 SLOW = (
     "import sys, time\nfrom wares import pretrain\nfrom wares.cli import main\npretrain.CHECKPOINT_EVERY = 0.0\nmain()"
 )
@@ -663,7 +752,7 @@ SLOW = (
 def test_a_killed_run_is_resumed_from_the_command_line(tmp_path: Path) -> None:
     """SIGKILL in the middle of training; --resume goes on where the last checkpoint was."""
     catalogue, model = goods(tmp_path / "c"), tmp_path / "model"
-    train = ["pretrain", catalogue, "--towers", "small", "--seed", 3, "--out", model]
+    train = ["pretrain", catalogue, "--towers", "small", "--seed", 3, "--no-choose", "--out", model]
     child = [sys.executable, "-c", SLOW, *map(str, [*train, "--epochs", 100_000])]
     with subprocess.Popen(child, env=environment(), stderr=subprocess.DEVNULL) as killed:
         deadline = time.monotonic() + 100

@@ -217,23 +217,8 @@ def pretrain(
     )
     if settings.method == "joint-text":
         raise SettingsError("joint-text is a baseline of `wares compare`; a shop is of all views, so choose another.")
-    asked: dict[Knob, float | None] = {"alpha": alpha, "beta": beta, "intra_modal": intra_modal}
-    given = {knob: value for knob, value in asked.items() if value is not None}
-    settings = with_knobs(settings, given)
-    settings = replace(settings, fusion=method_fusion(name, settings.fusion))
-    _check_out(out, resume, overwrite)
-    listings = read_catalogue(catalogue, on_error.value, text_field or ())
-    model = build_towers(towers, seed)
-    backbones = image_backbone != "frozen" or text_backbone != "frozen"
-    with _first_process_first(backbones) as first:
-        features = catalogue_features(listings, model, cache, on_error.value)
-        if first:
-            _report_problems([*listings.problems, *features.problems])
-        choice = Choice(settings, (), 0, 0.0)
-        if choose:
-            choice = choose_settings(features, towers, settings, given.keys())
-    if backbones:
-        from wares.end_to_end import pretrain_end_to_end
+    trainer = None
+    if image_backbone != "frozen" or text_backbone != "frozen":
         from wares.trainer import TrainerSettings
 
         trainer = TrainerSettings(
@@ -249,6 +234,23 @@ def pretrain(
             report_to=tuple(report_to or ()),
         )
         trainer = trainer if workers is None else replace(trainer, workers=workers)
+    asked: dict[Knob, float | None] = {"alpha": alpha, "beta": beta, "intra_modal": intra_modal}
+    given = {knob: value for knob, value in asked.items() if value is not None}
+    settings = with_knobs(settings, given)
+    settings = replace(settings, fusion=method_fusion(name, settings.fusion))
+    _check_out(out, resume, overwrite)
+    listings = read_catalogue(catalogue, on_error.value, text_field or ())
+    model = build_towers(towers, seed)
+    with _first_process_first(trainer is not None) as first:
+        features = catalogue_features(listings, model, cache, on_error.value)
+        if first:
+            _report_problems([*listings.problems, *features.problems])
+        choice = Choice(settings, (), 0, 0.0)
+        if choose:
+            choice = choose_settings(features, towers, settings, given.keys())
+    if trainer is not None:
+        from wares.end_to_end import pretrain_end_to_end
+
         record = pretrain_end_to_end(listings, features, model, choice.settings, trainer, out, resume)
     else:
         record = train_heads(features, model, choice.settings, out, resume)

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from wares.catalogue import Listing, Query
+    from wares.encode import CatalogueFeatures
     from wares.index import Shop
+    from wares.towers import Towers
 
 Run = dict[str, dict[str, float]]  # query id -> listing id -> score
 Qrels = dict[str, dict[str, int]]  # query id -> listing id -> relevance; 1 and above is relevant
@@ -413,11 +415,23 @@ def dense_run(shop: Shop, queries: Sequence[Query], depth: int = DEPTH) -> Run:
     rows = shop.table.search().select(["id", "text"]).limit(len(shop)).to_arrow()
     ids, listings = rows["id"].to_pylist(), embed_texts(rows["text"].to_pylist(), untrained)
     vectors = embed_texts([query.text for query in queries], untrained)
-    run: Run = {}
-    for query, vector in zip(queries, vectors, strict=True):
-        scores = listings @ vector
-        run[query.id] = {ids[i]: float(scores[i]) for i in np.argsort(-scores, kind="stable")[:depth]}
-    return run
+    return {query.id: _best(listings @ vector, ids, depth) for query, vector in zip(queries, vectors, strict=True)}
+
+
+def towers_run(
+    features: CatalogueFeatures, towers: Towers, ids: Sequence[str], queries: Sequence[Query], depth: int = DEPTH
+) -> Run:
+    """Queries against the fused embeddings of listings, without a shop. ids: of the listings, in their order."""
+    from wares.encode import embed_features, embed_texts
+    from wares.fuse import fuse
+
+    listings = fuse(embed_features(features, towers), towers.fusion).vectors
+    vectors = embed_texts([query.text for query in queries], towers)
+    return {query.id: _best(listings @ vector, ids, depth) for query, vector in zip(queries, vectors, strict=True)}
+
+
+def _best(scores: Floats | npt.NDArray[np.float32], ids: Sequence[str], depth: int) -> dict[str, float]:
+    return {ids[place]: float(scores[place]) for place in np.argsort(-scores, kind="stable")[:depth]}
 
 
 def fused_runs(first: Run, second: Run, *, depth: int = DEPTH) -> Run:

@@ -112,7 +112,9 @@ class JointTextTower(TextTower):
 def build(name: str) -> Towers:
     """Towers around the model(s) named. Raises ModelError where they cannot be loaded or do not fit."""
     from transformers import AutoModel
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     if "+" in name:
         vision_name, text_name = name.split("+", 1)
         text = _sentence_tower(text_name)
