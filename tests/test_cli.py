@@ -125,7 +125,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     folder = tmp_path_factory.mktemp("story")
     catalogue, model, path = folder / "market", folder / "model", folder / "shop"
     write_marketplace(catalogue, 40)
-    pretrain = done("pretrain", catalogue, "--out", model, "--towers", "small", "--epochs", 3, "--json")
+    pretrain = done("pretrain", catalogue, "--out", model, "--towers", "small", "--epochs", 3, "--no-choose", "--json")
     index = done("index", catalogue, "--model", model, "--out", path, "--json")
     return Shop(catalogue, model, path, pretrain, index)
 
@@ -155,23 +155,18 @@ def test_pretrain_leaves_a_complete_record(shop: Shop) -> None:
 
 
 def test_pretrain_chooses_the_weights_that_are_not_given(shop: Shop, tmp_path: Path) -> None:
-    record = shop.pretrain.json
-    marginals, tried = record["settings"]["fusion"]["marginals"], record["choice"]["candidates"]
-    chosen = {name: marginals[name] for name in ("alpha", "beta")} | {"intra_modal": record["settings"]["intra_modal"]}
-    assert record["choice"]["chosen"] == chosen
-    assert len(tried) == 5
-    assert chosen in [{name: each[name] for name in chosen} for each in tried]
-    train = ("pretrain", shop.catalogue, "--towers", "small", "--epochs", 1, "--json", "--out")
-    given = done(*train, tmp_path / "one", "--alpha", 0.6).json
-    assert given["settings"]["fusion"]["marginals"]["alpha"] == 0.6
-    assert len(given["choice"]["candidates"]) > 1
-    given = done(*train, tmp_path / "other", "--no-choose", "--beta", 0.7).json
-    assert given["choice"] == {
-        "chosen": {"alpha": 0.5, "beta": 0.7, "intra_modal": 0.25},
-        "listings": 0,
-        "seconds": 0.0,
-        "candidates": [],
-    }
+    train = ("pretrain", shop.catalogue, "--towers", "small", "--epochs", 1, "--out")
+    record = done(*train, tmp_path / "one", "--alpha", 0.6, "--json").json
+    marginals, choice = record["settings"]["fusion"]["marginals"], record["choice"]
+    chosen = {"alpha": 0.6, "beta": marginals["beta"], "intra_modal": record["settings"]["intra_modal"]}
+    assert choice["chosen"] == chosen
+    assert len(choice["candidates"]) > 1
+    assert chosen in [{name: each[name] for name in chosen} for each in choice["candidates"]]
+    assert json.loads((tmp_path / "one" / "pretrain.json").read_text(encoding="utf-8"))["choice"] == choice
+    assert "Weights chosen without labels" in done(*train, tmp_path / "two", "--beta", 1, "--intra-modal", 0).out
+    given = done(*train, tmp_path / "three", "--no-choose", "--beta", 0.7, "--json").json["choice"]
+    assert given["chosen"] == {"alpha": 0.5, "beta": 0.7, "intra_modal": 0.25}
+    assert given["candidates"] == []
 
 
 def test_index_says_what_it_made(shop: Shop) -> None:
