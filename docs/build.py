@@ -19,6 +19,7 @@ DOCS = Path(__file__).resolve().parent
 PAGES = {
     "index": DOCS / "index.md",
     "method": DOCS / "method.md",
+    "training": DOCS / "training.md",
     "formats": DOCS / "formats.md",
     "log": DOCS / "log.md",
     "changelog": DOCS.parent / "CHANGELOG.md",
