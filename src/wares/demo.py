@@ -10,7 +10,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from wares.catalogue import read_catalogue, read_queries
+from wares.choose import choose_settings
 from wares.encode import catalogue_features
 from wares.errors import CatalogueError
 from wares.evaluate import DEPTH, dense_run, evaluate, fused_runs, read_qrels
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 
 COMPARED: tuple[Method, ...] = METHODS[:2]  # factorized, and single-view as the baseline
 WORDS = "yellow floral dress"
+LOOKED_AT = 500  # listings that weights are chosen on: half a minute
 
 
 def run_demo(console: Console, out: Path, listings: int, seed: int) -> Evaluation:
@@ -80,7 +84,10 @@ def learn(
     """Pretrain with one method and index the catalogue with the result."""
     towers = build_towers("offline", seed)
     settings = PretrainSettings(method=method, fusion=method_fusion(method, Fusion()), seed=seed)
-    record = pretrain(features, towers, settings, out / f"model-{method}")
+    choice = choose_settings(features.select(np.arange(len(catalogue))[:LOOKED_AT]), "offline", settings)
+    choice.render(console)
+    record = pretrain(features, towers, choice.settings, out / f"model-{method}")
+    choice.note(out / f"model-{method}")
     shop = build_shop(catalogue, towers, out / f"shop-{method}", cache=out / "cache", overwrite=True)
     console.print(f"{method}: {record.steps:,} steps in {record.seconds:.0f} s; {len(shop):,} listings indexed.")
     return open_shop(shop.path, TowersEncoder(towers))
