@@ -99,8 +99,8 @@ def vision_towers(folder: Path) -> Towers:
 
     if not (folder / "vit").exists():
         torch.manual_seed(SEED)
-        sizes: dict[str, Any] = {"hidden_size": 192, "num_hidden_layers": 12, "num_attention_heads": 3, "intermediate_size": 768}
-        ViTModel(ViTConfig(**sizes)).save_pretrained(folder / "vit")
+        size = ViTConfig(hidden_size=192, num_hidden_layers=12, num_attention_heads=3, intermediate_size=768)
+        ViTModel(size).save_pretrained(folder / "vit")
         ViTImageProcessor().save_pretrained(folder / "vit")
     return build_towers(f"{folder / 'vit'}+{get_model_path()}", SEED)
 

@@ -141,6 +141,10 @@ def test_saved_towers_load_as_a_sentence_transformer(shelf: Path, tmp_path: Path
     for photo in (Image.fromarray(array), str(tmp_path / "photo.png")):
         np.testing.assert_allclose(model.encode([photo]), expected, atol=3e-3)
     assert model.get_embedding_dimension() == towers.dimension
+    model.save_pretrained(str(tmp_path / "again"))
+    again = SentenceTransformer(str(tmp_path / "again"), trust_remote_code=True)
+    np.testing.assert_array_equal(again.encode(TEXTS), model.encode(TEXTS))
+    assert load_towers(tmp_path / "again").identity == towers.identity
 
 
 @pytest.mark.parametrize("how", ["last-0", "some", "Lora", "last"])

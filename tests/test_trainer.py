@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -245,6 +246,16 @@ def test_bfloat16_is_near_float32(catalogue: Catalogue, shelf: Path, tmp_path: P
     assert half.losses == pytest.approx(full.losses, rel=0.02)
     assert half.losses != full.losses
     assert {tensor.dtype for tensor in towers.state_dict().values() if tensor.is_floating_point()} == {torch.float32}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="compiling for a processor needs a C++ compiler")
+def test_compiled_backbones_learn_the_same(catalogue: Catalogue, shelf: Path, tmp_path: Path) -> None:
+    trainer, once = replace(QUICK, text_backbone="frozen"), replace(SHORT, epochs=1)
+    _, plain = pretrained(catalogue, shelf, tmp_path / "plain", trainer, once)
+    towers, compiled = pretrained(catalogue, shelf, tmp_path / "compiled", replace(trainer, compile=True), once)
+    assert compiled.losses == pytest.approx(plain.losses, rel=1e-3)
+    assert load_towers(tmp_path / "compiled").identity == towers.identity
 
 
 def test_accumulated_batches_make_one_step(catalogue: Catalogue, shelf: Path, tmp_path: Path) -> None:

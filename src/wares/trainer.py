@@ -29,7 +29,7 @@ from transformers.trainer_utils import get_last_checkpoint
 from wares.errors import ModelError, SettingsError
 from wares.photos import augment, load_photo
 from wares.progress import progress
-from wares.towers.backbones import FROZEN, check_backbone, merge_adapters, train_backbone
+from wares.towers.backbones import FROZEN, check_backbone, compile_backbone, merge_adapters, train_backbone
 from wares.towers.encoder import ListingEncoder
 
 if TYPE_CHECKING:
@@ -387,8 +387,8 @@ def prepare(
     """The model with its backbones made trainable, and the trainer's arguments."""
     for tower, how in ((towers.image, settings.image_backbone), (towers.text, settings.text_backbone)):
         train_backbone(tower, how)
-        if settings.compile and tower.trained is not None:
-            tower.trained.compile()
+        if settings.compile:
+            compile_backbone(tower)
     model = SentenceTransformer(modules=[ListingEncoder(towers, settings.views_at_once)])
     args = SentenceTransformerTrainingArguments(
         output_dir=str(folder),

@@ -63,6 +63,14 @@ def train_backbone(tower: Tower, how: str) -> None:
     _leave_out_unreached(tower)
 
 
+def compile_backbone(tower: Tower) -> None:
+    """Compile a trained backbone in place (torch.compile); nothing where it is frozen."""
+    parts = tower.trained.values() if isinstance(tower.trained, nn.ModuleDict) else [tower.trained]
+    for part in parts:
+        if part is not None:
+            part.compile()
+
+
 def merge_adapters(tower: Tower) -> None:
     """Add the adapters to the weights they stand beside and remove them; nothing where there are none."""
     from peft.tuners.tuners_utils import BaseTunerLayer
