@@ -326,20 +326,23 @@ def judgments(folder: Path, catalogue: Catalogue, towers: Towers) -> Judged | No
 
 
 def sources(data: Path, scratch: Path, development: bool) -> dict[str, tuple[Path, Catalogue]]:
-    """The catalogues that are spoilt, by name."""
-    if development:
-        write_marketplace(scratch / "marketplace", 240, seed=1)
-        return {
-            "magento": (data / "magento", read_catalogue(data / "magento")),
-            "marketplace, seed 1": (scratch / "marketplace", read_catalogue(scratch / "marketplace")),
-        }
-    write_marketplace(scratch / "marketplace", 240, seed=7)
-    grocery = read_catalogue(data / "grocery")
-    some = np.sort(np.random.default_rng(0).choice(len(grocery), 200, replace=False))
-    return {
-        "grocery": (data / "grocery", grocery.subset(some)),
-        "marketplace, seed 7": (scratch / "marketplace", read_catalogue(scratch / "marketplace")),
+    """The catalogues that are spoilt, by name; no listing and no product of grocery is in both sets."""
+    seed = 1 if development else 7
+    write_marketplace(scratch / "marketplace", 240, seed=seed)
+    found = {
+        f"grocery, {'even' if development else 'odd'} products": (data / "grocery", half_of_grocery(data, development)),
+        f"marketplace, seed {seed}": (scratch / "marketplace", read_catalogue(scratch / "marketplace")),
     }
+    if development:
+        found["magento"] = (data / "magento", read_catalogue(data / "magento"))
+    return found
+
+
+def half_of_grocery(data: Path, even: bool) -> Catalogue:
+    """200 listings of every second product."""
+    grocery = read_catalogue(data / "grocery")
+    half = [i for i, listing in enumerate(grocery.listings) if (int(listing.product or 0) % 2 == 0) == even]
+    return grocery.subset(np.sort(np.random.default_rng(0).choice(half, 200, replace=False)))
 
 
 # Reporting

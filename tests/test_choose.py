@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from wares.choose import (
     CERTAINTY,
+    ENOUGH,
     MOST,
     PRIMARY,
     Candidate,
@@ -238,7 +239,7 @@ def test_progress_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("wares.choose.progress", Bar)
     choose_settings(catalogue(16), "toy", replace(SETTINGS, epochs=1))
-    assert updates == [("choosing settings", 20), *[("trial", 1)] * 20]
+    assert updates == [("choosing settings", 25), *[("trial", 1)] * 25]
 
 
 def test_bad_settings_are_refused_as_ever() -> None:
@@ -249,14 +250,17 @@ def test_bad_settings_are_refused_as_ever() -> None:
 # The arithmetic --------------------------------------------------------------------------------------------------
 
 
-def test_folds_hold_every_listing_out_once() -> None:
-    for listings, count in ((30, 4), (400, 2), (MOST + 500, 2)):
-        parts = list(folds(np.arange(listings) % 3 > 0, seed=1))
-        assert len(parts) == count
-        held_out = np.concatenate([rest for _, rest in parts])
-        assert len(set(held_out.tolist())) == len(held_out) == min(listings, MOST)
-        for training, rest in parts:
-            assert sorted([*training, *rest]) == sorted(held_out)
+@pytest.mark.parametrize(("listings", "count"), [(30, 5), (300, 5), (500, 3), (1000, 2), (MOST, 1), (MOST + 500, 1)])
+def test_folds_hold_out_a_fifth_until_enough_were_held_out(listings: int, count: int) -> None:
+    both = np.arange(listings) % 3 > 0
+    parts = list(folds(both, seed=1))
+    assert len(parts) == count
+    held_out = np.concatenate([rest for _, rest in parts])
+    assert len(set(held_out.tolist())) == len(held_out) >= min(listings, ENOUGH)
+    for training, rest in parts:
+        assert len({*training.tolist(), *rest.tolist()}) == len(training) + len(rest) == min(listings, MOST)
+        assert len(rest) == min(listings, MOST) / 5
+        assert both[rest].mean() == pytest.approx(both[[*training, *rest]].mean(), abs=0.1)
 
 
 def test_average_precision_and_probability_by_eye() -> None:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 COMPARED: tuple[Method, ...] = METHODS[:2]  # factorized, and single-view as the baseline
 WORDS = "yellow floral dress"
-LOOKED_AT = 500  # listings that weights are chosen on: half a minute
+LOOKED_AT = 200  # listings that weights are chosen on: half a minute
 
 
 def run_demo(console: Console, out: Path, listings: int, seed: int) -> Evaluation:
