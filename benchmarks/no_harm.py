@@ -22,16 +22,17 @@ listings with the same towers.
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import product
+from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import torch
 import typer
 from PIL import Image, ImageDraw
 from rich.console import Console
@@ -58,6 +59,7 @@ GIVEN = {
 SYSTEMS = (*GIVEN, CHOSEN)
 PRIMARY, QUERIES = "title->photos", "query->listing"
 MEASURES = {QUERIES: "nDCG@10"}  # average precision elsewhere
+WORKERS = 2  # processes, each of one thread
 
 
 # Spoiling
@@ -251,6 +253,18 @@ class Judged:
     qrels: Qrels
 
 
+@dataclass(frozen=True)
+class Job:
+    """One spoilt catalogue to be measured."""
+
+    source: str
+    variant: str
+    catalogue: Catalogue
+    features: CatalogueFeatures
+    judged: Judged | None
+    seeds: int
+
+
 Values = dict[str, dict[str, dict[str, list[float]]]]  # protocol -> system -> listing or query -> value of each seed
 
 
@@ -277,28 +291,30 @@ class Result:
         }
 
 
-def measured(catalogue: Catalogue, features: CatalogueFeatures, judged: Judged | None, seeds: int) -> Result:
-    """Every system on one catalogue."""
-    result = Result(defaultdict(lambda: defaultdict(lambda: defaultdict(list))), [])
-    groups = relevance_groups(catalogue.listings)
-    ids = np.array([listing.id for listing in catalogue.listings], dtype=np.object_)
-    for seed in range(seeds):
+def measured(job: Job) -> Result:
+    """Every system on one catalogue, in one thread."""
+    torch.set_num_threads(1)
+    result = Result({}, [])
+    groups = relevance_groups(job.catalogue.listings)
+    ids = np.array([listing.id for listing in job.catalogue.listings], dtype=np.object_)
+    for seed in range(job.seeds):
         order = np.random.default_rng(seed).permutation(len(ids))
         cut = round(len(ids) * (1 - HELD_OUT))
-        training, held_out = features.select(np.sort(order[:cut])), np.sort(order[cut:])
+        training, held_out = job.features.select(np.sort(order[:cut])), np.sort(order[cut:])
         choice = choose_settings(training, "offline", PretrainSettings(seed=seed))
         result.chosen.append({"seed": seed} | choice.to_json())
         for name, settings in (GIVEN | {CHOSEN: choice.settings}).items():
             towers = build_towers("offline", seed)
             pretrain(training, towers, replace(settings, seed=seed))
-            part = embed_features(features.select(held_out), towers)
+            part = embed_features(job.features.select(held_out), towers)
             found = cross_views(part, groups[held_out], ids[held_out], settings.fusion)
             values = {protocol: measures["AP"] for protocol, measures in found.items()}
-            if judged is not None:
-                values[QUERIES] = ranked(features, towers, judged, ids)
+            if job.judged is not None:
+                values[QUERIES] = ranked(job.features, towers, job.judged, ids)
             for protocol, each in values.items():
                 for key, value in each.items():
-                    result.values[protocol][name][key].append(value)
+                    systems = result.values.setdefault(protocol, {})
+                    systems.setdefault(name, {}).setdefault(key, []).append(value)
     return result
 
 
@@ -405,25 +421,30 @@ def main(
 ) -> None:
     """Measure harm on catalogues that are spoilt on purpose."""
     console, towers = Console(), build_towers("offline")
-    results: dict[tuple[str, str], Result] = {}
     with TemporaryDirectory() as scratch:
-        every = list(product(sources(data, Path(scratch), development).items(), VARIANTS.items()))
-        for (source, (folder, catalogue)), (variant, spoil) in progress(every, "spoilt catalogues", unit="catalogues"):
-            drawn = Path(scratch) / source / variant
-            drawn.mkdir(parents=True)
-            spoilt = spoil(catalogue, np.random.default_rng(0), drawn)
-            judged = judgments(folder, spoilt, towers)
-            result = measured(spoilt, catalogue_features(spoilt, towers), judged, seeds)
-            results[source, variant] = result
+        jobs: list[Job] = []
+        for source, (folder, catalogue) in sources(data, Path(scratch), development).items():
+            for variant, spoil in VARIANTS.items():
+                drawn = Path(scratch) / source / variant
+                drawn.mkdir(parents=True)
+                spoilt = spoil(catalogue, np.random.default_rng(0), drawn)
+                features, judged = catalogue_features(spoilt, towers), judgments(folder, spoilt, towers)
+                jobs.append(Job(source, variant, spoilt, features, judged, seeds))
+    results: dict[tuple[str, str], Result] = {}
+    with ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn")) as pool:
+        found = progress(pool.map(measured, jobs), "spoilt catalogues", total=len(jobs), unit="catalogues")
+        for job, result in zip(jobs, found, strict=True):
+            results[job.source, job.variant] = result
             chosen = [tuple(each["chosen"].values()) for each in result.chosen]
-            console.print(f"{source}: {variant}", result.row(PRIMARY)["against"][CHOSEN], chosen, soft_wrap=True)
+            difference = result.row(PRIMARY)["against"][CHOSEN]["difference"]
+            console.print(f"{job.source}: {job.variant}: {difference:+.3f}, {chosen}", soft_wrap=True)
     name = "no_harm_development" if development else "no_harm"
     picture = plot(results, out / f"{name}.png")
-    found = verdict(results)
+    judgement = verdict(results)
     written = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "seeds": seeds,
-        "verdict": found,
+        "verdict": judgement,
         "catalogues": [
             {
                 "source": source,
@@ -436,7 +457,7 @@ def main(
     }
     picture.with_suffix(".json").write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
     picture.with_suffix(".md").write_text(f"# No harm\n\n{table(results)}", encoding="utf-8")
-    console.print_json(data=found)
+    console.print_json(data=judgement)
     console.print(f"Written: {picture.with_suffix('.md')}, {picture.with_suffix('.json')}, {picture}", soft_wrap=True)
 
 

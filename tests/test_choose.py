@@ -294,7 +294,7 @@ def test_harm_is_asked_of_ranks_and_of_probabilities() -> None:
         {PRIMARY: zero, CERTAINTY: ones},
         {PRIMARY: -0.1 * ones, CERTAINTY: ones},
         {PRIMARY: ones, CERTAINTY: np.array([-1.0, 1.0, -1.0, 1.0])},
-        {PRIMARY: zero, CERTAINTY: np.array([-1.0, 1.0, -1.0, 1.5])},
+        {PRIMARY: zero, CERTAINTY: np.array([-1.0, 1.0, -1.0, 0.5])},
         {PRIMARY: ones, CERTAINTY: -ones},
     ]
     table = judged(tried, found)

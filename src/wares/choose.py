@@ -50,7 +50,7 @@ Places = npt.NDArray[np.int64]
 
 PRIMARY = "title->photos"  # the protocol in which nothing may fall behind single view
 CERTAINTY = "log probability"  # that the title gives to its own photos among all those held out
-MARGIN = 1.0  # standard errors
+MARGIN = 1.0  # standard errors by which a candidate may be behind in one of two respects, if not in both together
 FEWEST = 8  # listings that can be split
 FOLDS = 5  # a fifth is held out: trials that learn from far fewer listings flatter auxiliary views
 ENOUGH = 300  # listings held out, after which no further fold is tried
@@ -230,8 +230,8 @@ def judged(tried: Sequence[PretrainSettings], found: Sequence[Mapping[str, Value
 
     found: of each, protocol -> (N,) value of each listing held out; NaN where it did not ask
 
-    Not behind: the lead in average precision and that in log probability, each in its standard errors, add up to
-    `MARGIN` at least, and neither is below by more than that; or nothing differs at all.
+    Not behind: the lead in average precision and that in log probability, each in its standard errors, are not
+    negative together, and neither is below -`MARGIN`.
     """
     table = []
     for settings, values in zip(tried, found, strict=True):
@@ -241,7 +241,7 @@ def judged(tried: Sequence[PretrainSettings], found: Sequence[Mapping[str, Value
         means = {name: float(_asked(row).mean()) for name, row in values.items() if len(_asked(row))}
         del means[CERTAINTY]
         leads = difference / max(error, 1e-9), certainty / max(certainty_error, 1e-9)
-        harmless = leads == (0.0, 0.0) or (sum(leads) >= MARGIN and min(leads) >= -MARGIN)
+        harmless = sum(leads) >= 0.0 and min(leads) >= -MARGIN
         own = knobs(settings)
         table.append(
             Candidate(
