@@ -113,28 +113,30 @@ class Choice:
         path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
     def render(self, console: Console) -> None:
-        """Print the candidates as a table, the chosen one in bold; nothing where there was nothing to choose."""
+        """Print the candidates side by side, the chosen one in bold; nothing where there was nothing to choose."""
         from rich.table import Table
 
         if not self.candidates:
             return
         table = Table(
             title=f"Weights chosen without labels, on {self.listings:,} listings held out",
-            caption="Mean average precision. Harm: in title->photos, against the first row.",
+            caption="Mean average precision. The last three rows: title → photos, against the first column.",
+            show_header=False,
         )
-        names = list(self.candidates[0].scores)
-        for column in ("α", "β", "intra-modal", *names, "mean", "difference", "log probability", "harm"):
-            table.add_column(column, justify="right")
+        table.add_column()
         for each in self.candidates:
             weights = {"alpha": each.alpha, "beta": each.beta, "intra_modal": each.intra_modal}
-            table.add_row(
-                *(f"{weight:g}" for weight in weights.values()),
-                *(f"{value:.3f}" for value in (*each.scores.values(), each.mean)),
-                f"{each.difference:+.3f} ± {each.error:.3f}",
-                f"{each.certainty:+.2f} ± {each.certainty_error:.2f}",
-                "" if each.harmless else "yes",
-                style="bold" if weights == knobs(self.settings) else "",
-            )
+            table.add_column(justify="right", style="bold" if weights == knobs(self.settings) else "", no_wrap=True)
+        table.add_row("α", *(f"{each.alpha:g}" for each in self.candidates))
+        table.add_row("β", *(f"{each.beta:g}" for each in self.candidates))
+        table.add_row("intra-modal", *(f"{each.intra_modal:g}" for each in self.candidates), end_section=True)
+        for name in self.candidates[0].scores:
+            table.add_row(name.replace("->", " → "), *(f"{each.scores[name]:.3f}" for each in self.candidates))
+        table.add_row("mean", *(f"{each.mean:.3f}" for each in self.candidates), end_section=True)
+        table.add_row("ahead", *(f"{each.difference:+.3f} ± {each.error:.3f}" for each in self.candidates))
+        log_probability = (f"{each.certainty:+.2f} ± {each.certainty_error:.2f}" for each in self.candidates)
+        table.add_row("log probability", *log_probability)
+        table.add_row("harm", *("" if each.harmless else "yes" for each in self.candidates))
         console.print(table)
 
 
