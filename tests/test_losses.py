@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from strategies import view_batches
 from torch.nn.functional import cross_entropy
 
-from wares import losses
+from wares import losses, transport
 from wares.transport import ViewBatch
 
 NONE = torch.eye(4, dtype=torch.bool)
@@ -106,3 +106,14 @@ def test_gradients_are_finite_where_views_are_missing() -> None:
     losses.pairwise(photos, single(unit(2)), 10.0, NONE).backward()
     assert vectors.grad is not None and torch.isfinite(vectors.grad).all()
     assert (vectors.grad[2] == 0).all() and (vectors.grad[0] != 0).any()
+
+
+def test_no_loss_leaves_the_device_of_its_views() -> None:
+    """On the meta device, which stands for any: a tensor made elsewhere on the way would be refused."""
+    vectors, weights = torch.empty(4, 2, 6, device="meta"), torch.empty(4, 2, device="meta")
+    photos, texts = ViewBatch(vectors, weights), ViewBatch(vectors, weights)
+    scale, same = torch.empty((), device="meta"), torch.empty(4, 4, dtype=torch.bool, device="meta")
+    photos = transport.learned(transport.agreement(photos, texts, 0.2), torch.empty(6, device="meta"))
+    for loss in (losses.pairwise, losses.barycentric, losses.marginal):
+        assert loss(photos, texts, scale, same).device.type == "meta"
+    assert losses.intra_modal(photos, scale, same).device.type == "meta"

@@ -158,7 +158,8 @@ def embed_photo_files(paths: Sequence[Path], towers: Towers) -> Vectors:
 @torch.inference_mode()
 def project(tower: Tower, features: Features, dimension: int) -> Vectors:
     """(n, d) the trained part of a tower over features, in batches."""
-    blocks = [tower(torch.from_numpy(features[i : i + 1024])).numpy() for i in range(0, len(features), 1024)]
+    parts = (torch.from_numpy(features[i : i + 1024]).to(tower.device) for i in range(0, len(features), 1024))
+    blocks = [tower(part).cpu().numpy() for part in parts]
     return np.concatenate(blocks) if blocks else np.zeros((0, dimension), dtype=np.float32)
 
 
