@@ -11,7 +11,7 @@ A variant takes a catalogue and exchanges some of its views: auxiliary photos of
 charts, boilerplate, numbers for titles, ... Most variants re-point listings to photos that are there already, so that
 little has to be encoded. Everything about choosing was decided on the Magento sample shop, on grocery's products of
 even number and on the sample marketplace of seed 1 (--development); what is reported is grocery's odd products and the
-sample marketplace of seed 7. The latter was seen once before the last changes (docs/log.md).
+sample marketplace of seed 8. An earlier report on the former, with another rule, led to the last change (docs/log.md).
 
 Each seed holds out 30 % of the listings, chooses and trains on the rest, and asks as `wares compare` does. A listing's
 value is its mean over the seeds that held it out; differences to single view are tested listing by listing
@@ -344,7 +344,7 @@ def judgments(folder: Path, catalogue: Catalogue, towers: Towers) -> Judged | No
 
 def sources(data: Path, scratch: Path, development: bool) -> dict[str, tuple[Path, Catalogue]]:
     """The catalogues that are spoilt, by name; no listing and no product of grocery is in both sets."""
-    seed = 1 if development else 7
+    seed = 1 if development else 8
     write_marketplace(scratch / "marketplace", LISTINGS, seed=seed)
     found = {
         f"grocery, {'even' if development else 'odd'} products": (data / "grocery", half_of_grocery(data, development)),

@@ -294,11 +294,11 @@ def test_harm_is_asked_of_ranks_and_of_probabilities() -> None:
         {PRIMARY: zero, CERTAINTY: ones},
         {PRIMARY: -0.1 * ones, CERTAINTY: ones},
         {PRIMARY: ones, CERTAINTY: np.array([-1.0, 1.0, -1.0, 1.0])},
-        {PRIMARY: zero, CERTAINTY: np.array([-1.0, 1.0, -1.0, 0.5])},
-        {PRIMARY: ones, CERTAINTY: -ones},
+        {PRIMARY: ones, CERTAINTY: np.array([-1.0, 1.0, -1.0, 0.5])},
+        {PRIMARY: np.array([-1.0, 1.0, -1.0, 0.5]), CERTAINTY: ones},
     ]
     table = judged(tried, found)
-    assert [each.harmless for each in table] == [True, True, False, True, False, False]
+    assert [each.harmless for each in table] == [True, True, False, True, False, True]
     assert table[0].scores == {PRIMARY: 0.0, "photo->title": 0.5}
     assert table[0].mean == 0.25
     assert (table[3].difference, table[3].error, table[3].certainty_error) == (1.0, 0.0, 0.5)

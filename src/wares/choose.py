@@ -9,8 +9,8 @@ single view. Each is trained on one part of the listings; in the other part, one
 A listing's own views belong together: that is all the truth this needs.
 
 Of the candidates that are not behind single view where a title asks for photos, the one with the best mean of all
-protocols is chosen. "Not behind" is asked of ranks and of the probability that the title gives to its own photos,
-which tells harm from chance on far fewer listings. Single view itself is always there to fall back on.
+protocols is chosen. "Not behind" is asked of the probability that the title gives to its own photos, which tells harm
+from chance on far fewer listings than ranks do, and of ranks. Single view itself is always there to fall back on.
 
 Source: our own, by cross-validation (Stone, 1974); docs/method.md has the reasoning, docs/log.md what else was tried.
 """
@@ -50,7 +50,7 @@ Places = npt.NDArray[np.int64]
 
 PRIMARY = "title->photos"  # the protocol in which nothing may fall behind single view
 CERTAINTY = "log probability"  # that the title gives to its own photos among all those held out
-MARGIN = 1.0  # standard errors by which a candidate may be behind in one of two respects, if not in both together
+MARGIN = 1.0  # standard errors of average precision that are put down to chance
 FEWEST = 8  # listings that can be split
 FOLDS = 5  # a fifth is held out: trials that learn from far fewer listings flatter auxiliary views
 ENOUGH = 300  # listings held out, after which no further fold is tried
@@ -232,8 +232,7 @@ def judged(tried: Sequence[PretrainSettings], found: Sequence[Mapping[str, Value
 
     found: of each, protocol -> (N,) value of each listing held out; NaN where it did not ask
 
-    Not behind: the lead in average precision and that in log probability, each in its standard errors, are not
-    negative together, and neither is below -`MARGIN`.
+    Not behind: at least level in log probability, and at most `MARGIN` standard errors below in average precision.
     """
     table = []
     for settings, values in zip(tried, found, strict=True):
@@ -242,8 +241,7 @@ def judged(tried: Sequence[PretrainSettings], found: Sequence[Mapping[str, Value
         )
         means = {name: float(_asked(row).mean()) for name, row in values.items() if len(_asked(row))}
         del means[CERTAINTY]
-        leads = difference / max(error, 1e-9), certainty / max(certainty_error, 1e-9)
-        harmless = sum(leads) >= 0.0 and min(leads) >= -MARGIN
+        harmless = certainty >= 0.0 and difference >= -MARGIN * error
         own = knobs(settings)
         table.append(
             Candidate(
