@@ -70,14 +70,6 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Settled:
-    """What a method trains with: on the part that is not held out, and on the whole catalogue."""
-
-    part: Choice
-    whole: Choice
-
-
-@dataclass(frozen=True)
 class Outcome:
     """One trained method: its values by the name they are reported under, and the seconds of training."""
 
@@ -100,8 +92,8 @@ def compare(
     methods: settings of each method; the seed is set here. Single-view fuses its primary views alone, and is
         reported once more with all views fused, which is a stronger baseline
     judged: adds the query → listing protocol and its baselines BM25, dense, and their hybrid
-    choosing: every method with transport has its weights chosen (wares.choose), for each seed and from the listings
-        that it will train on; the time of it is reported apart
+    choosing: every method with transport has its weights chosen (wares.choose), for each seed and from listings that
+        are not held out; the time of it is reported apart
     cache: where features are kept, for the texts that joint-text joins
 
     The wall-clock is what the first method needs for its epochs, with the settings given. Raises EvaluationError
@@ -121,11 +113,11 @@ def compare(
     choices: list[Chosen] = []
     with progress(None, "comparing", total=seeds * len(methods), unit="methods") as bar:
         for seed, given in product(range(seeds), methods):
-            settled = trial.settle(replace(given, seed=seed))
-            choices += _chosen(settled)
+            choice = trial.choice(replace(given, seed=seed))
+            choices += _chosen(choice)
             # A run follows from its settings: where both budgets come to the same epochs, one run serves both.
             for n in {budget[given.method] for budget in epochs.values()}:
-                outcomes[seed][given.method, n] = trial.run(settled, n)
+                outcomes[seed][given.method, n] = trial.run(choice.settings, n)
             bar.update()
     found = {
         name: _comparison([{each: row[each, n] for each, n in budget.items()} for row in outcomes], budget, trial)
@@ -165,24 +157,17 @@ def _comparison(seeds: Sequence[Mapping[Method, Outcome]], epochs: Mapping[Metho
     )
 
 
-def _chosen(settled: Settled) -> Iterator[Chosen]:
+def _chosen(choice: Choice) -> Iterator[Chosen]:
     """What was chosen, where there was a choice."""
-    for listings, choice in (("all but held-out listings", settled.part), ("all listings", settled.whole)):
-        if choice.candidates:
-            settings, marginals = choice.settings, choice.settings.fusion.marginals
-            yield Chosen(
-                settings.method,
-                settings.seed,
-                listings,
-                {
-                    "alpha": marginals.alpha,
-                    "beta": marginals.beta,
-                    "gamma": settings.fusion.gamma,
-                    "intra_modal": settings.intra_modal,
-                },
-                len(choice.candidates),
-                choice.seconds,
-            )
+    if choice.candidates:
+        settings, marginals = choice.settings, choice.settings.fusion.marginals
+        knobs = {
+            "alpha": marginals.alpha,
+            "beta": marginals.beta,
+            "gamma": settings.fusion.gamma,
+            "intra_modal": settings.intra_modal,
+        }
+        yield Chosen(settings.method, settings.seed, knobs, len(choice.candidates), choice.seconds)
 
 
 @dataclass(frozen=True)
@@ -222,20 +207,17 @@ class Trial:
             indexed.append(per_listing(all_views(counts, marginals.primary(modality))))
         return Cost(stepped[0], stepped[1], milliseconds, sum(indexed))
 
-    def settle(self, settings: PretrainSettings) -> Settled:
-        """What a method trains with, chosen from nothing but the listings that it trains on."""
+    def choice(self, settings: PretrainSettings) -> Choice:
+        """What a method trains with, on the whole catalogue too, chosen from listings that are not held out."""
         training, _ = self._split(settings.seed)
-        nothing = Choice(settings, (), 0, 0.0)
         # Only methods that couple views weigh them in training; the others have no such settings.
-        if not self.choosing or settings.method not in TRANSPORT:
-            return Settled(nothing, nothing)
-        features = self.corpus.features
-        part = choose_settings(features.select(training), self.towers, settings) if len(features.photos) else nothing
-        return Settled(part, choose_settings(features, self.towers, settings) if self.judged else nothing)
+        if not self.choosing or settings.method not in TRANSPORT or not len(self.corpus.features.photos):
+            return Choice(settings, (), 0, 0.0)
+        return choose_settings(self.corpus.features.select(training), self.towers, settings)
 
-    def run(self, settled: Settled, epochs: int) -> Outcome:
+    def run(self, settings: PretrainSettings, epochs: int) -> Outcome:
         """Train one method, on a part for the cross-view protocols and on the whole for the queries."""
-        settings = replace(settled.part.settings, epochs=epochs)
+        settings = replace(settings, epochs=epochs)
         values: dict[str, Protocols] = defaultdict(dict)
         seconds = 0.0
         if len(self.corpus.features.photos):
@@ -246,7 +228,6 @@ class Trial:
             for name, fusion in variants(settings.method, settings.fusion).items():
                 values[name] |= cross_views(embeddings, self._groups[held_out], self._ids[held_out], fusion)
         if self.judged is not None:
-            settings = replace(settled.whole.settings, epochs=epochs)
             towers, record = self._train(np.arange(len(self.corpus.catalogue)), settings)
             seconds += record.seconds
             for name, fusion in variants(settings.method, settings.fusion).items():

@@ -105,12 +105,11 @@ class Cost:
 class Chosen:
     """Settings that were chosen for a method and a seed without labels, before it was trained (wares.choose).
 
-    listings: what was looked at; knobs: setting -> value; tried: number of candidates; seconds: of choosing
+    knobs: setting -> value; tried: number of candidates; seconds: of choosing
     """
 
     method: str
     seed: int
-    listings: str
     knobs: dict[str, float]
     tried: int
     seconds: float
