@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from wares.choose import Choice, choose_settings
+from wares.choose import Choice, choose_settings, knobs, with_knobs
 from wares.comparison import ALL_VIEWS, HYBRID, QUERIES, TRANSPORT, Chosen, Comparison, Cost, Findings, Protocols
 from wares.encode import CatalogueFeatures, Embeddings, catalogue_features, embed_features, project
 from wares.errors import EvaluationError
@@ -92,8 +92,8 @@ def compare(
     methods: settings of each method; the seed is set here. Single-view fuses its primary views alone, and is
         reported once more with all views fused, which is a stronger baseline
     judged: adds the query → listing protocol and its baselines BM25, dense, and their hybrid
-    choosing: every method with transport has its weights chosen (wares.choose), for each seed and from listings that
-        are not held out; the time of it is reported apart
+    choosing: what views weigh is chosen (wares.choose) for each seed, with the first method that has transport and
+        from listings that are not held out, for all methods with transport; the time of it is reported apart
     cache: where features are kept, for the texts that joint-text joins
 
     The wall-clock is what the first method needs for its epochs, with the settings given. Raises EvaluationError
@@ -112,13 +112,15 @@ def compare(
     outcomes: list[dict[tuple[Method, int], Outcome]] = [{} for _ in range(seeds)]
     choices: list[Chosen] = []
     with progress(None, "comparing", total=seeds * len(methods), unit="methods") as bar:
-        for seed, given in product(range(seeds), methods):
-            choice = trial.choice(replace(given, seed=seed))
+        for seed in range(seeds):
+            choice = trial.choice(methods, seed)
             choices += _chosen(choice)
-            # A run follows from its settings: where both budgets come to the same epochs, one run serves both.
-            for n in {budget[given.method] for budget in epochs.values()}:
-                outcomes[seed][given.method, n] = trial.run(choice.settings, n)
-            bar.update()
+            for given in methods:
+                settings = weighed(replace(given, seed=seed), choice)
+                # A run follows from its settings: where both budgets come to the same epochs, one run serves both.
+                for n in {budget[given.method] for budget in epochs.values()}:
+                    outcomes[seed][given.method, n] = trial.run(settings, n)
+                bar.update()
     found = {
         name: _comparison([{each: row[each, n] for each, n in budget.items()} for row in outcomes], budget, trial)
         for name, budget in epochs.items()
@@ -157,17 +159,17 @@ def _comparison(seeds: Sequence[Mapping[Method, Outcome]], epochs: Mapping[Metho
     )
 
 
-def _chosen(choice: Choice) -> Iterator[Chosen]:
+def weighed(settings: PretrainSettings, choice: Choice | None) -> PretrainSettings:
+    """The settings with the chosen weights, where the method couples views; the others have no such weights."""
+    return with_knobs(settings, knobs(choice.settings)) if choice and settings.method in TRANSPORT else settings
+
+
+def _chosen(choice: Choice | None) -> Iterator[Chosen]:
     """What was chosen, where there was a choice."""
-    if choice.candidates:
-        settings, marginals = choice.settings, choice.settings.fusion.marginals
-        knobs = {
-            "alpha": marginals.alpha,
-            "beta": marginals.beta,
-            "gamma": settings.fusion.gamma,
-            "intra_modal": settings.intra_modal,
-        }
-        yield Chosen(settings.method, settings.seed, knobs, len(choice.candidates), choice.seconds)
+    if choice and choice.candidates:
+        settings = choice.settings
+        weights = {str(name): value for name, value in knobs(settings).items()} | {"gamma": settings.fusion.gamma}
+        yield Chosen(settings.method, settings.seed, weights, len(choice.candidates), choice.seconds)
 
 
 @dataclass(frozen=True)
@@ -207,13 +209,13 @@ class Trial:
             indexed.append(per_listing(all_views(counts, marginals.primary(modality))))
         return Cost(stepped[0], stepped[1], milliseconds, sum(indexed))
 
-    def choice(self, settings: PretrainSettings) -> Choice:
-        """What a method trains with, on the whole catalogue too, chosen from listings that are not held out."""
-        training, _ = self._split(settings.seed)
-        # Only methods that couple views weigh them in training; the others have no such settings.
-        if not self.choosing or settings.method not in TRANSPORT or not len(self.corpus.features.photos):
-            return Choice(settings, (), 0, 0.0)
-        return choose_settings(self.corpus.features.select(training), self.towers, settings)
+    def choice(self, methods: Sequence[PretrainSettings], seed: int) -> Choice | None:
+        """What views weigh, by the first method that couples them, on the listings that are not held out."""
+        first = next((each for each in methods if each.method in TRANSPORT), None)
+        if not self.choosing or first is None or not len(self.corpus.features.photos):
+            return None
+        training, _ = self._split(seed)
+        return choose_settings(self.corpus.features.select(training), self.towers, replace(first, seed=seed))
 
     def run(self, settings: PretrainSettings, epochs: int) -> Outcome:
         """Train one method, on a part for the cross-view protocols and on the whole for the queries."""

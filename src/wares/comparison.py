@@ -103,9 +103,10 @@ class Cost:
 
 @dataclass(frozen=True)
 class Chosen:
-    """Settings that were chosen for a method and a seed without labels, before it was trained (wares.choose).
+    """Weights that were chosen for a seed without labels, before anything was trained (wares.choose).
 
-    knobs: setting -> value; tried: number of candidates; seconds: of choosing
+    method: by which they were chosen, for all methods with transport; knobs: setting -> value
+    tried: number of candidates; seconds: of choosing
     """
 
     method: str
@@ -273,7 +274,7 @@ class Findings:
 
     budgets: name of a budget -> what was found under it
     costs: method -> what it costs
-    choices: what was chosen for each method and seed; empty where nothing was
+    choices: what was chosen for each seed; empty where nothing was
     vector_bytes: of a listing's fused embedding, the same for every method
     """
 
