@@ -29,7 +29,7 @@ from test_photos import png_header
 
 from wares.catalogue import Listing, write_listings
 from wares.cli import main
-from wares.evaluate import read_run
+from wares.runs import read_run
 from wares.samples import write_marketplace
 
 MEASURES = ["nDCG@10", "R@10", "R@100", "R@500", "AP", "RR"]

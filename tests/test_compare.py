@@ -16,7 +16,7 @@ from wares.catalogue import Catalogue, Listing, Query, read_catalogue, read_quer
 from wares.choose import Candidate, Choice
 from wares.compare import (
     UNTRAINED,
-    Corpus,
+    Encoded,
     Judged,
     QueryEncoder,
     compare,
@@ -49,7 +49,7 @@ class Market:
     def __init__(self, folder: Path) -> None:
         write_marketplace(folder / "market", 40)
         catalogue = read_catalogue(folder / "market").subset(range(20))
-        self.corpus = Corpus(catalogue, catalogue_features(catalogue, build_towers("small"), folder / "cache"))
+        self.corpus = Encoded(catalogue, catalogue_features(catalogue, build_towers("small"), folder / "cache"))
         queries = read_queries(folder / "market" / "queries.jsonl")
         self.judged = Judged(queries, read_qrels(folder / "market" / "qrels.txt"))
 
@@ -250,13 +250,13 @@ def test_seeds_hold_out_different_listings_and_methods_the_same(
 # What can and cannot be compared ---------------------------------------------------------------------------------
 
 
-def textual(market: Market) -> Corpus:
+def textual(market: Market) -> Encoded:
     """The marketplace without its photos."""
     listings = tuple(replace(listing, images=()) for listing in market.corpus.catalogue.listings)
     features = market.corpus.features
     none = np.zeros(len(features.photos), dtype=np.bool_)
     bare = replace(features, photos=features.photos[none], photo_views=features.photo_views.keep(none))
-    return Corpus(replace(market.corpus.catalogue, listings=listings), bare)
+    return Encoded(replace(market.corpus.catalogue, listings=listings), bare)
 
 
 def test_without_photos_only_queries_are_measured(market: Market) -> None:
@@ -280,7 +280,7 @@ def test_without_either_there_is_nothing_to_compare(market: Market) -> None:
 
 def test_nine_listings_are_too_few(market: Market) -> None:
     places = np.arange(9)
-    few = Corpus(market.corpus.catalogue.subset(places), market.corpus.features.select(places))
+    few = Encoded(market.corpus.catalogue.subset(places), market.corpus.features.select(places))
     with pytest.raises(EvaluationError, match="9 listings are too few"):
         compare(few, "small", settings("factorized"), 1)
 
@@ -294,7 +294,7 @@ def test_a_protocol_that_only_some_seeds_have_is_averaged_over_those(tmp_path: P
         for name in images:
             Image.new("RGB", (16, 16), (20 * i, 255 - 20 * i, 90)).save(tmp_path / name)
     catalogue = Catalogue(tmp_path, tuple(listings))
-    corpus = Corpus(catalogue, catalogue_features(catalogue, build_towers("small"), tmp_path / "cache"))
+    corpus = Encoded(catalogue, catalogue_features(catalogue, build_towers("small"), tmp_path / "cache"))
     found = compare(corpus, "small", settings("factorized"), 8, choosing=False).budgets["equal epochs"]
     there = ["photo->title" in table["factorized"] for table in found.tables]
     assert 0 < sum(there) < 8, "otherwise this shows nothing"

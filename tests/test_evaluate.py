@@ -34,12 +34,11 @@ from wares.evaluate import (
     paired_tests,
     ranking,
     read_qrels,
-    read_run,
     relevance_groups,
     shop_runs,
-    write_run,
 )
 from wares.index import Shop, build_shop
+from wares.runs import read_run, write_run
 from wares.search import ranked
 from wares.towers import build_towers
 

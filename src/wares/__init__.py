@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from wares.catalogue import Catalogue, Listing, Query, read_catalogue, read_queries
     from wares.errors import WaresError
-    from wares.evaluate import Evaluation, measure, paired_tests, read_qrels, read_run
+    from wares.evaluate import Evaluation, measure, paired_tests, read_qrels
     from wares.index import build_shop, open_shop
     from wares.pretrain import PretrainSettings
+    from wares.runs import read_run
     from wares.towers import build_towers, load_towers
 
 __version__ = "0.1.0"
@@ -36,7 +37,7 @@ _HOMES = {
     "read_catalogue": "catalogue",
     "read_qrels": "evaluate",
     "read_queries": "catalogue",
-    "read_run": "evaluate",
+    "read_run": "runs",
 }
 
 __all__ = [

@@ -422,7 +422,8 @@ def evaluate(
     """Measure shops and runs on judged queries, with paired tests and Holm's correction."""
     from wares.catalogue import read_queries
     from wares.evaluate import evaluate as judge
-    from wares.evaluate import named_runs, read_qrels, write_run
+    from wares.evaluate import named_runs, read_qrels
+    from wares.runs import write_run
 
     runs = named_runs(systems, read_queries(queries))
     if save_runs is not None:
@@ -459,7 +460,7 @@ def compare(
 ) -> None:
     """Pretraining methods side by side, at equal wall-clock and at equal epochs: a report with intervals and tests."""
     from wares.catalogue import read_catalogue
-    from wares.compare import Corpus, system_names
+    from wares.compare import Encoded, system_names
     from wares.compare import compare as run
     from wares.compare_report import Setup, facts, write_comparison
     from wares.encode import catalogue_features
@@ -475,7 +476,7 @@ def compare(
     listings = read_catalogue(catalogue, on_error.value, text_field or ())
     features = catalogue_features(listings, build_towers(towers), cache, on_error.value)
     _report_problems([*listings.problems, *features.problems])
-    corpus = Corpus(listings, features)
+    corpus = Encoded(listings, features)
     findings = run(corpus, towers, chosen, seeds, judged, choose, cache)
     command = shlex.join(["wares", *sys.argv[1:]])
     setup = Setup(catalogue.resolve().name, command, facts(corpus, judged, towers, seeds), chosen)

@@ -54,7 +54,7 @@ UNTRAINED = ("bm25", "dense", "bm25+dense")
 
 
 @dataclass(frozen=True)
-class Corpus:
+class Encoded:
     """A catalogue and the features of its views, as a method is given them."""
 
     catalogue: Catalogue
@@ -78,7 +78,7 @@ class Outcome:
 
 
 def compare(
-    corpus: Corpus,
+    corpus: Encoded,
     towers: str,
     methods: Sequence[PretrainSettings],
     seeds: int = 3,
@@ -176,13 +176,13 @@ def _chosen(choice: Choice | None) -> Iterator[Chosen]:
 class Trial:
     """One catalogue on which methods are tried."""
 
-    corpus: Corpus
+    corpus: Encoded
     towers: str
     judged: Judged | None
     choosing: bool
     cache: Path | None
 
-    def seen(self, method: Method) -> Corpus:
+    def seen(self, method: Method) -> Encoded:
         """What a method is given to train on and to index."""
         return self._joint if method == "joint-text" else self.corpus
 
@@ -260,11 +260,11 @@ class Trial:
         return build_towers(self.towers).dimension * np.dtype(np.float32).itemsize
 
     @cached_property
-    def _joint(self) -> Corpus:
+    def _joint(self) -> Encoded:
         """The catalogue as joint-text sees it; which listings are one item is known from the catalogue as it is."""
         catalogue = joint_text(self.corpus.catalogue)
         features = catalogue_features(catalogue, build_towers(self.towers), self.cache, "skip")
-        return Corpus(catalogue, replace(features, duplicates=self.corpus.features.duplicates))
+        return Encoded(catalogue, replace(features, duplicates=self.corpus.features.duplicates))
 
     @cached_property
     def _queries(self) -> dict[str, Features]:
@@ -290,7 +290,7 @@ class Trial:
         settings = replace(settings, fusion=method_fusion(settings.method, settings.fusion))
         return towers, pretrain(self.seen(settings.method).features.select(listings), towers, settings)
 
-    def _ranked(self, corpus: Corpus, towers: Towers, fusion: Fusion, judged: Judged) -> dict[str, PerQuery]:
+    def _ranked(self, corpus: Encoded, towers: Towers, fusion: Fusion, judged: Judged) -> dict[str, PerQuery]:
         with self._shop(corpus, towers, fusion) as shop:
             runs = {
                 "fused": ranked(shop, judged.queries, DEPTH, "fused"),
@@ -299,7 +299,7 @@ class Trial:
         return {name: measure(run, judged.qrels) for name, run in runs.items()}
 
     @contextmanager
-    def _shop(self, corpus: Corpus, towers: Towers, fusion: Fusion) -> Iterator[Shop]:
+    def _shop(self, corpus: Encoded, towers: Towers, fusion: Fusion) -> Iterator[Shop]:
         towers.fusion = fusion
         embeddings = storable(embed_features(corpus.features, towers))
         with TemporaryDirectory() as folder:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from wares.compare import Corpus, Judged
+    from wares.compare import Encoded, Judged
     from wares.comparison import Results
     from wares.pretrain import PretrainSettings
 
@@ -81,7 +81,7 @@ class Setup:
     methods: Sequence[PretrainSettings]
 
 
-def facts(corpus: Corpus, judged: Judged | None, towers: str, seeds: int) -> dict[str, str]:
+def facts(corpus: Encoded, judged: Judged | None, towers: str, seeds: int) -> dict[str, str]:
     """Data, towers and machine in words."""
     import torch
 

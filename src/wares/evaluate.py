@@ -7,9 +7,8 @@ whole comparisons are next door, in `report`.
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wares.errors import EvaluationError
+from wares.runs import Run, add, ranking, read_run, rows
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from wares.index import Shop
     from wares.towers import Towers
 
-Run = dict[str, dict[str, float]]  # query id -> listing id -> score
 Qrels = dict[str, dict[str, int]]  # query id -> listing id -> relevance; 1 and above is relevant
 PerQuery = dict[str, dict[str, float]]  # measure -> query id -> value
 Significance = Literal["t", "permutation"]
@@ -41,85 +40,20 @@ DEPTH = 500  # results of a run that are measured, as R@500 needs
 CELLS = 2**21  # similarities held at once in a cross-view protocol
 
 
-# Files
-
-
 def read_qrels(path: Path | str) -> Qrels:
     """Judgments in TREC format: `query iteration listing relevance`, relevance a whole number.
 
     Raises EvaluationError with file and line where a row cannot be read or judges the same pair twice.
     """
     qrels: Qrels = {}
-    for where, (query, _, listing, relevance) in _rows(path, "query iteration listing relevance"):
+    for where, (query, _, listing, relevance) in rows(path, "query iteration listing relevance"):
         if not re.fullmatch(r"[+-]?\d+", relevance):
             raise EvaluationError(f"{where}: relevance is a whole number, not {relevance!r}.")
-        _add(qrels.setdefault(query, {}), query, listing, int(relevance), where)
+        add(qrels.setdefault(query, {}), query, listing, int(relevance), where)
     return qrels
 
 
-def read_run(path: Path | str) -> Run:
-    """Ranked results in TREC format: `query Q0 listing rank score tag`. The scores count, not the ranks.
-
-    Raises EvaluationError with file and line where a row cannot be read or ranks a listing twice.
-    """
-    run: Run = {}
-    for where, (query, _, listing, _, score, _) in _rows(path, "query Q0 listing rank score tag"):
-        _add(run.setdefault(query, {}), query, listing, _score(score, where), where)
-    return run
-
-
-def write_run(run: Run, path: Path | str, tag: str = "wares") -> None:
-    """Write ranked results in TREC format, best first; `read_run` reads the same scores back."""
-    lines = []
-    for query, scores in run.items():
-        for rank, listing in enumerate(ranking(scores), start=1):
-            fields = (query, "Q0", listing, str(rank), repr(float(scores[listing])), tag)
-            if bad := [field for field in fields if not field or field.split() != [field]]:
-                raise EvaluationError(f"{bad[0]!r} cannot stand in a run file: names there have no spaces.")
-            lines.append(" ".join(fields))
-    Path(path).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-
-
-def _rows(path: Path | str, header: str) -> Iterator[tuple[str, list[str]]]:
-    path, columns, empty = Path(path), header.split(), True
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        raise EvaluationError(f"{path} cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise EvaluationError(f"{path} is not UTF-8 text. Convert it, or name another file.") from error
-    for number, line in enumerate(lines, start=1):
-        if fields := line.split():
-            empty, where = False, f"{path.name}, line {number}"
-            if len(fields) != len(columns):
-                raise EvaluationError(f"{where}: expected {len(columns)} columns ({header}), found {len(fields)}.")
-            yield where, fields
-    if empty:
-        raise EvaluationError(f"{path} is empty: expected lines of {header!r}.")
-
-
-def _score(text: str, where: str) -> float:
-    try:
-        score = float(text)
-    except ValueError:
-        score = math.nan
-    if not math.isfinite(score):
-        raise EvaluationError(f"{where}: score is a finite number, not {text!r}.")
-    return score
-
-
-def _add(row: dict[str, Any], query: str, listing: str, value: float, where: str) -> None:
-    if listing in row:
-        raise EvaluationError(f"{where}: listing {listing} stands twice under query {query}. Remove one line.")
-    row[listing] = value
-
-
 # Measures
-
-
-def ranking(scores: Mapping[str, float]) -> list[str]:
-    """Listing ids, best first; equal scores by descending id, as trec_eval does."""
-    return sorted(scores, key=lambda listing: (scores[listing], listing), reverse=True)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,45 @@
+"""A corpus: listings, and what each says as one text. Passages are listings without photos.
+
+What labels or ranks listings for queries starts here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from wares.terms import Terms
+from wares.views import texts_of
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from wares.catalogue import Catalogue
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The listings of a catalogue, as one text each."""
+
+    catalogue: Catalogue
+
+    def __len__(self) -> int:
+        return len(self.catalogue)
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """All texts of each listing as one, a line each."""
+        return ["\n".join(text for _, text in texts_of(each)) for each in self.catalogue.listings]
+
+    @cached_property
+    def terms(self) -> Terms:
+        """Term counts of `texts`."""
+        return Terms.of(self.texts)
+
+    @cached_property
+    def ids(self) -> npt.NDArray[np.object_]:
+        """(N,) the listings' ids."""
+        return np.array([each.id for each in self.catalogue.listings], dtype=np.object_)
