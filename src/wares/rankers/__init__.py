@@ -1,0 +1,117 @@
+"""Rankers: trainable models that score (query, listing) pairs, behind one protocol.
+
+    model = get_ranker("dense(backbone='last-2')").build(corpus, seed=0)
+    learn(model, lessons, LearningSettings(), folder)          # wares.rankers.learning
+    model.scorer().retrieve(queries, k=100)
+
+A ranker is a frozen dataclass of settings; over a corpus it becomes a model. A trained model's scorer is what labelers
+are too (wares.labelers), so that it can teach in the next round. Which architecture it is makes no difference to how
+it is taught: every model gives differentiable scores, and every loss takes them (wares.ranking_losses).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from wares.errors import ModelError
+from wares.naming import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+    from wares.catalogue import Query
+    from wares.corpus import Corpus
+    from wares.labelers import Places, Scorer
+
+WEIGHTS = "ranker.safetensors"
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """What a ranker learns from: queries, some listings of each, what teachers say of them, and how much it counts.
+
+    listings: (Q, K) places in the corpus; -1 where there are fewer than K
+    log_shares: (Q, K) logarithm of each listing's share of its query; -inf where there is none
+    weights: (Q,) of the queries, >= 0, mean 1
+    """
+
+    queries: Sequence[Query]
+    listings: Places
+    log_shares: npt.NDArray[np.float64]
+    weights: npt.NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.queries)
+
+
+class Ranker(Protocol):
+    """Settings of a model."""
+
+    def build(self, corpus: Corpus, seed: int) -> RankerModel:
+        """The untrained model over a corpus. seed: of whatever starts at random"""
+
+
+class RankerModel(nn.Module, ABC):
+    """A model that can be trained, over one corpus."""
+
+    @abstractmethod
+    def prepare(self, queries: Sequence[Query]) -> None:
+        """Told of all queries that training will bring, before it starts."""
+
+    @abstractmethod
+    def forward(self, queries: Sequence[str], listings: Tensor) -> Tensor:
+        """(B, K) scores of listings, (B, K) places, on the scale of logits; whatever where a place is -1."""
+
+    @abstractmethod
+    def scorer(self) -> Scorer:
+        """The model as it is now, ready to rank and to teach."""
+
+    def trained(self) -> Mapping[str, Tensor]:
+        """What training changes, by name."""
+        names = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
+        return {name: value for name, value in self.state_dict().items() if name in names}
+
+    def save(self, folder: Path) -> None:
+        """Write what training changed."""
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file({name: value.contiguous() for name, value in self.trained().items()}, str(folder / WEIGHTS))
+
+    def load(self, folder: Path) -> None:
+        """Take on what was saved by a model of the same settings. Raises ModelError."""
+        try:
+            saved = load_file(str(folder / WEIGHTS))
+        except (OSError, SafetensorError) as error:
+            raise ModelError(f"{folder / WEIGHTS} does not load ({error}). Train the ranker again.") from None
+        if set(saved) != set(self.trained()):
+            raise ModelError(f"{folder / WEIGHTS} is of another ranker than this. Train the ranker again.")
+        self.load_state_dict(saved, strict=False)
+
+
+def rankers() -> dict[str, type[Ranker]]:
+    """Every ranker by its name."""
+    from wares.rankers.cross_encoder import CrossEncoderRanker
+    from wares.rankers.dense import DenseRanker
+    from wares.rankers.static import StaticRanker
+    from wares.rankers.two_tower import TwoTowerRanker
+
+    return {
+        "static": StaticRanker,
+        "dense": DenseRanker,
+        "cross-encoder": CrossEncoderRanker,
+        "two-tower": TwoTowerRanker,
+    }
+
+
+def get_ranker(name: str) -> Ranker:
+    """The ranker of this name, as in `dense(backbone='last-2')`. Raises SettingsError where there is none."""
+    return parse(name, rankers(), "ranker")

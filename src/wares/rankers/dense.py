@@ -1,0 +1,74 @@
+"""Dense retrieval: one text encoder for queries and listings, any of its layers trained.
+
+Source: two encoders as in DPR (Karpukhin et al., EMNLP 2020), which share a backbone as Sentence-BERT does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from wares.encode import embed_texts, project, text_features
+from wares.rankers.encoders import Heads, TwoEncoder
+from wares.towers import LinearHead, build_towers
+from wares.towers.backbones import FROZEN, check_backbone, train_backbone
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wares.catalogue import Query
+    from wares.corpus import Corpus
+    from wares.towers import TextTower
+
+
+@dataclass(frozen=True)
+class DenseRanker:
+    """The text tower of some towers, on all texts of a listing as one.
+
+    towers: a name as `wares pretrain --towers` takes it
+    backbone: "frozen", which trains a head for queries and one for listings; "last-N", "lora" or "all"
+    """
+
+    towers: str = "offline"
+    backbone: str = FROZEN
+
+    def __post_init__(self) -> None:
+        check_backbone(self.backbone)
+
+    def build(self, corpus: Corpus, seed: int) -> TwoEncoder:
+        """The published encoder; heads start as the identity."""
+        towers = build_towers(self.towers, seed)
+        if self.backbone != FROZEN:
+            train_backbone(towers.text, self.backbone)
+            return DenseModel(towers.text, corpus.texts)
+        vectors = project(towers.text, text_features(corpus.texts, towers.text), towers.dimension)
+        return Heads(
+            torch.from_numpy(vectors),
+            lambda texts: torch.from_numpy(embed_texts(texts, towers)),
+            LinearHead(towers.dimension),
+            LinearHead(towers.dimension),
+        )
+
+
+class DenseModel(TwoEncoder):
+    """A text tower that is trained, over one corpus."""
+
+    def __init__(self, tower: TextTower, texts: Sequence[str]) -> None:
+        super().__init__(len(texts))
+        self.tower, self.texts = tower, texts
+
+    def prepare(self, queries: Sequence[Query]) -> None:
+        """Nothing can be encoded before training."""
+
+    def query_vectors(self, texts: Sequence[str]) -> Tensor:
+        """The tower over the texts."""
+        inputs = {name: value.to(self.tower.device) for name, value in self.tower.inputs(list(texts)).items()}
+        vectors: Tensor = self.tower(self.tower.encode(inputs))
+        return vectors
+
+    def listing_vectors(self, places: Tensor) -> Tensor:
+        """The tower over all texts of each listing as one."""
+        return self.query_vectors([self.texts[place] for place in places.tolist()])

@@ -1,0 +1,46 @@
+"""The pretrained two-tower model as a ranker: the query side is trained, the listings' fused embeddings stay.
+
+So a trained query tower takes the place of the old one in a shop, and no listing is encoded again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import nn
+
+from wares.encode import embed, text_features
+from wares.errors import SettingsError
+from wares.fuse import fuse
+from wares.rankers.encoders import Heads
+from wares.towers import load_towers
+
+if TYPE_CHECKING:
+    from wares.corpus import Corpus
+
+
+@dataclass(frozen=True)
+class TwoTowerRanker:
+    """A model folder of `wares pretrain` or `wares finetune`; photos and texts count as its fusion says."""
+
+    model: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.model:
+            raise SettingsError("two-tower needs a model: two-tower(model='FOLDER'), as `wares pretrain` writes it.")
+
+    def build(self, corpus: Corpus, seed: int) -> Heads:
+        """The model as it was trained; the head of its text tower learns, from queries only."""
+        del seed  # nothing starts at random
+        towers = load_towers(self.model)
+        towers.requires_grad_(False)
+        listings = fuse(embed(corpus.catalogue, towers, on_error="skip"), towers.fusion).vectors
+        head: nn.Module = towers.text.requires_grad_(True)
+        return Heads(
+            torch.from_numpy(np.ascontiguousarray(listings)),
+            lambda texts: torch.from_numpy(text_features(list(texts), towers.text)),
+            head,
+        )
