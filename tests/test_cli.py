@@ -27,7 +27,7 @@ import torch
 from PIL import Image
 from test_photos import png_header
 
-from wares.catalogue import Listing, write_listings
+from wares.catalogue import Listing, read_queries, write_listings
 from wares.cli import main
 from wares.runs import read_run
 from wares.samples import write_marketplace
@@ -376,6 +376,58 @@ def test_compare_says_what_is_wrong(shop: Shop, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+# Queries ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def lamps(tmp_path: Path) -> Path:
+    """A catalogue without photos, a real log of it, and interactions."""
+    listings = [Listing(name, f"{name} desk lamp", "Warm light to read by.", ("Lamps",)) for name in ("oak", "brass")]
+    write_listings(listings, tmp_path / "listings.jsonl")
+    log = [{"text": "Oak  lamp"}, {"text": "oak lamp"}, {"text": ""}, {"query": "zebra", "listing": "oak"}]
+    (tmp_path / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in log))
+    return tmp_path
+
+
+def test_queries_are_written_and_shown(lamps: Path) -> None:
+    answer = done("queries", lamps, "--out", lamps / "queries.jsonl", "--count", 8, "--beside", lamps / "log.jsonl")
+    assert "written: 8 queries written from 2 listings." in answer.out
+    assert "beside: 2 distinct queries of 4 in the log: 1 repeated and 1 without a word are left out" in answer.out
+    assert re.search(r"terms that no listing has +│ +0\.0% │ +33\.3%", answer.out)
+    written = [query.text for query in read_queries(lamps)]
+    assert len(written) == 8
+    assert all(f"\n  {text}\n" in answer.out for text in written)
+
+
+def test_queries_as_json_follow_from_the_seed(lamps: Path) -> None:
+    first, again, other = (
+        done("queries", lamps, "--out", lamps / name, "--count", 8, "--seed", seed, "--json").json
+        for name, seed in (("a.jsonl", 3), ("b.jsonl", 3), ("c.jsonl", 4))
+    )
+    assert first["sets"]["written"]["queries"] == len(first["examples"]) == 8
+    assert first["examples"] == again["examples"] != other["examples"]
+    assert (lamps / "a.jsonl").read_text() == (lamps / "b.jsonl").read_text()
+
+
+def test_queries_of_a_log(lamps: Path) -> None:
+    out = lamps / "tidy.jsonl"
+    found = done("queries", lamps, "--out", out, "--log", lamps / "log.jsonl", "--json").json
+    assert [query.text for query in read_queries(out)] == found["examples"] == ["Oak lamp", "zebra"]
+    assert found["sets"]["log"]["repeated"] == found["sets"]["log"]["wordless"] == 1
+    assert found["sets"]["log"]["unknown_queries"] == 0.5
+
+
+def test_queries_refusals(lamps: Path) -> None:
+    log, out = lamps / "log.jsonl", lamps / "queries.jsonl"
+    assert "is there already" in refused("queries", lamps, "--out", log)
+    assert "leave them out" in refused("queries", lamps, "--out", out, "--log", log, "--seed", 0)
+    assert "does not exist" in refused("queries", lamps, "--out", out, "--log", lamps / "none.jsonl")
+    assert "No such file or directory" in refused("queries", lamps, "--out", lamps / "none" / "queries.jsonl")
+    write_listings([Listing("a", "🍕")], lamps / "listings.jsonl")
+    assert "no query can be written" in refused("queries", lamps, "--out", out)
+    assert not out.exists()
+
+
 # Bad input -------------------------------------------------------------------------------------------------------
 
 COLOURS = {"red": (200, 30, 30), "green": (30, 160, 60), "blue": (40, 60, 200), "yellow": (230, 210, 40)}
@@ -648,7 +700,7 @@ def test_wrong_usage_is_told_from_wrong_input(tmp_path: Path) -> None:
         assert "Usage: wares" in answer.err and "Traceback" not in answer.err
 
 
-COMMANDS = ["demo", "check", "pretrain", "finetune", "index", "search", "evaluate", "compare"]
+COMMANDS = ["demo", "check", "pretrain", "finetune", "index", "search", "queries", "evaluate", "compare"]
 
 
 def test_help_lists_every_command_and_is_quick() -> None:

@@ -681,18 +681,18 @@ def write_listings(listings: Iterable[Listing], path: str | Path) -> None:
     path = Path(path)
     if path.suffix not in _WRITERS:
         raise SettingsError(f"{path}: listings are written as .jsonl, .csv or .parquet.")
-    with _replaced(path) as part:
+    with replaced(path) as part:
         _WRITERS[path.suffix](part, listings)
 
 
 def write_queries(queries: Iterable[Query], path: str | Path) -> None:
     """Write queries, one {"id", "text"} a line."""
-    with _replaced(Path(path)) as part:
+    with replaced(Path(path)) as part:
         _write_jsonl(part, ({"id": query.id, "text": query.text} for query in queries))
 
 
 @contextmanager
-def _replaced(path: Path) -> Iterator[Path]:
+def replaced(path: Path) -> Iterator[Path]:
     """A file to write beside `path`, which it replaces only when it is complete."""
     part = path.with_name(f".{path.name}.part")
     try:

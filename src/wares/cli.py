@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wares.errors import ModelError, SettingsError, WaresError
+from wares.errors import CatalogueError, ModelError, SettingsError, WaresError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -405,6 +405,140 @@ def search(
         _print_hits(_console(), hits, why)
     else:
         _console().print("Nothing found.")
+
+
+@app.command()
+def queries(
+    catalogue: CatalogueArgument,
+    out: Annotated[Path, typer.Option(help='File for the queries, one {"id", "text"} a line.')],
+    count: Annotated[int | None, typer.Option(min=1, help="Queries to write, at most.  [default: 5000]")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of what is written.  [default: 0]")] = None,
+    log: Annotated[
+        Path | None, typer.Option(help="Tidy the queries of this log instead: lines of queries or of interactions.")
+    ] = None,
+    beside: Annotated[Path | None, typer.Option(help="A real log to show beside them.")] = None,
+    overwrite: OverwriteFlag = False,
+    on_error: OnErrorOption = OnError.stop,
+    text_field: TextFieldOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Write queries from the listings, or tidy those of a log, and show how they look to the catalogue."""
+    from wares.catalogue import read_catalogue, write_queries
+    from wares.corpus import Corpus
+    from wares.queries import Log, Written, likeness, render_likeness, tidied, write_written, written
+
+    if log is not None and not (count is None and seed is None):
+        raise SettingsError("--count and --seed are of queries written from listings; with --log, leave them out.")
+    if out.exists() and not overwrite:
+        raise CatalogueError(f"{out} is there already. Choose another --out, or pass --overwrite.")
+    logs = {name: tidied(path) for name, path in (("log", log), ("beside", beside)) if path is not None}
+    corpus = Corpus(read_catalogue(catalogue, on_error.value, text_field or ()))
+    _report_problems(list(corpus.catalogue.problems))
+    pools: dict[str, Log | Written]
+    if log is None:
+        found = written(corpus, 5000 if count is None else count, seed or 0)
+        write_written(found, corpus, out)
+        pools = {"written": found, **logs}
+    else:
+        write_queries(logs["log"].queries, out)
+        pools = {**logs}
+    looks = {name: likeness(pool.queries, corpus) for name, pool in pools.items()}
+    examples = [query.text for query in next(iter(pools.values())).queries[:10]]
+    if as_json:
+        sets = {name: pool.to_json() | looks[name].to_json() for name, pool in pools.items()}
+        _print_json({"out": str(out), "sets": sets, "examples": examples})
+        return
+    for name, pool in pools.items():
+        _console().print(f"{name}: {pool}", markup=False, soft_wrap=True)
+    render_likeness(_console(), looks)
+    _console().print("For example:", *examples, sep="\n  ", markup=False, soft_wrap=True)
+
+
+class Strategy(StrEnum):
+    """Who teaches whom, from the second round on."""
+
+    weak = "weak"
+    self_ = "self"
+    cross = "cross"
+    joint = "joint"
+    greedy = "greedy"
+
+
+class Start(StrEnum):
+    """What a round starts from."""
+
+    fresh = "fresh"
+    warm = "warm"
+
+
+@app.command()
+def supervise(
+    corpus: CatalogueArgument,
+    queries: Annotated[Path, typer.Option(help='Queries to learn from: {"id", "text"} a line.')],
+    out: Annotated[Path, typer.Option(help="Folder for the run.")],
+    strategy: Annotated[Strategy, typer.Option(help="Who teaches whom, from the second round on.")] = Strategy.weak,
+    labelers: Annotated[str, typer.Option(help="The first teachers, as in bm25,dense or bm25(k1=0.9).")] = "bm25",
+    rankers: Annotated[str, typer.Option(help="Who learns, as in dense,cross-encoder.")] = "dense",
+    weights: Annotated[
+        str | None, typer.Option(help="Query performance predictor that weighs queries, as nqc.  [default: none]")
+    ] = None,
+    weight_map: Annotated[str, typer.Option(help="How predictions become weights.")] = "rank",
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds, at most; weak has one.")] = 3,
+    start: Annotated[Start, typer.Option(help="What a round starts from.")] = Start.fresh,
+    loss: Annotated[str, typer.Option(help="Ranking loss.")] = "listwise-kl",
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the queries in a round.")] = 2,
+    depth: Annotated[int, typer.Option(min=1, help="Best listings of each teacher that are labelled.")] = 50,
+    temperature: Annotated[float, typer.Option(help="Of labels; small values put all on the first listing.")] = 0.3,
+    seed: Annotated[int, typer.Option(min=0, help="Of everything drawn.")] = 0,
+    test_queries: Annotated[Path | None, typer.Option(help="Queries whose results are written.")] = None,
+    qrels: Annotated[Path | None, typer.Option(help="Judgments of them, for reporting only.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
+    on_error: OnErrorOption = OnError.stop,
+    text_field: TextFieldOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Train rankers from queries that nobody judged, round by round."""
+    from dataclasses import asdict
+
+    from wares.catalogue import read_catalogue, read_queries
+    from wares.corpus import Corpus
+    from wares.naming import split_names
+    from wares.rankers.learning import LearningSettings
+    from wares.supervise import SuperviseSettings, render_rounds
+    from wares.supervise import supervise as run
+
+    if qrels is not None and test_queries is None:
+        raise SettingsError("--qrels are judgments of --test-queries; name both.")
+    if (out / "settings.json").exists() and not resume:
+        raise ModelError(f"{out} holds a run. Choose another --out, or pass --resume to go on with it.")
+    settings = SuperviseSettings(
+        strategy=strategy.value,
+        labelers=tuple(split_names(labelers)),
+        rankers=tuple(split_names(rankers)),
+        rounds=rounds,
+        depth=depth,
+        temperature=temperature,
+        weights=weights,
+        weight_map=weight_map,
+        start=start.value,
+        learning=LearningSettings(loss, epochs, seed),
+        seed=seed,
+    )
+    listings = read_catalogue(corpus, on_error.value, text_field or ())
+    _report_problems(list(listings.problems))
+    tests = read_queries(test_queries) if test_queries is not None else []
+    records = run(Corpus(listings), read_queries(queries), settings, out, tests)
+    if as_json:
+        _print_json({"out": str(out), "rounds": [asdict(record) for record in records]})
+    else:
+        render_rounds(records, _console())
+    if qrels is not None:
+        from wares.evaluate import read_qrels
+        from wares.supervise_report import judge
+
+        found = judge(out, read_qrels(qrels))
+        if not as_json:
+            found.render(_console())
 
 
 @app.command()

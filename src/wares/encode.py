@@ -97,11 +97,6 @@ def catalogue_features(
     """
     cache = cache or default_cache()
     photos, texts = photo_views(catalogue), text_views(catalogue)
-    with closing(FeatureStore(cache, towers.text.cache_key)) as store:
-        text_features, _ = store.fetch(
-            [hashlib.sha256(text.encode()).hexdigest() for text in texts.items],
-            lambda places: _encode_texts([texts.items[i] for i in places], towers.text),
-        )
     paths = [catalogue.photo(name) for name in photos.items]
     with closing(FeatureStore(cache, towers.image.cache_key)) as store:
         photo_features, bad = store.fetch(
@@ -116,11 +111,21 @@ def catalogue_features(
         photos.keep(kept),
         photo_features,
         texts,
-        text_features,
+        text_features(texts.items, towers.text, cache),
         torch.from_numpy(duplicate_labels(catalogue.listings)),
         problems,
         sum(towers.text.truncated(sorted(set(texts.items)))),
     )
+
+
+def text_features(texts: Sequence[str], tower: TextTower, cache: Path | None = None) -> Features:
+    """(n, ...) features of texts; those that were seen before come from the cache. cache: as `catalogue_features`"""
+    with closing(FeatureStore(cache or default_cache(), tower.cache_key)) as store:
+        features, _ = store.fetch(
+            [hashlib.sha256(text.encode()).hexdigest() for text in texts],
+            lambda places: _encode_texts([texts[i] for i in places], tower),
+        )
+    return features
 
 
 def embed(catalogue: Catalogue, towers: Towers, cache: Path | None = None, on_error: OnError = "stop") -> Embeddings:

@@ -53,6 +53,11 @@ class Terms:
     def __len__(self) -> int:
         return int(self.counts.shape[0])
 
+    @property
+    def size(self) -> int:
+        """V, how many terms there are."""
+        return len(self.vocabulary)
+
     def ids(self, text: str) -> Counts:
         """Columns of the terms of a text that the collection knows, repeated as they are in the text."""
         known = [self.vocabulary[term] for term in analyse(text) if term in self.vocabulary]
@@ -66,7 +71,7 @@ class Terms:
     @cached_property
     def document_frequency(self) -> Counts:
         """(V,) how many texts hold each term."""
-        return np.bincount(self.counts.indices, minlength=self.counts.shape[1]).astype(np.int64)
+        return np.bincount(self.counts.indices, minlength=self.size).astype(np.int64)
 
     @cached_property
     def collection_frequency(self) -> Counts:

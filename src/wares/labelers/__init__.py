@@ -1,7 +1,7 @@
 """Labelers: whatever scores (query, listing) pairs and is used as a teacher, behind one protocol.
 
     labeler = get_labeler("bm25(k1=0.9, b=0.4)")
-    labels = labeler.over(corpus).retrieve(["red boots"], k=100)
+    labels = labeler.over(corpus).retrieve([Query("1", "red boots")], k=100)
 
 A labeler is a frozen dataclass of settings; over a corpus it becomes a scorer. A scorer may abstain: from a query,
 which then has no labels, or from a pair, whose score is NaN. Rankers (wares.rankers) are scorers too, so that what was
@@ -16,9 +16,12 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from wares.naming import parse
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from wares.catalogue import Query
     from wares.corpus import Corpus
 
 Places = npt.NDArray[np.int64]
@@ -30,10 +33,10 @@ NONE = -1  # in the place of a listing, where there is none
 class Scorer(Protocol):
     """What tells how well listings of one corpus answer queries."""
 
-    def retrieve(self, queries: Sequence[str], k: int) -> Labels:
+    def retrieve(self, queries: Sequence[Query], k: int) -> Labels:
         """The k best listings of the corpus for each query; fewer, or none, where it has nothing to say."""
 
-    def score(self, queries: Sequence[str], listings: Places) -> Scores:
+    def score(self, queries: Sequence[Query], listings: Places) -> Scores:
         """(Q, K) scores of these listings, (Q, K) places in the corpus; NaN where it abstains or there is none."""
 
 
@@ -80,3 +83,27 @@ class Labels:
     def top(self, k: int) -> Labels:
         """The k best of each query."""
         return Labels(self.listings[:, :k], self.scores[:, :k])
+
+
+def labelers() -> dict[str, type[Labeler]]:
+    """Every labeler by its name. A function becomes one by `wares.labelers.function.labeler`."""
+    from wares.labelers.bm25 import BM25
+    from wares.labelers.dense import Dense
+    from wares.labelers.query_likelihood import QueryLikelihood
+    from wares.labelers.rm3 import RM3
+    from wares.labelers.run_file import RunFile
+    from wares.labelers.two_tower import TwoTower
+
+    return {
+        "bm25": BM25,
+        "query-likelihood": QueryLikelihood,
+        "rm3": RM3,
+        "dense": Dense,
+        "two-tower": TwoTower,
+        "run": RunFile,
+    }
+
+
+def get_labeler(name: str) -> Labeler:
+    """The labeler of this name, as in `bm25(k1=0.9, b=0.4)`. Raises SettingsError where there is none."""
+    return parse(name, labelers(), "labeler")

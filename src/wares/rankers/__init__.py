@@ -1,7 +1,8 @@
 """Rankers: trainable models that score (query, listing) pairs, behind one protocol.
 
-    model = get_ranker("dense(backbone='last-2')").build(corpus, seed=0)
-    learn(model, lessons, LearningSettings(), folder)          # wares.rankers.learning
+    ranker = get_ranker("dense(backbone='last-2')")
+    model = ranker.build(corpus, seed=0)
+    learn(model, lessons, ranker.pace, LearningSettings(), folder)          # wares.rankers.learning
     model.scorer().retrieve(queries, k=100)
 
 A ranker is a frozen dataclass of settings; over a corpus it becomes a model. A trained model's scorer is what labelers
@@ -20,7 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from wares.errors import ModelError
+from wares.errors import ModelError, SettingsError
 from wares.naming import parse
 
 if TYPE_CHECKING:
@@ -54,8 +55,30 @@ class Lessons:
         return len(self.queries)
 
 
+@dataclass(frozen=True)
+class Pace:
+    """How fast a kind of ranker learns.
+
+    learning_rate: after the warm-up, > 0; batch_size: queries in a step; listings: of each query in a step, >= 2
+    """
+
+    learning_rate: float
+    batch_size: int
+    listings: int
+
+    def __post_init__(self) -> None:
+        if not self.learning_rate > 0:
+            raise SettingsError(f"a learning rate is above 0, not {self.learning_rate}.")
+        if self.batch_size < 1 or self.listings < 2:
+            raise SettingsError("a step takes one query or more, and two listings or more of each.")
+
+
 class Ranker(Protocol):
     """Settings of a model."""
+
+    @property
+    def pace(self) -> Pace:
+        """How fast it learns."""
 
     def build(self, corpus: Corpus, seed: int) -> RankerModel:
         """The untrained model over a corpus. seed: of whatever starts at random"""

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from wares.errors import SettingsError
 from wares.labelers import NONE, Labels, get_labeler
-from wares.rankers import RankerModel
+from wares.rankers import Pace, RankerModel
 from wares.towers import build_towers
 from wares.towers.sentence import SentenceTower
 
@@ -42,10 +42,19 @@ class CrossEncoderRanker:
     layers: int = 3
     first: str = "bm25"
     depth: int = 60
+    learning_rate: float = 5e-5
+    batch_size: int = 16
+    listings: int = 8
 
     def __post_init__(self) -> None:
+        _ = self.pace
         if min(self.layers, self.depth) < 1:
             raise SettingsError("layers and depth of cross-encoder are 1 or more.")
+
+    @property
+    def pace(self) -> Pace:
+        """As the settings say."""
+        return Pace(self.learning_rate, self.batch_size, self.listings)
 
     def build(self, corpus: Corpus, seed: int) -> CrossEncoderModel:
         """The encoder's first layers. Raises SettingsError where the towers have no sentence encoder."""

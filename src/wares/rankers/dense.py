@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from wares.encode import embed_texts, project, text_features
+from wares.encode import project, text_features
+from wares.rankers import Pace
 from wares.rankers.encoders import Heads, TwoEncoder
 from wares.towers import LinearHead, build_towers
 from wares.towers.backbones import FROZEN, check_backbone, train_backbone
@@ -34,9 +35,18 @@ class DenseRanker:
 
     towers: str = "offline"
     backbone: str = FROZEN
+    learning_rate: float = 3e-4
+    batch_size: int = 128
+    listings: int = 64
 
     def __post_init__(self) -> None:
+        _ = self.pace
         check_backbone(self.backbone)
+
+    @property
+    def pace(self) -> Pace:
+        """As the settings say."""
+        return Pace(self.learning_rate, self.batch_size, self.listings)
 
     def build(self, corpus: Corpus, seed: int) -> TwoEncoder:
         """The published encoder; heads start as the identity."""
@@ -44,13 +54,11 @@ class DenseRanker:
         if self.backbone != FROZEN:
             train_backbone(towers.text, self.backbone)
             return DenseModel(towers.text, corpus.texts)
-        vectors = project(towers.text, text_features(corpus.texts, towers.text), towers.dimension)
-        return Heads(
-            torch.from_numpy(vectors),
-            lambda texts: torch.from_numpy(embed_texts(texts, towers)),
-            LinearHead(towers.dimension),
-            LinearHead(towers.dimension),
-        )
+
+        def encode(texts: Sequence[str]) -> Tensor:
+            return torch.from_numpy(project(towers.text, text_features(texts, towers.text), towers.dimension))
+
+        return Heads(encode(corpus.texts), encode, LinearHead(towers.dimension), LinearHead(towers.dimension))
 
 
 class DenseModel(TwoEncoder):

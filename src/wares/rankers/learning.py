@@ -1,7 +1,7 @@
 """Teaching a ranker: the same loop, by the trainer of transformers, whatever the architecture.
 
-In every step some queries come up, each with a few of its listings: those with the largest shares, and a draw from the
-rest, anew in each epoch.
+In every step some queries come up, each with a few of its listings: half of them those with the largest shares, half
+a draw from the rest, anew in each epoch.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from wares.rankers import Lessons, RankerModel
+    from wares.rankers import Lessons, Pace, RankerModel
 
 CHECKPOINTS = "checkpoints"
 CHECKPOINT_STEPS = 500
@@ -33,26 +33,16 @@ WARM_UP = 0.1  # of all steps
 
 @dataclass(frozen=True)
 class LearningSettings:
-    """How a ranker is taught.
-
-    loss: a name of wares.ranking_losses; epochs: passes over the queries; batch_size: queries in a step
-    listings: of each query in a step, >= 2; half are those with the largest shares, the rest drawn
-    learning_rate: after the warm-up, falling to 0 along a line
-    """
+    """How a ranker is taught. loss: a name of wares.ranking_losses; epochs: passes over the queries"""
 
     loss: str = "listwise-kl"
-    epochs: int = 1
-    batch_size: int = 64
-    listings: int = 16
-    learning_rate: float = 1e-3
+    epochs: int = 2
     seed: int = 0
 
     def __post_init__(self) -> None:
         get_ranking_loss(self.loss)
-        if min(self.epochs, self.batch_size) < 1:
-            raise SettingsError("epochs and batch_size are 1 or more.")
-        if self.listings < 2:
-            raise SettingsError(f"a query needs 2 listings or more in a step, not {self.listings}.")
+        if self.epochs < 1:
+            raise SettingsError(f"epochs are 1 or more, not {self.epochs}.")
 
 
 @dataclass(frozen=True)
@@ -64,7 +54,7 @@ class Learned:
     losses: list[float]
 
 
-def learn(model: RankerModel, lessons: Lessons, settings: LearningSettings, folder: Path) -> Learned:
+def learn(model: RankerModel, lessons: Lessons, pace: Pace, settings: LearningSettings, folder: Path) -> Learned:
     """Teach a model in place.
 
     folder: checkpoints are kept under it while training runs; a run that was stopped goes on from the last
@@ -72,12 +62,12 @@ def learn(model: RankerModel, lessons: Lessons, settings: LearningSettings, fold
     began = time.monotonic()
     taught = TaughtQueries(lessons)
     model.prepare([lessons.queries[i] for i in taught.places.tolist()])
-    steps = -(-len(taught) // settings.batch_size) * settings.epochs
+    steps = -(-len(taught) // pace.batch_size) * settings.epochs
     arguments = TrainingArguments(
         output_dir=str(folder / CHECKPOINTS),
         num_train_epochs=settings.epochs,
-        per_device_train_batch_size=settings.batch_size,
-        learning_rate=settings.learning_rate,
+        per_device_train_batch_size=pace.batch_size,
+        learning_rate=pace.learning_rate,
         weight_decay=0.0,
         lr_scheduler_type="linear",
         warmup_steps=round(WARM_UP * steps),
@@ -90,9 +80,7 @@ def learn(model: RankerModel, lessons: Lessons, settings: LearningSettings, fold
         remove_unused_columns=False,
         use_cpu=not torch.accelerator.is_available(),
     )
-    trainer = Trainer(
-        Taught(model, settings.loss), arguments, data_collator=Draw(settings.listings), train_dataset=taught
-    )
+    trainer = Trainer(Taught(model, settings.loss), arguments, data_collator=Draw(pace.listings), train_dataset=taught)
     trainer.remove_callback(PrinterCallback)
     done = trainer.train(resume_from_checkpoint=last_checkpoint(folder / CHECKPOINTS))
     model.eval()

@@ -17,6 +17,7 @@ from torch.nn.functional import embedding_bag, normalize
 
 from wares.encode import project, text_features
 from wares.errors import SettingsError
+from wares.rankers import Pace
 from wares.rankers.encoders import TwoEncoder
 from wares.towers import build_towers
 from wares.towers.sentence import SentenceTower
@@ -33,6 +34,14 @@ class StaticRanker:
     """Token vectors distilled from a text tower. towers: a name as `wares pretrain --towers` takes it"""
 
     towers: str = "offline"
+    learning_rate: float = 3e-3
+    batch_size: int = 64
+    listings: int = 16
+
+    @property
+    def pace(self) -> Pace:
+        """As the settings say."""
+        return Pace(self.learning_rate, self.batch_size, self.listings)
 
     def build(self, corpus: Corpus, seed: int) -> StaticModel:
         """Distilled once, cached from then on. Raises SettingsError for towers whose texts have no tokens."""

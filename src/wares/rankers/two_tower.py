@@ -15,6 +15,7 @@ from torch import nn
 from wares.encode import embed, text_features
 from wares.errors import SettingsError
 from wares.fuse import fuse
+from wares.rankers import Pace
 from wares.rankers.encoders import Heads
 from wares.towers import load_towers
 
@@ -27,10 +28,19 @@ class TwoTowerRanker:
     """A model folder of `wares pretrain` or `wares finetune`; photos and texts count as its fusion says."""
 
     model: str = ""
+    learning_rate: float = 1e-4
+    batch_size: int = 128
+    listings: int = 64
 
     def __post_init__(self) -> None:
+        _ = self.pace
         if not self.model:
             raise SettingsError("two-tower needs a model: two-tower(model='FOLDER'), as `wares pretrain` writes it.")
+
+    @property
+    def pace(self) -> Pace:
+        """As the settings say."""
+        return Pace(self.learning_rate, self.batch_size, self.listings)
 
     def build(self, corpus: Corpus, seed: int) -> Heads:
         """The model as it was trained; the head of its text tower learns, from queries only."""

@@ -1,0 +1,70 @@
+"""Anybody's ranking as a labeler: a TREC run file, read by the ids of its queries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from wares.errors import EvaluationError, SettingsError
+from wares.labelers import NONE, Labels
+from wares.runs import Run, read_run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wares.catalogue import Query
+    from wares.corpus import Corpus
+    from wares.labelers import Places, Scores
+
+
+@dataclass(frozen=True)
+class RunFile:
+    """Ranked results of another system. file: path of the run file"""
+
+    file: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.file:
+            raise SettingsError("run needs a file: run(file='results.txt'), ranked results in TREC format.")
+
+    def over(self, corpus: Corpus) -> RunScorer:
+        """Read the file. Raises EvaluationError where it ranks listings that the corpus does not have."""
+        places = {id: place for place, id in enumerate(corpus.ids)}
+        run = read_run(self.file)
+        for query, scores in run.items():
+            if unknown := [listing for listing in scores if listing not in places]:
+                raise EvaluationError(
+                    f"{self.file}, query {query}: listing {unknown[0]!r} is not in the corpus. "
+                    "Use the corpus that the run was made on."
+                )
+        return RunScorer(run, places)
+
+
+class RunScorer:
+    """A run over one corpus. Abstains from queries and pairs that it does not have."""
+
+    def __init__(self, run: Run, places: dict[str, int]) -> None:
+        self.rows = {
+            query: {places[listing]: score for listing, score in scores.items()} for query, scores in run.items()
+        }
+
+    def retrieve(self, queries: Sequence[Query], k: int) -> Labels:
+        """The first k listings that the run has for each query, by its scores."""
+        listings = np.full((len(queries), k), NONE, dtype=np.int64)
+        scores = np.full((len(queries), k), np.nan, dtype=np.float32)
+        for place, query in enumerate(queries):
+            row = self.rows.get(query.id, {})
+            best = sorted(row, key=lambda listing: (-row[listing], listing))[:k]
+            listings[place, : len(best)] = best
+            scores[place, : len(best)] = [row[listing] for listing in best]
+        return Labels(listings, scores)
+
+    def score(self, queries: Sequence[Query], listings: Places) -> Scores:
+        """The run's scores of these listings, where it has them."""
+        rows = [self.rows.get(query.id, {}) for query in queries]
+        found = [
+            [row.get(int(listing), np.nan) for listing in places] for row, places in zip(rows, listings, strict=True)
+        ]
+        return np.asarray(found, dtype=np.float32).reshape(listings.shape)

@@ -1,0 +1,434 @@
+"""Recipe: rankers from queries that nobody judged. Corpus and queries in, rankers out, round by round.
+
+    settings = SuperviseSettings(strategy="self", labelers=("bm25", "dense"), rankers=("dense",), weights="nqc")
+    supervise(corpus, queries, settings, Path("run"))
+
+In the first round every ranker learns from the weak labelers; in each later one from whom the strategy names
+(wares.relabel). All that belongs to a round lies in its own folder, so that a run that was killed goes on where it was:
+
+    run/settings.json              what was asked for
+        round-2/dense/labels.parquet   queries, listings, shares and weights that it learned from
+                      model/           the ranker
+                      round.json       teachers, times, losses, free energy, agreement; written last
+                      run.txt          its results for test queries, where there are any
+        baselines/bm25.txt             results of the weak labelers and of BM25, dense and both
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from wares.catalogue import replaced
+from wares.errors import ModelError, SettingsError
+from wares.labelers import NONE, Labels, Scorer, get_labeler
+from wares.labelers.bm25 import BM25
+from wares.performance_prediction import Clarity, Evidence, get_predictor, get_weight_map
+from wares.progress import progress
+from wares.rankers import Lessons, get_ranker
+from wares.rankers.learning import LearningSettings, learn
+from wares.relabel import (
+    STRATEGIES,
+    Greedy,
+    Strategy,
+    Teacher,
+    agreement,
+    free_energy,
+    greedy,
+    log_shares,
+    mixed,
+    union,
+)
+from wares.relabel import teachers as teachers_of
+from wares.runs import Run, write_run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from wares.catalogue import Query
+    from wares.corpus import Corpus
+    from wares.rankers import RankerModel
+
+Floats = npt.NDArray[np.float64]
+
+BLOCK = 1024  # queries labelled at once
+DEPTH = 500  # results written for a test query
+LOOKED_AT = 500  # queries that greedy selection and agreement look at
+BASELINES = ("bm25", "dense")
+MIXED = "bm25+dense"
+
+
+@dataclass(frozen=True)
+class SuperviseSettings:
+    """How rankers are taught.
+
+    strategy: who teaches whom (wares.relabel); labelers, rankers: their names, with settings if need be
+    rounds: at most; a strategy of "weak" has one
+    settled: rounds end when all rankers' results agree with those of the round before by so much, in [0, 1]
+    depth: best listings of each teacher that are labelled; random: further listings, drawn from the corpus
+    temperature: of labels, > 0: small values put all on the first listing
+    weights: name of a query performance predictor, or none; weight_map: how predictions become weights
+    start: each round from the untrained ranker ("fresh"), or from what it was ("warm")
+    """
+
+    strategy: Strategy = "weak"
+    labelers: tuple[str, ...] = ("bm25",)
+    rankers: tuple[str, ...] = ("dense",)
+    rounds: int = 3
+    settled: float = 0.98
+    depth: int = 50
+    random: int = 30
+    temperature: float = 0.3
+    weights: str | None = None
+    weight_map: str = "rank"
+    start: Literal["fresh", "warm"] = "fresh"
+    learning: LearningSettings = field(default_factory=LearningSettings)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.strategy not in STRATEGIES:
+            raise SettingsError(f"no strategy {self.strategy!r}; there are {', '.join(STRATEGIES)}.")
+        if not self.labelers or not self.rankers:
+            raise SettingsError("name at least one labeler and one ranker.")
+        for names in (self.labelers, self.rankers):
+            if len(set(names)) < len(names):
+                raise SettingsError(f"each of {', '.join(names)} is to be named once.")
+        if min(self.rounds, self.depth) < 1 or self.random < 0:
+            raise SettingsError("rounds and depth are 1 or more, random is 0 or more.")
+        if self.start not in ("fresh", "warm"):
+            raise SettingsError(f"a round starts fresh or warm, not {self.start!r}.")
+        log_shares(np.zeros((1, 1)), self.temperature)
+        get_weight_map(self.weight_map)
+        if self.weights is not None:
+            get_predictor(self.weights)
+        for ranker in self.rankers:
+            get_ranker(ranker)
+            teachers_of(self.strategy, 2, ranker, self.rankers, self.labelers)
+
+
+@dataclass(frozen=True)
+class RoundRecord:
+    """What happened to one ranker in one round.
+
+    teachers: by name; greedy: how they were chosen, where they were
+    queries: that it learned from; weights: quartiles of the queries' weights
+    free_energy: of the labels and the ranker before it learned, and after (wares.relabel.free_energy)
+    agreement: mean agreement of its results with those of each teacher, and with its own of the round before
+    """
+
+    round: int
+    ranker: str
+    teachers: list[str]
+    greedy: list[tuple[str, float]]
+    queries: int
+    weights: list[float]
+    free_energy: tuple[float, float]
+    agreement: dict[str, float]
+    steps: int
+    losses: list[float]
+    seconds: dict[str, float]
+
+
+def supervise(
+    corpus: Corpus, queries: Sequence[Query], settings: SuperviseSettings, out: Path, tests: Sequence[Query] = ()
+) -> list[RoundRecord]:
+    """Train rankers in rounds and keep everything under `out`; what is there already of the same run is not redone.
+
+    queries: to learn from; tests: queries whose results are written for every system, to be judged by whoever can
+    Raises ModelError where `out` holds another run, SettingsError where there is nothing to learn from.
+    """
+    begin(out, settings, len(corpus), queries)
+    classroom = Classroom(corpus, queries, settings)
+    baselines(classroom, out / "baselines", tests)
+    records: list[RoundRecord] = []
+    for round in range(1, rounds_of(settings) + 1):
+        for name in settings.rankers:
+            folder = out / f"round-{round}" / folder_name(name)
+            if not (folder / "round.json").exists():
+                teach(classroom, round, name, folder)
+            model = classroom.model(name)
+            model.load(folder / "model")
+            classroom.enter(Teacher(round, name), model.scorer())
+            records.append(read_round(folder))
+            if tests and not (folder / "run.txt").exists():
+                write_results(classroom, Teacher(round, name), tests, folder / "run.txt")
+        if round > 1 and all(
+            each.agreement["before"] >= settings.settled for each in records[-len(settings.rankers) :]
+        ):
+            break
+    return records
+
+
+def rounds_of(settings: SuperviseSettings) -> int:
+    """The weak labelers say the same in every round, so one is enough."""
+    return 1 if settings.strategy == "weak" else settings.rounds
+
+
+def teach(classroom: Classroom, round: int, name: str, folder: Path) -> None:
+    """One ranker in one round: choose teachers, label, learn, and write it all down."""
+    settings, began = classroom.settings, time.monotonic()
+    folder.mkdir(parents=True, exist_ok=True)
+    pool = teachers_of(settings.strategy, round, name, settings.rankers, settings.labelers)
+    chosen = greedy(pool, classroom.criterion(pool)) if settings.strategy == "greedy" and round > 1 else None
+    mixture = chosen.chosen if chosen else pool
+    lessons = classroom.lessons(mixture, round)
+    write_lessons(lessons, classroom.corpus, folder / "labels.parquet")
+    labelled = time.monotonic()
+    model = classroom.model(name)
+    if settings.start == "warm" and round > 1:
+        model.load(folder.parents[1] / f"round-{round - 1}" / folder.name / "model")
+    before = energy(model, lessons)
+    seed = settings.seed + 1000 * round
+    learned = learn(model, lessons, get_ranker(name).pace, replace(settings.learning, seed=seed), folder)
+    model.save(folder / "model")
+    scorer, trained = model.scorer(), time.monotonic()
+    compared = {str(each): classroom.scorers[each] for each in mixture}
+    if round > 1:
+        compared["before"] = classroom.scorers[Teacher(round - 1, name)]
+    record = RoundRecord(
+        round,
+        name,
+        [str(each) for each in mixture],
+        greedy_steps(chosen),
+        len(lessons),
+        np.percentile(lessons.weights, [0, 25, 50, 75, 100]).tolist(),
+        (before, energy(model, lessons)),
+        classroom.agreements(scorer, compared),
+        learned.steps,
+        learned.losses,
+        {"labelling": labelled - began, "learning": trained - labelled},
+    )
+    with replaced(folder / "round.json") as part:
+        part.write_text(json.dumps(asdict(record), indent=2) + "\n", encoding="utf-8")
+
+
+class Classroom:
+    """Corpus, queries, and everybody who has something to say about them so far."""
+
+    def __init__(self, corpus: Corpus, queries: Sequence[Query], settings: SuperviseSettings) -> None:
+        self.corpus, self.queries, self.settings = corpus, queries, settings
+        self.lexical = BM25().over(corpus)
+        self.scorers: dict[Teacher, Scorer] = {
+            Teacher(0, name): get_labeler(name).over(corpus) for name in settings.labelers
+        }
+        places = np.random.default_rng(settings.seed).permutation(len(queries))[:LOOKED_AT]
+        self.looked_at = [queries[place] for place in np.sort(places)]
+
+    def enter(self, teacher: Teacher, scorer: Scorer) -> None:
+        """Let somebody teach from here on."""
+        self.scorers[teacher] = scorer
+
+    def model(self, name: str) -> RankerModel:
+        """A ranker as it is before anything was learned."""
+        return get_ranker(name).build(self.corpus, self.settings.seed)
+
+    def lessons(self, mixture: Sequence[Teacher], round: int) -> Lessons:
+        """What a mixture of teachers says of all queries, candidates retrieved afresh."""
+        random = np.random.default_rng((self.settings.seed, round))
+        blocks = [
+            self.labelled(mixture, self.queries[start : start + BLOCK], random)
+            for start in progress(range(0, len(self.queries), BLOCK), "labelling queries", unit="blocks")
+        ]
+        width = max(listings.shape[1] for listings, _ in blocks)
+        pads = [((0, 0), (0, width - listings.shape[1])) for listings, _ in blocks]
+        listings = np.concatenate(
+            [np.pad(each, pad, constant_values=NONE) for (each, _), pad in zip(blocks, pads, strict=True)]
+        )
+        labels = np.concatenate(
+            [np.pad(each, pad, constant_values=np.nan) for (_, each), pad in zip(blocks, pads, strict=True)]
+        )
+        shares = log_shares(labels, self.settings.temperature)
+        return Lessons(self.queries, listings, shares, self.weights(listings, labels))
+
+    def labelled(
+        self, mixture: Sequence[Teacher], queries: Sequence[Query], random: np.random.Generator
+    ) -> tuple[npt.NDArray[np.int64], Floats]:
+        """(Q, K) listings that any teacher puts first or that were drawn, and (Q, K) what the mixture says of them.
+
+        Queries from which all teachers abstain have no listings.
+        """
+        scorers = [self.scorers[each] for each in mixture]
+        found = union([scorer.retrieve(queries, self.settings.depth) for scorer in scorers], self.settings.depth)
+        drawn = random.integers(0, len(self.corpus), (len(queries), self.settings.random))
+        drawn = np.where((found != NONE).any(axis=1, keepdims=True), drawn, NONE)
+        repeated = (drawn[:, :, None] == found[:, None, :]).any(axis=2)
+        for place in range(1, drawn.shape[1]):
+            repeated[:, place] |= (drawn[:, :place] == drawn[:, place, None]).any(axis=1)
+        listings = np.concatenate([found, np.where(repeated, NONE, drawn)], axis=1)
+        return listings, mixed([scorer.score(queries, listings) for scorer in scorers])
+
+    def weights(self, listings: npt.NDArray[np.int64], labels: Floats) -> Floats:
+        """(Q,) how much each query counts, mean 1.
+
+        Clarity looks at the labels' own ranking. All others look at BM25's, whose scores are positive, as they assume.
+        """
+        if self.settings.weights is None:
+            return np.ones(len(self.queries))
+        predictor = get_predictor(self.settings.weights)
+        own = isinstance(predictor, Clarity)
+        run = Labels.of(listings, labels.astype(np.float32)) if own else self.lexical.retrieve(self.queries, DEPTH)
+        evidence = Evidence(
+            [self.corpus.terms.ids(query.text) for query in self.queries],
+            self.corpus.terms,
+            run.listings,
+            run.scores,
+            self.lexical.corpus_scores(self.queries),
+        )
+        return get_weight_map(self.settings.weight_map)(predictor(evidence))
+
+    def criterion(self, pool: Sequence[Teacher]) -> Any:
+        """How much a mixture's results agree with what each of the pool says, the clearer voices counting more.
+
+        A voice is the mean Clarity of a teacher's results, which needs no judgments and no scores. Our reading.
+        """
+        found = {each: self.scorers[each].retrieve(self.looked_at, self.settings.depth) for each in pool}
+        listings = union(list(found.values()), self.settings.depth)
+        scores = {each: self.scorers[each].score(self.looked_at, listings) for each in pool}
+        voices = np.array([self.clarity(found[each]) for each in pool])
+        voices = voices / voices.sum() if voices.sum() > 0 else np.full(len(pool), 1 / len(pool))
+
+        def value(mixture: Sequence[Teacher]) -> float:
+            ranking = Labels.of(listings, mixed([scores[each] for each in mixture]).astype(np.float32)).listings
+            agreed = [float(agreement(ranking, found[each].listings).mean()) for each in pool]
+            return float(voices @ np.array(agreed))
+
+        return value
+
+    def clarity(self, found: Labels) -> float:
+        """Mean Clarity of results for the queries that are looked at; 0 where there is none."""
+        terms = [self.corpus.terms.ids(query.text) for query in self.looked_at]
+        nothing = np.zeros(len(terms))
+        values = Clarity()(Evidence(terms, self.corpus.terms, found.listings, found.scores, nothing))
+        return float(np.nanmean(values)) if np.isfinite(values).any() else 0.0
+
+    def agreements(self, scorer: Scorer, others: dict[str, Scorer]) -> dict[str, float]:
+        """Mean agreement of a scorer's results with others'."""
+        own = scorer.retrieve(self.looked_at, 10).listings
+        return {
+            name: float(agreement(own, other.retrieve(self.looked_at, 10).listings).mean())
+            for name, other in others.items()
+        }
+
+
+def energy(model: RankerModel, lessons: Lessons) -> float:
+    """Free energy of labels and a ranker, on the queries it learns from."""
+    some = slice(0, LOOKED_AT)
+    listings, shares = lessons.listings[some], lessons.log_shares[some]
+    scores = model.scorer().score(lessons.queries[some], listings)
+    return free_energy(shares, log_shares(scores.astype(np.float64), 1.0), lessons.weights[some])
+
+
+def render_rounds(records: Sequence[RoundRecord], console: Console) -> None:
+    """Print what happened, a line for each ranker and round."""
+    from rich.table import Table
+
+    table = Table(title="Rounds", caption="Free energy before and after learning; agreement of the first ten results.")
+    for name in ("round", "ranker", "teachers", "queries", "free energy", "agreement", "seconds"):
+        table.add_column(name, justify="left" if name in ("ranker", "teachers") else "right")
+    for each in records:
+        before, after = each.free_energy
+        agreed = ", ".join(f"{name} {value:.2f}" for name, value in each.agreement.items())
+        seconds = sum(each.seconds.values())
+        cells = (each.ranker, ", ".join(each.teachers), f"{each.queries:,}", f"{before:.3f} → {after:.3f}", agreed)
+        table.add_row(str(each.round), *cells, f"{seconds:.0f}")
+    console.print(table)
+
+
+def greedy_steps(chosen: Greedy | None) -> list[tuple[str, float]]:
+    """Teachers that were chosen, with the criterion after each, and the best one that was not."""
+    if chosen is None:
+        return []
+    refused = [(f"not {chosen.refused[0]}", chosen.refused[1])] if chosen.refused else []
+    return [(str(teacher), value) for teacher, value in chosen.steps] + refused
+
+
+def baselines(classroom: Classroom, folder: Path, tests: Sequence[Query]) -> None:
+    """Results for test queries of BM25, of the untrained text tower, of both, and of the weak labelers."""
+    if not tests:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in dict.fromkeys((*BASELINES, *classroom.settings.labelers)):
+        known = Teacher(0, name)
+        if known not in classroom.scorers:
+            classroom.enter(known, get_labeler(name).over(classroom.corpus))
+        write_results(classroom, known, tests, folder / f"{folder_name(name)}.txt")
+    both = [classroom.scorers[Teacher(0, name)] for name in BASELINES]
+    write_run(as_run(classroom.corpus, tests, hybrid(both, tests)), folder / f"{MIXED}.txt", "wares")
+
+
+def write_results(classroom: Classroom, teacher: Teacher, tests: Sequence[Query], path: Path) -> None:
+    """A system's own results for test queries, and beside them those together with BM25."""
+    scorer, lexical = classroom.scorers[teacher], classroom.lexical
+    if teacher.round > 0:
+        together = hybrid([scorer, lexical], tests)
+        write_run(as_run(classroom.corpus, tests, together), path.with_name("run+bm25.txt"), "wares")
+    with replaced(path) as part:
+        write_run(as_run(classroom.corpus, tests, scorer.retrieve(tests, DEPTH)), part, "wares")
+
+
+def hybrid(scorers: Sequence[Scorer], queries: Sequence[Query]) -> Labels:
+    """The sum of standardised scores over what any of the scorers retrieves."""
+    listings = union([scorer.retrieve(queries, DEPTH) for scorer in scorers], DEPTH)
+    return Labels.of(listings, mixed([scorer.score(queries, listings) for scorer in scorers]).astype(np.float32))
+
+
+def as_run(corpus: Corpus, queries: Sequence[Query], labels: Labels) -> Run:
+    """Labels by the ids of queries and listings, the best `DEPTH` of each."""
+    return {
+        query.id: {
+            str(corpus.ids[place]): float(score)
+            for place, score in zip(listings[:DEPTH], scores[:DEPTH], strict=True)
+            if place != NONE
+        }
+        for query, listings, scores in zip(queries, labels.listings, labels.scores, strict=True)
+    }
+
+
+def begin(out: Path, settings: SuperviseSettings, listings: int, queries: Sequence[Query]) -> None:
+    """Write down what is asked for, or see that it is what was asked before. Raises ModelError."""
+    about = {"settings": json.loads(json.dumps(asdict(settings))), "listings": listings, "queries": len(queries)}
+    path = out / "settings.json"
+    if path.exists():
+        if json.loads(path.read_text(encoding="utf-8")) != about:
+            raise ModelError(f"{out} holds a run with other settings, corpus or queries. Choose another --out.")
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    with replaced(path) as part:
+        part.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+
+
+def folder_name(name: str) -> str:
+    """A ranker's or labeler's name as part of a path."""
+    return re.sub(r"[^\w.=,+-]+", "_", name).strip("_")
+
+
+def read_round(folder: Path) -> RoundRecord:
+    """What `teach` wrote down."""
+    return RoundRecord(**json.loads((folder / "round.json").read_text(encoding="utf-8")))
+
+
+def write_lessons(lessons: Lessons, corpus: Corpus, path: Path) -> None:
+    """One row a query: id, text, weight, the ids of its labelled listings and their log shares, the largest first."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    order = np.argsort(-lessons.log_shares, axis=1, kind="stable")
+    kept = [row[:many] for row, many in zip(order, np.isfinite(lessons.log_shares).sum(axis=1), strict=True)]
+    columns = {
+        "id": [query.id for query in lessons.queries],
+        "text": [query.text for query in lessons.queries],
+        "weight": lessons.weights,
+        "listings": [corpus.ids[row[places]].tolist() for row, places in zip(lessons.listings, kept, strict=True)],
+        "log_shares": [row[places] for row, places in zip(lessons.log_shares, kept, strict=True)],
+    }
+    with replaced(path) as part:
+        pq.write_table(pa.table(columns), part)
