@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import pytest
@@ -18,7 +19,10 @@ class Boot:
     size: int = 42
     label: str = "plain"
     lined: bool = False
-    worn: float = field(default=0.0, init=False)  # what it becomes, no setting
+    worn: bool = field(default=False, init=False)  # what it becomes, no setting
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "worn", self.size > 40)
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class Lamp:
     shade: str = ""
 
 
-GOODS: dict[str, type] = {"boot": Boot, "coffee-mug": Mug, "lamp": Lamp}
+GOODS: dict[str, type[object]] = {"boot": Boot, "coffee-mug": Mug, "lamp": Lamp}
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 boots = st.builds(Boot, finite, st.integers(), st.text(), st.booleans())
@@ -129,9 +133,7 @@ def test_a_member_without_settings_says_so() -> None:
     ],
 )
 def test_what_is_no_name_is_refused_in_one_line(text: str) -> None:
-    with pytest.raises(
-        SettingsError, match=r"does not read as a good; write it as name\(setting=value, \.\.\.\)"
-    ) as met:
+    with pytest.raises(SettingsError, match=r"does not read as a good; write it as name\(setting=value") as met:
         parse(text, GOODS, "good")
     assert "\n" not in str(met.value)
     assert repr(text) in str(met.value)
@@ -180,7 +182,6 @@ def test_lists_of_names_come_apart_as_they_were_put_together(members: list[objec
 
 @given(st.text("abot(,)'\"=[]\\ 1.*", max_size=20).map(lambda tail: f"boot({tail}"))
 def test_whatever_stands_in_brackets_is_read_or_refused(text: str) -> None:
-    try:
-        assert isinstance(parse(text, GOODS, "good"), Boot)
-    except SettingsError as error:
-        assert len(str(error)) > len("boot")
+    with suppress(SettingsError):
+        found = parse(text, GOODS, "good")
+        assert parse(shown(found, GOODS), GOODS, "good") == found

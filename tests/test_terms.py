@@ -1,14 +1,17 @@
-"""Words as counts: contracts, cases by eye, and `collections.Counter` as the oracle."""
+"""Words as counts, of texts and of a corpus: cases by eye, and `collections.Counter` as the oracle."""
 
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wares.catalogue import Catalogue, Listing
+from wares.corpus import Corpus
 from wares.terms import Terms, analyse
 
 WORDS = ["red", "Boots", "boot", "the", "and", "wool", "running", "runs", "ботинки", "鞋子", "!", "👟", "44"]
@@ -79,6 +82,18 @@ def test_no_texts_and_texts_without_words(given: list[str]) -> None:
 
 def test_texts_may_come_one_at_a_time() -> None:
     assert (Terms.of(text for text in ["red", "red boots"]).counts.toarray() == [[1, 0], [1, 1]]).all()
+
+
+def test_a_corpus_is_a_text_for_each_listing() -> None:
+    """Every text that a search would read, and nothing else: no price, no attribute, no name of a photo."""
+    boots = Listing("b7", "Red boots", "For winter", ("Shoes", "Wool"), ("photo.png",), 80.0, {"size": 44.0}, "product")
+    mug = Listing("a1", "Mug", description=" ", texts={"care": "Dishwasher safe"})
+    corpus = Corpus(Catalogue(Path("/shop"), (boots, mug)))
+    assert len(corpus) == 2
+    assert corpus.ids.tolist() == ["b7", "a1"]
+    assert corpus.texts == ["Red boots\nFor winter\nShoes, Wool", "Mug\nDishwasher safe"]
+    assert corpus.terms.words == ["red", "boot", "winter", "shoe", "wool", "mug", "dishwash", "safe"]
+    assert corpus.terms.lengths.tolist() == [5, 3]
 
 
 # Oracle

@@ -143,11 +143,14 @@ def agreement(first: Places, second: Places, depth: int = 10) -> Floats:
 
 
 def greedy(pool: Sequence[Teacher], criterion: Callable[[Sequence[Teacher]], float]) -> Greedy:
-    """Start with the teacher of highest criterion, then add the one that raises it most, while one does."""
+    """Start with the teacher of highest criterion, then add the one that raises it most, while one does.
+
+    A criterion of NaN, for a mixture that cannot be judged, is less than any other.
+    """
     left, steps = list(pool), list[tuple[Teacher, float]]()
     while left:
         values = [criterion([*(each for each, _ in steps), teacher]) for teacher in left]
-        best = int(np.argmax(values))
+        best = int(np.argmax(np.where(np.isnan(values), -np.inf, values)))
         if steps and not values[best] > steps[-1][1]:
             return Greedy(tuple(steps), (left[best], values[best]))
         steps.append((left.pop(best), values[best]))

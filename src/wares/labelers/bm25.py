@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -34,7 +35,7 @@ class BM25:
     b: float = 0.75
 
     def __post_init__(self) -> None:
-        if self.k1 < 0:
+        if not 0 <= self.k1 < math.inf:
             raise SettingsError(f"k1 of bm25 is 0 or more, not {self.k1}.")
         if not 0 <= self.b <= 1:
             raise SettingsError(f"b of bm25 is in [0, 1], not {self.b}.")

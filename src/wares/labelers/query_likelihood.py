@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,7 @@ class QueryLikelihood:
     mu: float = 1000.0
 
     def __post_init__(self) -> None:
-        if not self.mu > 0:
+        if not 0 < self.mu < math.inf:
             raise SettingsError(f"mu of query-likelihood is above 0, not {self.mu}.")
 
     def over(self, corpus: Corpus) -> QueryLikelihoodScorer:

@@ -40,6 +40,7 @@ class RM3:
             raise SettingsError("listings and terms of rm3 are 1 or more.")
         if not 0 <= self.original <= 1:
             raise SettingsError(f"original of rm3 is a weight in [0, 1], not {self.original}.")
+        BM25(self.k1, self.b)  # raises where they are out of range
 
     def over(self, corpus: Corpus) -> RM3Scorer:
         """Index the corpus."""

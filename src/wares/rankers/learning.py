@@ -15,9 +15,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
-from transformers import PrinterCallback, Trainer, TrainingArguments
+from transformers import (
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
 
 from wares.errors import SettingsError
+from wares.labelers import NONE
 from wares.ranking_losses import get_ranking_loss
 
 if TYPE_CHECKING:
@@ -60,7 +68,7 @@ def learn(model: RankerModel, lessons: Lessons, pace: Pace, settings: LearningSe
     folder: checkpoints are kept under it while training runs; a run that was stopped goes on from the last
     """
     began = time.monotonic()
-    taught = TaughtQueries(lessons)
+    taught = TaughtQueries(lessons, settings.seed)
     model.prepare([lessons.queries[i] for i in taught.places.tolist()])
     steps = -(-len(taught) // pace.batch_size) * settings.epochs
     arguments = TrainingArguments(
@@ -82,6 +90,7 @@ def learn(model: RankerModel, lessons: Lessons, pace: Pace, settings: LearningSe
     )
     trainer = Trainer(Taught(model, settings.loss), arguments, data_collator=Draw(pace.listings), train_dataset=taught)
     trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(Epochs(taught))
     done = trainer.train(resume_from_checkpoint=last_checkpoint(folder / CHECKPOINTS))
     model.eval()
     shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
@@ -98,10 +107,14 @@ def last_checkpoint(folder: Path) -> str | None:
 
 
 class TaughtQueries(Dataset[dict[str, Any]]):
-    """Queries that have two labelled listings or more, and a weight above 0."""
+    """Queries that have two labelled listings or more, and a weight above 0.
 
-    def __init__(self, lessons: Lessons) -> None:
-        self.lessons = lessons
+    Each comes with a number in [0, 1) for each of its listings, by which some are drawn. The numbers follow from seed,
+    epoch and query, so that a run that was stopped goes on as it would have gone.
+    """
+
+    def __init__(self, lessons: Lessons, seed: int) -> None:
+        self.lessons, self.seed, self.epoch = lessons, seed, 0
         labelled = np.isfinite(lessons.log_shares).sum(axis=1)
         self.places = np.flatnonzero((labelled > 1) & (lessons.weights > 0))
         if not len(self.places):
@@ -111,35 +124,48 @@ class TaughtQueries(Dataset[dict[str, Any]]):
         return len(self.places)
 
     def __getitem__(self, number: int) -> dict[str, Any]:
-        place = self.places[number]
+        place = int(self.places[number])
+        random = np.random.default_rng((self.seed, self.epoch, place))
         return {
             "query": self.lessons.queries[place].text,
             "listings": self.lessons.listings[place],
             "log_shares": self.lessons.log_shares[place],
+            "draws": random.random(self.lessons.listings.shape[1]),
             "weight": self.lessons.weights[place],
         }
 
 
+class Epochs(TrainerCallback):
+    """Tells the data which epoch it is."""
+
+    def __init__(self, data: TaughtQueries) -> None:
+        self.data = data
+
+    def on_epoch_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """`state.epoch` is a fraction where a run goes on."""
+        self.data.epoch = int(state.epoch or 0)
+
+
 class Draw:
-    """Makes a batch: of each query the listings with the largest shares, and some of the rest at random."""
+    """Makes a batch: of each query the listings with the largest shares, and some of the rest, drawn."""
 
     def __init__(self, listings: int) -> None:
         self.listings = listings
 
     def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        listings, shares = (
-            torch.from_numpy(np.stack([row[name] for row in rows])) for name in ("listings", "log_shares")
+        listings, shares, draws = (
+            np.stack([row[name] for row in rows]) for name in ("listings", "log_shares", "draws")
         )
-        absent = ~shares.isfinite()
-        ranks = shares.masked_fill(absent, -torch.inf).argsort(1, descending=True).argsort(1)
-        # Numbers in [0, 1) are drawn for the rest: below them come the best, above them what is not there.
-        order = torch.where(ranks < self.listings // 2, -1.0, torch.rand(shares.shape)).masked_fill(absent, 2.0)
-        chosen = order.argsort(1)[:, : self.listings]
-        shares = shares.gather(1, chosen)
+        absent = ~np.isfinite(shares)
+        ranks = np.argsort(np.argsort(-shares, axis=1, kind="stable"), axis=1)
+        # Drawn numbers are in [0, 1): before them come the best, after them what has no label.
+        order = np.where(absent, 2.0, np.where(ranks < self.listings // 2, -1.0, draws))
+        chosen = np.argsort(order, axis=1, kind="stable")[:, : self.listings]
+        listings, shares, absent = (np.take_along_axis(each, chosen, axis=1) for each in (listings, shares, absent))
         return {
             "queries": [row["query"] for row in rows],
-            "listings": listings.gather(1, chosen).masked_fill(~shares.isfinite(), -1),
-            "log_shares": shares.float(),
+            "listings": torch.from_numpy(np.where(absent, NONE, listings)),
+            "log_shares": torch.from_numpy(shares.astype(np.float32)),
             "weights": torch.tensor([row["weight"] for row in rows], dtype=torch.float32),
         }
 
@@ -153,4 +179,4 @@ class Taught(nn.Module):
 
     def forward(self, queries: list[str], listings: Tensor, log_shares: Tensor, weights: Tensor) -> dict[str, Tensor]:
         """The loss of a batch."""
-        return {"loss": self.loss(self.model(queries, listings), log_shares, listings >= 0, weights)}
+        return {"loss": self.loss(self.model(queries, listings), log_shares, listings != NONE, weights)}

@@ -38,6 +38,9 @@ class StaticRanker:
     batch_size: int = 64
     listings: int = 16
 
+    def __post_init__(self) -> None:
+        _ = self.pace
+
     @property
     def pace(self) -> Pace:
         """As the settings say."""
