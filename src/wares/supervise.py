@@ -16,6 +16,7 @@ In the first round every ranker learns from the weak labelers; in each later one
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import time
@@ -395,7 +396,8 @@ def as_run(corpus: Corpus, queries: Sequence[Query], labels: Labels) -> Run:
 
 def begin(out: Path, settings: SuperviseSettings, listings: int, queries: Sequence[Query]) -> None:
     """Write down what is asked for, or see that it is what was asked before. Raises ModelError."""
-    about = {"settings": json.loads(json.dumps(asdict(settings))), "listings": listings, "queries": len(queries)}
+    digest = hashlib.sha256(json.dumps([(query.id, query.text) for query in queries]).encode()).hexdigest()
+    about = {"settings": json.loads(json.dumps(asdict(settings))), "listings": listings, "queries": digest}
     path = out / "settings.json"
     if path.exists():
         if json.loads(path.read_text(encoding="utf-8")) != about:

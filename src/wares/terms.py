@@ -1,12 +1,13 @@
 """Words as counts: what lexical labelers, performance predictors and queries written from listings share.
 
-A term is a word in lower case, without stop words, cut to its English stem (Snowball). Writing without spaces between
+A term is a word in lower case and composed Unicode (NFKC), no stop word, cut to its English stem (Snowball). Writing without spaces between
 words is one term a run of letters.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import chain
@@ -86,7 +87,7 @@ class Terms:
 
 def analyse(text: str) -> list[str]:
     """The terms of a text, in their order."""
-    words = [word for word in WORD.findall(text.lower()) if word not in _stop_words()]
+    words = [word for word in WORD.findall(unicodedata.normalize("NFKC", text).lower()) if word not in _stop_words()]
     stems: list[str] = _stemmer().stemWords(words)
     return stems
 

@@ -53,9 +53,8 @@ class BM25Scorer:
 
         self.terms = terms
         self.index = bm25s.BM25(k1=settings.k1, b=settings.b, method="lucene", backend="numba")
-        tokens = [
-            np.repeat(terms.counts[[row]].indices, terms.counts[[row]].data).tolist() for row in range(len(terms))
-        ]
+        repeated = np.repeat(terms.counts.indices, terms.counts.data)
+        tokens = [each.tolist() for each in np.split(repeated, np.cumsum(terms.lengths)[:-1])]
         if terms.size:
             self.index.index((tokens, dict(terms.vocabulary)), show_progress=False)
 

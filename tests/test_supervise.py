@@ -1,0 +1,303 @@
+"""Rounds of weak supervision: what every strategy must do, whole runs on a tiny corpus, and being stopped anywhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from tiny_models import WORDS, named
+
+import wares.supervise as module
+from wares.catalogue import Catalogue, Listing, Query
+from wares.corpus import Corpus
+from wares.errors import EvaluationError, ModelError, SettingsError
+from wares.labelers import NONE
+from wares.rankers.learning import LearningSettings
+from wares.relabel import STRATEGIES, Strategy, Teacher
+from wares.runs import read_run
+from wares.supervise import Classroom, SuperviseSettings, supervise
+from wares.supervise_report import judge, run_results
+
+QUERIES = [Query(str(i), f"{one} {other}") for i, (one, other) in enumerate(pairwise(WORDS))]
+TESTS = [Query("t1", "red wool"), Query("t2", "winter")]
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    """Fifteen listings of three words."""
+    words = [[WORDS[(i * step) % len(WORDS)] for step in (1, 2, 4)] for i in range(len(WORDS))]
+    words += [[WORDS[i], WORDS[i + 1], WORDS[i + 3]] for i in range(6)]
+    listings = [Listing(f"l{i}", " ".join(each), "", (), (), None, {}) for i, each in enumerate(words)]
+    return Corpus(Catalogue(tmp_path_factory.mktemp("corpus"), tuple(listings)))
+
+
+@pytest.fixture
+def settings(shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SuperviseSettings:
+    """Two weak labelers and two rankers that learn in no time."""
+    monkeypatch.setenv("WARES_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(module, "BASELINES", ("bm25", "query-likelihood"))
+    towers = named("pair", shelf)
+    return SuperviseSettings(
+        labelers=("bm25", "query-likelihood(mu=10)"),
+        rankers=(f"static(towers={towers!r})", f"dense(towers={towers!r})"),
+        rounds=2,
+        depth=5,
+        random=3,
+        settled=1.0,
+        learning=LearningSettings(epochs=2),
+    )
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file but what tells the time."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "round.json"]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+# What every strategy must do
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_run_has_all_of_every_round(
+    strategy: Strategy, corpus: Corpus, settings: SuperviseSettings, tmp_path: Path
+) -> None:
+    settings = replace(settings, strategy=strategy)
+    records = supervise(corpus, QUERIES, settings, tmp_path / "run", TESTS)
+    rounds = 1 if strategy == "weak" else 2
+    assert [(each.round, each.ranker) for each in records] == [
+        (round, ranker) for round in range(1, rounds + 1) for ranker in settings.rankers
+    ]
+    for each in records:
+        assert each.queries == len(QUERIES)
+        assert each.steps > 0
+        assert each.free_energy[0] <= 0
+        assert each.free_energy[1] <= 0
+        assert set(each.agreement) == {*each.teachers, *(["before"] if each.round > 1 else [])}
+        assert all(0 <= value <= 1 for value in each.agreement.values())
+    for folder in tmp_path.glob("run/round-*/*"):
+        assert {path.name for path in folder.iterdir()} == {
+            "labels.parquet",
+            "model",
+            "round.json",
+            "run.txt",
+            "run+bm25.txt",
+        }
+        assert set(read_run(folder / "run.txt")) <= {"t1", "t2"}
+    if strategy == "greedy":
+        assert [each.greedy for each in records[:2]] == [[], []]
+        assert records[2].teachers == [name for name, _ in records[2].greedy if not name.startswith("not ")]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "expected"),
+    [
+        ("self", [["{0}, round 1"], ["{1}, round 1"]]),
+        ("cross", [["{1}, round 1"], ["{0}, round 1"]]),
+        ("joint", [["{0}, round 1", "{1}, round 1"]] * 2),
+    ],
+)
+def test_who_teaches_in_the_second_round(
+    strategy: Strategy, expected: list[list[str]], corpus: Corpus, settings: SuperviseSettings, tmp_path: Path
+) -> None:
+    records = supervise(corpus, QUERIES, replace(settings, strategy=strategy), tmp_path / "run")
+    assert [each.teachers for each in records[:2]] == [list(settings.labelers)] * 2
+    assert [each.teachers for each in records[2:]] == [
+        [name.format(*settings.rankers) for name in names] for names in expected
+    ]
+
+
+def test_the_same_run_twice(corpus: Corpus, settings: SuperviseSettings, tmp_path: Path) -> None:
+    settings = replace(settings, strategy="joint", weights="nqc", start="warm")
+    for name in ("one", "other"):
+        supervise(corpus, QUERIES, settings, tmp_path / name, TESTS)
+    assert contents(tmp_path / "one") == contents(tmp_path / "other")
+    different = replace(settings, seed=1)
+    supervise(corpus, QUERIES, different, tmp_path / "third", TESTS)
+    assert contents(tmp_path / "one") != contents(tmp_path / "third")
+
+
+# Being stopped
+
+
+class Killed(Exception):
+    """As if the process had been."""
+
+
+@pytest.mark.parametrize("place", ["write_lessons", "learn", "energy", "write_results", "as_run"])
+def test_a_run_that_was_killed_goes_on_without_redoing(
+    place: str, corpus: Corpus, settings: SuperviseSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed in the second round wherever it was, it ends as a run that was not, and teaches nobody twice."""
+    settings = replace(settings, strategy="self", rankers=settings.rankers[:1])
+    supervise(corpus, QUERIES, settings, tmp_path / "whole", TESTS)
+    original: Callable[..., Any] = getattr(module, place)
+
+    def killed(*args: Any, **kwargs: Any) -> Any:
+        if (tmp_path / "run" / "round-2").exists():
+            raise Killed
+        return original(*args, **kwargs)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(module, place, killed)
+        with pytest.raises(Killed):
+            supervise(corpus, QUERIES, settings, tmp_path / "run", TESTS)
+    taught = []
+
+    def counted(*args: Any) -> Any:
+        taught.append(args)
+        return learn(*args)
+
+    learn: Callable[..., Any] = getattr(module, "learn")  # noqa: B009  (mypy: it is the module's own business)
+    monkeypatch.setattr(module, "learn", counted)
+    done = (tmp_path / "run" / "round-2" / module.folder_name(settings.rankers[0]) / "round.json").exists()
+    supervise(corpus, QUERIES, settings, tmp_path / "run", TESTS)
+    assert len(taught) == (0 if done else 1)
+    assert contents(tmp_path / "whole") == contents(tmp_path / "run")
+
+
+def test_another_run_is_not_gone_on_with(corpus: Corpus, settings: SuperviseSettings, tmp_path: Path) -> None:
+    settings = replace(settings, rankers=settings.rankers[:1])
+    supervise(corpus, QUERIES, settings, tmp_path / "run")
+    for queries, other in ((QUERIES, replace(settings, depth=4)), (QUERIES[:4], settings)):
+        with pytest.raises(ModelError, match="holds a run with other settings, corpus or queries"):
+            supervise(corpus, queries, other, tmp_path / "run")
+
+
+def test_queries_of_another_text_are_another_run(corpus: Corpus, settings: SuperviseSettings, tmp_path: Path) -> None:
+    settings = replace(settings, rankers=settings.rankers[:1])
+    supervise(corpus, QUERIES, settings, tmp_path / "run")
+    with pytest.raises(ModelError, match="other settings, corpus or queries"):
+        supervise(corpus, [*QUERIES[:-1], Query("9", "red red")], settings, tmp_path / "run")
+
+
+def test_rounds_end_when_results_settle(corpus: Corpus, settings: SuperviseSettings, tmp_path: Path) -> None:
+    settings = replace(settings, strategy="self", rounds=5, settled=0.0)
+    assert max(each.round for each in supervise(corpus, QUERIES, settings, tmp_path / "run")) == 2
+
+
+# By eye
+
+
+def test_labels_are_of_the_best_and_of_some_drawn(corpus: Corpus, settings: SuperviseSettings) -> None:
+    classroom = Classroom(corpus, QUERIES, settings)
+    lessons = classroom.lessons([Teacher(0, "bm25")], 1)
+    for query, listings, shares in zip(QUERIES, lessons.listings, lessons.log_shares, strict=True):
+        there = listings[listings != NONE]
+        assert len(set(there)) == len(there) <= settings.depth + settings.random
+        assert np.exp(shares[listings != NONE]).sum() == pytest.approx(1)
+        found = classroom.lexical.retrieve([query], 1).listings[0, 0]
+        assert there[np.argmax(shares[listings != NONE])] == found
+    assert (lessons.weights == 1).all()
+
+
+def test_queries_that_nobody_answers_have_no_labels(corpus: Corpus, settings: SuperviseSettings) -> None:
+    queries = [*QUERIES, Query("x", "xyzzy"), Query("y", ""), Query("z", "雨傘"), Query("w", "red " * 2500)]
+    classroom = Classroom(corpus, queries, settings)
+    lessons = classroom.lessons([Teacher(0, "bm25")], 1)
+    assert np.isfinite(lessons.log_shares).any(axis=1).tolist() == [True] * len(QUERIES) + [False] * 3 + [True]
+
+
+def test_nobody_answers_anything(corpus: Corpus, settings: SuperviseSettings, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="no query has two labelled listings"):
+        supervise(corpus, [Query("x", "xyzzy"), Query("y", "雨傘")], settings, tmp_path / "run")
+
+
+def test_weights_count_in_learning(corpus: Corpus, settings: SuperviseSettings, tmp_path: Path) -> None:
+    settings = replace(settings, rankers=settings.rankers[:1], weights="max-idf", weight_map="threshold(share=0.5)")
+    (record,) = supervise(corpus, QUERIES, settings, tmp_path / "run")
+    table = pq.read_table(next(tmp_path.glob("run/round-1/*/labels.parquet")))
+    weights = np.array(table["weight"].to_pylist())
+    assert weights.mean() == pytest.approx(1)
+    assert 0 < (weights == 0).sum() < len(QUERIES)
+    assert record.weights[0] == 0
+    classroom = Classroom(corpus, QUERIES, settings)
+    rarest = [classroom.corpus.terms.document_frequency[corpus.terms.ids(query.text)].min() for query in QUERIES]
+    assert max(rare for rare, weight in zip(rarest, weights, strict=True) if weight) <= min(
+        rare for rare, weight in zip(rarest, weights, strict=True) if not weight
+    )
+
+
+def test_clarity_looks_at_the_labels_own_ranking(corpus: Corpus, settings: SuperviseSettings) -> None:
+    """So another teacher makes other weights, which NQC, always of BM25, does not."""
+    for predictor, differs in (("clarity(k=2)", True), ("nqc", False)):
+        classroom = Classroom(corpus, QUERIES, replace(settings, weights=predictor, depth=2, random=0))
+        found = [classroom.lessons([Teacher(0, name)], 1).weights for name in settings.labelers]
+        listings = [classroom.lessons([Teacher(0, name)], 1).listings for name in settings.labelers]
+        same = bool(np.array_equal(listings[0], listings[1]))
+        assert np.array_equal(found[0], found[1]) == (same if differs else True)
+
+
+def test_labels_are_written_for_people_and_tools(corpus: Corpus, settings: SuperviseSettings, tmp_path: Path) -> None:
+    supervise(corpus, QUERIES, replace(settings, rankers=settings.rankers[:1]), tmp_path / "run")
+    table = pq.read_table(next(tmp_path.glob("run/round-1/*/labels.parquet"))).to_pylist()
+    assert [row["text"] for row in table] == [query.text for query in QUERIES]
+    for row in table:
+        assert set(row["listings"]) <= set(corpus.ids)
+        assert row["log_shares"] == sorted(row["log_shares"], reverse=True)
+        assert np.exp(row["log_shares"]).sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"strategy": "boost"}, "no strategy 'boost'; there are weak, self, cross, joint, greedy"),
+        ({"strategy": "cross", "rankers": ("static",)}, "needs two rankers"),
+        ({"labelers": ()}, "at least one labeler"),
+        ({"rankers": ("static", "static")}, "named once"),
+        ({"rankers": ("tree",)}, "no ranker 'tree'"),
+        ({"rounds": 0}, "1 or more"),
+        ({"temperature": 0.0}, "temperature of labels is above 0"),
+        ({"weights": "luck"}, "luck"),
+        ({"weight_map": "luck"}, "luck"),
+        ({"start": "hot"}, "fresh or warm"),
+    ],
+)
+def test_settings_that_cannot_be(changed: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        SuperviseSettings(**changed)
+
+
+# Judging
+
+
+def test_judging_names_every_system(corpus: Corpus, settings: SuperviseSettings, tmp_path: Path) -> None:
+    settings = replace(settings, strategy="self", rankers=settings.rankers[:1])
+    supervise(corpus, QUERIES, settings, tmp_path / "run", TESTS)
+    name = settings.rankers[0]
+    expected = {"bm25", "query-likelihood", "query-likelihood_mu=10", "bm25+dense"}
+    expected |= {f"{name} {round}{suffix}" for round in ("weak-1", "self-2") for suffix in ("", " + bm25")}
+    assert set(run_results(tmp_path / "run")) == expected
+    found = judge(tmp_path / "run", {"t1": {"l1": 1, "l2": 1}, "t2": {"l8": 2}})
+    written = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert written["queries"] == 2
+    assert set(written["systems"]) == expected
+    assert written["systems"]["bm25"]["AP"] == pytest.approx(found.systems["bm25"]["AP"])
+    assert {row["baseline"] for row in written["tests"]} == {"bm25"}
+
+
+def test_a_run_without_results_is_not_judged(corpus: Corpus, settings: SuperviseSettings, tmp_path: Path) -> None:
+    supervise(corpus, QUERIES, replace(settings, rankers=settings.rankers[:1]), tmp_path / "run")
+    with pytest.raises(EvaluationError, match="no results for test queries"):
+        judge(tmp_path / "run", {"t1": {"l1": 1}})
+
+
+def test_results_are_the_scorers(corpus: Corpus, settings: SuperviseSettings, tmp_path: Path) -> None:
+    """BM25's run file holds what BM25 says."""
+    supervise(corpus, QUERIES, replace(settings, rankers=settings.rankers[:1]), tmp_path / "run", TESTS)
+    labels = Classroom(corpus, QUERIES, settings).lexical.retrieve(TESTS, 100)
+    run = read_run(tmp_path / "run" / "baselines" / "bm25.txt")
+
+    def ids(row: Sequence[int]) -> list[str]:
+        return [str(corpus.ids[place]) for place in row if place != NONE]
+
+    assert {query.id: ids(row) for query, row in zip(TESTS, labels.listings, strict=True)} == {
+        query: sorted(scores, key=lambda listing: (-scores[listing], ids(range(len(corpus))).index(listing)))
+        for query, scores in run.items()
+    }
