@@ -2,17 +2,17 @@
 
     python benchmarks/no_harm.py [--data ../shared/data] [--out benchmarks/results] [--seeds 3] [--development]
 
-Cost        17 minutes on 2 busy cores once features of photos are cached.
+Cost        10 minutes on 2 cores once features of photos are cached.
 Writes      no_harm.json, no_harm.md and no_harm.png in --out; what is chosen and the verdict go to stdout.
-Expected    title→photos below single view: fixed weights in 15 of 28 catalogues (7 significantly), agreement
-            defaults in 14 (5), chosen weights in few; the mean of the other protocols below it in few, too.
+Expected    title→photos below single view: fixed weights in 13 of 28 catalogues (6 significantly), agreement
+            defaults in 12 (5), chosen weights in 5 (1), by .015 at most; elsewhere chosen weights never.
 
 A variant takes a catalogue and exchanges some of its views: auxiliary photos of other listings, room scenes, size
 charts, boilerplate, numbers for titles, ... Most variants re-point listings to photos that are there already, so that
 little has to be encoded. Everything about choosing was decided on the Magento sample shop, on grocery's products of
 even number and on the sample marketplace of seed 1 (--development); what is reported is grocery's odd products and the
-sample marketplace of seed 8. The results beside this script are of an earlier, laxer rule and the marketplace of
-seed 7, and led to the present rule (docs/log.md); it has not been reported on yet.
+sample marketplace of seed 8. An earlier, laxer rule was reported on the marketplace of seed 7, and led to the present
+one (docs/log.md).
 
 Each seed holds out 30 % of the listings, chooses and trains on the rest, and asks as `wares compare` does. A listing's
 value is its mean over the seeds that held it out; differences to single view are tested listing by listing

@@ -20,6 +20,7 @@ PAGES = {
     "index": DOCS / "index.md",
     "method": DOCS / "method.md",
     "training": DOCS / "training.md",
+    "supervision": DOCS / "supervision.md",
     "formats": DOCS / "formats.md",
     "log": DOCS / "log.md",
     "changelog": DOCS.parent / "CHANGELOG.md",

@@ -22,7 +22,6 @@ from wares.errors import EvaluationError
 from wares.evaluate import (
     MEASURES,
     Qrels,
-    Run,
     coverage,
     cross_view,
     dense_run,
@@ -32,13 +31,12 @@ from wares.evaluate import (
     measure,
     named_runs,
     paired_tests,
-    ranking,
     read_qrels,
     relevance_groups,
     shop_runs,
 )
 from wares.index import Shop, build_shop
-from wares.runs import read_run, write_run
+from wares.runs import Run, ranking, read_run, write_run
 from wares.search import ranked
 from wares.towers import build_towers
 

@@ -1,7 +1,7 @@
 """Words as counts: what lexical labelers, performance predictors and queries written from listings share.
 
-A term is a word in lower case and composed Unicode (NFKC), no stop word, cut to its English stem (Snowball). Writing without spaces between
-words is one term a run of letters.
+A term is a word in lower case and composed Unicode (NFKC), no stop word, cut to its English stem (Snowball). Writing
+without spaces between words is one term a run of letters.
 """
 
 from __future__ import annotations
