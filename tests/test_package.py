@@ -52,6 +52,7 @@ ORDER = [
     "relabel",
     "ranking_losses",
     "rankers",
+    "reliability",
     "supervise",
     "evaluate",
     "comparison",

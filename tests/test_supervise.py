@@ -18,23 +18,26 @@ import wares.supervise as module
 from wares.catalogue import Catalogue, Listing, Query
 from wares.corpus import Corpus
 from wares.errors import EvaluationError, ModelError, SettingsError
-from wares.labelers import NONE
+from wares.labelers import NONE, get_labeler
 from wares.rankers.learning import LearningSettings
 from wares.relabel import STRATEGIES, Strategy, Teacher
-from wares.runs import read_run
+from wares.runs import read_run, write_run
 from wares.supervise import Classroom, SuperviseSettings, supervise
 from wares.supervise_report import judge, run_results
 
 QUERIES = [Query(str(i), f"{one} {other}") for i, (one, other) in enumerate(pairwise(WORDS))]
+PAIRS = [(one, two) for i, one in enumerate(WORDS) for two in WORDS[i + 1 :]]
 TESTS = [Query("t1", "red wool"), Query("t2", "winter")]
 
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
-    """Fifteen listings of three words."""
+    """Fifteen listings of three words, two of them in the title."""
     words = [[WORDS[(i * step) % len(WORDS)] for step in (1, 2, 4)] for i in range(len(WORDS))]
     words += [[WORDS[i], WORDS[i + 1], WORDS[i + 3]] for i in range(6)]
-    listings = [Listing(f"l{i}", " ".join(each), "", (), (), None, {}) for i, each in enumerate(words)]
+    listings = [
+        Listing(f"l{i}", " ".join(each[:2]), " ".join(each[1:]), (), (), None, {}) for i, each in enumerate(words)
+    ]
     return Corpus(Catalogue(tmp_path_factory.mktemp("corpus"), tuple(listings)))
 
 
@@ -69,7 +72,7 @@ def test_a_run_has_all_of_every_round(
     strategy: Strategy, corpus: Corpus, settings: SuperviseSettings, tmp_path: Path
 ) -> None:
     settings = replace(settings, strategy=strategy)
-    records = supervise(corpus, QUERIES, settings, tmp_path / "run", TESTS)
+    records = supervise(corpus, QUERIES, settings, tmp_path / "run", TESTS).rounds
     rounds = 1 if strategy == "weak" else 2
     assert [(each.round, each.ranker) for each in records] == [
         (round, ranker) for round in range(1, rounds + 1) for ranker in settings.rankers
@@ -106,7 +109,7 @@ def test_a_run_has_all_of_every_round(
 def test_who_teaches_in_the_second_round(
     strategy: Strategy, expected: list[list[str]], corpus: Corpus, settings: SuperviseSettings, tmp_path: Path
 ) -> None:
-    records = supervise(corpus, QUERIES, replace(settings, strategy=strategy), tmp_path / "run")
+    records = supervise(corpus, QUERIES, replace(settings, strategy=strategy), tmp_path / "run").rounds
     assert [each.teachers for each in records[:2]] == [list(settings.labelers)] * 2
     assert [each.teachers for each in records[2:]] == [
         [name.format(*settings.rankers) for name in names] for names in expected
@@ -121,6 +124,50 @@ def test_the_same_run_twice(corpus: Corpus, settings: SuperviseSettings, tmp_pat
     different = replace(settings, seed=1)
     supervise(corpus, QUERIES, different, tmp_path / "third", TESTS)
     assert contents(tmp_path / "one") != contents(tmp_path / "third")
+
+
+def test_a_teacher_that_teaches_down_is_found_out(corpus: Corpus, settings: SuperviseSettings, tmp_path: Path) -> None:
+    """A run file that turns every ranking around teaches a good student down: the run says so and keeps the student."""
+    catalogue = Catalogue(
+        corpus.catalogue.folder,
+        tuple(Listing(f"n{i}", f"{one} {two}", f"{two} {one}", (), (), None, {}) for i, (one, two) in enumerate(PAIRS)),
+    )
+    good = Corpus(catalogue)
+    queries = [Query(str(i), f"{one} {two}") for i, (one, two) in enumerate(PAIRS)]
+    scores = get_labeler("bm25").over(good).retrieve(queries, len(good))
+    wrong = {
+        query.id: {str(good.ids[place]): -float(score) for place, score in zip(row, values, strict=True) if place >= 0}
+        for query, row, values in zip(queries, scores.listings, scores.scores, strict=True)
+    }
+    write_run(wrong, tmp_path / "wrong.txt")
+    labelers = (f"run(file={str(tmp_path / 'wrong.txt')!r})",)
+    taught = LearningSettings(epochs=40)
+    settings = replace(
+        settings,
+        labelers=labelers,
+        rankers=settings.rankers[1:],
+        random=0,
+        depth=20,
+        learning=taught,
+    )
+    found = supervise(good, queries, settings, tmp_path / "run").reliability
+    assert found is not None
+    assert found.kept == found.had == f"{settings.rankers[1]}, untrained"
+    assert found.worse == [f"{settings.rankers[1]}, round 1"]
+    assert "Keep" in found.verdict
+    written = json.loads((tmp_path / "run" / "reliability.json").read_text())
+    assert written["kept"] == found.kept
+
+
+def test_a_labeler_that_finds_nothing_is_warned_of(corpus: Corpus, settings: SuperviseSettings, tmp_path: Path) -> None:
+    """A run of other queries knows none of those that are written from listings."""
+    write_run({query.id: {"l0": 1.0, "l1": 0.5} for query in QUERIES}, tmp_path / "run.txt")
+    labelers = ("bm25", f"run(file={str(tmp_path / 'run.txt')!r})")
+    settings = replace(settings, labelers=labelers, rankers=settings.rankers[:1])
+    found = supervise(corpus, QUERIES, settings, tmp_path / "out").reliability
+    assert found is not None
+    assert found.unreliable == [labelers[1]]
+    assert found.labelers["bm25"] > 0.5
 
 
 # Being stopped
@@ -179,7 +226,7 @@ def test_queries_of_another_text_are_another_run(corpus: Corpus, settings: Super
 
 def test_rounds_end_when_results_settle(corpus: Corpus, settings: SuperviseSettings, tmp_path: Path) -> None:
     settings = replace(settings, strategy="self", rounds=5, settled=0.0)
-    assert max(each.round for each in supervise(corpus, QUERIES, settings, tmp_path / "run")) == 2
+    assert max(each.round for each in supervise(corpus, QUERIES, settings, tmp_path / "run").rounds) == 2
 
 
 # By eye
@@ -211,7 +258,7 @@ def test_nobody_answers_anything(corpus: Corpus, settings: SuperviseSettings, tm
 
 def test_weights_count_in_learning(corpus: Corpus, settings: SuperviseSettings, tmp_path: Path) -> None:
     settings = replace(settings, rankers=settings.rankers[:1], weights="max-idf", weight_map="threshold(share=0.5)")
-    (record,) = supervise(corpus, QUERIES, settings, tmp_path / "run")
+    (record,) = supervise(corpus, QUERIES, settings, tmp_path / "run").rounds
     table = pq.read_table(next(tmp_path.glob("run/round-1/*/labels.parquet")))
     weights = np.array(table["weight"].to_pylist())
     assert weights.mean() == pytest.approx(1)

@@ -504,7 +504,7 @@ def supervise(
     from wares.corpus import Corpus
     from wares.naming import split_names
     from wares.rankers.learning import LearningSettings
-    from wares.supervise import SuperviseSettings, render_rounds
+    from wares.supervise import SuperviseSettings, render
     from wares.supervise import supervise as run
 
     if qrels is not None and test_queries is None:
@@ -527,18 +527,18 @@ def supervise(
     listings = read_catalogue(corpus, on_error.value, text_field or ())
     _report_problems(list(listings.problems))
     tests = read_queries(test_queries) if test_queries is not None else []
-    records = run(Corpus(listings), read_queries(queries), settings, out, tests)
+    found = run(Corpus(listings), read_queries(queries), settings, out, tests)
     if as_json:
-        _print_json({"out": str(out), "rounds": [asdict(record) for record in records]})
+        _print_json({"out": str(out), **asdict(found)})
     else:
-        render_rounds(records, _console())
+        render(found, _console())
     if qrels is not None:
         from wares.evaluate import read_qrels
         from wares.supervise_report import judge
 
-        found = judge(out, read_qrels(qrels))
+        judged = judge(out, read_qrels(qrels))
         if not as_json:
-            found.render(_console())
+            judged.render(_console())
 
 
 @app.command()

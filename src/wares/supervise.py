@@ -12,6 +12,7 @@ In the first round every ranker learns from the weak labelers; in each later one
                       round.json       teachers, times, losses, free energy, agreement; written last
                       run.txt          its results for test queries, where there are any
         baselines/bm25.txt             results of the weak labelers and of BM25, dense and both
+        reliability.json               what known-item search says of everybody, and which ranker to keep
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from wares.catalogue import replaced
 from wares.errors import ModelError, SettingsError
 from wares.labelers import NONE, Labels, Scorer, get_labeler
 from wares.labelers.bm25 import BM25
+from wares.labelers.run_file import RunFile
 from wares.performance_prediction import Clarity, Evidence, get_predictor, get_weight_map
 from wares.progress import progress
 from wares.rankers import Lessons, get_ranker
@@ -48,6 +50,7 @@ from wares.relabel import (
     union,
 )
 from wares.relabel import teachers as teachers_of
+from wares.reliability import LEAST, Checked, reciprocal_ranks, title_items, verdict, written_items
 from wares.runs import Run, write_run
 
 if TYPE_CHECKING:
@@ -139,9 +142,35 @@ class RoundRecord:
     seconds: dict[str, float]
 
 
+@dataclass(frozen=True)
+class Reliability:
+    """What known-item search says, without judgments (wares.reliability).
+
+    labelers: weak labeler -> mean reciprocal rank for queries written from listings; unreliable: those that are hardly
+    worth learning from; titles: system -> mean reciprocal rank for titles among listings without titles; had: the best
+    there without training; kept: the best of all; worse: below `had`, and not by chance; verdict: the same in words
+    """
+
+    labelers: dict[str, float]
+    unreliable: list[str]
+    titles: dict[str, float]
+    had: str
+    kept: str
+    worse: list[str]
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Supervised:
+    """What came of a run. reliability: None where listings have nothing but titles, so that nothing can be checked"""
+
+    rounds: list[RoundRecord]
+    reliability: Reliability | None
+
+
 def supervise(
     corpus: Corpus, queries: Sequence[Query], settings: SuperviseSettings, out: Path, tests: Sequence[Query] = ()
-) -> list[RoundRecord]:
+) -> Supervised:
     """Train rankers in rounds and keep everything under `out`; what is there already of the same run is not redone.
 
     queries: to learn from; tests: queries whose results are written for every system, to be judged by whoever can
@@ -166,7 +195,47 @@ def supervise(
             each.agreement["before"] >= settings.settled for each in records[-len(settings.rankers) :]
         ):
             break
-    return records
+    return Supervised(records, checked(classroom, records, out))
+
+
+def checked(classroom: Classroom, records: Sequence[RoundRecord], out: Path) -> Reliability | None:
+    """Known-item search with everybody, written to `reliability.json` once."""
+    path, settings = out / "reliability.json", classroom.settings
+    if path.exists():
+        return Reliability(**json.loads(path.read_text(encoding="utf-8")))
+    known = title_items(classroom.corpus, settings.seed)
+    if known is None:
+        return None
+    names = written_items(classroom.corpus, settings.seed)
+    weak = {
+        name: float(reciprocal_ranks(classroom.scorers[Teacher(0, name)], names).mean()) for name in settings.labelers
+    }
+    systems = [
+        Checked(name, reciprocal_ranks(get_labeler(name).over(known.corpus), known), before=True)
+        for name in settings.labelers
+        if not isinstance(get_labeler(name), RunFile)  # it knows no titles
+    ]
+    for name in settings.rankers:
+        model = get_ranker(name).build(known.corpus, settings.seed)
+        systems.append(Checked(f"{name}, untrained", reciprocal_ranks(model.scorer(), known), before=True))
+        for each in records:
+            if each.ranker == name:
+                model.load(out / f"round-{each.round}" / folder_name(name) / "model")
+                teacher = str(Teacher(each.round, name))
+                systems.append(Checked(teacher, reciprocal_ranks(model.scorer(), known), before=False))
+    found = verdict(systems)
+    reliability = Reliability(
+        weak,
+        [name for name, value in weak.items() if value < LEAST],
+        {each.name: each.mean for each in systems},
+        found.had.name,
+        found.kept.name,
+        [each.name for each, _ in found.worse],
+        str(found),
+    )
+    with replaced(path) as part:
+        part.write_text(json.dumps(asdict(reliability), indent=2) + "\n", encoding="utf-8")
+    return reliability
 
 
 def rounds_of(settings: SuperviseSettings) -> int:
@@ -326,6 +395,21 @@ def energy(model: RankerModel, lessons: Lessons) -> float:
     listings, shares = lessons.listings[some], lessons.log_shares[some]
     scores = model.scorer().score(lessons.queries[some], listings)
     return free_energy(shares, log_shares(scores.astype(np.float64), 1.0), lessons.weights[some])
+
+
+def render(found: Supervised, console: Console) -> None:
+    """Print what happened, a line for each ranker and round, and what known-item search says of it."""
+    render_rounds(found.rounds, console)
+    if found.reliability is None:
+        console.print("Listings have nothing but titles, so nothing can be checked without judgments.")
+        return
+    for name in found.reliability.unreliable:
+        console.print(f"Warning: {name} hardly finds the listings that queries were written from. Its labels may harm.")
+    titles = ", ".join(f"{name} {value:.3f}" for name, value in found.reliability.titles.items())
+    console.print(f"Titles find their listings among others without titles (mean reciprocal rank): {titles}.")
+    for name in found.reliability.worse:
+        console.print(f"Warning: {name} is worse than {found.reliability.had}.")
+    console.print(found.reliability.verdict)
 
 
 def render_rounds(records: Sequence[RoundRecord], console: Console) -> None:

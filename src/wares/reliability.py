@@ -1,0 +1,146 @@
+"""Is a labeler worth learning from, and is a ranker better than what there was? Asked without judgments.
+
+Known-item search: a query made from one listing should find that listing. Queries written from listings, searched in
+the whole corpus, tell whether a weak labeler finds anything at all. Titles, searched among listings whose titles were
+taken away, tell rankers apart: words that query and listing share by construction are gone, and what is left is what
+a ranker knows of photos and other texts.
+
+Source: known-item search as a stand-in for judgments is Azzopardi, de Rijke & Balog (SIGIR 2007); taking the view away
+that the query came from, and what follows from it for rounds of supervision, is our reading.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from wares.catalogue import Query
+from wares.corpus import Corpus
+from wares.labelers import NONE
+from wares.queries import written
+from wares.views import duplicate_labels, texts_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wares.labelers import Scorer
+
+Floats = npt.NDArray[np.float64]
+
+COUNT = 500  # queries, at most
+SEARCHED = 2000  # listings without titles, at most
+DEPTH = 100  # results looked at
+LEAST = 0.2  # mean reciprocal rank below which a labeler hardly finds anything
+LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class KnownItems:
+    """Queries whose answers are known because they were made from them.
+
+    corpus: that is searched; wanted: for each query, the places of its listing and of what is the same item
+    """
+
+    corpus: Corpus
+    queries: Sequence[Query]
+    wanted: Sequence[npt.NDArray[np.int64]]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Of one scorer's reciprocal ranks from another's. p: two-sided paired t-test"""
+
+    mean: float
+    p: float
+
+    @property
+    def worse(self) -> bool:
+        """Whether it is below, and not by chance."""
+        return self.mean < 0 and self.p < LEVEL
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A system and how it did in known-item search. before: whether the user has it without any training"""
+
+    name: str
+    ranks: Floats
+    before: bool
+
+    @property
+    def mean(self) -> float:
+        """Mean reciprocal rank."""
+        return float(self.ranks.mean())
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is kept, and what was found worse than what the user already has.
+
+    had: the best of what needs no training; kept: the best of all; worse: trained systems that are below `had`, and
+    not by chance
+    """
+
+    had: Checked
+    kept: Checked
+    worse: tuple[tuple[Checked, Difference], ...]
+
+    def __str__(self) -> str:
+        if self.kept is self.had:
+            return f"No round is better than what there was. Keep {self.had.name}."
+        return f"Best of all, and better than {self.had.name}, which there was: {self.kept.name}."
+
+
+def verdict(systems: Sequence[Checked]) -> Verdict:
+    """Compare what was trained with what there was before. systems: one or more of the latter, in any order"""
+    had = max((each for each in systems if each.before), key=lambda each: each.mean)
+    trained = [each for each in systems if not each.before]
+    found = [(each, difference(each.ranks, had.ranks)) for each in trained]
+    better = [each for each in trained if each.mean > had.mean]
+    kept = max(better, key=lambda each: each.mean) if better else had
+    return Verdict(had, kept, tuple((each, apart) for each, apart in found if apart.worse))
+
+
+def written_items(corpus: Corpus, seed: int = 0) -> KnownItems:
+    """Queries written from listings, for the whole corpus. Raises CatalogueError where none can be written."""
+    found = written(corpus, COUNT, seed)
+    return KnownItems(corpus, found.queries, _same_items(corpus, found.sources))
+
+
+def title_items(corpus: Corpus, seed: int = 0) -> KnownItems | None:
+    """Titles, for listings without titles, at most `SEARCHED`; None where listings have nothing else to be found by."""
+    listings = corpus.catalogue.listings
+    order = np.random.default_rng(seed).permutation(len(listings))
+    found = np.array([bool(listings[i].images) or len(texts_of(listings[i])) > 1 for i in order], dtype=np.bool_)
+    searched = np.sort(order[np.argsort(~found, kind="stable")][:SEARCHED])
+    asking = np.intersect1d(order[found][:COUNT], searched, return_indices=True)[2]
+    if not len(asking):
+        return None
+    some = Corpus(corpus.catalogue.subset(searched.tolist()))
+    queries = [Query(f"t{place}", some.catalogue.listings[place].title) for place in asking.tolist()]
+    untitled = tuple(replace(each, title="") for each in some.catalogue.listings)
+    return KnownItems(Corpus(replace(some.catalogue, listings=untitled)), queries, _same_items(some, asking.tolist()))
+
+
+def reciprocal_ranks(scorer: Scorer, known: KnownItems) -> Floats:
+    """(Q,) of the best listing that is wanted; 0 where none is among the first `DEPTH`. scorer: over `known.corpus`"""
+    listings = scorer.retrieve(known.queries, DEPTH).listings
+    hits = np.array([np.isin(row, wanted) & (row != NONE) for row, wanted in zip(listings, known.wanted, strict=True)])
+    return np.where(hits.any(axis=1), 1 / (hits.argmax(axis=1) + 1), 0.0)
+
+
+def difference(values: Floats, reference: Floats) -> Difference:
+    """Query by query; p is 1 where nothing differs."""
+    from scipy.stats import ttest_rel
+
+    if np.array_equal(values, reference):
+        return Difference(0.0, 1.0)
+    return Difference(float((values - reference).mean()), float(ttest_rel(values, reference).pvalue))
+
+
+def _same_items(corpus: Corpus, sources: Sequence[int]) -> list[npt.NDArray[np.int64]]:
+    labels = duplicate_labels(corpus.catalogue.listings)
+    return [np.flatnonzero((labels == labels[place]).any(axis=1)) for place in sources]
