@@ -428,6 +428,56 @@ def test_queries_refusals(lamps: Path) -> None:
     assert not out.exists()
 
 
+# Rankers from queries that nobody judged ---------------------------------------------------------------------------
+
+SMALL = ("--labelers", "bm25,query-likelihood(mu=10.0)", "--rankers", "dense(towers='small')", "--epochs", 1)
+
+
+@pytest.fixture
+def passages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A text corpus with queries to learn from, and two with judgments."""
+    monkeypatch.setattr("wares.supervise.BASELINES", ("bm25", "dense(towers='small')"))
+    folder, things = tmp_path / "passages", ["lamp", "mug", "scarf", "boot", "chair", "table", "ring", "book"]
+    folder.mkdir()
+    rows = [
+        {"id": f"p{i}", "title": f"{kind} {thing}", "text": f"a {thing} that is {kind} and old"}
+        for i, (kind, thing) in enumerate((kind, thing) for kind in ("oak", "red", "tall") for thing in things)
+    ]
+    asked = [{"id": f"q{i}", "text": f"{thing} old"} for i, thing in enumerate(things)]
+    tests = [{"id": "t1", "text": "red mug"}, {"id": "t2", "text": "oak"}]
+    for name, lines in (("corpus", rows), ("asked", asked), ("tests", tests)):
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in lines))
+    (folder / "qrels.txt").write_text("t1 0 p9 1\nt2 0 p0 1\nt2 0 p1 1\n")
+    return folder
+
+
+def test_supervise_trains_measures_and_says_what_to_keep(passages: Path) -> None:
+    judged = ("--test-queries", passages / "tests.jsonl", "--qrels", passages / "qrels.txt")
+    run = ("supervise", passages, "--queries", passages / "asked.jsonl", "--out", passages / "run", *SMALL, *judged)
+    answer = done(*run, "--strategy", "self", "--rounds", 2)
+    assert re.search(r"1 │ dense\(towers='small'\) +│ bm25", answer.out)
+    assert "Titles find their listings among others without titles (mean reciprocal rank): bm25" in answer.out
+    assert re.search(r"Keep |Best of all", answer.out)
+    results = json.loads((passages / "run" / "results.json").read_text())
+    assert {"bm25", "bm25+dense", "dense(towers='small') weak-1", "dense(towers='small') self-2 + bm25"} <= set(
+        results["systems"]
+    )
+    assert "holds a run. Choose another --out, or pass --resume" in refused(*run)
+    again = done(*run, "--strategy", "self", "--rounds", 2, "--resume", "--json").json
+    assert [each["round"] for each in again["rounds"]] == [1, 2]
+    assert again["reliability"]["labelers"]["bm25"] > 0.3
+
+
+def test_supervise_refusals(passages: Path) -> None:
+    run = ("supervise", passages, "--queries", passages / "asked.jsonl", "--out", passages / "run")
+    assert "name both" in refused(*run, "--qrels", passages / "qrels.txt")
+    assert "no labeler 'luck'; there are bm25" in refused(*run, "--labelers", "luck")
+    assert "no ranker 'tree'; there are static" in refused(*run, "--rankers", "tree")
+    assert "no ranking loss 'hinge'" in refused(*run, "--loss", "hinge")
+    assert "needs two rankers" in refused(*run, "--strategy", "cross")
+    assert not (passages / "run").exists()
+
+
 # Bad input -------------------------------------------------------------------------------------------------------
 
 COLOURS = {"red": (200, 30, 30), "green": (30, 160, 60), "blue": (40, 60, 200), "yellow": (230, 210, 40)}
@@ -700,7 +750,7 @@ def test_wrong_usage_is_told_from_wrong_input(tmp_path: Path) -> None:
         assert "Usage: wares" in answer.err and "Traceback" not in answer.err
 
 
-COMMANDS = ["demo", "check", "pretrain", "finetune", "index", "search", "queries", "evaluate", "compare"]
+COMMANDS = ["demo", "check", "pretrain", "finetune", "index", "search", "queries", "supervise", "evaluate", "compare"]
 
 
 def test_help_lists_every_command_and_is_quick() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -23,7 +25,7 @@ from wares.rankers.learning import LearningSettings
 from wares.relabel import STRATEGIES, Strategy, Teacher
 from wares.runs import read_run, write_run
 from wares.supervise import Classroom, SuperviseSettings, supervise
-from wares.supervise_report import judge, run_results
+from wares.supervise_report import judge, run_results, write_report
 
 QUERIES = [Query(str(i), f"{one} {other}") for i, (one, other) in enumerate(pairwise(WORDS))]
 PAIRS = [(one, two) for i, one in enumerate(WORDS) for two in WORDS[i + 1 :]]
@@ -127,7 +129,9 @@ def test_the_same_run_twice(corpus: Corpus, settings: SuperviseSettings, tmp_pat
 
 
 def test_a_teacher_that_teaches_down_is_found_out(corpus: Corpus, settings: SuperviseSettings, tmp_path: Path) -> None:
-    """A run file that turns every ranking around teaches a good student down: the run says so and keeps the student."""
+    """A run file turns BM25's rankings around, so that their labels cancel out and nothing is learned: the run says
+    that BM25 was better, and keeps it.
+    """
     catalogue = Catalogue(
         corpus.catalogue.folder,
         tuple(Listing(f"n{i}", f"{one} {two}", f"{two} {one}", (), (), None, {}) for i, (one, two) in enumerate(PAIRS)),
@@ -140,21 +144,14 @@ def test_a_teacher_that_teaches_down_is_found_out(corpus: Corpus, settings: Supe
         for query, row, values in zip(queries, scores.listings, scores.scores, strict=True)
     }
     write_run(wrong, tmp_path / "wrong.txt")
-    labelers = (f"run(file={str(tmp_path / 'wrong.txt')!r})",)
-    taught = LearningSettings(epochs=40)
-    settings = replace(
-        settings,
-        labelers=labelers,
-        rankers=settings.rankers[1:],
-        random=0,
-        depth=20,
-        learning=taught,
-    )
+    labelers = ("bm25", f"run(file={str(tmp_path / 'wrong.txt')!r})")
+    settings = replace(settings, labelers=labelers, rankers=settings.rankers[1:], random=0, depth=20)
     found = supervise(good, queries, settings, tmp_path / "run").reliability
     assert found is not None
-    assert found.kept == found.had == f"{settings.rankers[1]}, untrained"
-    assert found.worse == [f"{settings.rankers[1]}, round 1"]
-    assert "Keep" in found.verdict
+    assert found.kept == found.had == "bm25"
+    assert found.worse == [f"{settings.rankers[0]}, round 1"]
+    assert found.unreliable == [labelers[1]]
+    assert found.verdict == "No round is better than what there was. Keep bm25."
     written = json.loads((tmp_path / "run" / "reliability.json").read_text())
     assert written["kept"] == found.kept
 
@@ -333,6 +330,61 @@ def test_a_run_without_results_is_not_judged(corpus: Corpus, settings: Supervise
     supervise(corpus, QUERIES, replace(settings, rankers=settings.rankers[:1]), tmp_path / "run")
     with pytest.raises(EvaluationError, match="no results for test queries"):
         judge(tmp_path / "run", {"t1": {"l1": 1}})
+
+
+@pytest.mark.parametrize("strategy", ["weak", "greedy"])
+def test_the_report_shows_what_happened(
+    strategy: Strategy, corpus: Corpus, settings: SuperviseSettings, tmp_path: Path
+) -> None:
+    settings = replace(settings, strategy=strategy, weights="avg-idf")
+    found = supervise(corpus, QUERIES, settings, tmp_path / "run", TESTS)
+    unjudged = write_report(tmp_path / "run").read_text(encoding="utf-8")
+    assert "No judgments" in unjudged
+    assert "Measured, for reporting only" not in unjudged
+    evaluation = judge(tmp_path / "run", {"t1": {"l1": 1, "l2": 1}, "t2": {"l8": 2}})
+    page = write_report(tmp_path / "run").read_text(encoding="utf-8")
+    words = " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
+    assert found.reliability is not None
+    changes = json.loads((tmp_path / "run" / "changes.json").read_text(encoding="utf-8"))
+    for said in (
+        found.reliability.verdict,
+        f"{found.reliability.labelers['bm25']:.3f}",
+        "Measured, for reporting only",
+        f"{evaluation.systems['bm25']['nDCG@10']:.3f}",
+        changes["queries"][0]["query"],
+        *changes["queries"][0]["after"],
+        "avg-idf",
+        *(name for each in found.rounds for name, _ in each.greedy),
+    ):
+        assert said in words
+    assert ("Teachers chosen" in words) == (strategy == "greedy")
+    assert page.count("data:image/png;base64,") == 2
+    assert not re.search(r"(src|href)=.(?!data:)", page), "nothing is loaded from anywhere"
+
+
+def test_the_page_escapes_what_comes_from_a_catalogue(
+    corpus: Corpus, settings: SuperviseSettings, tmp_path: Path
+) -> None:
+    evil = "<script>alert(1)</script>"
+    listings = tuple(replace(each, title=f"{each.title} {evil}") for each in corpus.catalogue.listings)
+    supervise(
+        Corpus(replace(corpus.catalogue, listings=listings)),
+        [replace(query, text=f"{query.text} {evil}") for query in QUERIES],
+        replace(settings, rankers=settings.rankers[:1]),
+        tmp_path / "run",
+    )
+    page = write_report(tmp_path / "run").read_text(encoding="utf-8")
+    assert "<script" not in page
+    assert "&lt;script" in page
+
+
+def test_changes_are_those_of_least_agreement(corpus: Corpus, settings: SuperviseSettings, tmp_path: Path) -> None:
+    supervise(corpus, QUERIES, replace(settings, strategy="self", rankers=settings.rankers[:1]), tmp_path / "run")
+    changes = json.loads((tmp_path / "run" / "changes.json").read_text(encoding="utf-8"))
+    assert (changes["before"], changes["after"]) == tuple(f"{settings.rankers[0]}, round {round}" for round in (1, 2))
+    values = [each["agreement"] for each in changes["queries"]]
+    assert values == sorted(values)
+    assert len(values) == 5
 
 
 def test_results_are_the_scorers(corpus: Corpus, settings: SuperviseSettings, tmp_path: Path) -> None:

@@ -502,10 +502,12 @@ def supervise(
 
     from wares.catalogue import read_catalogue, read_queries
     from wares.corpus import Corpus
+    from wares.evaluate import read_qrels
     from wares.naming import split_names
     from wares.rankers.learning import LearningSettings
     from wares.supervise import SuperviseSettings, render
     from wares.supervise import supervise as run
+    from wares.supervise_report import judge, write_report
 
     if qrels is not None and test_queries is None:
         raise SettingsError("--qrels are judgments of --test-queries; name both.")
@@ -533,12 +535,12 @@ def supervise(
     else:
         render(found, _console())
     if qrels is not None:
-        from wares.evaluate import read_qrels
-        from wares.supervise_report import judge
-
         judged = judge(out, read_qrels(qrels))
         if not as_json:
             judged.render(_console())
+    page = write_report(out)
+    if not as_json:
+        _console().print(f"Everything on one page: {page}", soft_wrap=True)
 
 
 @app.command()

@@ -1,7 +1,7 @@
 """What `wares compare` leaves behind: tables on the console, compare.json, pictures, and one page with all of it.
 
 The page, report.html, needs nothing beside it: pictures are inside it, and it loads no script, style or font. Its
-template is compare_report.html; whatever comes from a catalogue is escaped there.
+template is templates/compare.html; whatever comes from a catalogue is escaped there.
 """
 
 from __future__ import annotations
@@ -9,20 +9,18 @@ from __future__ import annotations
 import json
 import os
 import platform
-from base64 import b64encode
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wares.compare import ROUNDS
 from wares.comparison import GAIN_MEASURES, HYBRID, QUERIES, RESAMPLES, TRANSPORT, Comparison, Findings, Gain, Tested
 from wares.evaluate import LEVEL, MEASURES
-from wares.report import Mark, dot_chart, scatter_chart, table
+from wares.report import Mark, dot_chart, page, scatter_chart, table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -277,12 +275,11 @@ class Budget:
 
 def html(findings: Findings, setup: Setup, baseline: str, pictures: Sequence[Path]) -> str:
     """The whole report as one page."""
-    from jinja2 import Environment, StrictUndefined
-
-    page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    page.filters |= {"arrow": arrow, "three": three, "percent": percent, "p": p_value, "mark": mark, "listed": listed}
     first = first_of(findings)
-    return page.from_string((files("wares") / "compare_report.html").read_text(encoding="utf-8")).render(
+    return page(
+        "compare.html",
+        {"arrow": arrow, "three": three, "percent": percent, "p": p_value, "mark": mark, "listed": listed},
+        pictures,
         findings=findings,
         setup=setup,
         baseline=baseline,
@@ -303,7 +300,6 @@ def html(findings: Findings, setup: Setup, baseline: str, pictures: Sequence[Pat
         transport=[name for name in TRANSPORT if name in findings.costs],
         measures=MEASURES,
         gain_measures=GAIN_MEASURES,
-        pictures={picture.stem: b64encode(picture.read_bytes()).decode() for picture in pictures},
         level=LEVEL,
         resamples=RESAMPLES,
         rounds=ROUNDS,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import textwrap
+from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -218,6 +219,20 @@ def line_chart(panels: Mapping[str, Series], out: Path | str, x_label: str, y_la
         axis.set_ylim(0, None)
     _legend(figure, axes[0], max(len(series) for series in panels.values()))
     return _save(figure, out)
+
+
+def page(
+    template: str, filters: Mapping[str, Callable[..., object]], pictures: Sequence[Path], **values: object
+) -> str:
+    """A page of `templates` that needs nothing beside it. pictures: PNG files, which go into it under their stems"""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("wares"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= filters
+    inside = {picture.stem: b64encode(picture.read_bytes()).decode() for picture in pictures}
+    return environment.get_template(template).render(pictures=inside, **values)
 
 
 def _figure(rows: int, columns: int, width: float, height: float) -> tuple[Figure, list[Axes]]:

@@ -12,6 +12,7 @@ In the first round every ranker learns from the weak labelers; in each later one
                       round.json       teachers, times, losses, free energy, agreement; written last
                       run.txt          its results for test queries, where there are any
         baselines/bm25.txt             results of the weak labelers and of BM25, dense and both
+        changes.json                   queries whose results changed most
         reliability.json               what known-item search says of everybody, and which ranker to keep
 """
 
@@ -67,6 +68,7 @@ Floats = npt.NDArray[np.float64]
 BLOCK = 1024  # queries labelled at once
 DEPTH = 500  # results written for a test query
 LOOKED_AT = 500  # queries that greedy selection and agreement look at
+CHANGES = 5  # queries that changed most, and results of each, that are written down
 BASELINES = ("bm25", "dense")
 MIXED = "bm25+dense"
 
@@ -114,6 +116,8 @@ class SuperviseSettings:
         get_weight_map(self.weight_map)
         if self.weights is not None:
             get_predictor(self.weights)
+        for labeler in self.labelers:
+            get_labeler(labeler)
         for ranker in self.rankers:
             get_ranker(ranker)
             teachers_of(self.strategy, 2, ranker, self.rankers, self.labelers)
@@ -195,6 +199,7 @@ def supervise(
             each.agreement["before"] >= settings.settled for each in records[-len(settings.rankers) :]
         ):
             break
+    write_changes(classroom, records[-1], out / "changes.json")
     return Supervised(records, checked(classroom, records, out))
 
 
@@ -202,9 +207,11 @@ def checked(classroom: Classroom, records: Sequence[RoundRecord], out: Path) -> 
     """Known-item search with everybody, written to `reliability.json` once."""
     path, settings = out / "reliability.json", classroom.settings
     if path.exists():
-        return Reliability(**json.loads(path.read_text(encoding="utf-8")))
+        written = json.loads(path.read_text(encoding="utf-8"))
+        return Reliability(**written) if written else None
     known = title_items(classroom.corpus, settings.seed)
     if known is None:
+        path.write_text("null\n", encoding="utf-8")
         return None
     names = written_items(classroom.corpus, settings.seed)
     weak = {
@@ -236,6 +243,26 @@ def checked(classroom: Classroom, records: Sequence[RoundRecord], out: Path) -> 
     with replaced(path) as part:
         part.write_text(json.dumps(asdict(reliability), indent=2) + "\n", encoding="utf-8")
     return reliability
+
+
+def write_changes(classroom: Classroom, last: RoundRecord, path: Path) -> None:
+    """The queries on which the last ranker agrees least with what it was in the first round, or with its teacher."""
+    before = Teacher(1, last.ranker) if last.round > 1 else Teacher(0, classroom.settings.labelers[0])
+    after, queries = Teacher(last.round, last.ranker), classroom.looked_at
+    found = [classroom.scorers[each].retrieve(queries, 10).listings for each in (before, after)]
+    agreed = agreement(found[0], found[1])
+    titles = [each.title or each.id for each in classroom.corpus.catalogue.listings]
+    rows = [
+        {
+            "query": queries[place].text,
+            "agreement": float(agreed[place]),
+            "before": [titles[listing] for listing in found[0][place, :CHANGES] if listing != NONE],
+            "after": [titles[listing] for listing in found[1][place, :CHANGES] if listing != NONE],
+        }
+        for place in np.argsort(agreed, kind="stable")[:CHANGES].tolist()
+    ]
+    about = {"before": str(before), "after": str(after), "queries": rows}
+    path.write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def rounds_of(settings: SuperviseSettings) -> int:

@@ -1,4 +1,4 @@
-"""Judging a supervised run: its results for test queries against judgments, for reporting only.
+"""A supervised run for people: one page with its rounds, and, for reporting only, its results against judgments.
 
 Reads what `wares.supervise` wrote; nothing that trains or labels sees any of it.
 """
@@ -6,10 +6,13 @@ Reads what `wares.supervise` wrote; nothing that trains or labels sees any of it
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
 
 from wares.errors import EvaluationError
 from wares.evaluate import MEASURES, evaluate
+from wares.reliability import LEVEL
+from wares.report import line_chart, page
 from wares.runs import read_run
 
 if TYPE_CHECKING:
@@ -17,7 +20,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wares.evaluate import Evaluation, Qrels
+    from wares.report import Series
     from wares.runs import Run
+
+PERCENTILES = (0, 25, 50, 75, 100)
+SHOWN = "nDCG@10"  # the measure of the picture
 
 
 def judge(run: Path, qrels: Qrels, measures: Sequence[str] = MEASURES) -> Evaluation:
@@ -31,22 +38,107 @@ def judge(run: Path, qrels: Qrels, measures: Sequence[str] = MEASURES) -> Evalua
 
 
 def run_results(run: Path) -> dict[str, Run]:
-    """Results by system: the baselines, and `RANKER STRATEGY-ROUND`, alone and with BM25.
-
-    In the first round every strategy is weak supervision, and is called so.
-    """
-    strategy = json.loads((run / "settings.json").read_text(encoding="utf-8"))["settings"]["strategy"]
+    """Results by system: the baselines, and `RANKER STRATEGY-ROUND`, alone and with BM25."""
+    strategy = _read(run / "settings.json")["settings"]["strategy"]
     found = {path.stem: read_run(path) for path in sorted((run / "baselines").glob("*.txt"))}
-    for about in sorted(run.glob("round-*/*/round.json"), key=lambda path: (_round(path), path.parent.name)):
-        number, ranker = _round(about), json.loads(about.read_text(encoding="utf-8"))["ranker"]
-        name = f"{ranker} {strategy if number > 1 else 'weak'}-{number}"
+    for folder in _folders(run):
+        about = _read(folder / "round.json")
+        name = system_name(about["ranker"], strategy, about["round"])
         for file, suffix in (("run.txt", ""), ("run+bm25.txt", " + bm25")):
-            if (about.parent / file).exists():
-                found[name + suffix] = read_run(about.parent / file)
+            if (folder / file).exists():
+                found[name + suffix] = read_run(folder / file)
     if not found:
         raise EvaluationError(f"{run} has no results for test queries. Run `wares supervise` with --test-queries.")
     return found
 
 
-def _round(about: Path) -> int:
-    return int(about.parents[1].name.removeprefix("round-"))
+def system_name(ranker: str, strategy: str, round: int) -> str:
+    """What a ranker of a round is called. In the first round every strategy is weak supervision."""
+    return f"{ranker} {strategy if round > 1 else 'weak'}-{round}"
+
+
+def write_report(run: Path) -> Path:
+    """Write `report.html`, and its pictures beside it; with effectiveness where the run was judged."""
+    settings, rounds = _read(run / "settings.json")["settings"], [_read(f / "round.json") for f in _folders(run)]
+    reliability, changes = _read(run / "reliability.json"), _read(run / "changes.json")
+    judged = _read(run / "results.json") if (run / "results.json").exists() else None
+    pictures = [draw_rounds(rounds, settings, reliability, judged, run / "rounds.png")]
+    if settings["weights"]:
+        pictures.append(draw_weights(rounds, run / "weights.png"))
+    tests: defaultdict[tuple[str, str], Any] = defaultdict(lambda: None)
+    tests |= {(row["system"], row["measure"]): row for row in (judged or {"tests": []})["tests"]}
+    systems = (judged or {"systems": {}})["systems"]
+    measures = list(next(iter(systems.values()), {}))
+    text = page(
+        "supervise.html",
+        {"three": lambda value: f"{value:.3f}"},
+        pictures,
+        name=run.name,
+        settings=settings,
+        rounds=rounds,
+        reliability=reliability,
+        changes=changes,
+        greedy=[each for each in rounds if each["greedy"]],
+        judged=judged,
+        measures=measures,
+        best={measure: max(values[measure] for values in systems.values()) for measure in measures},
+        tests=tests,
+        level=LEVEL,
+    )
+    (run / "report.html").write_text(text, encoding="utf-8")
+    return run / "report.html"
+
+
+def draw_rounds(
+    rounds: Sequence[dict[str, Any]],
+    settings: dict[str, Any],
+    reliability: dict[str, Any] | None,
+    judged: dict[str, Any] | None,
+    out: Path,
+) -> Path:
+    """Divergence from labels, agreement, known-item search and effectiveness, round by round."""
+    before, after = (_by_ranker(rounds, lambda each, i=i: -each["free_energy"][i]) for i in (0, 1))
+    untaught = {f"{name}, before learning": curve for name, curve in before.items()}
+    panels: dict[str, Series] = {"divergence from labels": after | untaught}
+    labels = ["nats a query"]
+    if later := [each for each in rounds if each["round"] > 1]:
+        panels["agreement with the round before"] = _by_ranker(later, lambda each: each["agreement"]["before"])
+        labels.append("average overlap at 10")
+    if reliability:
+        panels["titles find their listings"] = _by_ranker(
+            rounds, lambda each: reliability["titles"][f"{each['ranker']}, round {each['round']}"]
+        )
+        labels.append("mean reciprocal rank")
+    if judged:
+        strategy, values = settings["strategy"], judged["systems"]
+        curves = _by_ranker(rounds, lambda each: values[system_name(each["ranker"], strategy, each["round"])][SHOWN])
+        span = [1, max(2, rounds[-1]["round"])]
+        level = {name: (span, [values[name][SHOWN]] * 2) for name in ("bm25", "dense", "bm25+dense") if name in values}
+        panels["effectiveness, for reporting only"] = curves | level
+        labels.append(SHOWN)
+    return line_chart(panels, out, "round", labels)
+
+
+def draw_weights(rounds: Sequence[dict[str, Any]], out: Path) -> Path:
+    """Weights of queries against the share of queries that count so much or less."""
+    curves = {f"{each['ranker']}, round {each['round']}": (PERCENTILES, each["weights"]) for each in rounds}
+    return line_chart({"weights of queries": curves}, out, "per cent of queries", ["weight (mean 1)"])
+
+
+def _by_ranker(rounds: Sequence[dict[str, Any]], value: Any) -> dict[str, tuple[list[float], list[float]]]:
+    found: dict[str, tuple[list[float], list[float]]] = {}
+    for each in rounds:
+        numbers, values = found.setdefault(each["ranker"], ([], []))
+        numbers.append(each["round"])
+        values.append(value(each))
+    return found
+
+
+def _folders(run: Path) -> list[Path]:
+    """Every finished ranker of every round, in order."""
+    found = [path.parent for path in run.glob("round-*/*/round.json")]
+    return sorted(found, key=lambda folder: (int(folder.parent.name.removeprefix("round-")), folder.name))
+
+
+def _read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
