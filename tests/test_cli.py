@@ -456,8 +456,8 @@ def test_supervise_trains_measures_and_says_what_to_keep(passages: Path) -> None
     run = ("supervise", passages, "--queries", passages / "asked.jsonl", "--out", passages / "run", *SMALL, *judged)
     answer = done(*run, "--strategy", "self", "--rounds", 2)
     assert re.search(r"1 │ dense\(towers='small'\) +│ bm25", answer.out)
-    assert "Titles find their listings among others without titles (mean reciprocal rank): bm25" in answer.out
-    assert re.search(r"Keep |Best of all", answer.out)
+    assert "Titles find their listings among others without titles (mean reciprocal rank): dense" in answer.out
+    assert re.search(r"Keep ", answer.out)
     results = json.loads((passages / "run" / "results.json").read_text())
     assert {"bm25", "bm25+dense", "dense(towers='small') weak-1", "dense(towers='small') self-2 + bm25"} <= set(
         results["systems"]

@@ -419,3 +419,11 @@ def test_as_telling_as_a_real_log(shared_data: Callable[[str], Path]) -> None:
     shop = Corpus(read_catalogue(folder))
     real = likeness(read_queries(folder), shop)
     assert 0.8 < likeness(written(shop, 2_000).queries, shop).idf / real.idf < 1.3
+
+
+def test_signs_in_another_form_are_the_same_word() -> None:
+    """A trade mark, a ligature and an accent put after its letter are what search takes them for (NFKC)."""
+    shop = titles("LumaTech™ tee", "ﬁne cafe\u0301 mug")
+    written_words = {word for query in written(shop, 50).queries for word in query.text.split()}
+    assert {"lumatechtm", "fine", "café"} <= written_words
+    assert all(len(shop.terms.ids(word)) for word in written_words)

@@ -116,15 +116,15 @@ def test_differences_by_eye() -> None:
 
 
 def test_the_better_one_is_kept() -> None:
-    """What a run made worse is said to be, and what there was is kept."""
+    """What training made worse is said to be, and what there was is kept."""
     values = np.array([0.5, 0.6, 0.4, 0.5])
-    bm25, model = Checked("bm25", values, True), Checked("model", values + np.array([0.2, 0.25, 0.2, 0.3]), True)
-    taught_down = Checked("model, round 1", values + np.array([0.0, 0.01, 0.0, 0.03]), False)
-    found = verdict([bm25, model, taught_down])
-    assert (found.had, found.kept) == (model, model)
-    assert [each.name for each, _ in found.worse] == ["model, round 1"]
-    assert str(found) == "No round is better than what there was. Keep model."
-    taught_up = Checked("model, round 2", values + 0.4, False)
-    found = verdict([bm25, taught_down, model, taught_up])
-    assert (found.had, found.kept) == (model, taught_up)
-    assert "model, round 2" in str(found)
+    untrained, level = Checked("model, untrained", values), Checked("model, round 1", values - [0.0, 0.01, 0.0, -0.005])
+    down = Checked("model, round 2", values - [0.2, 0.25, 0.2, 0.3])
+    found = verdict(untrained, [level, down])
+    assert found.kept == untrained
+    assert [each.name for each, _ in found.worse] == ["model, round 2"]
+    assert str(found) == "No round is better than model, untrained. Keep what there was."
+    up = Checked("model, round 3", values + np.array([0.2, 0.25, 0.2, 0.3]))
+    found = verdict(untrained, [down, up, level])
+    assert found.kept == up
+    assert str(found) == "Keep model, round 3."

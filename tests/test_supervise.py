@@ -129,8 +129,8 @@ def test_the_same_run_twice(corpus: Corpus, settings: SuperviseSettings, tmp_pat
 
 
 def test_a_teacher_that_teaches_down_is_found_out(corpus: Corpus, settings: SuperviseSettings, tmp_path: Path) -> None:
-    """A run file turns BM25's rankings around, so that their labels cancel out and nothing is learned: the run says
-    that BM25 was better, and keeps it.
+    """A run file turns BM25's rankings around; learning from it makes a ranker that could do it worse: the run says so
+    and keeps the ranker as it was.
     """
     catalogue = Catalogue(
         corpus.catalogue.folder,
@@ -144,14 +144,17 @@ def test_a_teacher_that_teaches_down_is_found_out(corpus: Corpus, settings: Supe
         for query, row, values in zip(queries, scores.listings, scores.scores, strict=True)
     }
     write_run(wrong, tmp_path / "wrong.txt")
-    labelers = ("bm25", f"run(file={str(tmp_path / 'wrong.txt')!r})")
-    settings = replace(settings, labelers=labelers, rankers=settings.rankers[1:], random=0, depth=20)
+    labelers = (f"run(file={str(tmp_path / 'wrong.txt')!r})",)
+    static = settings.rankers[0].removesuffix(")") + ", learning_rate=0.5, batch_size=9)"
+    taught = LearningSettings(epochs=30)
+    settings = replace(settings, labelers=labelers, rankers=(static,), random=0, depth=20, learning=taught)
     found = supervise(good, queries, settings, tmp_path / "run").reliability
     assert found is not None
-    assert found.kept == found.had == "bm25"
-    assert found.worse == [f"{settings.rankers[0]}, round 1"]
-    assert found.unreliable == [labelers[1]]
-    assert found.verdict == "No round is better than what there was. Keep bm25."
+    assert found.titles[f"{static}, untrained"] > 0.9
+    assert found.kept == {static: f"{static}, untrained"}
+    assert found.worse == [f"{static}, round 1"]
+    assert found.unreliable == list(labelers)
+    assert found.verdicts == [f"No round is better than {static}, untrained. Keep what there was."]
     written = json.loads((tmp_path / "run" / "reliability.json").read_text())
     assert written["kept"] == found.kept
 
@@ -347,7 +350,7 @@ def test_the_report_shows_what_happened(
     assert found.reliability is not None
     changes = json.loads((tmp_path / "run" / "changes.json").read_text(encoding="utf-8"))
     for said in (
-        found.reliability.verdict,
+        *found.reliability.verdicts,
         f"{found.reliability.labelers['bm25']:.3f}",
         "Measured, for reporting only",
         f"{evaluation.systems['bm25']['nDCG@10']:.3f}",

@@ -280,7 +280,7 @@ class _Worth:
     def of(self, word: str) -> float:
         """The mean worth of the word's terms; 0 for a stop word."""
         if word not in self.words:
-            columns = [self.vocabulary[term] for term in analyse(word)]
+            columns = [self.vocabulary[term] for term in analyse(word) if term in self.vocabulary]
             stopped = not columns or APOSTROPHE.split(word)[0] in _function_words()
             self.words[word] = 0.0 if stopped else float(self.terms[columns].mean())
         return self.words[word]
@@ -305,7 +305,7 @@ class _Words:
     def of(cls, listing: Listing, worth: _Worth) -> _Words:
         texts = sorted(texts_of(listing), key=lambda named: LAST.index(named[0]) if named[0] in LAST else -1)
         said, steps, weights = [], [], []
-        for text in (text.lower() for _, text in texts):
+        for text in (unicodedata.normalize("NFKC", text).lower() for _, text in texts):
             found = [match for match in SAID.finditer(text) if len(match.group()) <= MAX_WORD]
             gaps = [text[before.end() : after.start()] for before, after in pairwise(found)]
             said += [match.group() for match in found]
@@ -314,7 +314,7 @@ class _Words:
             weights.append(here / np.sqrt(max(len(here), 1)))
         title = frozenset(analyse(listing.title))
         pull = np.concatenate([np.zeros(0), *weights])
-        if title and len(SAID.findall(listing.title)) == 1:
+        if title and len(SAID.findall(unicodedata.normalize("NFKC", listing.title))) == 1:
             pull[[title <= set(analyse(word)) for word in said]] = 0.0
         return cls(said, np.cumsum(np.asarray(steps, dtype=np.float64)), pull, title)
 

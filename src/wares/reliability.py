@@ -64,11 +64,10 @@ class Difference:
 
 @dataclass(frozen=True)
 class Checked:
-    """A system and how it did in known-item search. before: whether the user has it without any training"""
+    """A system and how it did in known-item search. ranks: (Q,) reciprocal"""
 
     name: str
     ranks: Floats
-    before: bool
 
     @property
     def mean(self) -> float:
@@ -78,30 +77,30 @@ class Checked:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is kept, and what was found worse than what the user already has.
+    """What is kept of one ranker, and in which rounds it was worse than untrained.
 
-    had: the best of what needs no training; kept: the best of all; worse: trained systems that are below `had`, and
-    not by chance
+    kept: the best of all, untrained included; worse: rounds that are below `untrained`, and not by chance
     """
 
-    had: Checked
+    untrained: Checked
     kept: Checked
     worse: tuple[tuple[Checked, Difference], ...]
 
     def __str__(self) -> str:
-        if self.kept is self.had:
-            return f"No round is better than what there was. Keep {self.had.name}."
-        return f"Best of all, and better than {self.had.name}, which there was: {self.kept.name}."
+        if self.kept is self.untrained:
+            return f"No round is better than {self.untrained.name}. Keep what there was."
+        return f"Keep {self.kept.name}."
 
 
-def verdict(systems: Sequence[Checked]) -> Verdict:
-    """Compare what was trained with what there was before. systems: one or more of the latter, in any order"""
-    had = max((each for each in systems if each.before), key=lambda each: each.mean)
-    trained = [each for each in systems if not each.before]
-    found = [(each, difference(each.ranks, had.ranks)) for each in trained]
-    better = [each for each in trained if each.mean > had.mean]
-    kept = max(better, key=lambda each: each.mean) if better else had
-    return Verdict(had, kept, tuple((each, apart) for each, apart in found if apart.worse))
+def verdict(untrained: Checked, rounds: Sequence[Checked]) -> Verdict:
+    """Compare a ranker's rounds with what it was before. rounds: one or more
+
+    Rankers of one kind only are compared: known-item search favours those that go by words, whatever their worth.
+    """
+    best = max(rounds, key=lambda each: each.mean)
+    found = [(each, difference(each.ranks, untrained.ranks)) for each in rounds]
+    kept = best if best.mean > untrained.mean else untrained
+    return Verdict(untrained, kept, tuple((each, apart) for each, apart in found if apart.worse))
 
 
 def written_items(corpus: Corpus, seed: int = 0) -> KnownItems:

@@ -33,7 +33,6 @@ from wares.catalogue import replaced
 from wares.errors import ModelError, SettingsError
 from wares.labelers import NONE, Labels, Scorer, get_labeler
 from wares.labelers.bm25 import BM25
-from wares.labelers.run_file import RunFile
 from wares.performance_prediction import Clarity, Evidence, get_predictor, get_weight_map
 from wares.progress import progress
 from wares.rankers import Lessons, get_ranker
@@ -51,7 +50,7 @@ from wares.relabel import (
     union,
 )
 from wares.relabel import teachers as teachers_of
-from wares.reliability import LEAST, Checked, reciprocal_ranks, title_items, verdict, written_items
+from wares.reliability import LEAST, Checked, Verdict, reciprocal_ranks, title_items, verdict, written_items
 from wares.runs import Run, write_run
 
 if TYPE_CHECKING:
@@ -151,17 +150,16 @@ class Reliability:
     """What known-item search says, without judgments (wares.reliability).
 
     labelers: weak labeler -> mean reciprocal rank for queries written from listings; unreliable: those that are hardly
-    worth learning from; titles: system -> mean reciprocal rank for titles among listings without titles; had: the best
-    there without training; kept: the best of all; worse: below `had`, and not by chance; verdict: the same in words
+    worth learning from; titles: ranker, untrained and round by round -> mean reciprocal rank for titles among listings
+    without titles; kept: ranker -> the best of these; worse: rounds below the untrained ranker, and not by chance
     """
 
     labelers: dict[str, float]
     unreliable: list[str]
     titles: dict[str, float]
-    had: str
-    kept: str
+    kept: dict[str, str]
     worse: list[str]
-    verdict: str
+    verdicts: list[str]
 
 
 @dataclass(frozen=True)
@@ -217,28 +215,24 @@ def checked(classroom: Classroom, records: Sequence[RoundRecord], out: Path) -> 
     weak = {
         name: float(reciprocal_ranks(classroom.scorers[Teacher(0, name)], names).mean()) for name in settings.labelers
     }
-    systems = [
-        Checked(name, reciprocal_ranks(get_labeler(name).over(known.corpus), known), before=True)
-        for name in settings.labelers
-        if not isinstance(get_labeler(name), RunFile)  # it knows no titles
-    ]
+    titles: dict[str, float] = {}
+    found: dict[str, Verdict] = {}
     for name in settings.rankers:
         model = get_ranker(name).build(known.corpus, settings.seed)
-        systems.append(Checked(f"{name}, untrained", reciprocal_ranks(model.scorer(), known), before=True))
+        untrained, rounds = Checked(f"{name}, untrained", reciprocal_ranks(model.scorer(), known)), []
         for each in records:
             if each.ranker == name:
                 model.load(out / f"round-{each.round}" / folder_name(name) / "model")
-                teacher = str(Teacher(each.round, name))
-                systems.append(Checked(teacher, reciprocal_ranks(model.scorer(), known), before=False))
-    found = verdict(systems)
+                rounds.append(Checked(str(Teacher(each.round, name)), reciprocal_ranks(model.scorer(), known)))
+        found[name] = verdict(untrained, rounds)
+        titles |= {each.name: each.mean for each in (untrained, *rounds)}
     reliability = Reliability(
         weak,
         [name for name, value in weak.items() if value < LEAST],
-        {each.name: each.mean for each in systems},
-        found.had.name,
-        found.kept.name,
-        [each.name for each, _ in found.worse],
-        str(found),
+        titles,
+        {name: each.kept.name for name, each in found.items()},
+        [worse.name for each in found.values() for worse, _ in each.worse],
+        [str(each) for each in found.values()],
     )
     with replaced(path) as part:
         part.write_text(json.dumps(asdict(reliability), indent=2) + "\n", encoding="utf-8")
@@ -435,8 +429,9 @@ def render(found: Supervised, console: Console) -> None:
     titles = ", ".join(f"{name} {value:.3f}" for name, value in found.reliability.titles.items())
     console.print(f"Titles find their listings among others without titles (mean reciprocal rank): {titles}.")
     for name in found.reliability.worse:
-        console.print(f"Warning: {name} is worse than {found.reliability.had}.")
-    console.print(found.reliability.verdict)
+        console.print(f"Warning: {name} is worse than it was untrained.")
+    for said in found.reliability.verdicts:
+        console.print(said)
 
 
 def render_rounds(records: Sequence[RoundRecord], console: Console) -> None:
