@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 from rich.console import Console
 
@@ -121,3 +122,20 @@ def test_line_chart(tmp_path: Path) -> None:
     out = line_chart(panels, tmp_path / "lines.png", "photos per listing", ["step (s)", "peak memory (MB)"])
     assert ink(out, (0, 114, 178)) > 500
     assert ink(out, (230, 159, 0)) > 500
+
+
+def test_panels_of_other_curves_have_legends_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One legend would give the second panel's curves the first one's names."""
+    drawn: list[Figure] = []
+    monkeypatch.setattr("wares.report._save", lambda figure, _: drawn.append(figure))
+    curve = ([1.0, 2.0], [0.5, 0.9])
+    line_chart({"one": {"ours": curve}, "two": {"ours": curve, "bm25": curve}}, tmp_path, "round", ["a", "b"])
+    line_chart({"one": {"ours": curve}, "two": {"ours": curve}}, tmp_path, "round", ["a", "b"])
+    apart, shared = drawn
+    legends = [axis.get_legend() for axis in apart.axes]
+    assert [[text.get_text() for text in legend.get_texts()] for legend in legends if legend] == [
+        ["ours"],
+        ["ours", "bm25"],
+    ]
+    assert [text.get_text() for text in shared.legends[0].get_texts()] == ["ours"]
+    assert all(axis.get_ylim()[1] > 0.9 for figure in drawn for axis in figure.axes), "no mark is cut"

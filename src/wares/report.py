@@ -204,7 +204,7 @@ def hits_picture(answers: Sequence[tuple[str, Sequence[Hit]]], photo: Callable[[
 
 
 def line_chart(panels: Mapping[str, Series], out: Path | str, x_label: str, y_labels: Sequence[str]) -> Path:
-    """Curves, one panel a quantity; x ticks stand at the measured points.
+    """Curves, one panel a quantity; x ticks stand at the measured points. Panels of the same curves share one legend.
 
     panels: title -> name -> (x, y); x_label, y_labels: axis titles with their units, one y label a panel
     """
@@ -216,8 +216,13 @@ def line_chart(panels: Mapping[str, Series], out: Path | str, x_label: str, y_la
         axis.set_xticks(sorted({value for x, _ in series.values() for value in x}))
         axis.set_xlabel(x_label)
         axis.set_ylabel(y_label)
-        axis.set_ylim(0, None)
-    _legend(figure, axes[0], max(len(series) for series in panels.values()))
+        axis.set_ylim(0, 1.08 * max((max(y) for _, y in series.values()), default=1.0) or 1.0)
+    names = [list(series) for series in panels.values()]
+    if all(each == names[0] for each in names):
+        _legend(figure, axes[0], min(len(names[0]), 2 * len(panels)))
+    else:
+        for axis in axes:
+            axis.legend(frameon=False, fontsize=8)
     return _save(figure, out)
 
 

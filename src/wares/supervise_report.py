@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 PERCENTILES = (0, 25, 50, 75, 100)
 SHOWN = "nDCG@10"  # the measure of the picture
+BASELINES = {"bm25": "no training", "dense": "zero-shot", "bm25+dense": "no training"}
 
 
 def judge(run: Path, qrels: Qrels, measures: Sequence[str] = MEASURES) -> Evaluation:
@@ -113,7 +114,9 @@ def draw_rounds(
         strategy, values = settings["strategy"], judged["systems"]
         curves = _by_ranker(rounds, lambda each: values[system_name(each["ranker"], strategy, each["round"])][SHOWN])
         span = [1, max(2, rounds[-1]["round"])]
-        level = {name: (span, [values[name][SHOWN]] * 2) for name in ("bm25", "dense", "bm25+dense") if name in values}
+        level = {
+            f"{name}, {about}": (span, [values[name][SHOWN]] * 2) for name, about in BASELINES.items() if name in values
+        }
         panels["effectiveness, for reporting only"] = curves | level
         labels.append(SHOWN)
     return line_chart(panels, out, "round", labels)
