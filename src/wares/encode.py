@@ -97,6 +97,7 @@ def catalogue_features(
     """
     cache = cache or default_cache()
     photos, texts = photo_views(catalogue), text_views(catalogue)
+    encoded = text_features(texts.items, towers.text, cache)
     paths = [catalogue.photo(name) for name in photos.items]
     with closing(FeatureStore(cache, towers.image.cache_key)) as store:
         photo_features, bad = store.fetch(
@@ -111,7 +112,7 @@ def catalogue_features(
         photos.keep(kept),
         photo_features,
         texts,
-        text_features(texts.items, towers.text, cache),
+        encoded,
         torch.from_numpy(duplicate_labels(catalogue.listings)),
         problems,
         sum(towers.text.truncated(sorted(set(texts.items)))),
