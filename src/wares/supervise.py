@@ -67,6 +67,7 @@ Floats = npt.NDArray[np.float64]
 BLOCK = 1024  # queries labelled at once
 DEPTH = 500  # results written for a test query
 LOOKED_AT = 500  # queries that greedy selection and agreement look at
+PERCENTILES = (0, 25, 50, 75, 100)  # of queries' weights that are written down
 CHANGES = 5  # queries that changed most, and results of each, that are written down
 BASELINES = ("bm25", "dense")
 MIXED = "bm25+dense"
@@ -185,11 +186,9 @@ def supervise(
     for round in range(1, rounds_of(settings) + 1):
         for name in settings.rankers:
             folder = out / f"round-{round}" / folder_name(name)
-            if not (folder / "round.json").exists():
-                teach(classroom, round, name, folder)
-            model = classroom.model(name)
-            model.load(folder / "model")
-            classroom.enter(Teacher(round, name), model.scorer())
+            done = (folder / "round.json").exists()
+            scorer = classroom.trained(name, folder) if done else teach(classroom, round, name, folder)
+            classroom.enter(Teacher(round, name), scorer)
             records.append(read_round(folder))
             if tests and not (folder / "run.txt").exists():
                 write_results(classroom, Teacher(round, name), tests, folder / "run.txt")
@@ -209,12 +208,10 @@ def checked(classroom: Classroom, records: Sequence[RoundRecord], out: Path) -> 
         return Reliability(**written) if written else None
     known = title_items(classroom.corpus, settings.seed)
     if known is None:
-        path.write_text("null\n", encoding="utf-8")
+        write_json(None, path)
         return None
     names = written_items(classroom.corpus, settings.seed)
-    weak = {
-        name: float(reciprocal_ranks(classroom.scorers[Teacher(0, name)], names).mean()) for name in settings.labelers
-    }
+    weak = {name: float(reciprocal_ranks(classroom.weak(name), names).mean()) for name in settings.labelers}
     titles: dict[str, float] = {}
     found: dict[str, Verdict] = {}
     for name in settings.rankers:
@@ -234,8 +231,7 @@ def checked(classroom: Classroom, records: Sequence[RoundRecord], out: Path) -> 
         [worse.name for each in found.values() for worse, _ in each.worse],
         [str(each) for each in found.values()],
     )
-    with replaced(path) as part:
-        part.write_text(json.dumps(asdict(reliability), indent=2) + "\n", encoding="utf-8")
+    write_json(asdict(reliability), path)
     return reliability
 
 
@@ -255,8 +251,7 @@ def write_changes(classroom: Classroom, last: RoundRecord, path: Path) -> None:
         }
         for place in np.argsort(agreed, kind="stable")[:CHANGES].tolist()
     ]
-    about = {"before": str(before), "after": str(after), "queries": rows}
-    path.write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json({"before": str(before), "after": str(after), "queries": rows}, path)
 
 
 def rounds_of(settings: SuperviseSettings) -> int:
@@ -264,8 +259,8 @@ def rounds_of(settings: SuperviseSettings) -> int:
     return 1 if settings.strategy == "weak" else settings.rounds
 
 
-def teach(classroom: Classroom, round: int, name: str, folder: Path) -> None:
-    """One ranker in one round: choose teachers, label, learn, and write it all down."""
+def teach(classroom: Classroom, round: int, name: str, folder: Path) -> Scorer:
+    """One ranker in one round: choose teachers, label, learn, and write it all down. Returns what it became."""
     settings, began = classroom.settings, time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
     pool = teachers_of(settings.strategy, round, name, settings.rankers, settings.labelers)
@@ -277,7 +272,7 @@ def teach(classroom: Classroom, round: int, name: str, folder: Path) -> None:
     model = classroom.model(name)
     if settings.start == "warm" and round > 1:
         model.load(folder.parents[1] / f"round-{round - 1}" / folder.name / "model")
-    before = energy(model, lessons)
+    before = energy(model.scorer(), lessons)
     seed = settings.seed + 1000 * round
     learned = learn(model, lessons, get_ranker(name).pace, replace(settings.learning, seed=seed), folder)
     model.save(folder / "model")
@@ -291,15 +286,15 @@ def teach(classroom: Classroom, round: int, name: str, folder: Path) -> None:
         [str(each) for each in mixture],
         greedy_steps(chosen),
         len(lessons),
-        np.percentile(lessons.weights, [0, 25, 50, 75, 100]).tolist(),
-        (before, energy(model, lessons)),
+        np.percentile(lessons.weights, PERCENTILES).tolist(),
+        (before, energy(scorer, lessons)),
         classroom.agreements(scorer, compared),
         learned.steps,
         learned.losses,
         {"labelling": labelled - began, "learning": trained - labelled},
     )
-    with replaced(folder / "round.json") as part:
-        part.write_text(json.dumps(asdict(record), indent=2) + "\n", encoding="utf-8")
+    write_json(asdict(record), folder / "round.json")
+    return scorer
 
 
 class Classroom:
@@ -308,9 +303,9 @@ class Classroom:
     def __init__(self, corpus: Corpus, queries: Sequence[Query], settings: SuperviseSettings) -> None:
         self.corpus, self.queries, self.settings = corpus, queries, settings
         self.lexical = BM25().over(corpus)
-        self.scorers: dict[Teacher, Scorer] = {
-            Teacher(0, name): get_labeler(name).over(corpus) for name in settings.labelers
-        }
+        self.scorers: dict[Teacher, Scorer] = {}
+        for name in settings.labelers:
+            self.weak(name)
         places = np.random.default_rng(settings.seed).permutation(len(queries))[:LOOKED_AT]
         self.looked_at = [queries[place] for place in np.sort(places)]
 
@@ -318,9 +313,22 @@ class Classroom:
         """Let somebody teach from here on."""
         self.scorers[teacher] = scorer
 
+    def weak(self, name: str) -> Scorer:
+        """A labeler of round 0; the corpus is indexed for it once."""
+        teacher, labeler = Teacher(0, name), get_labeler(name)
+        if teacher not in self.scorers:
+            self.scorers[teacher] = self.lexical if labeler == BM25() else labeler.over(self.corpus)
+        return self.scorers[teacher]
+
     def model(self, name: str) -> RankerModel:
         """A ranker as it is before anything was learned."""
         return get_ranker(name).build(self.corpus, self.settings.seed)
+
+    def trained(self, name: str, folder: Path) -> Scorer:
+        """A ranker as a round left it in its folder."""
+        model = self.model(name)
+        model.load(folder / "model")
+        return model.scorer()
 
     def lessons(self, mixture: Sequence[Teacher], round: int) -> Lessons:
         """What a mixture of teachers says of all queries, candidates retrieved afresh."""
@@ -410,11 +418,11 @@ class Classroom:
         }
 
 
-def energy(model: RankerModel, lessons: Lessons) -> float:
+def energy(scorer: Scorer, lessons: Lessons) -> float:
     """Free energy of labels and a ranker, on the queries it learns from."""
     some = slice(0, LOOKED_AT)
     listings, shares = lessons.listings[some], lessons.log_shares[some]
-    scores = model.scorer().score(lessons.queries[some], listings)
+    scores = scorer.score(lessons.queries[some], listings)
     return free_energy(shares, log_shares(scores.astype(np.float64), 1.0), lessons.weights[some])
 
 
@@ -464,11 +472,9 @@ def baselines(classroom: Classroom, folder: Path, tests: Sequence[Query]) -> Non
         return
     folder.mkdir(parents=True, exist_ok=True)
     for name in dict.fromkeys((*BASELINES, *classroom.settings.labelers)):
-        known = Teacher(0, name)
-        if known not in classroom.scorers:
-            classroom.enter(known, get_labeler(name).over(classroom.corpus))
-        write_results(classroom, known, tests, folder / f"{folder_name(name)}.txt")
-    both = [classroom.scorers[Teacher(0, name)] for name in BASELINES]
+        classroom.weak(name)
+        write_results(classroom, Teacher(0, name), tests, folder / f"{folder_name(name)}.txt")
+    both = [classroom.weak(name) for name in BASELINES]
     write_run(as_run(classroom.corpus, tests, hybrid(both, tests)), folder / f"{MIXED}.txt", "wares")
 
 
@@ -510,8 +516,13 @@ def begin(out: Path, settings: SuperviseSettings, listings: int, queries: Sequen
             raise ModelError(f"{out} holds a run with other settings, corpus or queries. Choose another --out.")
         return
     out.mkdir(parents=True, exist_ok=True)
+    write_json(about, path)
+
+
+def write_json(value: Any, path: Path) -> None:
+    """Written whole, or not at all."""
     with replaced(path) as part:
-        part.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+        part.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def folder_name(name: str) -> str:

@@ -14,6 +14,7 @@ from wares.evaluate import MEASURES, evaluate
 from wares.reliability import LEVEL
 from wares.report import line_chart, page
 from wares.runs import read_run
+from wares.supervise import PERCENTILES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from wares.report import Series
     from wares.runs import Run
 
-PERCENTILES = (0, 25, 50, 75, 100)
 SHOWN = "nDCG@10"  # the measure of the picture
 BASELINES = {"bm25": "no training", "dense": "zero-shot", "bm25+dense": "no training"}
 

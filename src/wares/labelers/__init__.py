@@ -81,8 +81,10 @@ class Labels:
         return Labels(self.listings[queries], self.scores[queries])
 
     def top(self, k: int) -> Labels:
-        """The k best of each query."""
-        return Labels(self.listings[:, :k], self.scores[:, :k])
+        """The k best of each query, in K = k columns however many there are."""
+        listings, scores = self.listings[:, :k], self.scores[:, :k]
+        missing = ((0, 0), (0, k - listings.shape[1]))
+        return Labels(np.pad(listings, missing, constant_values=NONE), np.pad(scores, missing, constant_values=np.nan))
 
 
 def labelers() -> dict[str, type[Labeler]]:

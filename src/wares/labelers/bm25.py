@@ -74,9 +74,7 @@ class BM25Scorer:
 
     def score(self, queries: Sequence[Query], listings: Places) -> Scores:
         """Scores of these listings; NaN for queries that share no term with the corpus."""
-        found = sparse_score(query_matrix(queries, self.terms), self.weights, listings)
-        unknown = np.array([len(self.terms.ids(query.text)) == 0 for query in queries], dtype=np.bool_)
-        return np.where(unknown[:, None], np.float32(np.nan), found)
+        return sparse_score(query_matrix(queries, self.terms), self.weights, listings)
 
     def corpus_scores(self, queries: Sequence[Query]) -> Scores:
         """(Q,) mean score of all listings, those that share no term with the query included."""

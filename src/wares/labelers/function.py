@@ -49,11 +49,7 @@ class FunctionScorer:
     def retrieve(self, queries: Sequence[Query], k: int) -> Labels:
         """The k listings of highest score for each query."""
         everything = np.broadcast_to(np.arange(len(self.listings)), (len(queries), len(self.listings)))
-        found = Labels.of(everything, self.score(queries, everything)).top(k)
-        missing = ((0, 0), (0, k - found.listings.shape[1]))
-        return Labels(
-            np.pad(found.listings, missing, constant_values=NONE), np.pad(found.scores, missing, constant_values=np.nan)
-        )
+        return Labels.of(everything, self.score(queries, everything)).top(k)
 
     def score(self, queries: Sequence[Query], listings: Places) -> Scores:
         """What the function says. Raises SettingsError where it does not say one thing for each listing."""

@@ -59,7 +59,4 @@ class QueryLikelihoodScorer:
 
     def score(self, queries: Sequence[Query], listings: Places) -> Scores:
         """Scores of these listings; NaN for queries that share no term with the corpus."""
-        asked = query_matrix(queries, self.terms)
-        found = sparse_score(asked, self.weights, listings, self.offsets)
-        unknown = np.asarray(asked.sum(axis=1)).ravel() == 0
-        return np.where(unknown[:, None], np.float32(np.nan), found)
+        return sparse_score(query_matrix(queries, self.terms), self.weights, listings, self.offsets)

@@ -59,10 +59,7 @@ class RM3Scorer:
 
     def score(self, queries: Sequence[Query], listings: Places) -> Scores:
         """Scores of these listings under the extended query; NaN for queries that share no term with the corpus."""
-        asked = self.extended(queries)
-        found = sparse_score(asked, self.first.weights, listings)
-        unknown = np.asarray(asked.sum(axis=1)).ravel() == 0
-        return np.where(unknown[:, None], np.float32(np.nan), found)
+        return sparse_score(self.extended(queries), self.first.weights, listings)
 
     def extended(self, queries: Sequence[Query]) -> csr_array[Any]:
         """(Q, V) weights of the extended queries, each row summing to 1, or empty.

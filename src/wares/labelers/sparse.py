@@ -47,12 +47,17 @@ def sparse_retrieve(queries: csr_array[Any], weights: csc_array[Any], k: int, of
 def sparse_score(
     queries: csr_array[Any], weights: csc_array[Any], listings: Places, offsets: Scores | None = None
 ) -> Scores:
-    """(Q, K) scores of given listings; 0, and the offset, where no term is shared; NaN where there is no listing."""
+    """(Q, K) scores of given listings; 0, and the offset, where no term is shared.
+
+    NaN where there is no listing, and for queries without a term.
+    """
     found = np.full(listings.shape, np.nan, dtype=np.float32)
     rows = weights.tocsr()
     for place, row in enumerate(listings):
         there = row != NONE
         query = queries[[place]].toarray()[0]
+        if not query.any():
+            continue
         found[place, there] = rows[row[there]] @ query
         if offsets is not None:
             found[place, there] += offsets[row[there]] * query.sum()

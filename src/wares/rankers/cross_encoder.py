@@ -114,11 +114,7 @@ class Reranker:
     def retrieve(self, queries: Sequence[Query], k: int) -> Labels:
         """The best k of the first stage's `depth` results."""
         listings = self.model.first.retrieve(queries, self.model.depth).listings
-        found = Labels.of(listings, self.score(queries, listings)).top(k)
-        missing = ((0, 0), (0, k - found.listings.shape[1]))
-        return Labels(
-            np.pad(found.listings, missing, constant_values=NONE), np.pad(found.scores, missing, constant_values=np.nan)
-        )
+        return Labels.of(listings, self.score(queries, listings)).top(k)
 
     @torch.inference_mode()
     def score(self, queries: Sequence[Query], listings: Places) -> Scores:

@@ -32,6 +32,11 @@ class TwoEncoder(RankerModel):
         self.listings = listings
         self.log_scale = nn.Parameter(torch.tensor(math.log(SCALE)))
 
+    @property
+    def scale(self) -> Tensor:
+        """Of cosines, at most 100."""
+        return self.log_scale.exp().clamp(max=100.0)
+
     @abstractmethod
     def query_vectors(self, texts: Sequence[str]) -> Tensor:
         """(n, d) unit vectors."""
@@ -45,7 +50,7 @@ class TwoEncoder(RankerModel):
         places, inverse = listings.clamp(min=0).unique(return_inverse=True)
         vectors = self.listing_vectors(places)
         cosines = self.query_vectors(queries) @ vectors.T
-        return cosines.gather(1, inverse) * self.log_scale.exp().clamp(max=100.0)
+        return cosines.gather(1, inverse) * self.scale
 
     def scorer(self) -> EmbeddingScorer:
         """Vectors of all listings, on the learned scale."""
