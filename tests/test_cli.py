@@ -390,9 +390,9 @@ def lamps(tmp_path: Path) -> Path:
 
 
 def test_queries_are_written_and_shown(lamps: Path) -> None:
-    answer = done("queries", lamps, "--out", lamps / "queries.jsonl", "--count", 8, "--beside", lamps / "log.jsonl")
+    answer = done("queries", lamps, "--out", lamps / "queries.jsonl", "--count", 8, "--like", lamps / "log.jsonl")
     assert "written: 8 queries written from 2 listings." in answer.out
-    assert "beside: 2 distinct queries of 4 in the log: 1 repeated and 1 without a word are left out" in answer.out
+    assert "like: 2 distinct queries of 4 in the log: 1 repeated and 1 without a word are left out" in answer.out
     assert re.search(r"terms that no listing has +│ +0\.0% │ +33\.3%", answer.out)
     written = [query.text for query in read_queries(lamps)]
     assert len(written) == 8

@@ -22,6 +22,7 @@ from wares.errors import EvaluationError
 from wares.evaluate import (
     MEASURES,
     Qrels,
+    correlations,
     coverage,
     cross_view,
     dense_run,
@@ -33,6 +34,7 @@ from wares.evaluate import (
     paired_tests,
     read_qrels,
     relevance_groups,
+    render_correlations,
     shop_runs,
 )
 from wares.index import Shop, build_shop
@@ -296,6 +298,40 @@ def test_real_judgments(shared_data: Callable[[str], Path]) -> None:
     values = measure(perfect, qrels)
     assert min(values["nDCG@10"].values()) == pytest.approx(1.0)
     assert min(values["R@500"].values()) == pytest.approx(1.0)
+
+
+# Predicted performance
+
+
+def test_correlations_by_eye() -> None:
+    """Of six pairs of queries one is the wrong way round: (5 - 1) / 6; and a swap of neighbours is Σd² = 2."""
+    values = {"AP": {"a": 0.1, "b": 0.2, "c": 0.4, "d": 0.3, "unasked": 0.9}}
+    predictions = {"good": dict(zip("abcd", (1.0, 2.0, 3.0, 4.0), strict=True))}
+    predictions["bad"] = {query: -value for query, value in predictions["good"].items()}
+    good, bad = correlations(predictions, values)
+    assert (good.predictor, good.measure, good.queries) == ("good", "AP", 4)
+    assert (good.kendall, good.spearman, good.pearson) == pytest.approx((2 / 3, 0.8, 0.8))
+    assert (bad.kendall, bad.spearman, bad.pearson) == pytest.approx((-2 / 3, -0.8, -0.8))
+
+
+def test_what_was_not_predicted_is_left_out() -> None:
+    """And where nothing can be said of the rest, nothing is said."""
+    values = {"AP": dict(zip("abcd", (0.1, 0.2, 0.4, 0.3), strict=True)), "RR": dict.fromkeys("abcd", 1.0)}
+    nan = float("nan")
+    predictions = {
+        "partly": {"a": 1.0, "b": nan, "c": 3.0, "d": 2.0, "unjudged": 9.0},
+        "hardly": {"a": 1.0, "b": 2.0, "c": nan, "d": nan},
+        "level": dict.fromkeys("abcd", 5.0),
+    }
+    found = {(each.predictor, each.measure): each for each in correlations(predictions, values)}
+    assert found["partly", "AP"].queries == 3
+    assert found["partly", "AP"].kendall == pytest.approx(1)
+    for pair in (("hardly", "AP"), ("level", "AP"), ("partly", "RR")):
+        assert (found[pair].kendall, found[pair].spearman, found[pair].pearson) == (None, None, None)
+    console = Console(file=io.StringIO(), width=100)
+    render_correlations(list(found.values()), console)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "AP τ" in text and "RR r" in text and "–" in text and "partly" in text
 
 
 # Cross-view protocols

@@ -36,6 +36,7 @@ from wares.towers import build_towers
 
 NAMES = [*labelers(), "a function"]
 LEXICAL = ["bm25", "query-likelihood", "rm3"]
+FUNCTIONS = ["function", "a function"]
 
 LISTINGS = (
     Listing("boots", "Red leather boots", "Warm boots for winter", ("Shoes",), ("boots-red.png",)),
@@ -92,6 +93,12 @@ def letters(query: str, listings: Sequence[Listing]) -> list[float | None]:
     return [float(sum(letter in each.title for letter in word)) or None for each in listings]
 
 
+LETTERS = """
+def letters(query, listings):
+    word = (query.split() or [""])[0]
+    return [float(sum(letter in each.title for letter in word)) or None for each in listings]
+"""
+
 Member = Callable[[str, Corpus], Labeler]
 
 
@@ -100,6 +107,7 @@ def member(tmp_path_factory: pytest.TempPathFactory) -> Member:
     """A labeler of each name, for a corpus: the run ranks its listings, and the model is saved first."""
     folder = tmp_path_factory.mktemp("labelers")
     build_towers("small").save(folder / "model")
+    (folder / "labels.py").write_text(LETTERS, encoding="utf-8")
 
     def build(name: str, over: Corpus) -> Labeler:
         if name == "a function":
@@ -111,6 +119,7 @@ def member(tmp_path_factory: pytest.TempPathFactory) -> Member:
             "dense": "dense(towers='small')",
             "two-tower": f"two-tower(model={str(folder / 'model')!r})",
             "run": f"run(file={str(folder / 'run.txt')!r})",
+            "function": f"function(file={str(folder / 'labels.py')!r}, name='letters')",
         }
         return get_labeler(told.get(name, name))
 
@@ -237,7 +246,7 @@ def test_odd_queries_are_ranked_or_left(scorer: Scorer, name: str, goods: Corpus
     if silent:
         assert not labels.present[1].any()
         assert np.isnan(scores).all()
-    elif name != "a function":
+    elif name not in FUNCTIONS:
         assert labels.present[1].any()
         assert np.isfinite(scores).all()
 
@@ -293,7 +302,7 @@ def test_a_function_has_no_name() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("bm52", "no labeler 'bm52'; there are bm25, query-likelihood, rm3, dense, two-tower, run."),
+        ("bm52", "no labeler 'bm52'; there are bm25, query-likelihood, rm3, dense, two-tower, run, function."),
         ("bm25(k=1)", "labeler bm25 has no setting 'k'; it has k1, b."),
         ("bm25(k1='high')", "k1 of labeler bm25 is a number, not 'high'."),
         ("bm25(k1=-0.1)", "k1 of bm25 is 0 or more, not -0.1."),
@@ -308,6 +317,9 @@ def test_a_function_has_no_name() -> None:
         ("rm3(b=2)", "b of bm25 is in [0, 1], not 2."),
         ("two-tower", "two-tower needs a model: two-tower(model='FOLDER')"),
         ("run", "run needs a file: run(file='results.txt')"),
+        ("function", "function needs a file and a name: function(file='my_labels.py', name='my_function')."),
+        ("function(file='labels.py')", "function needs a file and a name"),
+        ("function(file=3, name='f')", "file of labeler function is a text in quotes, not 3."),
     ],
 )
 def test_settings_are_checked_before_work_starts(text: str, message: str) -> None:
@@ -586,6 +598,12 @@ def test_a_run_of_another_corpus_is_refused(tmp_path: Path) -> None:
     assert str(met.value) == f"{tmp_path / 'run.txt'}, query q2: {problem}. {remedy}."
 
 
+def test_a_run_with_scores_too_large_is_refused(tmp_path: Path) -> None:
+    write_run({"q1": {"a": -1e39}}, tmp_path / "run.txt")
+    with pytest.raises(EvaluationError, match=re.escape("run.txt, query q1: score -1e+39 is too large. Scale the")):
+        RunFile(str(tmp_path / "run.txt")).over(corpus(Listing("a", "a")))
+
+
 def test_a_function_may_abstain() -> None:
     @labeler
     def cheap(query: str, listings: Sequence[Listing]) -> list[float | None]:
@@ -627,3 +645,108 @@ def test_a_function_says_one_thing_for_each_listing(given_scores: list[float | N
         found.retrieve(asked("red boots"), 1)
     with pytest.raises(SettingsError, match=re.escape(message)):
         found.score(asked("red boots"), np.array([[0, 1]]))
+
+
+MY_LABELS = """
+from __future__ import annotations
+from dataclasses import dataclass
+from math import sqrt
+from wares.labelers.function import labeler
+
+@dataclass
+class Price:
+    of: float
+
+def cheap(query, listings):
+    return [None if each.price is None else -Price(sqrt(each.price)).of for each in listings]
+
+@labeler
+def dear(query, listings):
+    return [each.price for each in listings]
+
+def broken(query, listings):
+    return [len(query) / 0 for each in listings]
+
+def silent(query, listings):
+    pass
+
+def wordy(query, listings):
+    return ["3" for each in listings]
+
+def wild(query, listings):
+    return [float("inf"), float("nan"), 1e300, -1e300, 7][: len(listings)]
+"""
+
+
+@pytest.fixture
+def my_labels(tmp_path: Path) -> Callable[[str], Labeler]:
+    """A function of a file by its name."""
+    file = tmp_path / "my_labels.py"
+    file.write_text(MY_LABELS, encoding="utf-8")
+    return lambda name: get_labeler(f"function(file={str(file)!r}, name={name!r})")
+
+
+def test_functions_of_a_file(my_labels: Callable[[str], Labeler]) -> None:
+    """With the decorator or without it; a name with a setting prints as it was written."""
+    over = corpus(*(Listing(str(place), "thing", price=price) for place, price in enumerate((4.0, None, 1.0))))
+    assert my_labels("cheap").over(over).retrieve(asked("thing"), 3).listings.tolist() == [[2, 0, NONE]]
+    assert my_labels("dear").over(over).retrieve(asked("thing"), 3).listings.tolist() == [[0, 2, NONE]]
+    text = "function(file='my_labels.py', name='cheap')"
+    assert shown(get_labeler(text), labelers()) == text
+
+
+def test_a_function_of_a_file_can_be_sent_to_another_process(my_labels: Callable[[str], Labeler]) -> None:
+    import pickle
+
+    over = my_labels("dear").over(corpus(Listing("a", "a", price=2.0), Listing("b", "b", price=3.0)))
+    same(pickle.loads(pickle.dumps(over)).retrieve(asked("x"), 2), over.retrieve(asked("x"), 2))
+
+
+def test_scores_that_are_not_finite_are_no_labels(my_labels: Callable[[str], Labeler]) -> None:
+    """Nor those too large for single precision."""
+    labels = my_labels("wild").over(titles("a", "b", "c", "d", "e")).retrieve(asked("x"), 5)
+    assert labels.listings.tolist() == [[4, NONE, NONE, NONE, NONE]]
+    check(labels, 1, 5, 5)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("broken", "broken failed for 'mug': ZeroDivisionError: division by zero (my_labels.py, line 19). Mend"),
+        ("silent", "silent returned None for 'mug', and not a list of scores."),
+        ("wordy", "wordy returned '3' for 'mug'; a score is a number, or None."),
+        ("gone", "my_labels.py has no function 'gone'; it has cheap, dear, broken, silent, wordy, wild."),
+        ("sqrt", "my_labels.py has no function 'sqrt'; it has"),
+        ("Price", "my_labels.py has no function 'Price'; it has"),
+    ],
+)
+def test_functions_that_cannot_be_used(name: str, message: str, my_labels: Callable[[str], Labeler]) -> None:
+    with pytest.raises(SettingsError, match=re.escape(message)) as met:
+        my_labels(name).over(titles("mug")).retrieve(asked("mug"), 1)
+    assert len(str(met.value).splitlines()) == 1
+
+
+def test_a_long_query_is_cut_in_a_message(my_labels: Callable[[str], Labeler]) -> None:
+    with pytest.raises(SettingsError) as met:
+        my_labels("broken").over(titles("mug")).retrieve(asked("mug " * 2500), 1)
+    assert len(str(met.value)) < 250
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (None, "labels.py cannot be read: No such file or directory. Name a Python file."),
+        ("", "labels.py has no function 'f'; it has none."),
+        ("def f(:", "labels.py does not run: SyntaxError: invalid syntax (labels.py, line 1). Mend the file."),
+        ("import nothing_of_that_name", "does not run: ModuleNotFoundError: No module named 'nothing_of_that_name'"),
+        ("x = 1\nopen('gone.txt')", "labels.py does not run: FileNotFoundError: [Errno 2] No such file"),
+        ("raise ValueError('two\\nlines.')", "does not run: ValueError: two lines (labels.py, line 1). Mend the file."),
+    ],
+)
+def test_files_that_cannot_be_used(source: str | None, message: str, tmp_path: Path) -> None:
+    file = tmp_path / "labels.py"
+    if source is not None:
+        file.write_text(source, encoding="utf-8")
+    with pytest.raises(SettingsError, match=re.escape(message)) as met:
+        get_labeler(f"function(file={str(file)!r}, name='f')").over(titles("mug"))
+    assert len(str(met.value).splitlines()) == 1

@@ -24,6 +24,7 @@ from wares.queries import (
     MAX_QUERY,
     MAX_WORD,
     from_log,
+    lengths_of,
     likeness,
     read_log,
     render_likeness,
@@ -212,6 +213,15 @@ def test_words_keep_their_order_and_tags_follow_the_title() -> None:
     found = texts(written(shop, 50, lengths=(0, 1)).queries)
     assert set(found) <= {" ".join(pair) for pair in combinations(["wool", "ina", "summer", "shorts", "running"], 2)}
     assert len(found) > 5
+
+
+def test_queries_are_as_long_as_those_of_a_log() -> None:
+    log = [Query("1", "lamp"), Query("2", "the lamp of brass"), Query("3", "brass lamp"), Query("4", "of the")]
+    assert lengths_of(log) == [1.0, 2.0]
+    shop = corpus(*(Listing(str(i), f"{i} oak brass desk lamp", "warm light to read by") for i in range(9)))
+    assert {len(analyse(text)) for text in texts(written(shop, 40, lengths=lengths_of(log[1:])).queries)} == {2}
+    with pytest.raises(SettingsError, match="no query of the log has a word"):
+        lengths_of(log[3:])
 
 
 def test_stop_words_come_along_within_a_phrase() -> None:

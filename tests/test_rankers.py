@@ -22,8 +22,8 @@ from wares.rankers.encoders import TwoEncoder
 from wares.rankers.learning import Draw, LearningSettings, TaughtQueries, learn
 from wares.towers import build_towers
 
-MEMBERS = ["static", "dense", "dense(backbone='last-1')", "dense(backbone='lora')", "cross-encoder", "two-tower"]
-LAYERED = MEMBERS[2:5]  # deep ones learn slowly, or fall apart
+LAYERED = ["dense(backbone='last-1')", "dense(backbone='lora')", "cross-encoder"]  # learn slowly, or fall apart
+MEMBERS = ["static", "dense", "sparse", "late-interaction", "two-tower", *LAYERED]
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +102,8 @@ def test_retrieved_scores_fall_and_are_those_of_the_pairs(
     found = scorer.retrieve(queries, 5)
     assert found.listings.shape == (3, 5)
     assert (found.listings[2] == NONE).all(), "there is nothing to answer"
-    assert (np.diff(found.scores[:2][found.present[:2]].reshape(2, -1)) <= 0).all()
+    assert found.present[:2, :3].all()
+    assert not (np.diff(found.scores) > 0).any()
     np.testing.assert_allclose(scorer.score(queries, found.listings)[:2], found.scores[:2], rtol=1e-4, atol=1e-4)
 
 
@@ -136,7 +137,7 @@ def test_a_saved_ranker_is_the_same_ranker(
     assert np.abs(before - untaught).max() > 1e-3
 
 
-@pytest.mark.parametrize("name", ["static", "cross-encoder"])
+@pytest.mark.parametrize("name", ["static", "sparse", "late-interaction", "cross-encoder"])
 def test_the_seed_decides(name: str, make: Callable[[str], Ranker], corpus: Corpus, tmp_path: Path) -> None:
     taught, scores = lessons(corpus), []
     listings = np.broadcast_to(np.arange(len(corpus)), (6, len(corpus)))
@@ -176,9 +177,13 @@ def test_a_damaged_or_foreign_ranker_is_refused(make: Callable[[str], Ranker], c
         ("dense(learning_rate=0)", "learning rate is above 0"),
         ("static(listings=1)", "two listings or more"),
         ("cross-encoder(depth=0)", "1 or more"),
+        ("sparse(flops=-1)", "flops of sparse are 0 or more"),
+        ("late-interaction(dimensions=0)", "dimensions and depth of late-interaction are 1 or more"),
         ("two-tower", "needs a model"),
         ("static(towers='small')", "static needs a sentence encoder"),
         ("cross-encoder(towers='small')", "cross-encoder needs a sentence encoder"),
+        ("sparse(towers='small')", "sparse needs a sentence encoder"),
+        ("late-interaction(towers='small')", "late-interaction needs a sentence encoder"),
     ],
 )
 def test_what_cannot_be_is_refused(name: str, message: str, corpus: Corpus) -> None:
@@ -282,11 +287,121 @@ def test_two_towers_listings_stay_where_they_are(make: Callable[[str], Ranker], 
     torch.testing.assert_close(model.listing_vectors(torch.arange(len(corpus))), before, rtol=0, atol=0)
 
 
-def test_a_cross_encoder_reranks_what_its_first_stage_finds(make: Callable[[str], Ranker], corpus: Corpus) -> None:
-    found = make("cross-encoder").build(corpus, seed=0).scorer().retrieve([Query("1", "red"), Query("2", "xyzzy")], 10)
+@pytest.mark.parametrize("name", ["cross-encoder", "late-interaction"])
+def test_a_reranker_ranks_what_its_first_stage_finds(name: str, make: Callable[[str], Ranker], corpus: Corpus) -> None:
+    found = make(name).build(corpus, seed=0).scorer().retrieve([Query("1", "red"), Query("2", "xyzzy")], 10)
     holding = [place for place, text in enumerate(corpus.texts) if "red" in text]
     assert sorted(found.listings[0][found.present[0]].tolist()) == holding
     assert (found.listings[1] == NONE).all()
+
+
+def test_sparse_weights_are_splades() -> None:
+    """Pooling and FLOPS are those of sentence-transformers."""
+    from sentence_transformers.sparse_encoder.losses import FlopsLoss
+    from sentence_transformers.sparse_encoder.modules import SpladePooling
+
+    from wares.rankers.sparse import flops, pooled
+
+    logits = torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(0))
+    present = torch.tensor([[True, True, True, True], [True, False, False, False], [False, False, False, False]])
+    weights = pooled(logits, present)
+    features = {"token_embeddings": logits.clone(), "attention_mask": present}
+    torch.testing.assert_close(weights, SpladePooling()(features)["sentence_embedding"])
+    assert (weights >= 0).all() and (weights[2] == 0).all()
+    torch.testing.assert_close(flops(weights), FlopsLoss(None).compute_loss_from_embeddings(weights))  # type: ignore[arg-type]
+
+
+def test_a_sparse_head_starts_as_an_idf_weighted_bag_of_words() -> None:
+    """Each token's states are one direction of their own: it gets sqrt(idf), and nothing else does."""
+    from wares.rankers.sparse import pooled, starting_head
+
+    states, in_texts = torch.eye(6).repeat(5, 1), torch.arange(1, 7)
+    head = starting_head(states, torch.arange(6).repeat(5), in_texts, texts=6)
+    tokens = torch.tensor([[0, 2, 2]])
+    weights = pooled(head(states[tokens], tokens, torch.arange(6)), torch.ones(1, 3, dtype=torch.bool))
+    idf = torch.log1p(6 / in_texts) * torch.tensor([1, 0, 1, 0, 0, 0])
+    torch.testing.assert_close(weights[0], idf.sqrt())
+
+
+def test_more_flops_regularisation_makes_sparser_vectors(
+    make: Callable[[str], Ranker], corpus: Corpus, tmp_path: Path
+) -> None:
+    """From weights for every token of the corpus, at first."""
+    from wares.rankers.sparse import SparseModel
+
+    held = []
+    for name in ("sparse(flops=0)", "sparse(flops=1)"):
+        model = make(name).build(corpus, seed=0)
+        assert isinstance(model, SparseModel)
+        torch.nn.init.constant_(model.head.linear.bias, 1.0)
+        learn(model, lessons(corpus), Pace(2e-2, 6, 8), LearningSettings(epochs=60), tmp_path)
+        held.append(model.scorer().listings.nnz)
+    assert held[1] < held[0]
+
+
+def test_only_sparse_adds_to_the_loss(make: Callable[[str], Ranker], corpus: Corpus) -> None:
+    for name in MEMBERS:
+        model = make(name).build(corpus, seed=0)
+        model(["red boots", "wool"], torch.tensor([[0, 1], [2, 3]]))
+        assert (model.regulariser().item() > 0) == (name == "sparse")
+
+
+@pytest.mark.parametrize("name", ["static", "sparse", "late-interaction"])
+def test_a_query_of_unknown_words(name: str, make: Callable[[str], Ranker], corpus: Corpus) -> None:
+    """Sparse has no weight for it, and BM25 finds nothing to rerank; static has a vector for whatever is asked."""
+    scorer = make(name).build(corpus, seed=0).scorer()
+    queries, listings = [Query("1", "xyzzy"), Query("2", "red boots")], np.array([[0, 1], [0, 1]])
+    abstains = name == "sparse"
+    assert (scorer.retrieve(queries, 3).listings[0] == NONE).all() == (name != "static")
+    assert np.isnan(scorer.score(queries, listings)).tolist() == [[abstains, abstains], [False, False]]
+    assert scorer.retrieve([], 3).listings.shape == (0, 3)
+
+
+def test_late_interaction_sums_best_matches(make: Callable[[str], Ranker], corpus: Corpus) -> None:
+    """By hand, for one pair: of each query token the largest cosine with a token of the listing."""
+    from wares.rankers.late_interaction import LateInteractionModel
+
+    model = make("late-interaction(dimensions=8)").build(corpus, seed=0)
+    assert isinstance(model, LateInteractionModel)
+    asked, listing = model.encode(["red boots", corpus.texts[4]])
+    assert asked.shape == (4, 8), "two words between a start and an end"
+    cosines = asked.float() @ listing.float().T
+    expected = float(model.log_scale.detach().exp()) * float(cosines.max(1).values.sum())
+    score = model.scorer().score([Query("1", "red boots")], np.array([[4]]))
+    assert score[0, 0] == pytest.approx(expected, rel=1e-3)
+
+
+def test_principal_axes_keep_inner_products_where_there_is_room() -> None:
+    """Vectors of a plane lose nothing in two dimensions."""
+    from wares.rankers.late_interaction import principal_axes, projected
+
+    random = torch.Generator().manual_seed(0)
+    plane = torch.randn(2, 10, generator=random)
+    texts = [torch.randn(count, 2, generator=random) @ plane for count in (3, 5)]
+    axes = principal_axes(texts, 2)
+    torch.testing.assert_close(axes.T @ axes, torch.eye(2))
+    unit = torch.nn.functional.normalize(texts[0], dim=-1)
+    (kept,) = projected(texts[:1], axes)
+    torch.testing.assert_close(kept.float() @ kept.float().T, unit @ unit.T, atol=2e-3, rtol=0)
+
+
+def test_token_states_are_read_once_and_do_not_depend_on_company(
+    make: Callable[[str], Ranker], shelf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from wares.rankers import tokens
+    from wares.towers.sentence import SentenceTower
+
+    make("late-interaction")  # gives the cache a folder of its own
+    tower = build_towers(named("pair", shelf)).text
+    assert isinstance(tower, SentenceTower)
+    texts = ["red", "blue wool scarf", "mug", "red"]
+    together = tokens.token_states(texts, tower)
+    assert [len(states) for states in together] == [3, 5, 3, 3]
+    with torch.inference_mode():
+        alone = tower.backbone(tower.inputs(["blue wool scarf"]))["token_embeddings"][0]
+    torch.testing.assert_close(together[1].float(), alone, atol=1e-2, rtol=1e-2)
+    monkeypatch.setattr(tokens, "_read", None)
+    torch.testing.assert_close(tokens.token_states(texts[::-1], tower)[2], together[1])
 
 
 def test_a_run_that_was_stopped_goes_on(

@@ -88,7 +88,8 @@ def test_a_run_has_all_of_every_round(
         assert all(0 <= value <= 1 for value in each.agreement.values())
     for folder in tmp_path.glob("run/round-*/*"):
         assert {path.name for path in folder.iterdir()} == {
-            "labels.parquet",
+            "labels",
+            "weights.parquet",
             "model",
             "round.json",
             "run.txt",
@@ -177,7 +178,7 @@ class Killed(Exception):
     """As if the process had been."""
 
 
-@pytest.mark.parametrize("place", ["write_lessons", "learn", "energy", "write_results", "as_run"])
+@pytest.mark.parametrize("place", ["label", "write_weights", "learn", "energy", "write_results", "as_run"])
 def test_a_run_that_was_killed_goes_on_without_redoing(
     place: str, corpus: Corpus, settings: SuperviseSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -232,9 +233,11 @@ def test_rounds_end_when_results_settle(corpus: Corpus, settings: SuperviseSetti
 # By eye
 
 
-def test_labels_are_of_the_best_and_of_some_drawn(corpus: Corpus, settings: SuperviseSettings) -> None:
+def test_labels_are_of_the_best_and_of_some_drawn(
+    corpus: Corpus, settings: SuperviseSettings, tmp_path: Path
+) -> None:
     classroom = Classroom(corpus, QUERIES, settings)
-    lessons = classroom.lessons([Teacher(0, "bm25")], 1)
+    lessons = classroom.lessons([Teacher(0, "bm25")], 1, tmp_path / "labels")
     for query, listings, shares in zip(QUERIES, lessons.listings, lessons.log_shares, strict=True):
         there = listings[listings != NONE]
         assert len(set(there)) == len(there) <= settings.depth + settings.random
@@ -244,10 +247,12 @@ def test_labels_are_of_the_best_and_of_some_drawn(corpus: Corpus, settings: Supe
     assert (lessons.weights == 1).all()
 
 
-def test_queries_that_nobody_answers_have_no_labels(corpus: Corpus, settings: SuperviseSettings) -> None:
+def test_queries_that_nobody_answers_have_no_labels(
+    corpus: Corpus, settings: SuperviseSettings, tmp_path: Path
+) -> None:
     queries = [*QUERIES, Query("x", "xyzzy"), Query("y", ""), Query("z", "雨傘"), Query("w", "red " * 2500)]
     classroom = Classroom(corpus, queries, settings)
-    lessons = classroom.lessons([Teacher(0, "bm25")], 1)
+    lessons = classroom.lessons([Teacher(0, "bm25")], 1, tmp_path / "labels")
     assert np.isfinite(lessons.log_shares).any(axis=1).tolist() == [True] * len(QUERIES) + [False] * 3 + [True]
 
 
@@ -259,7 +264,7 @@ def test_nobody_answers_anything(corpus: Corpus, settings: SuperviseSettings, tm
 def test_weights_count_in_learning(corpus: Corpus, settings: SuperviseSettings, tmp_path: Path) -> None:
     settings = replace(settings, rankers=settings.rankers[:1], weights="max-idf", weight_map="threshold(share=0.5)")
     (record,) = supervise(corpus, QUERIES, settings, tmp_path / "run").rounds
-    table = pq.read_table(next(tmp_path.glob("run/round-1/*/labels.parquet")))
+    table = pq.read_table(next(tmp_path.glob("run/round-1/*/weights.parquet")))
     weights = np.array(table["weight"].to_pylist())
     assert weights.mean() == pytest.approx(1)
     assert 0 < (weights == 0).sum() < len(QUERIES)
@@ -271,19 +276,22 @@ def test_weights_count_in_learning(corpus: Corpus, settings: SuperviseSettings, 
     )
 
 
-def test_clarity_looks_at_the_labels_own_ranking(corpus: Corpus, settings: SuperviseSettings) -> None:
+def test_clarity_looks_at_the_labels_own_ranking(
+    corpus: Corpus, settings: SuperviseSettings, tmp_path: Path
+) -> None:
     """So another teacher makes other weights, which NQC, always of BM25, does not."""
     for predictor, differs in (("clarity(k=2)", True), ("nqc", False)):
         classroom = Classroom(corpus, QUERIES, replace(settings, weights=predictor, depth=2, random=0))
-        found = [classroom.lessons([Teacher(0, name)], 1).weights for name in settings.labelers]
-        listings = [classroom.lessons([Teacher(0, name)], 1).listings for name in settings.labelers]
-        same = bool(np.array_equal(listings[0], listings[1]))
-        assert np.array_equal(found[0], found[1]) == (same if differs else True)
+        one, other = (
+            classroom.lessons([Teacher(0, name)], 1, tmp_path / predictor / name) for name in settings.labelers
+        )
+        same = bool(np.array_equal(one.listings, other.listings))
+        assert np.array_equal(one.weights, other.weights) == (same if differs else True)
 
 
 def test_labels_are_written_for_people_and_tools(corpus: Corpus, settings: SuperviseSettings, tmp_path: Path) -> None:
     supervise(corpus, QUERIES, replace(settings, rankers=settings.rankers[:1]), tmp_path / "run")
-    table = pq.read_table(next(tmp_path.glob("run/round-1/*/labels.parquet"))).to_pylist()
+    table = pq.read_table(next(tmp_path.glob("run/round-1/*/labels/part-00000.parquet"))).to_pylist()
     assert [row["text"] for row in table] == [query.text for query in QUERIES]
     for row in table:
         assert set(row["listings"]) <= set(corpus.ids)

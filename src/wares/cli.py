@@ -13,14 +13,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wares.errors import CatalogueError, ModelError, SettingsError, WaresError
+from wares.errors import CatalogueError, ModelError, SettingsError, ShopError, WaresError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rich.console import Console
 
+    from wares.catalogue import Catalogue
     from wares.choose import Knob
+    from wares.index import Shop
+    from wares.reranking import TrainedRanker
     from wares.search import Hit
     from wares.towers import Towers
 
@@ -354,6 +357,13 @@ def index(
     out: Annotated[Path, typer.Option(help="Folder for the shop.")],
     model: Annotated[Path | None, typer.Option(help="A model made by `wares pretrain`.")] = None,
     towers: Annotated[str | None, typer.Option(help="Untrained towers by name, instead of --model.")] = None,
+    ranker: Annotated[
+        Path | None,
+        typer.Option(
+            help="A run of `wares supervise`, whose kept ranker reranks or encodes queries; or a folder in it, as "
+            "RUN/round-2/dense. A shop that is up to date is not built again for it."
+        ),
+    ] = None,
     overwrite: OverwriteFlag = False,
     on_error: OnErrorOption = OnError.stop,
     text_field: TextFieldOption = None,
@@ -362,10 +372,18 @@ def index(
 ) -> None:
     """Fuse every listing into one embedding and write the shop."""
     from wares.catalogue import read_catalogue
-    from wares.index import build_shop
+    from wares.index import add_ranker, build_shop
 
+    trained = _trained(ranker) if ranker is not None else None
     listings = read_catalogue(catalogue, on_error.value, text_field or ())
-    shop = build_shop(listings, _towers(model, towers), out, cache=cache, on_error=on_error.value, overwrite=overwrite)
+    encoders = _towers(model, towers)
+    there = None if ranker is None or overwrite else _shop_to_keep(out, listings, encoders)
+    if there is None:
+        shop = build_shop(
+            listings, encoders, out, cache=cache, on_error=on_error.value, overwrite=overwrite, ranker=trained
+        )
+    else:
+        shop = add_ranker(there, trained, listings) if trained is not None else there
     _report_problems(shop.problems)
     if as_json:
         _print_json(
@@ -376,10 +394,15 @@ def index(
                 "problems": shop.about.problems,
                 "model": shop.about.model,
             }
+            | ({} if ranker is None else {"ranker": None if trained is None else str(trained)})
         )
         return
     _console().print(f"{len(shop):,} listings with {shop.about.photos:,} photos are in {out}.")
-    _next("wares", "search", out, _some_words(listings.listings[0].title), "--why")
+    if trained is not None:
+        does = "encodes queries" if trained.changes_queries else "reranks"
+        _console().print(f"{trained} {does}.", markup=False, soft_wrap=True)
+    rerank = ["--rerank"] if trained is not None and not trained.changes_queries else []
+    _next("wares", "search", out, _some_words(listings.listings[0].title), *rerank, "--why")
 
 
 @app.command()
@@ -390,15 +413,29 @@ def search(
     like: Annotated[str | None, typer.Option(help="Id of a listing to find more of.")] = None,
     k: Annotated[int, typer.Option("-k", help="How many results.")] = 10,
     where: Annotated[str | None, typer.Option(help="A filter, as in \"price < 50 AND attributes.size = 'M'\".")] = None,
-    system: Annotated[System, typer.Option(help="What ranks: the fused embedding, BM25, or both.")] = System.fused,
+    system: Annotated[
+        System | None,
+        typer.Option(
+            help="What ranks: the fused embedding, BM25, or both.  [default: fused; with --rerank fused+bm25]"
+        ),
+    ] = None,
+    rerank: Annotated[bool, typer.Option("--rerank", help="Reorder the best results by the shop's ranker.")] = False,
+    depth: Annotated[
+        int | None, typer.Option("--depth", "-n", help="Results that --rerank reorders.  [default: 100]")
+    ] = None,
     why: Annotated[bool, typer.Option("--why", help="What each photo and text added to the score.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Search by words, by photo, or by a listing, or by all of these together."""
     from wares.index import open_shop
+    from wares.reranking import DEPTH
     from wares.search import search as find
 
-    hits = find(open_shop(shop), text, photo, like, k=k, where=where, system=system.value)
+    if depth is not None and not rerank:
+        raise SettingsError("--depth is how many results --rerank reorders; pass --rerank as well.")
+    reranked = (DEPTH if depth is None else depth) if rerank else None
+    by: Any = None if system is None else system.value  # the names are those of wares.search
+    hits = find(open_shop(shop), text, photo, like, k=k, where=where, system=by, rerank=reranked)
     if as_json:
         _print_json([hit.to_json() for hit in hits])
     elif hits:
@@ -416,7 +453,9 @@ def queries(
     log: Annotated[
         Path | None, typer.Option(help="Tidy the queries of this log instead: lines of queries or of interactions.")
     ] = None,
-    beside: Annotated[Path | None, typer.Option(help="A real log to show beside them.")] = None,
+    like: Annotated[
+        Path | None, typer.Option(help="A log to take the lengths of queries from, and to show beside them.")
+    ] = None,
     overwrite: OverwriteFlag = False,
     on_error: OnErrorOption = OnError.stop,
     text_field: TextFieldOption = None,
@@ -425,18 +464,29 @@ def queries(
     """Write queries from the listings, or tidy those of a log, and show how they look to the catalogue."""
     from wares.catalogue import read_catalogue, write_queries
     from wares.corpus import Corpus
-    from wares.queries import Log, Written, likeness, render_likeness, tidied, write_written, written
+    from wares.queries import (
+        LENGTHS,
+        Log,
+        Written,
+        lengths_of,
+        likeness,
+        render_likeness,
+        tidied,
+        write_written,
+        written,
+    )
 
-    if log is not None and not (count is None and seed is None):
-        raise SettingsError("--count and --seed are of queries written from listings; with --log, leave them out.")
+    if log is not None and not (count is None and seed is None and like is None):
+        raise SettingsError("--count, --seed, --like are of queries written from listings; with --log, leave them out.")
     if out.exists() and not overwrite:
         raise CatalogueError(f"{out} is there already. Choose another --out, or pass --overwrite.")
-    logs = {name: tidied(path) for name, path in (("log", log), ("beside", beside)) if path is not None}
+    logs = {name: tidied(path) for name, path in (("log", log), ("like", like)) if path is not None}
     corpus = Corpus(read_catalogue(catalogue, on_error.value, text_field or ()))
     _report_problems(list(corpus.catalogue.problems))
     pools: dict[str, Log | Written]
     if log is None:
-        found = written(corpus, 5000 if count is None else count, seed or 0)
+        lengths = LENGTHS if like is None else lengths_of(logs["like"].queries)
+        found = written(corpus, 5000 if count is None else count, seed or 0, lengths)
         write_written(found, corpus, out)
         pools = {"written": found, **logs}
     else:
@@ -492,6 +542,9 @@ def supervise(
     seed: Annotated[int, typer.Option(min=0, help="Of everything drawn.")] = 0,
     test_queries: Annotated[Path | None, typer.Option(help="Queries whose results are written.")] = None,
     qrels: Annotated[Path | None, typer.Option(help="Judgments of them, for reporting only.")] = None,
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="That label, at most; no result depends on it.  [default: one a core]")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
     on_error: OnErrorOption = OnError.stop,
     text_field: TextFieldOption = None,
@@ -502,12 +555,12 @@ def supervise(
 
     from wares.catalogue import read_catalogue, read_queries
     from wares.corpus import Corpus
-    from wares.evaluate import read_qrels
+    from wares.evaluate import read_qrels, render_correlations
     from wares.naming import split_names
     from wares.rankers.learning import LearningSettings
     from wares.supervise import SuperviseSettings, render
     from wares.supervise import supervise as run
-    from wares.supervise_report import judge, write_report
+    from wares.supervise_report import judge, judge_predictors, predictions, write_report
 
     if qrels is not None and test_queries is None:
         raise SettingsError("--qrels are judgments of --test-queries; name both.")
@@ -529,15 +582,18 @@ def supervise(
     listings = read_catalogue(corpus, on_error.value, text_field or ())
     _report_problems(list(listings.problems))
     tests = read_queries(test_queries) if test_queries is not None else []
-    found = run(Corpus(listings), read_queries(queries), settings, out, tests)
+    searched = Corpus(listings)
+    found = run(searched, read_queries(queries), settings, out, tests, processes)
     if as_json:
         _print_json({"out": str(out), **asdict(found)})
     else:
         render(found, _console())
     if qrels is not None:
         judged = judge(out, read_qrels(qrels))
+        compared = judge_predictors(out, judged, predictions(searched, tests))
         if not as_json:
             judged.render(_console())
+            render_correlations(compared, _console())
     page = write_report(out)
     if not as_json:
         _console().print(f"Everything on one page: {page}", soft_wrap=True)
@@ -693,6 +749,33 @@ def _towers(model: Path | None, towers: str | None) -> Towers:
     return build_towers(towers) if towers is not None else load_towers(model or Path())
 
 
+def _trained(path: Path) -> TrainedRanker | None:
+    """The ranker of a run; None, with a line that says so, where the run keeps what there was before."""
+    from wares.reranking import find_ranker
+
+    found = find_ranker(path)
+    if not found.untrained:
+        return found
+    print(
+        f"wares: {path} found no round of {found.name} better than the ranker untrained, so the shop is left without "
+        "it. To use a round all the same, name its folder.",
+        file=sys.stderr,
+    )
+    return None
+
+
+def _shop_to_keep(out: Path, catalogue: Catalogue, towers: Towers) -> Shop | None:
+    """The shop that is there, if it is one of this catalogue and model. Raises ShopError where it is of others."""
+    from wares.index import is_of, open_shop
+
+    if not (out / "shop.json").is_file():
+        return None
+    shop = open_shop(out)
+    if shop.about.model == towers.identity and is_of(shop, catalogue):
+        return shop
+    raise ShopError(f"{out} is a shop of another model or of other listings. Pass --overwrite to build it anew.")
+
+
 def _console() -> Console:
     from rich.console import Console
 
@@ -726,13 +809,17 @@ def _print_hits(console: Console, hits: list[Hit], why: bool) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
-    for name in ("", "score", "id", "title", "price"):
-        table.add_column(name, justify="right" if name in ("", "score", "price") else "left", overflow="fold")
+    reranked = ["reranked"] if any(hit.rerank_score is not None for hit in hits) else []
+    numbers = ["", *reranked, "score", "price"]
+    for name in ("", *reranked, "score", "id", "title", "price"):
+        table.add_column(name, justify="right" if name in numbers else "left", overflow="fold")
     for rank, hit in enumerate(hits, 1):
         price = "" if hit.price is None else f"{hit.price:g}"
-        table.add_row(str(rank), f"{hit.score:.3f}", escape(hit.id), escape(hit.title), price)
+        by_ranker = ["" if hit.rerank_score is None else f"{hit.rerank_score:.3f}"] if reranked else []
+        table.add_row(str(rank), *by_ranker, f"{hit.score:.3f}", escape(hit.id), escape(hit.title), price)
+        blank = [""] * len(by_ranker)
         for share in hit.why if why else ():
-            table.add_row("", f"[dim]{share.share:+.3f}[/dim]", "", f"[dim]{escape(share.view)}[/dim]", "")
+            table.add_row("", *blank, f"[dim]{share.share:+.3f}[/dim]", "", f"[dim]{escape(share.view)}[/dim]", "")
     console.print(table)
 
 

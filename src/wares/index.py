@@ -4,6 +4,7 @@
     SHOP/problems.txt     what could not be indexed, one line each; absent where all went well
     SHOP/model/           the towers that made the embeddings and that encode queries
     SHOP/listings.lance   the table, one row per listing
+    SHOP/ranker/          what reranks, and SHOP/query-tower/, what encodes queries, where there are (wares.reranking)
 
 Every row holds the fused embedding and, so that a match can be explained, the embedding and the weight of each
 view. Searching is next door, in wares.search.
@@ -21,16 +22,18 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from wares import __version__
 from wares.errors import ShopError
+from wares.reranking import RANKER, keep_ranker, load_reranker, use_query_tower
+from wares.views import texts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import pyarrow as pa
     from lancedb.db import DBConnection
@@ -38,8 +41,10 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
     from wares.catalogue import Attribute, Catalogue, Listing, OnError
+    from wares.corpus import Corpus
     from wares.encode import Embeddings
     from wares.fuse import Fused
+    from wares.reranking import Reranker, TrainedRanker
     from wares.towers import Towers
 
 FORMAT = 1
@@ -116,13 +121,14 @@ class About:
 
 
 class Shop:
-    """An open shop; the towers are loaded with the first query that needs them and then kept."""
+    """An open shop; towers and ranker are loaded with the first query that needs them and then kept."""
 
     def __init__(self, path: Path, about: About, table: Table, encoder: Encoder | None = None) -> None:
         self.path = path
         self.about = about
         self.table = table
         self._encoder = encoder
+        self._reranker: Reranker | None = None
 
     def __len__(self) -> int:
         return self.table.count_rows()
@@ -133,9 +139,24 @@ class Shop:
         if self._encoder is None:
             from wares.towers import load_towers
 
-            self._encoder = TowersEncoder(load_towers(self.path / "model"))
-            _check_model(self.path, self.about, self._encoder)
+            towers = load_towers(self.path / "model")
+            encoder = TowersEncoder(towers)
+            _check_model(self.path, self.about, encoder)
+            use_query_tower(self.path, towers)
+            self._encoder = encoder
         return self._encoder
+
+    @property
+    def has_ranker(self) -> bool:
+        """Whether results can be reranked."""
+        return (self.path / RANKER).is_dir()
+
+    @property
+    def reranker(self) -> Reranker:
+        """Raises ShopError where the shop has no ranker, or one that is damaged."""
+        if self._reranker is None:
+            self._reranker = load_reranker(self.path, lambda: _corpus(self))
+        return self._reranker
 
     @property
     def columns(self) -> list[str]:
@@ -166,24 +187,86 @@ def build_shop(
     cache: Path | None = None,
     on_error: OnError = "stop",
     overwrite: bool = False,
+    ranker: TrainedRanker | None = None,
 ) -> Shop:
     """Embed a catalogue chunk by chunk, so that memory stays flat, and write its shop.
 
     cache: where features are kept, so that a second build encodes only what is new
     on_error: "stop" raises PhotoError at the first bad photo; "skip" leaves it out and lists it in the shop
+    ranker: what is to rerank, or to encode queries (wares.reranking)
 
     A build that fails or is killed leaves no half shop, and an older one as it was.
-    Raises ShopError where `out` is taken: overwrite=True replaces a shop, never anything else.
+    Raises ShopError where `out` is taken: overwrite=True replaces a shop, never anything else. Raises ModelError where
+    the ranker does not go with the model or with the catalogue.
     """
+    from wares.corpus import Corpus
+
+    def with_ranker(folder: Path) -> None:
+        if ranker is not None:
+            keep_ranker(ranker, Corpus(catalogue), towers.identity, folder)
+
     problems = [str(problem) for problem in catalogue.problems]
-    write_shop(catalogue, towers, _embedded(catalogue, towers, cache, on_error, problems), out, problems, overwrite)
-    return open_shop(out, TowersEncoder(towers))
+    chunks = _embedded(catalogue, towers, cache, on_error, problems)
+    write_shop(catalogue, towers, chunks, out, problems, overwrite, with_ranker)
+    # A shop with a query tower of its own loads it, and does not encode with the model that it was built by.
+    return open_shop(out, None if ranker is not None and ranker.changes_queries else TowersEncoder(towers))
+
+
+def add_ranker(shop: Shop, ranker: TrainedRanker, catalogue: Catalogue) -> Shop:
+    """Give a shop a ranker, in place of the one it has, and open it again; no listing is encoded by the model again.
+
+    catalogue: of the shop, as `is_of` says
+    Raises ModelError where the ranker does not go with the model or with the catalogue.
+    """
+    from wares.corpus import Corpus
+
+    keep_ranker(ranker, Corpus(catalogue), shop.about.model, shop.path)
+    return open_shop(shop.path)
+
+
+def is_of(shop: Shop, catalogue: Catalogue) -> bool:
+    """Whether a shop has just the listings of a catalogue, as they are now. Photos are told by their names alone."""
+    if shop.about.catalogue != str(catalogue.folder.absolute()) or len(shop) != len(catalogue):
+        return False
+    columns = [name for name in shop.table.schema.names if name not in HIDDEN]
+    rows = shop.table.search().select(columns).limit(len(shop)).to_arrow().to_pylist()
+    found = {row["id"]: row for row in rows}
+    attributes = attribute_columns(catalogue.listings)
+    whole = shop.about.problems == 0
+    return all(
+        listing.id in found and _is_row_of(found[listing.id], listing, attributes, whole)
+        for listing in catalogue.listings
+    )
+
+
+def _is_row_of(row: dict[str, Any], listing: Listing, attributes: AttributeColumns, whole: bool) -> bool:
+    """whole: whether all photos could be used; others are in no row"""
+    stored = {key: value for key, value in (row.get("attributes") or {}).items() if value is not None}
+    same = all(row[name] == getattr(listing, name) for name in ("title", "description", "price", "product"))
+    text = "\n".join(text for _, text in texts_of(listing))
+    return (
+        same
+        and (row["tags"], row["text"]) == (list(listing.tags), text)
+        and stored == attributes.row(listing)
+        and (row["images"] == list(listing.images) if whole else set(row["images"]) <= set(listing.images))
+    )
+
+
+def _corpus(shop: Shop) -> Corpus:
+    """The listings of a shop as their texts alone, in the order of its table."""
+    from wares.catalogue import Catalogue, Listing
+    from wares.corpus import Corpus
+
+    rows = shop.table.search().select(["id", "text"]).limit(len(shop)).to_arrow()
+    pairs = zip(rows["id"].to_pylist(), rows["text"].to_pylist(), strict=True)
+    return Corpus(Catalogue(Path(shop.about.catalogue), tuple(Listing(id, text) for id, text in pairs)))
 
 
 def open_shop(path: Path | str, encoder: Encoder | None = None) -> Shop:
     """Open a shop for searching.
 
-    encoder: of the queries, where it is already loaded; otherwise the shop's own towers
+    encoder: of the queries, where it is already loaded; otherwise the shop's own towers, queries by its query tower
+        where it has one
 
     Raises ShopError where there is no shop, or one that is damaged, of another format, or of another model.
     """
@@ -211,11 +294,13 @@ def write_shop(
     out: Path | str,
     problems: Sequence[str] = (),
     overwrite: bool = False,
+    furnish: Callable[[Path], None] = lambda folder: None,
 ) -> None:
     """Write a shop from embeddings that come chunk by chunk, in the catalogue's order.
 
     chunks: embeddings that have been through `storable`, and what they fuse to; read once, one at a time
     problems: read after the last chunk, so the chunks may add to it
+    furnish: puts what else belongs to the shop into its folder, before the folder takes its place
     """
     out = Path(out).absolute()
     _check_target(out, overwrite)
@@ -241,6 +326,7 @@ def write_shop(
             versions={"wares": __version__} | {name: version(name) for name in ("lancedb", "numpy", "pyarrow")},
         )
         (partial / "shop.json").write_text(json.dumps(asdict(about), indent=2) + "\n", encoding="utf-8")
+        furnish(partial)
 
 
 def storable(embeddings: Embeddings) -> Embeddings:

@@ -225,6 +225,17 @@ def written(corpus: Corpus, count: int, seed: int = 0, lengths: Sequence[float] 
     return Written(queries, tuple(source for _, source in found), count)
 
 
+def lengths_of(queries: Sequence[Query]) -> list[float]:
+    """How often queries have 1, 2, ... words, stop words not counted, for `written` to write queries as long.
+
+    Raises SettingsError where no query has a word that counts.
+    """
+    lengths = np.bincount([len(analyse(query.text)) for query in queries], minlength=1)[1:]
+    if not lengths.any():
+        raise SettingsError("no query of the log has a word that is not a stop word, so it has no lengths to take.")
+    return [float(each) for each in lengths]
+
+
 def write_written(found: Written, corpus: Corpus, path: str | Path) -> None:
     """Write queries, one {"id", "text", "listing"} a line: what `read_queries` reads, and the listing they are of."""
     with replaced(Path(path)) as part, part.open("w", encoding="utf-8", newline="\n") as file:

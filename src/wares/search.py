@@ -5,6 +5,8 @@ Three systems rank the listings:
     bm25         BM25 of the query's words over all texts of a listing
     fused+bm25   reciprocal rank fusion of the two lists
 
+With a ranker in the shop (wares.reranking), the first results of any of them can be reordered by it.
+
 Ties go to the smaller id, so that a search gives the same answer every time. The shop is built next door, in
 wares.index.
 """
@@ -15,7 +17,7 @@ import difflib
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
@@ -55,6 +57,7 @@ class Hit:
     """One result. The shares in `why` sum to the score, the largest first.
 
     photo: the photo with the largest share (the first one where only words counted); None where there is none
+    rerank_score: by which the shop's ranker ordered it; None where it was not asked, or abstained
     """
 
     id: str
@@ -64,12 +67,15 @@ class Hit:
     photo: str | None
     why: tuple[Why, ...]
     attributes: dict[str, Any]
+    rerank_score: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The shape that scripts rely on, without NaN."""
+        reranked = {} if self.rerank_score is None else {"rerank_score": self.rerank_score}
         return {
             "id": self.id,
             "score": self.score,
+            **reranked,
             "why": [{"view": why.view, "share": why.share} for why in self.why],
             "title": self.title,
             "price": _finite(self.price),
@@ -111,12 +117,16 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A row of the table and what its views and its words brought it; the score is the sum."""
+    """A row of the table and what its views and its words brought it; the score is the sum.
+
+    reranked: score by the shop's ranker, where it has given one
+    """
 
     row: int
     id: str
     views: float = 0.0
     words: float = 0.0
+    reranked: float | None = None
 
     @property
     def score(self) -> float:
@@ -131,18 +141,25 @@ def search(
     *,
     k: int = 10,
     where: str | None = None,
-    system: System = "fused",
+    system: System | None = None,
+    rerank: int | None = None,
 ) -> list[Hit]:
     """The k best listings for a text, a photo file, a listing's id, or any of them together.
 
     like: id of a listing; it is not among its own results
     where: SQL over the table's columns, as in "price < 50 AND attributes.gender = 'men'"; it is applied before
         ranking, so k listings come back wherever k fit
+    system: "fused" by default; "fused+bm25" where results are reranked
+    rerank: how many of the best results the shop's ranker reorders; those after them, and those that the ranker has
+        nothing to say of, follow as they were. Each hit keeps the score that it was retrieved by
 
-    Several parts of a query are added up as unit vectors. BM25 reads the text alone.
+    Several parts of a query are added up as unit vectors. BM25 and the ranker read the text alone.
     Raises SettingsError, FilterError, PhotoError, ShopError.
     """
-    _check(system, k)
+    system = _system(system, rerank)
+    _check(system, k, rerank)
+    if text is None and rerank is not None:
+        raise SettingsError("a ranker goes by words, so the query needs a text. Search without reranking.")
     if system == "bm25" and (photo is not None or like is not None):
         raise SettingsError('system "bm25" ranks by words alone; leave out the photo and the listing, or use "fused".')
     if text is None and system != "fused":
@@ -151,24 +168,39 @@ def search(
     condition = Condition(where, like)
     vector = None if system == "bm25" else _query_vector(shop, words, photo, like)
     vectors = np.zeros((1, 0), dtype=np.float32) if vector is None else vector[None]
-    [best] = _rank(shop, words, vectors, k, system, condition)
-    return _hits(shop, best, vector, system)
+    [best] = _rank(shop, words, vectors, max(k, rerank or 0), system, condition)
+    if text is not None and rerank is not None:
+        best = _reranked(shop, text, best, rerank)
+    return _hits(shop, best[:k], vector, system)
 
 
 def ranked(
-    shop: Shop, queries: Sequence[Query], k: int = 10, system: System = "fused", where: str | None = None
+    shop: Shop,
+    queries: Sequence[Query],
+    k: int = 10,
+    system: System | None = None,
+    where: str | None = None,
+    rerank: int | None = None,
 ) -> dict[str, dict[str, float]]:
     """The k best listings of many text queries, for evaluation: {query: {listing: score}}, best first.
 
-    The same lists as `search` gives, faster: the queries are encoded and searched for in batches.
+    The same lists as `search` gives, faster: the queries are encoded and searched for in batches. Scores of reranked
+    lists are 1/rank, because not all of their listings have one of the ranker.
     """
-    _check(system, k)
+    system = _system(system, rerank)
+    _check(system, k, rerank)
     texts = [_words(query.text, f"query {query.id}") for query in queries]
     if not texts:
         return {}
     vectors = np.zeros((len(texts), 0), dtype=np.float32) if system == "bm25" else shop.encoder.texts(texts)
-    lists = _rank(shop, texts, vectors, k, system, Condition(where))
-    return {query.id: {hit.id: hit.score for hit in best} for query, best in zip(queries, lists, strict=True)}
+    lists = _rank(shop, texts, vectors, max(k, rerank or 0), system, Condition(where))
+    if rerank is None:
+        return {query.id: {hit.id: hit.score for hit in best} for query, best in zip(queries, lists, strict=True)}
+    lists = [_reranked(shop, text, best, rerank)[:k] for text, best in zip(texts, lists, strict=True)]
+    return {
+        query.id: {hit.id: 1 / rank for rank, hit in enumerate(best, 1)}
+        for query, best in zip(queries, lists, strict=True)
+    }
 
 
 def _rank(
@@ -182,6 +214,26 @@ def _rank(
     by_views = _nearest(shop, vectors, depth, condition)
     by_words = [_matching(shop, text, depth, condition) for text in texts]
     return [reciprocal_ranks(*lists)[:k] for lists in zip(by_views, by_words, strict=True)]
+
+
+def _reranked(shop: Shop, text: str, best: Sequence[Ranked], depth: int) -> list[Ranked]:
+    """The first `depth` results as the shop's ranker orders them, then those it says nothing of, then the rest."""
+    first = best[:depth]
+
+    def texts() -> list[str]:
+        found = shop.table.take_row_ids([hit.row for hit in first]).select(["id", "text"]).to_arrow()
+        by_id = dict(zip(found["id"].to_pylist(), found["text"].to_pylist(), strict=True))
+        return [by_id[hit.id] for hit in first]
+
+    reranker = shop.reranker  # also where nothing was found: a shop without a ranker says so
+    scores = reranker.score(text, [hit.id for hit in first], texts) if first else np.zeros(0, dtype=np.float32)
+    scored = [
+        replace(hit, reranked=float(score)) if math.isfinite(score) else hit
+        for hit, score in zip(first, scores, strict=True)
+    ]
+    judged = [hit for hit in scored if hit.reranked is not None]
+    ordered = sorted(judged, key=lambda hit: (-(hit.reranked or 0.0), hit.id))
+    return [*ordered, *(hit for hit in scored if hit.reranked is None), *best[depth:]]
 
 
 def reciprocal_ranks(by_views: Sequence[Ranked], by_words: Sequence[Ranked]) -> list[Ranked]:
@@ -288,6 +340,7 @@ def _hit(hit: Ranked, row: dict[str, Any], query: Vectors | None, system: System
         photo=names[max(photos, key=lambda i: shares[i])] if photos else None,
         why=tuple(sorted(why, key=lambda item: -item.share)),
         attributes={key: value for key, value in (row.get("attributes") or {}).items() if value is not None},
+        rerank_score=hit.reranked,
     )
 
 
@@ -329,11 +382,17 @@ def _run(shop: Shop, query: LanceQueryBuilder, limit: int, condition: Condition)
         raise ShopError(f"{shop.path} cannot be searched ({_reason(error)}). Rebuild it with `wares index`.") from error
 
 
-def _check(system: str, k: int) -> None:
+def _system(system: System | None, rerank: int | None) -> System:
+    return system or ("fused" if rerank is None else "fused+bm25")
+
+
+def _check(system: str, k: int, rerank: int | None) -> None:
     if system not in SYSTEMS:
         raise SettingsError(f'there is no system "{system}". Choose one of {", ".join(SYSTEMS)}.')
     if k < 1:
         raise SettingsError(f"k is a number of results, at least 1, not {k}.")
+    if rerank is not None and rerank < 1:
+        raise SettingsError(f"at least 1 result is reranked, not {rerank}.")
 
 
 def _words(text: str, name: str) -> str:

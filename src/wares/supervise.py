@@ -7,7 +7,8 @@ In the first round every ranker learns from the weak labelers; in each later one
 (wares.relabel). All that belongs to a round lies in its own folder, so that a run that was killed goes on where it was:
 
     run/settings.json              what was asked for
-        round-2/dense/labels.parquet   queries, listings, shares and weights that it learned from
+        round-2/dense/labels/          queries, listings and shares that it learned from, in parts (wares.labelling)
+                      weights.parquet  how much each query counts
                       model/           the ranker
                       round.json       teachers, times, losses, free energy, agreement; written last
                       run.txt          its results for test queries, where there are any
@@ -33,8 +34,8 @@ from wares.catalogue import replaced
 from wares.errors import ModelError, SettingsError
 from wares.labelers import NONE, Labels, Scorer, get_labeler
 from wares.labelers.bm25 import BM25
+from wares.labelling import Mixture, Performance, label
 from wares.performance_prediction import Clarity, Evidence, get_predictor, get_weight_map
-from wares.progress import progress
 from wares.rankers import Lessons, get_ranker
 from wares.rankers.learning import LearningSettings, learn
 from wares.relabel import (
@@ -64,7 +65,6 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 
-BLOCK = 1024  # queries labelled at once
 DEPTH = 500  # results written for a test query
 LOOKED_AT = 500  # queries that greedy selection and agreement look at
 PERCENTILES = (0, 25, 50, 75, 100)  # of queries' weights that are written down
@@ -172,15 +172,21 @@ class Supervised:
 
 
 def supervise(
-    corpus: Corpus, queries: Sequence[Query], settings: SuperviseSettings, out: Path, tests: Sequence[Query] = ()
+    corpus: Corpus,
+    queries: Sequence[Query],
+    settings: SuperviseSettings,
+    out: Path,
+    tests: Sequence[Query] = (),
+    processes: int | None = None,
 ) -> Supervised:
     """Train rankers in rounds and keep everything under `out`; what is there already of the same run is not redone.
 
     queries: to learn from; tests: queries whose results are written for every system, to be judged by whoever can
+    processes: that label, at most; by default one a core. What comes of the run does not depend on it
     Raises ModelError where `out` holds another run, SettingsError where there is nothing to learn from.
     """
     begin(out, settings, len(corpus), queries)
-    classroom = Classroom(corpus, queries, settings)
+    classroom = Classroom(corpus, queries, settings, processes)
     baselines(classroom, out / "baselines", tests)
     records: list[RoundRecord] = []
     for round in range(1, rounds_of(settings) + 1):
@@ -266,8 +272,8 @@ def teach(classroom: Classroom, round: int, name: str, folder: Path) -> Scorer:
     pool = teachers_of(settings.strategy, round, name, settings.rankers, settings.labelers)
     chosen = greedy(pool, classroom.criterion(pool)) if settings.strategy == "greedy" and round > 1 else None
     mixture = chosen.chosen if chosen else pool
-    lessons = classroom.lessons(mixture, round)
-    write_lessons(lessons, classroom.corpus, folder / "labels.parquet")
+    lessons = classroom.lessons(mixture, round, folder / "labels")
+    write_weights(lessons, folder / "weights.parquet")
     labelled = time.monotonic()
     model = classroom.model(name)
     if settings.start == "warm" and round > 1:
@@ -300,8 +306,10 @@ def teach(classroom: Classroom, round: int, name: str, folder: Path) -> Scorer:
 class Classroom:
     """Corpus, queries, and everybody who has something to say about them so far."""
 
-    def __init__(self, corpus: Corpus, queries: Sequence[Query], settings: SuperviseSettings) -> None:
-        self.corpus, self.queries, self.settings = corpus, queries, settings
+    def __init__(
+        self, corpus: Corpus, queries: Sequence[Query], settings: SuperviseSettings, processes: int | None = None
+    ) -> None:
+        self.corpus, self.queries, self.settings, self.processes = corpus, queries, settings, processes
         self.lexical = BM25().over(corpus)
         self.scorers: dict[Teacher, Scorer] = {}
         for name in settings.labelers:
@@ -330,59 +338,24 @@ class Classroom:
         model.load(folder / "model")
         return model.scorer()
 
-    def lessons(self, mixture: Sequence[Teacher], round: int) -> Lessons:
-        """What a mixture of teachers says of all queries, candidates retrieved afresh."""
-        random = np.random.default_rng((self.settings.seed, round))
-        blocks = [
-            self.labelled(mixture, self.queries[start : start + BLOCK], random)
-            for start in progress(range(0, len(self.queries), BLOCK), "labelling queries", unit="blocks")
-        ]
-        width = max(listings.shape[1] for listings, _ in blocks)
-        pads = [((0, 0), (0, width - listings.shape[1])) for listings, _ in blocks]
-        listings = np.concatenate(
-            [np.pad(each, pad, constant_values=NONE) for (each, _), pad in zip(blocks, pads, strict=True)]
+    def lessons(self, mixture: Sequence[Teacher], round: int, folder: Path) -> Lessons:
+        """What a mixture of teachers says of all queries, candidates retrieved afresh; `folder` keeps it."""
+        settings = self.settings
+        predictor = None if settings.weights is None else get_predictor(settings.weights)
+        asked = Mixture(
+            tuple(self.scorers[each] for each in mixture),
+            self.corpus.ids,
+            settings.depth,
+            settings.random,
+            settings.temperature,
+            (settings.seed, round),
+            None if predictor is None else Performance(predictor, self.lexical),
         )
-        labels = np.concatenate(
-            [np.pad(each, pad, constant_values=np.nan) for (_, each), pad in zip(blocks, pads, strict=True)]
-        )
-        shares = log_shares(labels, self.settings.temperature)
-        return Lessons(self.queries, listings, shares, self.weights(listings, labels))
-
-    def labelled(
-        self, mixture: Sequence[Teacher], queries: Sequence[Query], random: np.random.Generator
-    ) -> tuple[npt.NDArray[np.int64], Floats]:
-        """(Q, K) listings that any teacher puts first or that were drawn, and (Q, K) what the mixture says of them.
-
-        Queries from which all teachers abstain have no listings.
-        """
-        scorers = [self.scorers[each] for each in mixture]
-        found = union([scorer.retrieve(queries, self.settings.depth) for scorer in scorers], self.settings.depth)
-        drawn = random.integers(0, len(self.corpus), (len(queries), self.settings.random))
-        drawn = np.where((found != NONE).any(axis=1, keepdims=True), drawn, NONE)
-        repeated = (drawn[:, :, None] == found[:, None, :]).any(axis=2)
-        for place in range(1, drawn.shape[1]):
-            repeated[:, place] |= (drawn[:, :place] == drawn[:, place, None]).any(axis=1)
-        listings = np.concatenate([found, np.where(repeated, NONE, drawn)], axis=1)
-        return listings, mixed([scorer.score(queries, listings) for scorer in scorers])
-
-    def weights(self, listings: npt.NDArray[np.int64], labels: Floats) -> Floats:
-        """(Q,) how much each query counts, mean 1.
-
-        Clarity looks at the labels' own ranking. All others look at BM25's, whose scores are positive, as they assume.
-        """
-        if self.settings.weights is None:
-            return np.ones(len(self.queries))
-        predictor = get_predictor(self.settings.weights)
-        own = isinstance(predictor, Clarity)
-        run = Labels.of(listings, labels.astype(np.float32)) if own else self.lexical.retrieve(self.queries, DEPTH)
-        evidence = Evidence(
-            [self.corpus.terms.ids(query.text) for query in self.queries],
-            self.corpus.terms,
-            run.listings,
-            run.scores,
-            self.lexical.corpus_scores(self.queries),
-        )
-        return get_weight_map(self.settings.weight_map)(predictor(evidence))
+        labels = label(asked, self.queries, folder, self.processes)
+        weights = np.ones(len(labels))
+        if predictor is not None:
+            weights = get_weight_map(settings.weight_map)(labels.predictions)
+        return Lessons(self.queries, labels.listings, labels.log_shares, weights)
 
     def criterion(self, pool: Sequence[Teacher]) -> Any:
         """How much a mixture's results agree with what each of the pool says, the clearer voices counting more.
@@ -535,19 +508,10 @@ def read_round(folder: Path) -> RoundRecord:
     return RoundRecord(**json.loads((folder / "round.json").read_text(encoding="utf-8")))
 
 
-def write_lessons(lessons: Lessons, corpus: Corpus, path: Path) -> None:
-    """One row a query: id, text, weight, the ids of its labelled listings and their log shares, the largest first."""
+def write_weights(lessons: Lessons, path: Path) -> None:
+    """One row a query: its id and how much it counts."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    order = np.argsort(-lessons.log_shares, axis=1, kind="stable")
-    kept = [row[:many] for row, many in zip(order, np.isfinite(lessons.log_shares).sum(axis=1), strict=True)]
-    columns = {
-        "id": [query.id for query in lessons.queries],
-        "text": [query.text for query in lessons.queries],
-        "weight": lessons.weights,
-        "listings": [corpus.ids[row[places]].tolist() for row, places in zip(lessons.listings, kept, strict=True)],
-        "log_shares": [row[places] for row, places in zip(lessons.log_shares, kept, strict=True)],
-    }
     with replaced(path) as part:
-        pq.write_table(pa.table(columns), part)
+        pq.write_table(pa.table({"id": [query.id for query in lessons.queries], "weight": lessons.weights}), part)

@@ -7,24 +7,31 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from wares.errors import EvaluationError
-from wares.evaluate import MEASURES, evaluate
+from wares.evaluate import MEASURES, correlations, evaluate
+from wares.labelers.bm25 import BM25
+from wares.labelling import EVIDENCE, Performance
+from wares.performance_prediction import PREDICTORS, get_predictor
 from wares.reliability import LEVEL
 from wares.report import line_chart, page
 from wares.runs import read_run
 from wares.supervise import PERCENTILES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from wares.evaluate import Evaluation, Qrels
+    from wares.catalogue import Query
+    from wares.corpus import Corpus
+    from wares.evaluate import Correlation, Evaluation, Qrels
     from wares.report import Series
     from wares.runs import Run
 
 SHOWN = "nDCG@10"  # the measure of the picture
+PREDICTED = ("AP", "nDCG@10")  # measures that predictors are compared with
 BASELINES = {"bm25": "no training", "dense": "zero-shot", "bm25+dense": "no training"}
 
 
@@ -38,16 +45,37 @@ def judge(run: Path, qrels: Qrels, measures: Sequence[str] = MEASURES) -> Evalua
     return found
 
 
+def predictions(corpus: Corpus, queries: Sequence[Query]) -> dict[str, dict[str, float]]:
+    """Predictor -> query id -> how well it expects BM25 to answer the query; NaN where it expects nothing."""
+    lexical = BM25().over(corpus)
+    found = lexical.retrieve(queries, EVIDENCE)
+    values = {name: Performance(get_predictor(name), lexical)(queries, found).tolist() for name in PREDICTORS}
+    return {
+        name: {query.id: value for query, value in zip(queries, each, strict=True)} for name, each in values.items()
+    }
+
+
+def judge_predictors(run: Path, judged: Evaluation, predicted: Mapping[str, Mapping[str, float]]) -> list[Correlation]:
+    """Compare `predictions` for test queries with how well BM25 answers them, and add that to `results.json`.
+
+    judged: what `judge` said of the run, with AP and nDCG@10
+    """
+    found = correlations(predicted, {name: judged.per_query["bm25"][name] for name in PREDICTED})
+    written = _read(run / "results.json") | {"predictors": [asdict(each) for each in found]}
+    (run / "results.json").write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
+    return found
+
+
 def run_results(run: Path) -> dict[str, Run]:
     """Results by system: the baselines, and `RANKER STRATEGY-ROUND`, alone and with BM25."""
     strategy = _read(run / "settings.json")["settings"]["strategy"]
-    found = {path.stem: read_run(path) for path in sorted((run / "baselines").glob("*.txt"))}
+    found = {path.stem: _results(path) for path in sorted((run / "baselines").glob("*.txt"))}
     for folder in _folders(run):
         about = _read(folder / "round.json")
         name = system_name(about["ranker"], strategy, about["round"])
         for file, suffix in (("run.txt", ""), ("run+bm25.txt", " + bm25")):
             if (folder / file).exists():
-                found[name + suffix] = read_run(folder / file)
+                found[name + suffix] = _results(folder / file)
     if not found:
         raise EvaluationError(f"{run} has no results for test queries. Run `wares supervise` with --test-queries.")
     return found
@@ -70,6 +98,9 @@ def write_report(run: Path) -> Path:
     tests |= {(row["system"], row["measure"]): row for row in (judged or {"tests": []})["tests"]}
     systems = (judged or {"systems": {}})["systems"]
     measures = list(next(iter(systems.values()), {}))
+    predicted: defaultdict[str, list[Any]] = defaultdict(list)
+    for each in (judged or {}).get("predictors", []):
+        predicted[each["predictor"]].append(each)
     text = page(
         "supervise.html",
         {"three": lambda value: f"{value:.3f}"},
@@ -81,6 +112,7 @@ def write_report(run: Path) -> Path:
         changes=changes,
         greedy=[each for each in rounds if each["greedy"]],
         judged=judged,
+        predicted=predicted,
         measures=measures,
         best={measure: max(values[measure] for values in systems.values()) for measure in measures},
         tests=tests,
@@ -141,6 +173,11 @@ def _folders(run: Path) -> list[Path]:
     """Every finished ranker of every round, in order."""
     found = [path.parent for path in run.glob("round-*/*/round.json")]
     return sorted(found, key=lambda folder: (int(folder.parent.name.removeprefix("round-")), folder.name))
+
+
+def _results(path: Path) -> Run:
+    """Of a system that may abstain from every query."""
+    return read_run(path) if path.stat().st_size else {}
 
 
 def _read(path: Path) -> Any:

@@ -88,9 +88,10 @@ class Labels:
 
 
 def labelers() -> dict[str, type[Labeler]]:
-    """Every labeler by its name. A function becomes one by `wares.labelers.function.labeler`."""
+    """Every labeler by its name. In a program, a function becomes one by `wares.labelers.function.labeler`."""
     from wares.labelers.bm25 import BM25
     from wares.labelers.dense import Dense
+    from wares.labelers.function import FileFunction
     from wares.labelers.query_likelihood import QueryLikelihood
     from wares.labelers.rm3 import RM3
     from wares.labelers.run_file import RunFile
@@ -103,6 +104,7 @@ def labelers() -> dict[str, type[Labeler]]:
         "dense": Dense,
         "two-tower": TwoTower,
         "run": RunFile,
+        "function": FileFunction,
     }
 
 

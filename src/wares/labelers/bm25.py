@@ -1,4 +1,4 @@
-"""BM25 (Robertson et al., TREC-3, 1994), by bm25s: the weak labeler that everybody has."""
+"""BM25 (Robertson et al., TREC-3, 1994), indexed by bm25s: the weak labeler that everybody has."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wares.errors import SettingsError
-from wares.labelers import NONE, Labels
-from wares.labelers.sparse import query_matrix, sparse_score
+from wares.labelers.sparse import query_matrix, sparse_retrieve, sparse_score
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from scipy.sparse import csc_array
+    from scipy.sparse import csc_array, csr_array
 
     from wares.catalogue import Query
     from wares.corpus import Corpus
-    from wares.labelers import Places, Scores
+    from wares.labelers import Labels, Places, Scores
     from wares.terms import Terms
 
 
@@ -49,45 +48,49 @@ class BM25Scorer:
     """BM25 over one corpus. Abstains from queries that share no term with it."""
 
     def __init__(self, settings: BM25, terms: Terms) -> None:
-        import bm25s
-
         self.terms = terms
-        self.index = bm25s.BM25(k1=settings.k1, b=settings.b, method="lucene", backend="numba")
-        repeated = np.repeat(terms.counts.indices, terms.counts.data)
-        tokens = [each.tolist() for each in np.split(repeated, np.cumsum(terms.lengths)[:-1])]
-        if terms.size:
-            self.index.index((tokens, dict(terms.vocabulary)), show_progress=False)
+        self.weights = bm25_weights(settings, terms)
+        self._last: tuple[tuple[Query, ...], csr_array[Any]] | None = None
 
     def retrieve(self, queries: Sequence[Query], k: int) -> Labels:
         """The k best listings that share a term with each query."""
-        listings = np.full((len(queries), k), NONE, dtype=np.int64)
-        scores = np.full((len(queries), k), np.nan, dtype=np.float32)
-        tokens = [self.terms.ids(query.text).tolist() for query in queries]
-        asking = np.flatnonzero([len(each) > 0 for each in tokens])
-        depth = min(k, len(self.terms))
-        if len(asking) and depth:
-            # One thread: labelling in bulk is shared out over processes.
-            found = self.index.retrieve([tokens[i] for i in asking], k=depth, show_progress=False, n_threads=1)
-            listings[asking, :depth], scores[asking, :depth] = found.documents, found.scores
-        # bm25s fills up with listings of score 0, which share nothing with the query.
-        return Labels.of(listings, np.where(scores > 0, scores, np.float32(np.nan)))
+        return sparse_retrieve(self._counted(queries), self.weights, k)
 
     def score(self, queries: Sequence[Query], listings: Places) -> Scores:
         """Scores of these listings; NaN for queries that share no term with the corpus."""
-        return sparse_score(query_matrix(queries, self.terms), self.weights, listings)
+        return sparse_score(self._counted(queries), self.weights, listings)
 
     def corpus_scores(self, queries: Sequence[Query]) -> Scores:
         """(Q,) mean score of all listings, those that share no term with the query included."""
-        mean = np.asarray(self.weights.sum(axis=0)).ravel() / max(1, len(self.terms))
-        scores: Scores = (query_matrix(queries, self.terms) @ mean).astype(np.float32)
+        scores: Scores = (self._counted(queries) @ self._mean).astype(np.float32)
         return scores
 
-    @cached_property
-    def weights(self) -> csc_array[Any]:
-        """(N, V) what each term is worth in each listing."""
-        from scipy.sparse import csc_array
+    def _counted(self, queries: Sequence[Query]) -> csr_array[Any]:
+        """Their terms, kept until other queries come: who is asked to retrieve is asked to score next."""
+        asked = tuple(queries)
+        if self._last is None or self._last[0] != asked:
+            self._last = (asked, query_matrix(asked, self.terms))
+        return self._last[1]
 
-        if not self.terms.size:
-            return csc_array((len(self.terms), 0), dtype=np.float32)
-        data, rows, offsets = (self.index.scores[name] for name in ("data", "indices", "indptr"))
-        return csc_array((data, rows, offsets[: self.terms.size + 1]), shape=(len(self.terms), self.terms.size))
+    @cached_property
+    def _mean(self) -> Scores:
+        """(V,) what each term is worth to a listing on average."""
+        return np.asarray(self.weights.sum(axis=0) / max(1, len(self.terms)), dtype=np.float32)
+
+
+def bm25_weights(settings: BM25, terms: Terms) -> csc_array[Any]:
+    """(N, V) what each term is worth in each listing, as bm25s counts it."""
+    import bm25s
+    from scipy.sparse import csc_array
+
+    shape = (len(terms), terms.size)
+    if not terms.size:
+        return csc_array(shape, dtype=np.float32)
+    index = bm25s.BM25(k1=settings.k1, b=settings.b, method="lucene")
+    repeated = np.repeat(terms.counts.indices, terms.counts.data)
+    tokens = [each.tolist() for each in np.split(repeated, np.cumsum(terms.lengths)[:-1])]
+    index.index((tokens, dict(terms.vocabulary)), show_progress=False)
+    data, rows, starts = (index.scores[name] for name in ("data", "indices", "indptr"))
+    # SciPy makes all indices as wide as the widest of them: in 32 bits they take half as much memory.
+    starts = starts[: terms.size + 1].astype(np.int32 if len(data) < 2**31 else np.int64)
+    return csc_array((data, rows, starts), shape=shape)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from wares.corpus import Corpus
     from wares.labelers import Places, Scores
 
+LARGEST = float(np.finfo(np.float32).max)
+
 
 @dataclass(frozen=True)
 class RunFile:
@@ -30,7 +32,11 @@ class RunFile:
             raise SettingsError("run needs a file: run(file='results.txt'), ranked results in TREC format.")
 
     def over(self, corpus: Corpus) -> RunScorer:
-        """Read the file. Raises EvaluationError where it ranks listings that the corpus does not have."""
+        """Read the file.
+
+        Raises EvaluationError where it ranks listings that the corpus does not have, or by scores that single precision
+        does not hold.
+        """
         places = {id: place for place, id in enumerate(corpus.ids)}
         run = read_run(self.file)
         for query, scores in run.items():
@@ -39,6 +45,8 @@ class RunFile:
                     f"{self.file}, query {query}: listing {unknown[0]!r} is not in the corpus. "
                     "Use the corpus that the run was made on."
                 )
+            if wide := [score for score in scores.values() if abs(score) > LARGEST]:
+                raise EvaluationError(f"{self.file}, query {query}: score {wide[0]:g} is too large. Scale the scores.")
         return RunScorer(run, places)
 
 

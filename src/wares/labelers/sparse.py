@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from wares.labelers import NONE, Labels
 
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from wares.catalogue import Query
     from wares.labelers import Places, Scores
     from wares.terms import Terms
-
-BLOCK = 256  # queries whose scores are held at once
 
 
 def query_matrix(queries: Sequence[Query], terms: Terms) -> csr_array[Any]:
@@ -38,9 +37,11 @@ def sparse_retrieve(queries: csr_array[Any], weights: csc_array[Any], k: int, of
     queries: (Q, V); weights: (N, V) what a term of a query is worth to a listing
     offsets: (N,) added once for each unit of a query's weight, where a listing shares a term at all
     """
-    found = [_block(queries[start : start + BLOCK], weights, k, offsets) for start in range(0, queries.shape[0], BLOCK)]
-    listings = np.concatenate([each.listings for each in found] or [np.zeros((0, k), dtype=np.int64)])
-    scores = np.concatenate([each.scores for each in found] or [np.zeros((0, k), dtype=np.float32)])
+    from wares.labelers.kernels import fill_best
+
+    listings = np.full((queries.shape[0], k), NONE, dtype=np.int64)
+    scores = np.full((queries.shape[0], k), np.nan, dtype=np.float32)
+    fill_best(*_arrays(queries, weights, offsets), listings, scores)
     return Labels(listings, scores)
 
 
@@ -51,29 +52,25 @@ def sparse_score(
 
     NaN where there is no listing, and for queries without a term.
     """
-    found = np.full(listings.shape, np.nan, dtype=np.float32)
-    rows = weights.tocsr()
-    for place, row in enumerate(listings):
-        there = row != NONE
-        query = queries[[place]].toarray()[0]
-        if not query.any():
-            continue
-        found[place, there] = rows[row[there]] @ query
-        if offsets is not None:
-            found[place, there] += offsets[row[there]] * query.sum()
-    return found
+    from wares.labelers.kernels import fill_scores
+
+    scores = np.full(listings.shape, np.nan, dtype=np.float32)
+    fill_scores(*_arrays(queries, weights, offsets), np.ascontiguousarray(listings, dtype=np.int64), scores)
+    return scores
 
 
-def _block(queries: csr_array[Any], weights: csc_array[Any], k: int, offsets: Scores | None) -> Labels:
-    scores = queries @ weights.T
-    totals = np.asarray(queries.sum(axis=1)).ravel()
-    listings = np.full((queries.shape[0], k), NONE, dtype=np.int64)
-    values = np.full((queries.shape[0], k), np.nan, dtype=np.float32)
-    for place in range(queries.shape[0]):
-        span = slice(scores.indptr[place], scores.indptr[place + 1])
-        columns, row = scores.indices[span], scores.data[span]
-        if offsets is not None:
-            row = row + offsets[columns] * totals[place]
-        best = np.argpartition(-row, k - 1)[:k] if len(row) > k else np.arange(len(row))
-        listings[place, : len(best)], values[place, : len(best)] = columns[best], row[best]
-    return Labels.of(listings, values)
+def _arrays(queries: csr_array[Any], weights: csc_array[Any], offsets: Scores | None) -> tuple[npt.NDArray[Any], ...]:
+    """Queries, weights and offsets as the kernels take them, always of the same types, for which they are compiled."""
+    weights.sort_indices()  # at once where they are
+    if offsets is None:
+        offsets = np.zeros(weights.shape[0], dtype=np.float32)
+    kinds = {
+        "starts": (queries.indptr, np.int64),
+        "terms": (queries.indices, np.int64),
+        "counts": (queries.data, np.float32),
+        "columns": (weights.indptr, np.int64),
+        "rows": (weights.indices, np.int32),
+        "weights": (weights.data, np.float32),
+        "offsets": (offsets, np.float32),
+    }
+    return tuple(np.ascontiguousarray(array, dtype=kind) for array, kind in kinds.values())

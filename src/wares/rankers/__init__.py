@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -95,6 +96,10 @@ class RankerModel(nn.Module, ABC):
     def forward(self, queries: Sequence[str], listings: Tensor) -> Tensor:
         """(B, K) scores of listings, (B, K) places, on the scale of logits; whatever where a place is -1."""
 
+    def regulariser(self) -> Tensor:
+        """A scalar that joins the loss of the batch that `forward` saw last; 0 for most."""
+        return torch.zeros(())
+
     @abstractmethod
     def scorer(self) -> Scorer:
         """The model as it is now, ready to rank and to teach."""
@@ -124,12 +129,16 @@ def rankers() -> dict[str, type[Ranker]]:
     """Every ranker by its name."""
     from wares.rankers.cross_encoder import CrossEncoderRanker
     from wares.rankers.dense import DenseRanker
+    from wares.rankers.late_interaction import LateInteractionRanker
+    from wares.rankers.sparse import SparseRanker
     from wares.rankers.static import StaticRanker
     from wares.rankers.two_tower import TwoTowerRanker
 
     return {
         "static": StaticRanker,
         "dense": DenseRanker,
+        "sparse": SparseRanker,
+        "late-interaction": LateInteractionRanker,
         "cross-encoder": CrossEncoderRanker,
         "two-tower": TwoTowerRanker,
     }

@@ -178,5 +178,6 @@ class Taught(nn.Module):
         self.model, self.loss = model, get_ranking_loss(loss)
 
     def forward(self, queries: list[str], listings: Tensor, log_shares: Tensor, weights: Tensor) -> dict[str, Tensor]:
-        """The loss of a batch."""
-        return {"loss": self.loss(self.model(queries, listings), log_shares, listings != NONE, weights)}
+        """The loss of a batch, and what the model adds to it."""
+        loss = self.loss(self.model(queries, listings), log_shares, listings != NONE, weights)
+        return {"loss": loss + self.model.regulariser()}

