@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from test_labelers import ODD, UNKNOWN, WORDLESS, check
-from tiny_models import LIMIT, WORDS, named
+from tiny_models import WORDS, named
 
 import wares.supervise as module
 from wares.catalogue import Catalogue, Listing, Query
@@ -127,13 +127,6 @@ def finite(path: Path) -> Any:
 # Every ranker
 
 
-@pytest.fixture
-def short_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The cross-encoder does not ask how many tokens its encoder reads (see the test at the end of this part)."""
-    monkeypatch.setattr("wares.rankers.cross_encoder.TOKENS", LIMIT)
-
-
-@pytest.mark.usefixtures("short_pairs")
 @pytest.mark.parametrize("name", rankers())
 def test_rankers_answer_hard_queries_or_leave_them(name: str, make: Callable[[str], Ranker], corpus: Corpus) -> None:
     """Among others as alone; all scores are numbers; what has no word has no answer."""
@@ -153,7 +146,6 @@ def test_rankers_answer_hard_queries_or_leave_them(name: str, make: Callable[[st
     assert labels.present[[0, -1]].any(axis=1).all()
 
 
-@pytest.mark.usefixtures("short_pairs")
 @pytest.mark.parametrize("name", rankers())
 def test_rankers_learn_among_hard_queries(
     name: str, make: Callable[[str], Ranker], corpus: Corpus, tmp_path: Path
@@ -173,7 +165,6 @@ def test_rankers_learn_among_hard_queries(
     assert all(torch.isfinite(value).all() for value in model.trained().values())
 
 
-@pytest.mark.xfail(strict=True, reason="a pair is cut to 192 tokens even where the encoder has fewer positions")
 def test_a_cross_encoder_reads_as_much_as_its_encoder_can(make: Callable[[str], Ranker], corpus: Corpus) -> None:
     scorer = make("cross-encoder").build(corpus, seed=1).scorer()
     assert scorer.retrieve([Query("long", ODD["long"])], 3).present.any()
@@ -239,7 +230,6 @@ def test_whole_runs_with_every_labeler(
     assert write_report(tmp_path / "out").exists()
 
 
-@pytest.mark.xfail(strict=True, reason="the free energy of labels for a query from which the ranker abstains is -inf")
 def test_labels_of_queries_that_the_ranker_cannot_answer(
     corpus: Corpus, settings: SuperviseSettings, label: Callable[[str], str], tmp_path: Path
 ) -> None:

@@ -19,7 +19,7 @@ from tiny_models import WORDS, named
 import wares.supervise as module
 from wares.catalogue import Catalogue, Listing, Query
 from wares.corpus import Corpus
-from wares.errors import EvaluationError, ModelError, SettingsError
+from wares.errors import EvaluationError, ModelError, SettingsError, WaresError
 from wares.labelers import NONE, get_labeler
 from wares.rankers.learning import LearningSettings
 from wares.relabel import STRATEGIES, Strategy, Teacher
@@ -225,6 +225,23 @@ def test_queries_of_another_text_are_another_run(corpus: Corpus, settings: Super
         supervise(corpus, [*QUERIES[:-1], Query("9", "red red")], settings, tmp_path / "run")
 
 
+def test_a_labeler_that_cannot_work_leaves_no_run_behind(
+    corpus: Corpus, settings: SuperviseSettings, tmp_path: Path
+) -> None:
+    broken = replace(settings, labelers=(f"run(file={str(tmp_path / 'missing.txt')!r})",))
+    with pytest.raises(WaresError, match="missing"):
+        supervise(corpus, QUERIES, broken, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_long_names_are_cut_in_paths_and_stay_apart() -> None:
+    long = [f"run(file='{'a' * 300}{end}')" for end in "12"]
+    names = {module.folder_name(name) for name in long}
+    assert len(names) == 2
+    assert all(len(name.encode()) < 100 for name in names)
+    assert module.folder_name("dense(backbone='last-2')") == "dense_backbone=_last-2"
+
+
 def test_rounds_end_when_results_settle(corpus: Corpus, settings: SuperviseSettings, tmp_path: Path) -> None:
     settings = replace(settings, strategy="self", rounds=5, settled=0.0)
     assert max(each.round for each in supervise(corpus, QUERIES, settings, tmp_path / "run").rounds) == 2
@@ -233,9 +250,7 @@ def test_rounds_end_when_results_settle(corpus: Corpus, settings: SuperviseSetti
 # By eye
 
 
-def test_labels_are_of_the_best_and_of_some_drawn(
-    corpus: Corpus, settings: SuperviseSettings, tmp_path: Path
-) -> None:
+def test_labels_are_of_the_best_and_of_some_drawn(corpus: Corpus, settings: SuperviseSettings, tmp_path: Path) -> None:
     classroom = Classroom(corpus, QUERIES, settings)
     lessons = classroom.lessons([Teacher(0, "bm25")], 1, tmp_path / "labels")
     for query, listings, shares in zip(QUERIES, lessons.listings, lessons.log_shares, strict=True):
@@ -276,9 +291,7 @@ def test_weights_count_in_learning(corpus: Corpus, settings: SuperviseSettings, 
     )
 
 
-def test_clarity_looks_at_the_labels_own_ranking(
-    corpus: Corpus, settings: SuperviseSettings, tmp_path: Path
-) -> None:
+def test_clarity_looks_at_the_labels_own_ranking(corpus: Corpus, settings: SuperviseSettings, tmp_path: Path) -> None:
     """So another teacher makes other weights, which NQC, always of BM25, does not."""
     for predictor, differs in (("clarity(k=2)", True), ("nqc", False)):
         classroom = Classroom(corpus, QUERIES, replace(settings, weights=predictor, depth=2, random=0))
@@ -326,7 +339,7 @@ def test_judging_names_every_system(corpus: Corpus, settings: SuperviseSettings,
     settings = replace(settings, strategy="self", rankers=settings.rankers[:1])
     supervise(corpus, QUERIES, settings, tmp_path / "run", TESTS)
     name = settings.rankers[0]
-    expected = {"bm25", "query-likelihood", "query-likelihood_mu=10", "bm25+dense"}
+    expected = {"bm25", "query-likelihood", "query-likelihood(mu=10)", "bm25+dense"}
     expected |= {f"{name} {round}{suffix}" for round in ("weak-1", "self-2") for suffix in ("", " + bm25")}
     assert set(run_results(tmp_path / "run")) == expected
     found = judge(tmp_path / "run", {"t1": {"l1": 1, "l2": 1}, "t2": {"l8": 2}})

@@ -68,6 +68,8 @@ Floats = npt.NDArray[np.float64]
 DEPTH = 500  # results written for a test query
 LOOKED_AT = 500  # queries that greedy selection and agreement look at
 PERCENTILES = (0, 25, 50, 75, 100)  # of queries' weights that are written down
+SETTINGS = "settings.json"
+LONGEST = 120  # bytes of a name in a path; most file systems allow 255
 CHANGES = 5  # queries that changed most, and results of each, that are written down
 BASELINES = ("bm25", "dense")
 MIXED = "bm25+dense"
@@ -93,7 +95,7 @@ class SuperviseSettings:
     settled: float = 0.98
     depth: int = 50
     random: int = 30
-    temperature: float = 0.3
+    temperature: float = 0.6
     weights: str | None = None
     weight_map: str = "rank"
     start: Literal["fresh", "warm"] = "fresh"
@@ -185,8 +187,11 @@ def supervise(
     processes: that label, at most; by default one a core. What comes of the run does not depend on it
     Raises ModelError where `out` holds another run, SettingsError where there is nothing to learn from.
     """
-    begin(out, settings, len(corpus), queries)
+    asked = identity(settings, len(corpus), queries)
+    agree(out, asked)
     classroom = Classroom(corpus, queries, settings, processes)
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(asked, out / SETTINGS)
     baselines(classroom, out / "baselines", tests)
     records: list[RoundRecord] = []
     for round in range(1, rounds_of(settings) + 1):
@@ -392,11 +397,12 @@ class Classroom:
 
 
 def energy(scorer: Scorer, lessons: Lessons) -> float:
-    """Free energy of labels and a ranker, on the queries it learns from."""
+    """Free energy of labels and a ranker, on the queries that it learns from and has a score for every label of."""
     some = slice(0, LOOKED_AT)
     listings, shares = lessons.listings[some], lessons.log_shares[some]
-    scores = scorer.score(lessons.queries[some], listings)
-    return free_energy(shares, log_shares(scores.astype(np.float64), 1.0), lessons.weights[some])
+    scores = scorer.score(lessons.queries[some], listings).astype(np.float64)
+    answered = (np.isfinite(scores) | ~np.isfinite(shares)).all(axis=1)
+    return free_energy(shares[answered], log_shares(scores[answered], 1.0), lessons.weights[some][answered])
 
 
 def render(found: Supervised, console: Console) -> None:
@@ -479,17 +485,17 @@ def as_run(corpus: Corpus, queries: Sequence[Query], labels: Labels) -> Run:
     }
 
 
-def begin(out: Path, settings: SuperviseSettings, listings: int, queries: Sequence[Query]) -> None:
-    """Write down what is asked for, or see that it is what was asked before. Raises ModelError."""
+def identity(settings: SuperviseSettings, listings: int, queries: Sequence[Query]) -> dict[str, Any]:
+    """What makes a run this run, as JSON."""
     digest = hashlib.sha256(json.dumps([(query.id, query.text) for query in queries]).encode()).hexdigest()
-    about = {"settings": json.loads(json.dumps(asdict(settings))), "listings": listings, "queries": digest}
-    path = out / "settings.json"
-    if path.exists():
-        if json.loads(path.read_text(encoding="utf-8")) != about:
-            raise ModelError(f"{out} holds a run with other settings, corpus or queries. Choose another --out.")
-        return
-    out.mkdir(parents=True, exist_ok=True)
-    write_json(about, path)
+    return {"settings": json.loads(json.dumps(asdict(settings))), "listings": listings, "queries": digest}
+
+
+def agree(out: Path, asked: dict[str, Any]) -> None:
+    """See that a run that is there is the one that is asked for. Raises ModelError."""
+    path = out / SETTINGS
+    if path.exists() and json.loads(path.read_text(encoding="utf-8")) != asked:
+        raise ModelError(f"{out} holds a run with other settings, corpus or queries. Choose another --out.")
 
 
 def write_json(value: Any, path: Path) -> None:
@@ -499,8 +505,11 @@ def write_json(value: Any, path: Path) -> None:
 
 
 def folder_name(name: str) -> str:
-    """A ranker's or labeler's name as part of a path."""
-    return re.sub(r"[^\w.=,+-]+", "_", name).strip("_")
+    """A ranker's or labeler's name as part of a path; a long one is cut, and a hash tells it from others."""
+    plain = re.sub(r"[^\w.=,+-]+", "_", name).strip("_")
+    if len(plain.encode()) <= LONGEST:
+        return plain
+    return f"{plain[: LONGEST // 4]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
 
 
 def read_round(folder: Path) -> RoundRecord:

@@ -18,7 +18,7 @@ from wares.performance_prediction import PREDICTORS, get_predictor
 from wares.reliability import LEVEL
 from wares.report import line_chart, page
 from wares.runs import read_run
-from wares.supervise import PERCENTILES
+from wares.supervise import PERCENTILES, folder_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -68,8 +68,9 @@ def judge_predictors(run: Path, judged: Evaluation, predicted: Mapping[str, Mapp
 
 def run_results(run: Path) -> dict[str, Run]:
     """Results by system: the baselines, and `RANKER STRATEGY-ROUND`, alone and with BM25."""
-    strategy = _read(run / "settings.json")["settings"]["strategy"]
-    found = {path.stem: _results(path) for path in sorted((run / "baselines").glob("*.txt"))}
+    settings = _read(run / "settings.json")["settings"]
+    strategy, names = settings["strategy"], {folder_name(name): name for name in settings["labelers"]}
+    found = {names.get(path.stem, path.stem): _results(path) for path in sorted((run / "baselines").glob("*.txt"))}
     for folder in _folders(run):
         about = _read(folder / "round.json")
         name = system_name(about["ranker"], strategy, about["round"])

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from wares.labelers import Places, Scorer, Scores
 
 PAIRS = 128  # scored at once outside training
-TOKENS = 192  # of a pair
+TOKENS = 192  # of a pair, where the encoder reads as many
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,7 @@ class CrossEncoderModel(RankerModel):
         self.network = network.requires_grad_(True)
         self.tokenizer, self.texts, self.first, self.depth = tokenizer, texts, first, depth
         self.output = nn.Linear(network.config.hidden_size, 1)
+        self.tokens = min(TOKENS, network.config.max_position_embeddings)
 
     def prepare(self, queries: Sequence[Query]) -> None:
         """Nothing can be encoded before training."""
@@ -92,7 +93,12 @@ class CrossEncoderModel(RankerModel):
     def pairs(self, queries: Sequence[str], texts: Sequence[str]) -> Tensor:
         """(n,) scores of query and text."""
         tokens = self.tokenizer(
-            list(queries), list(texts), truncation="longest_first", max_length=TOKENS, padding=True, return_tensors="pt"
+            list(queries),
+            list(texts),
+            truncation="longest_first",
+            max_length=self.tokens,
+            padding=True,
+            return_tensors="pt",
         )
         states = self.network(**tokens).last_hidden_state
         there = tokens["attention_mask"][:, :, None]

@@ -99,14 +99,12 @@ class LateInteractionModel(RankerModel):
         self.known |= dict(zip(texts, self.encode(texts), strict=True))
 
     def forward(self, queries: Sequence[str], listings: Tensor) -> Tensor:
-        """Every listing of a batch goes through its head once."""
-        from sentence_transformers.multi_vector_encoder.scoring import colbert_kd_scores
-
-        places, inverse = listings.clamp(min=0).unique(return_inverse=True)
+        """A listing that comes twice goes through its head twice: to add up its gradients would take longer."""
         asked, there = self.query_vectors(queries)
-        vectors, present = self.listings.padded(places)
-        scores: Tensor = colbert_kd_scores(asked, self.listing_head(vectors)[inverse], there, present[inverse])
-        return scores * self.log_scale.exp()
+        tokens, lengths = self.listings.joined(listings.clamp(min=0).flatten())
+        vectors, lengths = self.listing_head(tokens), lengths.unflatten(0, listings.shape)
+        parts = zip(asked, there, vectors.split(lengths.sum(1).tolist()), lengths, strict=True)
+        return torch.stack([maxsim(query[real], *part) for query, real, *part in parts]) * self.log_scale.exp()
 
     def query_vectors(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """(n, t, d) unit vectors, and (n, t) where there is one."""
@@ -149,8 +147,6 @@ class MaxSim:
     @torch.inference_mode()
     def score(self, queries: Sequence[Query], listings: Places) -> Scores:
         """Scores of these pairs."""
-        from sentence_transformers.util.similarity import maxsim
-
         found = np.full(listings.shape, np.nan, dtype=np.float32)
         named = listings != NONE
         filled = np.array([bool(query.text.strip()) for query in queries], dtype=np.bool_)
@@ -158,10 +154,19 @@ class MaxSim:
         for places in (asking[start : start + QUERIES] for start in range(0, len(asking), QUERIES)):
             asked, real = self.encode([queries[place].text for place in places])
             for place, query, there in zip(places, asked, real, strict=True):
-                vectors, present = self.listings.padded(torch.from_numpy(listings[place, named[place]]))
-                scores = maxsim(query[None], vectors, a_mask=there[None], b_mask=present)
-                found[place, named[place]] = (scores[0] * self.scale).numpy()
+                vectors, lengths = self.listings.joined(torch.from_numpy(listings[place, named[place]]))
+                found[place, named[place]] = (maxsim(query[there], vectors, lengths) * self.scale).numpy()
         return found
+
+
+def maxsim(query: Tensor, vectors: Tensor, lengths: Tensor) -> Tensor:
+    """(n,) sums, over a query's tokens, of the largest inner product with a token of each of n texts.
+
+    query: (t, d); vectors: (T, d) of all texts' tokens, one text after the other; lengths: (n,) their tokens, summing
+    to T, >= 1. The same as maxsim of sentence-transformers, which pads all texts to the longest.
+    """
+    largest: Tensor = torch.segment_reduce(vectors @ query.T, "max", lengths=lengths, axis=0)
+    return largest.sum(1)
 
 
 def principal_axes(texts: Sequence[Tensor], dimensions: int) -> Tensor:

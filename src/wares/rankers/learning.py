@@ -44,7 +44,7 @@ class LearningSettings:
     """How a ranker is taught. loss: a name of wares.ranking_losses; epochs: passes over the queries"""
 
     loss: str = "listwise-kl"
-    epochs: int = 2
+    epochs: int = 3
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -54,6 +54,12 @@ class Tokens:
         rows = ((ends - lengths)[:, None] + columns).clamp(max=len(self.vectors) - 1)
         return self.vectors[rows].float(), columns < lengths[:, None]
 
+    def joined(self, places: Tensor) -> tuple[Tensor, Tensor]:
+        """(T, d) float vectors of the texts at these places, one after the other, and (n,) their lengths."""
+        lengths, ends = self.lengths[places], self.ends[places]
+        rows = torch.arange(int(lengths.sum())) + (ends - lengths.cumsum(0)).repeat_interleave(lengths)
+        return self.vectors[rows].float(), lengths
+
 
 def token_ids(texts: Sequence[str], tower: SentenceTower) -> list[list[int]]:
     """The tokens of each text as far as the encoder reads, special ones too."""

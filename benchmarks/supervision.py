@@ -1,0 +1,219 @@
+"""Rankers from queries nobody judged: the ways of generalized weak supervision against what needs no training.
+
+    python benchmarks/supervision.py ../shared/data/cranfield [--out benchmarks/results] [--seeds 3] [--queries 8000]
+    python benchmarks/supervision.py marketplace              # draws a sample marketplace of 1,000 listings
+
+Cost        see README.md: ten minutes to an hour on 2 cores, by corpus.
+Writes      supervision-NAME.json and .md in --out; the table goes to stdout.
+Expected    every way above BM25 and above what BM25 alone teaches; with BM25, above the hybrid. See README.md.
+
+Queries are written from the corpus, as long as the judged queries are (their words are not used, their judgments only
+here). Passages: BM25 and MiniLM are the weak labelers, heads on MiniLM (`dense`) and late interaction the rankers.
+Listings with photos: a model is pretrained on them first; BM25 and that model are the labelers, `dense` and the model's
+query tower (`two-tower`) the rankers. Two rounds. Everything else is the defaults, which were chosen on Vaswani.
+
+Systems     RANKER WAY: what a ranker is after its last round; "+ bm25": the sum of its standardised scores and BM25's.
+Ways        weak: learned from the weak labelers, or from BM25 only. self, cross, joint, greedy: a round more, taught by
+            rankers (wares.relabel). "weighted": queries weighed by WIG.
+Seeds       draw other queries and train anew; values are averaged over them query by query, and tested as such against
+            the hybrid of BM25 and MiniLM, and against "weak" of the same ranker (paired t-tests, each set
+            Holm-corrected).
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import typer
+
+from wares.catalogue import Catalogue, Query, read_catalogue, read_queries
+from wares.choose import choose_settings
+from wares.corpus import Corpus
+from wares.encode import catalogue_features
+from wares.evaluate import PairedTest, PerQuery, Qrels, measure, paired_tests, read_qrels
+from wares.pretrain import PretrainSettings, pretrain
+from wares.queries import lengths_of, written
+from wares.relabel import Strategy
+from wares.samples import write_marketplace
+from wares.supervise import SuperviseSettings, supervise
+from wares.supervise_report import run_results
+from wares.towers import build_towers
+
+MEASURES = ("nDCG@10", "R@100", "AP")
+HYBRID, WEIGHTS, ROUNDS = "bm25+dense", "wig", 2
+WAYS: tuple[Strategy, ...] = ("weak", "self", "cross", "joint", "greedy")
+Systems = dict[str, PerQuery]
+
+
+@dataclass(frozen=True)
+class Teachers:
+    """Who labels at first, and who learns."""
+
+    labelers: tuple[str, ...]
+    rankers: tuple[str, ...]
+
+
+def main(
+    corpus: str,
+    out: Path = Path("benchmarks/results"),
+    seeds: int = 3,
+    queries: int = 8000,
+    listings: int = 1000,
+) -> None:
+    """Draw where there is something to draw, teach, measure, print and write."""
+    began = time.monotonic()
+    name = Path(corpus).name
+    with TemporaryDirectory() as temporary:
+        folder = Path(corpus)
+        if corpus == "marketplace":
+            folder = Path(temporary) / "marketplace"
+            write_marketplace(folder, listings, 0)
+        judged = read_queries(folder / "queries.jsonl"), read_qrels(folder / "qrels.txt")
+        searched = Corpus(read_catalogue(folder, "skip"))
+        values: defaultdict[str, list[PerQuery]] = defaultdict(list)
+        for seed in range(seeds):
+            for system, each in taught(searched, judged, queries, seed, Path(temporary) / str(seed)):
+                values[system].append(each)
+    systems = {system: mean_of(each) for system, each in values.items()}
+    spread = {system: deviations(each) for system, each in values.items()}
+    tests = paired_tests(systems, HYBRID)
+    against_weak = [test for ranker in rankers_of(systems) for test in of_ranker(systems, ranker)]
+    about = {
+        "date": datetime.now(UTC).isoformat(),
+        "machine": platform.processor() or platform.machine(),
+        "corpus": {"name": name, "listings": len(searched), "queries": len(judged[0])},
+        "settings": {"seeds": seeds, "queries": queries, "rounds": ROUNDS, "weights": WEIGHTS},
+        "seconds": time.monotonic() - began,
+        "means": {system: means(each) for system, each in systems.items()},
+        "spread": spread,
+        "tests": [asdict(test) for test in (*tests, *against_weak)],
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    (out / f"supervision-{name}.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    table = "\n".join(rows(systems, spread, tests, against_weak)) + "\n"
+    (out / f"supervision-{name}.md").write_text(table, encoding="utf-8")
+    print(table)
+
+
+# Teaching
+
+
+def taught(
+    corpus: Corpus, judged: tuple[list[Query], Qrels], count: int, seed: int, folder: Path
+) -> Iterator[tuple[str, PerQuery]]:
+    """Every system of one seed, measured."""
+    tests, qrels = judged
+    learned_from = written(corpus, count, seed, lengths_of(tests)).queries
+    teachers = teachers_of(corpus.catalogue, seed, folder)
+    given: set[str] = set()
+    for weights in (None, WEIGHTS):
+        suffix = ", weighted" if weights else ""
+        runs: list[tuple[str, Strategy, tuple[str, ...]]] = [("weak from bm25", "weak", ("bm25",))]
+        runs += [(way, way, teachers.labelers) for way in WAYS]
+        for way, strategy, labelers in runs:
+            settings = SuperviseSettings(strategy, labelers, teachers.rankers, ROUNDS, weights=weights, seed=seed)
+            run = folder / f"{way}{suffix}"
+            if strategy != "weak":  # round 1 is the same whatever comes later
+                shutil.copytree(folder / f"weak{suffix}" / "round-1", run / "round-1")
+            found = supervise(corpus, learned_from, settings, run, tests)
+            last = max(each.round for each in found.rounds)
+            for system, results in run_results(run).items():
+                name = shown(system, way + suffix, last)
+                if name and name not in given:
+                    given.add(name)
+                    yield name, measure(results, qrels, MEASURES)
+
+
+def teachers_of(catalogue: Catalogue, seed: int, folder: Path) -> Teachers:
+    """Passages have labelers and rankers of words; listings with photos have a pretrained model among both."""
+    if not any(listing.images for listing in catalogue.listings):
+        return Teachers(("bm25", "dense"), ("dense", "late-interaction"))
+    towers = build_towers("offline", seed)
+    features = catalogue_features(catalogue, towers, on_error="skip")
+    settings = choose_settings(features, "offline", PretrainSettings(seed=seed)).settings
+    pretrain(features, towers, settings)
+    towers.save(folder / "model")
+    model = f"two-tower(model={str(folder / 'model')!r})"
+    return Teachers(("bm25", model), ("dense", model))
+
+
+def shown(system: str, way: str, last: int) -> str | None:
+    """What a system of a run is called in the table; None for a round that is not the last.
+
+    A run calls its systems `RANKER STRATEGY-ROUND`, and `... + bm25`; models of a seed have no place in a name.
+    """
+    plain, _, more = system.partition(" + ")
+    ranker, _, stage = plain.rpartition(" ")
+    if not stage.rpartition("-")[2].isdigit() or not ranker:
+        return "two-tower" if system.startswith("two-tower") else system
+    if int(stage.rpartition("-")[2]) != last:
+        return None
+    return f"{ranker.partition('(')[0]} {way}" + (f" + {more}" if more else "")
+
+
+# Figures
+
+
+def mean_of(seeds: Sequence[PerQuery]) -> PerQuery:
+    """Each query's values averaged over seeds."""
+    return {
+        name: {query: float(np.mean([each[name][query] for each in seeds])) for query in seeds[0][name]}
+        for name in seeds[0]
+    }
+
+
+def deviations(seeds: Sequence[PerQuery]) -> dict[str, float]:
+    """Measure → standard deviation, over seeds, of the mean over queries."""
+    return {name: float(np.std([means(each)[name] for each in seeds])) for name in seeds[0]}
+
+
+def means(values: PerQuery) -> dict[str, float]:
+    """Measure → mean over queries."""
+    return {name: float(np.mean(list(each.values()))) for name, each in values.items()}
+
+
+def rankers_of(systems: Mapping[str, PerQuery]) -> list[str]:
+    """Who learned."""
+    return [name.removesuffix(" weak") for name in systems if name.endswith(" weak")]
+
+
+def of_ranker(systems: Systems, ranker: str) -> list[PairedTest]:
+    """A ranker's other ways against plain weak supervision."""
+    own = {name: each for name, each in systems.items() if name.startswith(f"{ranker} ") and " + " not in name}
+    return paired_tests(own, f"{ranker} weak")
+
+
+def rows(
+    systems: Systems,
+    spread: Mapping[str, Mapping[str, float]],
+    tests: Sequence[PairedTest],
+    against_weak: Sequence[PairedTest],
+) -> Iterator[str]:
+    """A Markdown table, one system a row; ▲ ▼ significantly above or below the hybrid, △ ▽ above or below "weak"."""
+    marks: defaultdict[tuple[str, str], str] = defaultdict(str)
+    for found, (up, down) in ((tests, "▲▼"), (against_weak, "△▽")):
+        for test in found:
+            if test.p_holm < 0.05:
+                marks[test.system, test.measure] += up if test.difference > 0 else down
+    yield f"| system | {' | '.join(MEASURES)} |"
+    yield f"|---|{'---:|' * len(MEASURES)}"
+    for system, values in systems.items():
+        cells = [
+            f"{mean:.3f}" + (f" ± {spread[system][name]:.3f}" if spread[system][name] else "") + marks[system, name]
+            for name, mean in means(values).items()
+        ]
+        yield f"| {system} | {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    typer.run(main)
