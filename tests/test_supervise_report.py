@@ -20,7 +20,7 @@ from wares.evaluate import Qrels
 from wares.performance_prediction import PREDICTORS
 from wares.rankers.learning import LearningSettings
 from wares.supervise import SuperviseSettings, supervise
-from wares.supervise_report import judge, judge_predictors, predictions, write_report
+from wares.supervise_report import brief, judge, judge_predictors, predictions, write_report
 
 TESTS = [Query(f"t{place}", word) for place, word in enumerate(WORDS)]
 
@@ -43,6 +43,12 @@ def test_rare_words_are_expected_to_do_well(corpus: Corpus) -> None:
     for name, each in found.items():
         assert list(each) == [*(query.id for query in TESTS), "none", "empty"]
         assert math.isnan(each["none"]) and math.isnan(each["empty"]), name
+
+
+def test_paths_in_names_are_cut_where_names_stay_apart() -> None:
+    names = ["bm25", "two-tower(model='/shops/a/model')", "two-tower(model='/shops/b/model')", "run(file='x/run.txt')"]
+    assert list(brief(names).values()) == [*names[:3], "run(file='run.txt')"]
+    assert brief([names[1], names[1]]) == {names[1]: "two-tower(model='model')"}
 
 
 def test_predictors_are_compared_in_results_and_report(

@@ -208,8 +208,11 @@ def line_chart(panels: Mapping[str, Series], out: Path | str, x_label: str, y_la
 
     panels: title -> name -> (x, y); x_label, y_labels: axis titles with their units, one y label a panel
     """
-    figure, axes = _figure(1, len(panels), width=4.8, height=3.4)
-    for axis, y_label, (title, series) in zip(axes, y_labels, panels.items(), strict=True):
+    columns = len(panels) if len(panels) < 4 else 2
+    figure, axes = _figure(-(-len(panels) // columns), columns, width=4.8, height=3.4)
+    for axis in axes[len(panels) :]:
+        axis.remove()
+    for axis, y_label, (title, series) in zip(axes[: len(panels)], y_labels, panels.items(), strict=True):
         for place, (name, (x, y)) in enumerate(series.items()):
             axis.plot(x, y, label=name, color=PALETTE[place % len(PALETTE)], marker=MARKERS[place % len(MARKERS)])
         axis.set_title(title, loc="left", fontsize=11)
@@ -219,9 +222,9 @@ def line_chart(panels: Mapping[str, Series], out: Path | str, x_label: str, y_la
         axis.set_ylim(0, 1.08 * max((max(y) for _, y in series.values()), default=1.0) or 1.0)
     names = [list(series) for series in panels.values()]
     if all(each == names[0] for each in names):
-        _legend(figure, axes[0], min(len(names[0]), 2 * len(panels)))
+        _legend(figure, axes[0], min(len(names[0]), 2 * columns) if columns > 1 else 1)
     else:
-        for axis in axes:
+        for axis in axes[: len(panels)]:
             axis.legend(frameon=False, fontsize=8)
     return _save(figure, out)
 

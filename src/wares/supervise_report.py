@@ -6,7 +6,8 @@ Reads what `wares.supervise` wrote; nothing that trains or labels sees any of it
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+import re
+from collections import Counter, defaultdict
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from wares.performance_prediction import PREDICTORS, get_predictor
 from wares.reliability import LEVEL
 from wares.report import line_chart, page
 from wares.runs import read_run
-from wares.supervise import PERCENTILES, folder_name
+from wares.supervise import PERCENTILES, folder_name, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,7 +42,7 @@ def judge(run: Path, qrels: Qrels, measures: Sequence[str] = MEASURES) -> Evalua
     Raises EvaluationError where the run has no results.
     """
     found = evaluate(run_results(run), qrels, "bm25", measures)
-    (run / "results.json").write_text(json.dumps(found.to_json(), indent=2) + "\n", encoding="utf-8")
+    write_json(found.to_json(), run / "results.json")
     return found
 
 
@@ -62,7 +63,7 @@ def judge_predictors(run: Path, judged: Evaluation, predicted: Mapping[str, Mapp
     """
     found = correlations(predicted, {name: judged.per_query["bm25"][name] for name in PREDICTED})
     written = _read(run / "results.json") | {"predictors": [asdict(each) for each in found]}
-    (run / "results.json").write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
+    write_json(written, run / "results.json")
     return found
 
 
@@ -89,9 +90,12 @@ def system_name(ranker: str, strategy: str, round: int) -> str:
 
 def write_report(run: Path) -> Path:
     """Write `report.html`, and its pictures beside it; with effectiveness where the run was judged."""
-    settings, rounds = _read(run / "settings.json")["settings"], [_read(f / "round.json") for f in _folders(run)]
-    reliability, changes = _read(run / "reliability.json"), _read(run / "changes.json")
-    judged = _read(run / "results.json") if (run / "results.json").exists() else None
+    asked = _read(run / "settings.json")["settings"]
+    short = brief([*asked["labelers"], *asked["rankers"]])
+    settings = _read(run / "settings.json", short)["settings"]
+    rounds = [_read(folder / "round.json", short) for folder in _folders(run)]
+    reliability, changes = _read(run / "reliability.json", short), _read(run / "changes.json", short)
+    judged = _read(run / "results.json", short) if (run / "results.json").exists() else None
     pictures = [draw_rounds(rounds, settings, reliability, judged, run / "rounds.png")]
     if settings["weights"]:
         pictures.append(draw_weights(rounds, run / "weights.png"))
@@ -181,5 +185,21 @@ def _results(path: Path) -> Run:
     return read_run(path) if path.stat().st_size else {}
 
 
-def _read(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+def brief(names: Sequence[str]) -> dict[str, str]:
+    """Names with the last part of each path in them only, where that still tells them apart."""
+    short = {name: re.sub(r"'[^']*/(?=[^'/]+')", "'", name) for name in names}
+    alike = Counter(short[name] for name in set(names))
+    return {name: each if alike[each] == 1 else name for name, each in short.items()}
+
+
+def _read(path: Path, names: Mapping[str, str] | None = None) -> Any:
+    """What a file says. names: how those in it are to be called instead"""
+    text = path.read_text(encoding="utf-8")
+    for name, instead in (names or {}).items():
+        text = text.replace(_quoted(name), _quoted(instead))
+    return json.loads(text)
+
+
+def _quoted(name: str) -> str:
+    """As it stands within a text of JSON."""
+    return json.dumps(name, ensure_ascii=False)[1:-1]

@@ -1,0 +1,147 @@
+"""What teaching a ranker costs: queries a second, beside the bare trainer of sentence-transformers on the same pairs.
+
+    python benchmarks/ranker_training.py [--out benchmarks/results] [--queries 96] [--rounds 4]
+
+Cost        about 4 minutes on 2 cores; draws a sample marketplace, needs no network.
+Writes      ranker_training.json in --out; a table goes to stdout.
+Aim         0.95 of the bare trainer, at least.
+
+Both train all of MiniLM on the same queries with the same eight listings each and the same labels, sixteen queries a
+step, by the KL divergence of a query's listings (listwise-kl; DistillKLDivLoss), in 32-bit floats. Labels are BM25's.
+The bare trainer encodes each of its nine columns in a pass of its own; wares encodes queries in one pass and listings,
+each once, in another.
+
+Rounds alternate the two. Starting and the first step are counted in, for both. Rates are of all rounds together:
+queries a second of wall-clock, and of the processor's time, which other programs that share the cores disturb less.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from wares.catalogue import Query, read_catalogue
+from wares.corpus import Corpus
+from wares.labelers.bm25 import BM25
+from wares.queries import written
+from wares.rankers import Lessons
+from wares.rankers.dense import DenseRanker
+from wares.rankers.learning import LearningSettings, learn
+from wares.relabel import log_shares
+from wares.samples import write_marketplace
+
+LISTINGS, BATCH, SEED = 8, 16, 0
+RANKER = DenseRanker(backbone="all", learning_rate=1e-5, batch_size=BATCH, listings=LISTINGS)
+CLOCKS: dict[str, Callable[[], float]] = {"wall": time.monotonic, "processor": time.process_time}
+
+
+def main(out: Path = Path("benchmarks/results"), queries: int = 96, rounds: int = 4) -> None:
+    """Measure, print and write."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        write_marketplace(folder / "marketplace", 200, SEED)
+        corpus = Corpus(read_catalogue(folder / "marketplace"))
+        lessons = labelled(corpus, queries)
+        works: dict[str, Callable[[], None]] = {
+            "wares": lambda: teach(corpus, lessons, folder / "wares"),
+            "sentence-transformers": lambda: teach_bare(corpus, lessons, folder / "bare"),
+        }
+        times: dict[str, list[list[float]]] = {each: [] for each in works}
+        for number in range(rounds + 1):  # the first round does not count
+            for each in sorted(works, reverse=number % 2 == 0):
+                times[each].append(seconds(works[each]))
+    rates = {
+        clock: {each: rounds * len(lessons) / float(np.sum(found[1:], axis=0)[place]) for each, found in times.items()}
+        for place, clock in enumerate(CLOCKS)
+    }
+    ratios = {clock: each["wares"] / each["sentence-transformers"] for clock, each in rates.items()}
+    show(rates, ratios)
+    about = {
+        "date": datetime.now(UTC).isoformat(),
+        "machine": {"cores": os.cpu_count(), "threads": torch.get_num_threads(), "system": platform.platform()},
+        "settings": {"queries": len(lessons), "listings": LISTINGS, "batch": BATCH, "rounds": rounds},
+        "versions": {each: version(each) for each in ("sentence-transformers", "torch", "transformers")},
+        "queries a second": rates,
+        "ratio": ratios,
+        "seconds of each round": times,
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "ranker_training.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+
+
+def labelled(corpus: Corpus, count: int) -> Lessons:
+    """Queries that BM25 has enough listings for, with its labels."""
+    found: list[Query] = list(written(corpus, 3 * count, SEED).queries)
+    labels = BM25().over(corpus).retrieve(found, LISTINGS)
+    full = np.flatnonzero(labels.present.all(axis=1))[:count]
+    shares = log_shares(labels.scores[full].astype(np.float64), 1.0)
+    return Lessons([found[place] for place in full], labels.listings[full], shares, np.ones(len(full)))
+
+
+def teach(corpus: Corpus, lessons: Lessons, folder: Path) -> None:
+    """One epoch of wares. A new model each time: what is measured is not how far it came."""
+    learn(RANKER.build(corpus, SEED), lessons, RANKER.pace, LearningSettings(epochs=1), folder)
+
+
+def teach_bare(corpus: Corpus, lessons: Lessons, folder: Path) -> None:
+    """One epoch of the bare trainer: the same text tower, as sentence-transformers has it."""
+    from datasets import Dataset
+    from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
+    from sentence_transformers.sentence_transformer.losses import DistillKLDivLoss
+    from transformers import PrinterCallback
+
+    from wares.towers import build_towers
+
+    tower: Any = build_towers("offline", SEED).text
+    model = tower.backbone.requires_grad_(True)
+    columns = {f"listing {i}": [corpus.texts[place] for place in lessons.listings[:, i]] for i in range(LISTINGS)}
+    rows = {"query": [query.text for query in lessons.queries], **columns, "label": lessons.log_shares.tolist()}
+    arguments = SentenceTransformerTrainingArguments(
+        output_dir=str(folder),
+        num_train_epochs=1,
+        per_device_train_batch_size=BATCH,
+        learning_rate=RANKER.learning_rate,
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        use_cpu=not torch.accelerator.is_available(),
+    )
+    loss = DistillKLDivLoss(model, temperature=1.0)
+    trainer = SentenceTransformerTrainer(model, arguments, train_dataset=Dataset.from_dict(rows), loss=loss)
+    trainer.remove_callback(PrinterCallback)
+    trainer.train()
+
+
+def seconds(work: Callable[[], None]) -> list[float]:
+    """How long something takes, by each clock."""
+    began = [clock() for clock in CLOCKS.values()]
+    work()
+    return [clock() - start for clock, start in zip(CLOCKS.values(), began, strict=True)]
+
+
+def show(rates: dict[str, dict[str, float]], ratios: dict[str, float]) -> None:
+    """The rates as a table."""
+    table = Table("clock", title="queries a second")
+    for name in (*next(iter(rates.values())), "ratio"):
+        table.add_column(name, justify="right")
+    for clock, each in rates.items():
+        table.add_row(clock, *(f"{rate:.2f}" for rate in each.values()), f"{ratios[clock]:.2f}")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    typer.run(main)
