@@ -1,0 +1,138 @@
+"""Can γ, the weight of photos against texts in the fused embedding, be chosen without labels? Known items and truth.
+
+    python benchmarks/gamma.py [FOLDER...] [--out benchmarks/results] [--seeds 3]
+
+Draws       a sample marketplace of 1,000 listings where no folder is named; folders have queries.jsonl and qrels.txt.
+Cost        2 minutes a catalogue on 2 cores, once its photos are encoded.
+Writes      gamma.json in --out; a table a catalogue goes to stdout.
+Expected    nDCG@10 is flat around .5, and no label-free criterion finds a better γ: queries written from listings ask
+            for texts only, titles for .25 to .5. So .5 is a default, and not chosen.
+
+Truth       nDCG@10 of the catalogue's queries, towers pretrained on all of it with the defaults.
+Titles      mean reciprocal rank of titles among held-out listings without titles, towers pretrained on the others.
+Written     the same of queries written from the held-out listings, which keep their titles.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from wares.catalogue import Catalogue, read_catalogue, read_queries
+from wares.corpus import Corpus
+from wares.encode import CatalogueFeatures, Vectors, catalogue_features, embed, embed_features, project, text_features
+from wares.evaluate import measure, read_qrels
+from wares.fuse import fuse
+from wares.labelers.embeddings import EmbeddingScorer
+from wares.pretrain import PretrainSettings, pretrain
+from wares.reliability import KnownItems, reciprocal_ranks, title_items, written_items
+from wares.samples import write_marketplace
+from wares.towers import Towers, build_towers
+
+GAMMAS = (0.0, 0.1, 0.25, 0.4, 0.5, 0.6, 0.75, 0.9, 1.0)
+HELD_OUT, DEPTH = 0.3, 100
+Curve = dict[float, float]
+
+
+def main(
+    folders: Annotated[list[Path] | None, typer.Argument()] = None,
+    out: Path = Path("benchmarks/results"),
+    seeds: int = 3,
+) -> None:
+    """Measure, print and write."""
+    with TemporaryDirectory() as name:
+        if not folders:
+            folders = [Path(name) / "marketplace"]
+            write_marketplace(folders[0], 1000, 0)
+        found = {folder.name: [curves(folder, seed) for seed in range(seeds)] for folder in folders}
+    for name, each in found.items():
+        show(name, each)
+    written = {"date": datetime.now(UTC).isoformat(), "seeds": seeds, "held out": HELD_OUT, "catalogues": found}
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "gamma.json").write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
+
+
+def curves(folder: Path, seed: int) -> dict[str, Curve]:
+    """Truth and both criteria for every γ."""
+    catalogue = read_catalogue(folder, "skip")
+    order = np.random.default_rng(seed).permutation(len(catalogue))
+    held, rest = np.split(order, [round(HELD_OUT * len(order))])
+    features = catalogue_features(catalogue, build_towers("offline", seed), on_error="skip")
+    towers = trained(features.select(np.sort(rest)), seed)
+    some = Corpus(catalogue.subset(np.sort(held).tolist()))
+    titles = title_items(some, seed)
+    assert titles is not None, "listings have nothing but titles"
+    return {
+        "truth": truth(folder, catalogue, features, trained(features, seed)),
+        "titles": known(titles, towers),
+        "written": known(written_items(some, seed), towers),
+    }
+
+
+def trained(features: CatalogueFeatures, seed: int) -> Towers:
+    """Towers pretrained with the defaults."""
+    towers = build_towers("offline", seed)
+    pretrain(features, towers, PretrainSettings(seed=seed))
+    return towers
+
+
+def truth(folder: Path, catalogue: Catalogue, features: CatalogueFeatures, towers: Towers) -> Curve:
+    """nDCG@10 by γ."""
+    queries, qrels = read_queries(folder / "queries.jsonl"), read_qrels(folder / "qrels.txt")
+    ids, embeddings = [listing.id for listing in catalogue.listings], embed_features(features, towers)
+    curve: Curve = {}
+    for gamma in GAMMAS:
+        labels = scorer(fuse(embeddings, replace(towers.fusion, gamma=gamma)).vectors, towers).retrieve(queries, DEPTH)
+        run = {
+            query.id: {ids[place]: float(score) for place, score in zip(places, scores, strict=True) if place >= 0}
+            for query, places, scores in zip(queries, labels.listings, labels.scores, strict=True)
+        }
+        curve[gamma] = float(np.mean(list(measure(run, qrels, ["nDCG@10"])["nDCG@10"].values())))
+    return curve
+
+
+def known(items: KnownItems, towers: Towers) -> Curve:
+    """Mean reciprocal rank of known items by γ."""
+    embeddings = embed(items.corpus.catalogue, towers, on_error="skip")
+    return {
+        gamma: float(
+            reciprocal_ranks(
+                scorer(fuse(embeddings, replace(towers.fusion, gamma=gamma)).vectors, towers), items
+            ).mean()
+        )
+        for gamma in GAMMAS
+    }
+
+
+def scorer(vectors: Vectors, towers: Towers) -> EmbeddingScorer:
+    """Queries against fused embeddings."""
+
+    def encode(texts: Sequence[str]) -> Vectors:
+        return project(towers.text, text_features(list(texts), towers.text), towers.dimension)
+
+    return EmbeddingScorer(vectors, encode)
+
+
+def show(name: str, seeds: Sequence[dict[str, Curve]]) -> None:
+    """Means over seeds, one γ a row."""
+    table = Table("γ", title=name)
+    for each in seeds[0]:
+        table.add_column(each, justify="right")
+    for gamma in GAMMAS:
+        cells = [f"{np.mean([curve[each][gamma] for curve in seeds]):.3f}" for each in seeds[0]]
+        table.add_row(f"{gamma:g}", *cells)
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    typer.run(main)
