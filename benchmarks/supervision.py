@@ -5,7 +5,7 @@
 
 Cost        a quarter of an hour (Magento) to an hour and more a corpus, on one core.
 Writes      supervision-NAME.json and .md in --out; the table goes to stdout.
-Expected    cross, joint and greedy above weak where one ranker is much better than the labelers; self below. See README.md.
+Expected    cross, joint, greedy above weak where one ranker is much better than the labelers; self below (README.md).
 
 Queries are written from the corpus, as long as the judged queries are (their words are not used, their judgments only
 here). Passages: BM25 and MiniLM are the weak labelers, heads on MiniLM (`dense`) and late interaction the rankers.
