@@ -121,7 +121,7 @@ def bare(index: Any, corpus: Corpus, queries: list[Query]) -> None:
 
 def labelled(corpus: Corpus, scorer: Scorer, queries: list[Query], drawn: int, processes: int) -> None:
     """Into a folder of its own, which is not kept."""
-    mixture = Mixture((scorer,), corpus.ids, DEPTH, drawn, 0.3, (SEED, 1))
+    mixture = Mixture((scorer,), (False,), corpus.ids, DEPTH, drawn, 0.3, (SEED, 1))
     with TemporaryDirectory() as folder:
         label(mixture, queries, Path(folder) / "labels", processes)
 

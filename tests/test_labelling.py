@@ -43,9 +43,8 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def mixture(*scorers: Scorer) -> Mixture:
     names = ("bm25", "query-likelihood(mu=10)")
-    return Mixture(
-        scorers or tuple(get_labeler(name).over(CORPUS) for name in names), CORPUS.ids, 5, 3, 0.3, (0, 1), None
-    )
+    teachers = scorers or tuple(get_labeler(name).over(CORPUS) for name in names)
+    return Mixture(teachers, (False,) * len(teachers), CORPUS.ids, 5, 3, 0.3, (0, 1), None)
 
 
 def noted(query: str, listings: Sequence[Listing]) -> list[float | None]:

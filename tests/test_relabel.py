@@ -27,6 +27,7 @@ from wares.relabel import (
     greedy,
     log_shares,
     mixed,
+    pooled,
     standardised,
     teachers,
     union,
@@ -230,6 +231,25 @@ def test_cold_labels_are_one_listing_and_hot_ones_are_all() -> None:
     np.testing.assert_allclose(np.exp(log_shares(given_labels, 1e-3)), [[1, 0, 0, 0]], atol=1e-12)
     for hot in (1e9, INF):
         np.testing.assert_allclose(np.exp(log_shares(given_labels, hot)), [[1 / 3, 1 / 3, 0, 1 / 3]], atol=1e-8)
+
+
+def test_a_ranker_says_its_own_softmax_and_a_labeler_a_tempered_one() -> None:
+    said = scores([1, 3, 8], [0, NAN, 2])
+    own = log_shares(pooled([said], [True], 0.5), 1.0)
+    np.testing.assert_allclose(own[0], log_softmax(said[0].astype(float)), atol=1e-6)
+    np.testing.assert_allclose(own[1, [0, 2]], log_softmax(np.array([0.0, 2.0])), atol=1e-6)
+    np.testing.assert_allclose(pooled([said], [False], 0.5), standardised(said) / 0.5)
+
+
+def test_a_mixture_is_the_geometric_mean_of_its_teachers() -> None:
+    """Who abstains from a pair has no part in it."""
+    first, second = scores([1, 3, 8]), scores([2, -4, 1])
+    together = log_shares(pooled([first, second], [True, True], 1.0), 1.0)
+    each = [log_softmax(one[0].astype(float)) for one in (first, second)]
+    np.testing.assert_allclose(together[0], log_softmax(np.mean(each, axis=0)), atol=1e-6)
+    silent = scores([NAN, NAN, NAN])
+    np.testing.assert_allclose(pooled([first, silent], [True, False], 1.0), pooled([first], [True], 1.0))
+    assert np.isnan(pooled([silent, silent], [True, False], 1.0)).all()
 
 
 @pytest.mark.parametrize("temperature", [0.0, -1.0, NAN])

@@ -538,7 +538,7 @@ def supervise(
     loss: Annotated[str, typer.Option(help="Ranking loss.")] = "listwise-kl",
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the queries in a round.")] = 3,
     depth: Annotated[int, typer.Option(min=1, help="Best listings of each teacher that are labelled.")] = 50,
-    temperature: Annotated[float, typer.Option(help="Of labels; small values put all on the first listing.")] = 0.6,
+    temperature: Annotated[float, typer.Option(help="Of labelers; small values put all on the first listing.")] = 0.6,
     seed: Annotated[int, typer.Option(min=0, help="Of everything drawn.")] = 0,
     test_queries: Annotated[Path | None, typer.Option(help="Queries whose results are written.")] = None,
     qrels: Annotated[Path | None, typer.Option(help="Judgments of them, for reporting only.")] = None,

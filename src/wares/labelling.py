@@ -1,6 +1,6 @@
 """Bulk labelling: what a mixture of teachers says of many queries, block by block, over processes, into a folder.
 
-    mixture = Mixture((bm25, query_likelihood), corpus.ids, depth=50, random=30, temperature=0.3, seed=(0, 1))
+    mixture = Mixture((bm25, ranker), (False, True), corpus.ids, depth=50, random=30, temperature=0.6, seed=(0, 1))
     labels = label(mixture, queries, Path("run/round-1/dense/labels"))
 
 Each block of queries becomes one Parquet file, written whole, so that a run that was killed redoes only blocks that
@@ -34,7 +34,7 @@ from wares.labelers.rm3 import RM3Scorer
 from wares.labelers.run_file import RunScorer
 from wares.performance_prediction import Clarity, Evidence, Predictor
 from wares.progress import progress
-from wares.relabel import log_shares, mixed, union
+from wares.relabel import log_shares, pooled, union
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -94,12 +94,14 @@ class Labelled:
 class Mixture:
     """Teachers over one corpus, and what they are asked for.
 
-    ids: (N,) of the corpus's listings; depth: best listings of each teacher that are labelled, >= 1
-    random: further listings, drawn from the corpus, >= 0; temperature: of labels, > 0 (wares.relabel.log_shares)
+    trained: which of them are rankers; ids: (N,) of the corpus's listings
+    depth: best listings of each teacher that are labelled, >= 1; random: further ones, drawn from the corpus, >= 0
+    temperature: of labelers, > 0 (wares.relabel.pooled)
     seed: of what is drawn; performance: what predicts the queries' performance, where that is wanted
     """
 
     scorers: tuple[Scorer, ...]
+    trained: tuple[bool, ...]
     ids: npt.NDArray[np.object_]
     depth: int
     random: int
@@ -108,19 +110,20 @@ class Mixture:
     performance: Performance | None = None
 
     def label(self, queries: Sequence[Query], block: int) -> Labelled:
-        """Candidates are what any teacher puts first, and some that are drawn; labels are mixed standardised scores.
+        """Candidates are what any teacher puts first, and some that are drawn; labels are what all say of them.
 
         Queries from which all teachers abstain have no listings.
         """
         listings = self.candidates(queries, np.random.default_rng((*self.seed, block)))
-        labels = mixed([scorer.score(queries, listings) for scorer in self.scorers])
+        said = [scorer.score(queries, listings) for scorer in self.scorers]
+        labels = pooled(said, self.trained, self.temperature)
         order = np.argsort(-labels, axis=1, kind="stable")  # NaN comes last
         labels = np.take_along_axis(labels, order, axis=1)
         listings = np.where(np.isnan(labels), NONE, np.take_along_axis(listings, order, axis=1))
         predictions = np.full(len(queries), np.nan)
         if self.performance is not None:
             predictions = self.performance(queries, Labels(listings, labels.astype(np.float32)))
-        return Labelled(listings, log_shares(labels, self.temperature), predictions)
+        return Labelled(listings, log_shares(labels, 1.0), predictions)
 
     def candidates(self, queries: Sequence[Query], random: np.random.Generator) -> Places:
         """(Q, K) places in the corpus, each once."""

@@ -91,25 +91,54 @@ def union(found: Sequence[Labels], k: int) -> Places:
     return listings[:, : max(1, int((listings != NONE).sum(axis=1).max(initial=0)))]
 
 
-def standardised(scores: Scores) -> Floats:
-    """(Q, K) scores with mean 0 and deviation 1 for each query; NaN stays, and scores that are all alike become 0."""
+def centred(scores: Scores) -> Floats:
+    """(Q, K) scores with mean 0 for each query; NaN stays, and what is not finite becomes NaN."""
     values = np.where(np.isfinite(scores), scores, np.nan).astype(np.float64)
     there = ~np.isnan(values)
     count = np.maximum(there.sum(axis=1, keepdims=True), 1)
-    centred = values - np.where(there, values, 0.0).sum(axis=1, keepdims=True) / count
-    deviation = np.sqrt((np.where(there, centred, 0.0) ** 2).sum(axis=1, keepdims=True) / count)
+    return np.asarray(values - np.where(there, values, 0.0).sum(axis=1, keepdims=True) / count)
+
+
+def standardised(scores: Scores) -> Floats:
+    """(Q, K) scores with mean 0 and deviation 1 for each query; NaN stays, and scores that are all alike become 0."""
+    values = centred(scores)
+    there = ~np.isnan(values)
+    count = np.maximum(there.sum(axis=1, keepdims=True), 1)
+    deviation = np.sqrt((np.where(there, values, 0.0) ** 2).sum(axis=1, keepdims=True) / count)
     # What differs by rounding only says nothing, and is not blown up to say something.
-    level = deviation <= 1e-6 * np.maximum(np.abs(np.where(there, values, 0.0)).max(axis=1, keepdims=True), 1e-30)
-    return np.where(level, np.where(there, 0.0, np.nan), centred / np.where(level, 1.0, deviation))
+    largest = np.where(there, np.abs(scores), 0.0).max(axis=1, keepdims=True)
+    level = deviation <= 1e-6 * np.maximum(largest, 1e-30)
+    return np.where(level, np.where(there, 0.0, np.nan), values / np.where(level, 1.0, deviation))
 
 
 def mixed(scores: Sequence[Scores]) -> Floats:
-    """(Q, K) mean over teachers of their standardised scores of the same listings.
+    """(Q, K) mean over systems of their standardised scores of the same listings, so that scales do not matter.
 
-    A teacher that abstains from a pair has no part in it; NaN where all do. So scales do not matter, and scores that
-    are not finite count as abstaining.
+    A system that abstains from a pair has no part in it; NaN where all do. Scores that are not finite count as
+    abstaining.
     """
-    stacked = np.stack([standardised(each) for each in scores])
+    return _mean([standardised(each) for each in scores])
+
+
+def pooled(scores: Sequence[Scores], trained: Sequence[bool], temperature: float) -> Floats:
+    """(Q, K) labels on the scale of logits: the geometric mean of the distributions that teachers give.
+
+    scores: (Q, K) of each teacher; trained: whether it is a ranker; temperature: of labelers, > 0
+
+    Scores of a labeler have no scale: they are standardised for each query, and divided by the temperature. A ranker
+    was trained so that the softmax of its scores is what it says, so they are taken as they are: a ranker that teaches
+    itself is then an exact E-step. Abstaining is as in `mixed`. Our reading.
+    """
+    return _mean(
+        [
+            centred(each) if of_ranker else standardised(each) / temperature
+            for each, of_ranker in zip(scores, trained, strict=True)
+        ]
+    )
+
+
+def _mean(values: Sequence[Floats]) -> Floats:
+    stacked = np.stack(values)
     said = (~np.isnan(stacked)).sum(axis=0)
     total = np.where(np.isnan(stacked), 0.0, stacked).sum(axis=0)
     return np.where(said > 0, total / np.maximum(said, 1), np.nan)

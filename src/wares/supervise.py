@@ -83,7 +83,7 @@ class SuperviseSettings:
     rounds: at most; a strategy of "weak" has one
     settled: rounds end when all rankers' results agree with those of the round before by so much, in [0, 1]
     depth: best listings of each teacher that are labelled; random: further listings, drawn from the corpus
-    temperature: of labels, > 0: small values put all on the first listing
+    temperature: of weak labelers' labels, > 0: small values put all on the first listing
     weights: name of a query performance predictor, or none; weight_map: how predictions become weights
     start: each round from the untrained ranker ("fresh"), or from what it was ("warm")
     """
@@ -349,6 +349,7 @@ class Classroom:
         predictor = None if settings.weights is None else get_predictor(settings.weights)
         asked = Mixture(
             tuple(self.scorers[each] for each in mixture),
+            tuple(each.round > 0 for each in mixture),
             self.corpus.ids,
             settings.depth,
             settings.random,

@@ -48,7 +48,7 @@ class LateInteractionRanker:
     dimensions: int = 128
     first: str = "bm25"
     depth: int = 100
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-4
     batch_size: int = 32
     listings: int = 16
 
