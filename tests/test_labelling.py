@@ -153,6 +153,8 @@ def test_what_cannot_be(tmp_path: Path) -> None:
 
 @pytest.fixture
 def pids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that processes leave their numbers in; they find this module by the path that is handed on to them."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1]))
     (tmp_path / "pids").mkdir()
     monkeypatch.setenv("NOTED", str(tmp_path / "pids"))
     return tmp_path / "pids"
@@ -250,9 +252,10 @@ def test_a_killed_worker_is_an_error_of_one_line(tmp_path: Path, monkeypatch: py
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.usefixtures("pids")
 def test_what_a_worker_raises_is_raised(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="fickle returned 0 scores for"):
-        label(mixture(FunctionScorer(fickle, LISTINGS)), QUERIES, tmp_path, 2)
+        label(mixture(FunctionScorer(fickle, LISTINGS)), QUERIES, tmp_path / "labels", 2)
 
 
 def fickle(query: str, listings: Sequence[Listing]) -> list[float | None]:
