@@ -21,7 +21,6 @@ import numpy.typing as npt
 from wares.catalogue import Query
 from wares.errors import EvaluationError, ModelError
 from wares.labelers import NONE
-from wares.rankers import get_ranker
 from wares.reranking import find_ranker
 
 try:
@@ -52,7 +51,7 @@ def trained(run: Path | str, corpus: Corpus) -> Scorer:
             f"{found} of {run} learned on {found.listings:,} listings, and the corpus has {len(corpus):,}. "
             "Use the corpus of the run."
         )
-    model = get_ranker(found.name).build(corpus, found.seed)
+    model = found.ranker.build(corpus, found.seed)
     if not found.untrained:
         model.load(found.folder)
     return model.scorer()

@@ -252,10 +252,7 @@ def _listing_side(trained: TrainedRanker, corpus: Corpus) -> tuple[Needs, Scores
 
 def _loaded(ranker: Ranker, corpus: Corpus, seed: int, folder: Path) -> RankerModel:
     model = ranker.build(corpus, seed)
-    try:
-        model.load(folder)
-    except RuntimeError as error:  # of weights with other shapes
-        raise ModelError(f"{folder} is of another ranker or other listings ({_line(error)}). Train it again.") from None
+    model.load(folder)
     model.eval()
     return model
 

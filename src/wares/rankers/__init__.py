@@ -122,7 +122,11 @@ class RankerModel(nn.Module, ABC):
             raise ModelError(f"{folder / WEIGHTS} does not load ({error}). Train the ranker again.") from None
         if set(saved) != set(self.trained()):
             raise ModelError(f"{folder / WEIGHTS} is of another ranker than this. Train the ranker again.")
-        self.load_state_dict(saved, strict=False)
+        try:
+            self.load_state_dict(saved, strict=False)
+        except RuntimeError as error:  # of weights with other shapes
+            what = " ".join(str(error).split())[:200].rstrip(".")
+            raise ModelError(f"{folder} is of another ranker or other listings ({what}). Train it again.") from None
 
 
 def rankers() -> dict[str, type[Ranker]]:

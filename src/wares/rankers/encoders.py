@@ -57,9 +57,7 @@ class TwoEncoder(RankerModel):
         self.eval()
         blocks = torch.arange(self.listings).split(BLOCK)
         with torch.inference_mode():
-            vectors = torch.cat([self.listing_vectors(places) for places in blocks]) * self.log_scale.exp().clamp(
-                max=100
-            )
+            vectors = torch.cat([self.listing_vectors(places) for places in blocks]) * self.scale
         return EmbeddingScorer(vectors.numpy(), self._encoded)
 
     @torch.inference_mode()
