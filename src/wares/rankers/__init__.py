@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from wares.catalogue import Query
     from wares.corpus import Corpus
     from wares.labelers import Places, Scorer
+    from wares.towers import TextTower
+    from wares.towers.sentence import SentenceTower
 
 WEIGHTS = "ranker.safetensors"
 
@@ -127,6 +129,18 @@ class RankerModel(nn.Module, ABC):
         except RuntimeError as error:  # of weights with other shapes
             what = " ".join(str(error).split())[:200].rstrip(".")
             raise ModelError(f"{folder} is of another ranker or other listings ({what}). Train it again.") from None
+
+
+def sentence_tower(ranker: str, towers: str, text: TextTower) -> SentenceTower:
+    """The text tower, for rankers that read a sentence encoder's tokens. Raises SettingsError where it is another.
+
+    ranker, towers: their names, for the message
+    """
+    from wares.towers.sentence import SentenceTower
+
+    if not isinstance(text, SentenceTower):
+        raise SettingsError(f"{ranker} needs a sentence encoder; towers {towers!r} have none.")
+    return text
 
 
 def rankers() -> dict[str, type[Ranker]]:

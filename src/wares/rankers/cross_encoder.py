@@ -15,9 +15,8 @@ from torch import Tensor, nn
 
 from wares.errors import SettingsError
 from wares.labelers import NONE, Labels, get_labeler
-from wares.rankers import Pace, RankerModel
+from wares.rankers import Pace, RankerModel, sentence_tower
 from wares.towers import build_towers
-from wares.towers.sentence import SentenceTower
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,9 +57,7 @@ class CrossEncoderRanker:
 
     def build(self, corpus: Corpus, seed: int) -> CrossEncoderModel:
         """The encoder's first layers. Raises SettingsError where the towers have no sentence encoder."""
-        tower = build_towers(self.towers, seed).text
-        if not isinstance(tower, SentenceTower):
-            raise SettingsError(f"cross-encoder needs a sentence encoder; towers {self.towers!r} have none.")
+        tower = sentence_tower("cross-encoder", self.towers, build_towers(self.towers, seed).text)
         network: Any = tower.backbone[0].auto_model
         network.encoder.layer = network.encoder.layer[: self.layers]
         network.pooler = None

@@ -18,10 +18,9 @@ from torch.nn.functional import normalize
 
 from wares.errors import SettingsError
 from wares.labelers import NONE, Labels, get_labeler
-from wares.rankers import Pace, RankerModel
+from wares.rankers import Pace, RankerModel, sentence_tower
 from wares.rankers.tokens import Tokens, token_states
 from wares.towers import LinearHead, build_towers
-from wares.towers.sentence import SentenceTower
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -64,9 +63,7 @@ class LateInteractionRanker:
 
     def build(self, corpus: Corpus, seed: int) -> LateInteractionModel:
         """Heads start as the identity. Raises SettingsError where the towers have no sentence encoder."""
-        tower = build_towers(self.towers, seed).text
-        if not isinstance(tower, SentenceTower):
-            raise SettingsError(f"late-interaction needs a sentence encoder; towers {self.towers!r} have none.")
+        tower = sentence_tower("late-interaction", self.towers, build_towers(self.towers, seed).text)
         states = token_states(corpus.texts, tower)
         axes = principal_axes(states, self.dimensions)
         return LateInteractionModel(

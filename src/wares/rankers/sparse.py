@@ -19,10 +19,9 @@ from torch.nn.functional import elu, linear
 
 from wares.errors import SettingsError
 from wares.labelers.sparse import sparse_retrieve, sparse_score
-from wares.rankers import Pace, RankerModel
+from wares.rankers import Pace, RankerModel, sentence_tower
 from wares.rankers.tokens import Tokens, token_ids, token_states
 from wares.towers import build_towers
-from wares.towers.sentence import SentenceTower
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from wares.catalogue import Query
     from wares.corpus import Corpus
     from wares.labelers import Labels, Places, Scores
+    from wares.towers.sentence import SentenceTower
 
 BLOCK = 16  # texts weighed at once outside training
 STATES = 8192  # summed at once
@@ -65,9 +65,7 @@ class SparseRanker:
 
     def build(self, corpus: Corpus, seed: int) -> SparseModel:
         """The head in closed form. Raises SettingsError where the towers have no sentence encoder."""
-        tower = build_towers(self.towers, seed).text
-        if not isinstance(tower, SentenceTower):
-            raise SettingsError(f"sparse needs a sentence encoder; towers {self.towers!r} have none.")
+        tower = sentence_tower("sparse", self.towers, build_towers(self.towers, seed).text)
         ids, states = plain_tokens(corpus.texts, tower)
         vocabulary = torch.cat(ids).unique()
         in_texts = torch.cat([each.unique() for each in ids]).bincount(minlength=int(vocabulary.max()) + 1)[vocabulary]

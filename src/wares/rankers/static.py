@@ -16,11 +16,9 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding_bag, normalize
 
 from wares.encode import project, text_features
-from wares.errors import SettingsError
-from wares.rankers import Pace
+from wares.rankers import Pace, sentence_tower
 from wares.rankers.encoders import TwoEncoder
 from wares.towers import build_towers
-from wares.towers.sentence import SentenceTower
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,9 +47,7 @@ class StaticRanker:
     def build(self, corpus: Corpus, seed: int) -> StaticModel:
         """Distilled once, cached from then on. Raises SettingsError for towers whose texts have no tokens."""
         towers = build_towers(self.towers, seed)
-        if not isinstance(towers.text, SentenceTower):
-            raise SettingsError(f"static needs a sentence encoder to distil from; towers {self.towers!r} have none.")
-        tokenizer = towers.text.backbone.tokenizer
+        tokenizer = sentence_tower("static", self.towers, towers.text).backbone.tokenizer
         words = [tokenizer.decode([token]).removeprefix("##") for token in range(len(tokenizer))]
         vectors = project(towers.text, text_features(words, towers.text), towers.dimension)
         return StaticModel(tokenizer, torch.from_numpy(vectors), corpus.texts)
