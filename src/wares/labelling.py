@@ -26,7 +26,7 @@ import numpy.typing as npt
 
 from wares.catalogue import replaced
 from wares.errors import ModelError, SettingsError, WaresError
-from wares.labelers import NONE, Labels, Places, Scorer
+from wares.labelers import NONE, Labels, Places, Scorer, Scores
 from wares.labelers.bm25 import BM25Scorer
 from wares.labelers.function import FunctionScorer
 from wares.labelers.query_likelihood import QueryLikelihoodScorer
@@ -114,8 +114,9 @@ class Mixture:
 
         Queries from which all teachers abstain have no listings.
         """
-        listings = self.candidates(queries, np.random.default_rng((*self.seed, block)))
-        said = [scorer.score(queries, listings) for scorer in self.scorers]
+        found = [scorer.retrieve(queries, self.depth) for scorer in self.scorers]
+        listings = self.candidates(found, np.random.default_rng((*self.seed, block)))
+        said = [_said(*each, queries, listings) for each in zip(self.scorers, found, strict=True)]
         labels = pooled(said, self.trained, self.temperature)
         order = np.argsort(-labels, axis=1, kind="stable")  # NaN comes last
         labels = np.take_along_axis(labels, order, axis=1)
@@ -125,15 +126,22 @@ class Mixture:
             predictions = self.performance(queries, Labels(listings, labels.astype(np.float32)))
         return Labelled(listings, log_shares(labels, 1.0), predictions)
 
-    def candidates(self, queries: Sequence[Query], random: np.random.Generator) -> Places:
-        """(Q, K) places in the corpus, each once."""
-        found = union([scorer.retrieve(queries, self.depth) for scorer in self.scorers], self.depth)
-        drawn = random.integers(0, len(self.ids), (len(queries), self.random))
-        drawn = np.where((found != NONE).any(axis=1, keepdims=True), drawn, NONE)
-        repeated = (drawn[:, :, None] == found[:, None, :]).any(axis=2)
+    def candidates(self, found: Sequence[Labels], random: np.random.Generator) -> Places:
+        """(Q, K) places in the corpus, each once: what any teacher found, and some that are drawn."""
+        best = union(found, self.depth)
+        drawn = random.integers(0, len(self.ids), (len(best), self.random))
+        drawn = np.where((best != NONE).any(axis=1, keepdims=True), drawn, NONE)
+        repeated = (drawn[:, :, None] == best[:, None, :]).any(axis=2)
         for place in range(1, drawn.shape[1]):
             repeated[:, place] |= (drawn[:, :place] == drawn[:, place, None]).any(axis=1)
-        return np.concatenate([found, np.where(repeated, NONE, drawn)], axis=1)
+        return np.concatenate([best, np.where(repeated, NONE, drawn)], axis=1)
+
+
+def _said(scorer: Scorer, found: Labels, queries: Sequence[Query], listings: Places) -> Scores:
+    """(Q, K) a teacher's scores of these listings: those that it found are not scored again."""
+    scores = found.scores_of(listings)
+    others = np.where(np.isnan(scores), listings, NONE)
+    return np.where(others == NONE, scores, scorer.score(queries, others)) if (others != NONE).any() else scores
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ listings that hold it in rising order (CSC: columns, rows, weights). Results are
 
 from __future__ import annotations
 
+import heapq
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,31 @@ def compiled(function: Callable[..., Any]) -> Any:
 
 
 @compiled
+def _keep_best(
+    sums: Array, among: Array, offsets: Array, total: np.float32, listings: Array, scores: Array
+) -> None:  # pragma: no cover
+    """Fill in the best listings and their scores; equal scores in the order of the corpus. Leaves the sums at 0."""
+    best, k = [(np.float32(0), np.int64(0)) for _ in range(0)], len(listings)  # a heap, the worst first
+    least = np.float32(-np.inf)
+    for row in among:
+        if sums[row] == 0:
+            continue
+        score = sums[row] + offsets[row] * total
+        sums[row] = 0
+        if score < least:
+            continue
+        if len(best) < k:
+            heapq.heappush(best, (score, -row))
+        elif (score, -row) > best[0]:
+            heapq.heapreplace(best, (score, -row))
+        if len(best) == k:
+            least = best[0][0]
+    for place in range(len(best) - 1, -1, -1):
+        score, row = heapq.heappop(best)
+        listings[place], scores[place] = -row, score
+
+
+@compiled
 def fill_best(
     starts: Array,
     terms: Array,
@@ -45,34 +71,34 @@ def fill_best(
 ) -> None:  # pragma: no cover
     """The best listings of each query among those that share a term with it, the best first, from the left.
 
+    counts: at least 0; weights: above 0, so that a sum of 0 is that of a listing that shares no term
     offsets: (N,) added for each unit of a query's counts; listings, scores: (Q, K)
     """
-    sums = np.zeros(len(offsets), dtype=np.float32)
-    touched = np.empty(len(offsets), dtype=np.int64)
-    last = np.full(len(offsets), -1, dtype=np.int64)  # query that a sum belongs to
+    many = len(offsets)
+    sums, every, touched = np.zeros(many, dtype=np.float32), np.arange(many), np.empty(many + 1, dtype=np.int64)
     for query in range(len(starts) - 1):
-        many, total = 0, np.float32(0)
+        total, entries = np.float32(0), 0
         for place in range(starts[query], starts[query + 1]):
-            count, term = counts[place], terms[place]
-            if count == 0:
-                continue
-            total += count
-            for entry in range(columns[term], columns[term + 1]):
-                row = rows[entry]
-                if last[row] != query:
-                    last[row], sums[row], touched[many] = query, 0, row
-                    many += 1
-                sums[row] += count * weights[entry]
-        if not many:
-            continue
-        among = touched[:many]
-        values = sums[among] + offsets[among] * total
-        if many > listings.shape[1]:
-            floor = np.partition(values, many - listings.shape[1])[many - listings.shape[1]]
-            among, values = among[values >= floor], values[values >= floor]
-        by_row = np.argsort(among)  # equal scores stand in the order of the corpus
-        best = by_row[np.argsort(-values[by_row], kind="mergesort")][: listings.shape[1]]
-        listings[query, : len(best)], scores[query, : len(best)] = among[best], values[best]
+            total += counts[place]
+            entries += columns[terms[place] + 1] - columns[terms[place]]
+        # Where terms are common, looking at all listings costs less than a list of those that share one.
+        if entries > many // 10:
+            for place in range(starts[query], starts[query + 1]):
+                count, term = counts[place], terms[place]
+                for entry in range(columns[term], columns[term + 1]):
+                    sums[rows[entry]] += count * weights[entry]
+            among = every
+        else:
+            end = 0
+            for place in range(starts[query], starts[query + 1]):
+                count, term = counts[place], terms[place]
+                for entry in range(columns[term], columns[term + 1]):
+                    row, worth = rows[entry], count * weights[entry]
+                    touched[end] = row
+                    end += (sums[row] == 0) & (worth > 0)
+                    sums[row] += worth
+            among = touched[:end]
+        _keep_best(sums, among, offsets, total, listings[query], scores[query])
 
 
 @compiled

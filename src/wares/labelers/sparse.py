@@ -73,4 +73,6 @@ def _arrays(queries: csr_array[Any], weights: csc_array[Any], offsets: Scores | 
         "weights": (weights.data, np.float32),
         "offsets": (offsets, np.float32),
     }
-    return tuple(np.ascontiguousarray(array, dtype=kind) for array, kind in kinds.values())
+    arrays = {name: np.ascontiguousarray(array, dtype=kind) for name, (array, kind) in kinds.items()}
+    arrays["rows"] = arrays["rows"].view(np.uint32)  # numba looks whether a signed place counts from the end
+    return tuple(arrays.values())
