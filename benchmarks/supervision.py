@@ -2,9 +2,10 @@
 
     python benchmarks/supervision.py                          # draws a sample marketplace of 1,000 listings
     python benchmarks/supervision.py ../shared/data/magento [--out benchmarks/results] [--seeds 3] [--queries 4000]
+        [--work FOLDER]
 
-Cost        a quarter of an hour (Magento) to an hour and more a corpus, on one core.
-Writes      supervision-NAME.json and .md in --out; the table goes to stdout.
+Cost        twenty minutes (listings) to three hours (passages) a corpus, on one core. Goes on with what is in --work.
+Writes      supervision-NAME.json and .md in --out, of the seeds that are done; the last table goes to stdout.
 Expected    cross, joint, greedy above weak where one ranker is much better than the labelers; self below (README.md).
 
 Queries are written from the corpus, as long as the judged queries are (their words are not used, their judgments only
@@ -14,7 +15,7 @@ query tower (`two-tower`) the rankers. Two rounds. Everything else is the defaul
 
 Systems     RANKER WAY: what a ranker is after its last round; "+ bm25": the sum of its standardised scores and BM25's.
 Ways        weak: learned from the weak labelers, or from BM25 only. self, cross, joint, greedy: a round more, taught by
-            rankers (wares.relabel). "weighted": queries weighed by WIG.
+            rankers (wares.relabel). "weighted": queries weighed by WIG (passages: weak and joint only).
 Seeds       draw other queries and train anew; values are averaged over them query by query, and tested as such against
             the hybrid of BM25 and MiniLM, and against "weak" of the same ranker (paired t-tests, each set
             Holm-corrected).
@@ -25,14 +26,13 @@ from __future__ import annotations
 import json
 import platform
 import shutil
-import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
@@ -58,10 +58,11 @@ Systems = dict[str, PerQuery]
 
 @dataclass(frozen=True)
 class Teachers:
-    """Who labels at first, and who learns."""
+    """Who labels at first, who learns, and which ways are gone with weights too."""
 
     labelers: tuple[str, ...]
     rankers: tuple[str, ...]
+    weighted: tuple[Strategy, ...]
 
 
 def main(
@@ -70,40 +71,47 @@ def main(
     seeds: int = 3,
     queries: int = 4000,
     listings: int = 1000,
+    work: Path | None = None,
 ) -> None:
     """Draw where there is something to draw, teach, measure, print and write."""
-    began = time.monotonic()
-    name = Path(corpus).name
+    name, table = Path(corpus).name, ""
     with TemporaryDirectory() as temporary:
+        runs = Path(temporary) if work is None else work
         folder = Path(corpus)
         if corpus == "marketplace":
-            folder = Path(temporary) / "marketplace"
-            write_marketplace(folder, listings, 0)
+            folder = runs / "marketplace"
+            if not folder.exists():
+                write_marketplace(folder, listings, 0)
         judged = read_queries(folder / "queries.jsonl"), read_qrels(folder / "qrels.txt")
         searched = Corpus(read_catalogue(folder, "skip"))
+        about = {"corpus": {"name": name, "listings": len(searched), "queries": len(judged[0])}}
         values: defaultdict[str, list[PerQuery]] = defaultdict(list)
+        out.mkdir(parents=True, exist_ok=True)
         for seed in range(seeds):
-            for system, each in taught(searched, judged, queries, seed, Path(temporary) / str(seed)):
+            for system, each in taught(searched, judged, queries, seed, runs / str(seed)):
                 values[system].append(each)
+            settings = {"seeds": seed + 1, "queries": queries, "rounds": ROUNDS, "weights": WEIGHTS}
+            figures, table = compared(values)
+            report = json.dumps(about | {"settings": settings} | figures, indent=2) + "\n"
+            (out / f"supervision-{name}.json").write_text(report, encoding="utf-8")
+            (out / f"supervision-{name}.md").write_text(table, encoding="utf-8")
+    print(table)
+
+
+def compared(values: Mapping[str, list[PerQuery]]) -> tuple[dict[str, Any], str]:
+    """All figures of the seeds that are done, and the table of them."""
     systems = {system: mean_of(each) for system, each in values.items()}
     spread = {system: deviations(each) for system, each in values.items()}
     tests = paired_tests(systems, HYBRID)
     against_weak = [test for ranker in rankers_of(systems) for test in of_ranker(systems, ranker)]
-    about = {
+    figures = {
         "date": datetime.now(UTC).isoformat(),
         "machine": platform.processor() or platform.machine(),
-        "corpus": {"name": name, "listings": len(searched), "queries": len(judged[0])},
-        "settings": {"seeds": seeds, "queries": queries, "rounds": ROUNDS, "weights": WEIGHTS},
-        "seconds": time.monotonic() - began,
         "means": {system: means(each) for system, each in systems.items()},
         "spread": spread,
         "tests": [asdict(test) for test in (*tests, *against_weak)],
     }
-    out.mkdir(parents=True, exist_ok=True)
-    (out / f"supervision-{name}.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
-    table = "\n".join(rows(systems, spread, tests, against_weak)) + "\n"
-    (out / f"supervision-{name}.md").write_text(table, encoding="utf-8")
-    print(table)
+    return figures, "\n".join(rows(systems, spread, tests, against_weak)) + "\n"
 
 
 # Teaching
@@ -119,12 +127,14 @@ def taught(
     given: set[str] = set()
     for weights in (None, WEIGHTS):
         suffix = ", weighted" if weights else ""
-        runs: list[tuple[str, Strategy, tuple[str, ...]]] = [("weak from bm25", "weak", ("bm25",))]
-        runs += [(way, way, teachers.labelers) for way in WAYS]
-        for way, strategy, labelers in runs:
+        gone = teachers.weighted if weights else WAYS
+        ways: list[tuple[str, Strategy, tuple[str, ...]]] = [(way, way, teachers.labelers) for way in gone]
+        if gone == WAYS:
+            ways.insert(0, ("weak from bm25", "weak", ("bm25",)))
+        for way, strategy, labelers in ways:
             settings = SuperviseSettings(strategy, labelers, teachers.rankers, ROUNDS, weights=weights, seed=seed)
             run = folder / f"{way}{suffix}"
-            if strategy != "weak":  # round 1 is the same whatever comes later
+            if strategy != "weak" and not run.exists():  # round 1 is the same whatever comes later
                 shutil.copytree(folder / f"weak{suffix}" / "round-1", run / "round-1")
             found = supervise(corpus, learned_from, settings, run, tests)
             last = max(each.round for each in found.rounds)
@@ -138,14 +148,15 @@ def taught(
 def teachers_of(catalogue: Catalogue, seed: int, folder: Path) -> Teachers:
     """Passages have labelers and rankers of words; listings with photos have a pretrained model among both."""
     if not any(listing.images for listing in catalogue.listings):
-        return Teachers(("bm25", "dense"), ("dense", "late-interaction"))
-    towers = build_towers("offline", seed)
-    features = catalogue_features(catalogue, towers, on_error="skip")
-    settings = choose_settings(features, "offline", PretrainSettings(seed=seed)).settings
-    pretrain(features, towers, settings)
-    towers.save(folder / "model")
+        return Teachers(("bm25", "dense"), ("dense", "late-interaction"), ("weak", "joint"))
     model = f"two-tower(model={str(folder / 'model')!r})"
-    return Teachers(("bm25", model), ("dense", model))
+    if not (folder / "model").exists():
+        towers = build_towers("offline", seed)
+        features = catalogue_features(catalogue, towers, on_error="skip")
+        settings = choose_settings(features, "offline", PretrainSettings(seed=seed)).settings
+        pretrain(features, towers, settings)
+        towers.save(folder / "model")
+    return Teachers(("bm25", model), ("dense", model), WAYS)
 
 
 def shown(system: str, way: str, last: int) -> str | None:
