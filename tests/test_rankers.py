@@ -15,9 +15,9 @@ from tiny_models import WORDS, named
 from wares.catalogue import Catalogue, Listing, Query
 from wares.corpus import Corpus
 from wares.errors import ModelError, SettingsError
-from wares.labelers import NONE
+from wares.labelers import NONE, get_labeler
 from wares.naming import shown
-from wares.rankers import Lessons, Pace, Ranker, RankerModel, get_ranker, rankers
+from wares.rankers import Lessons, Pace, Ranker, RankerModel, get_ranker, get_teacher, rankers
 from wares.rankers.encoders import TwoEncoder
 from wares.rankers.learning import Draw, LearningSettings, TaughtQueries, learn
 from wares.towers import build_towers
@@ -254,6 +254,20 @@ def test_untaught_frozen_dense_is_the_encoder_itself(
     listings = np.broadcast_to(np.arange(len(corpus)), (2, len(corpus)))
     scale = float(model.log_scale.detach().exp())
     np.testing.assert_allclose(model.scorer().score(queries, listings), scale * vectors[0] @ vectors[1].T, atol=2e-2)
+
+
+def test_an_untrained_ranker_is_a_teacher(make: Callable[[str], Ranker], shelf: Path, corpus: Corpus) -> None:
+    queries, listings = lessons(corpus).queries, lessons(corpus).listings
+    teacher = get_teacher(f"late-interaction(towers={named('pair', shelf)!r})").over(corpus)
+    expected = make("late-interaction").build(corpus, seed=0).scorer().score(queries, listings)
+    np.testing.assert_array_equal(teacher.score(queries, listings), expected)
+
+
+def test_a_labelers_name_comes_before_a_rankers() -> None:
+    """`dense` is both, and the untrained ranker is what the labeler is."""
+    assert get_teacher("dense") == get_labeler("dense")
+    with pytest.raises(SettingsError, match=r"no labeler 'colbert'; .*late-interaction.*bm25"):
+        get_teacher("colbert")
 
 
 def test_static_is_a_weighted_mean_of_token_vectors(make: Callable[[str], Ranker], corpus: Corpus) -> None:

@@ -162,6 +162,17 @@ def test_a_teacher_that_teaches_down_is_found_out(corpus: Corpus, settings: Supe
     assert written["kept"] == found.kept
 
 
+def test_an_untrained_ranker_labels_and_can_be_taught(
+    corpus: Corpus, settings: SuperviseSettings, tmp_path: Path
+) -> None:
+    static = settings.rankers[0]
+    settings = replace(settings, strategy="greedy", labelers=("bm25", static), rankers=(static,))
+    found = supervise(corpus, QUERIES, settings, tmp_path / "run", TESTS)
+    assert found.rounds[0].teachers == ["bm25", static]
+    assert found.reliability is not None
+    assert set(found.reliability.labelers) == {"bm25", static}
+
+
 def test_a_labeler_that_finds_nothing_is_warned_of(corpus: Corpus, settings: SuperviseSettings, tmp_path: Path) -> None:
     """A run of other queries knows none of those that are written from listings."""
     write_run({query.id: {"l0": 1.0, "l1": 0.5} for query in QUERIES}, tmp_path / "run.txt")

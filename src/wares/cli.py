@@ -527,7 +527,7 @@ def supervise(
     queries: Annotated[Path, typer.Option(help='Queries to learn from: {"id", "text"} a line.')],
     out: Annotated[Path, typer.Option(help="Folder for the run.")],
     strategy: Annotated[Strategy, typer.Option(help="Who teaches whom, from the second round on.")] = Strategy.weak,
-    labelers: Annotated[str, typer.Option(help="The first teachers, as in bm25,dense or bm25(k1=0.9).")] = "bm25",
+    labelers: Annotated[str, typer.Option(help="First teachers, as in bm25,late-interaction or bm25(k1=.9).")] = "bm25",
     rankers: Annotated[str, typer.Option(help="Who learns, as in dense,cross-encoder.")] = "dense",
     weights: Annotated[
         str | None, typer.Option(help="Query performance predictor that weighs queries, as nqc.  [default: none]")

@@ -32,11 +32,11 @@ import numpy.typing as npt
 
 from wares.catalogue import replaced
 from wares.errors import ModelError, SettingsError
-from wares.labelers import NONE, Labels, Scorer, get_labeler
+from wares.labelers import NONE, Labels, Scorer
 from wares.labelers.bm25 import BM25
 from wares.labelling import Mixture, Performance, label
 from wares.performance_prediction import Clarity, Evidence, get_predictor, get_weight_map
-from wares.rankers import Lessons, get_ranker
+from wares.rankers import Lessons, get_ranker, get_teacher
 from wares.rankers.learning import LearningSettings, learn
 from wares.relabel import (
     STRATEGIES,
@@ -79,7 +79,8 @@ MIXED = "bm25+dense"
 class SuperviseSettings:
     """How rankers are taught.
 
-    strategy: who teaches whom (wares.relabel); labelers, rankers: their names, with settings if need be
+    strategy: who teaches whom (wares.relabel); labelers, rankers: their names, with settings if need be. A ranker named
+        as a labeler labels as it is before it learned anything
     rounds: at most; a strategy of "weak" has one
     settled: rounds end when all rankers' results agree with those of the round before by so much, in [0, 1]
     depth: best listings of each teacher that are labelled; random: further listings, drawn from the corpus
@@ -119,7 +120,7 @@ class SuperviseSettings:
         if self.weights is not None:
             get_predictor(self.weights)
         for labeler in self.labelers:
-            get_labeler(labeler)
+            get_teacher(labeler)
         for ranker in self.rankers:
             get_ranker(ranker)
             teachers_of(self.strategy, 2, ranker, self.rankers, self.labelers)
@@ -328,7 +329,7 @@ class Classroom:
 
     def weak(self, name: str) -> Scorer:
         """A labeler of round 0; the corpus is indexed for it once."""
-        teacher, labeler = Teacher(0, name), get_labeler(name)
+        teacher, labeler = Teacher(0, name), get_teacher(name)
         if teacher not in self.scorers:
             self.scorers[teacher] = self.lexical if labeler == BM25() else labeler.over(self.corpus)
         return self.scorers[teacher]

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from wares.errors import ModelError, SettingsError
+from wares.labelers import labelers
 from wares.naming import parse
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from wares.catalogue import Query
     from wares.corpus import Corpus
-    from wares.labelers import Places, Scorer
+    from wares.labelers import Labeler, Places, Scorer
     from wares.towers import TextTower
     from wares.towers.sentence import SentenceTower
 
@@ -85,6 +86,17 @@ class Ranker(Protocol):
 
     def build(self, corpus: Corpus, seed: int) -> RankerModel:
         """The untrained model over a corpus. seed: of whatever starts at random"""
+
+
+@dataclass(frozen=True)
+class Untrained:
+    """A ranker as it is before it learned anything, at work as a labeler."""
+
+    ranker: Ranker
+
+    def over(self, corpus: Corpus) -> Scorer:
+        """Its scores; what starts at random starts from seed 0."""
+        return self.ranker.build(corpus, seed=0).scorer()
 
 
 class RankerModel(nn.Module, ABC):
@@ -165,3 +177,11 @@ def rankers() -> dict[str, type[Ranker]]:
 def get_ranker(name: str) -> Ranker:
     """The ranker of this name, as in `dense(backbone='last-2')`. Raises SettingsError where there is none."""
     return parse(name, rankers(), "ranker")
+
+
+def get_teacher(name: str) -> Labeler:
+    """The labeler of this name, or else the ranker, untrained. Raises SettingsError where there is neither."""
+    known = rankers()
+    kinds: dict[str, type[Any]] = {**known, **labelers()}
+    found = parse(name, kinds, "labeler")
+    return Untrained(found) if type(found) in known.values() else found
