@@ -30,6 +30,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from measuring import mean_of, means
 from wares.catalogue import Query, read_catalogue, read_queries
 from wares.encode import CatalogueFeatures, catalogue_features
 from wares.evaluate import PairedTest, PerQuery, Qrels, measure, paired_tests, read_qrels, towers_run
@@ -113,19 +114,6 @@ def measured(
     """Add a system's values in every group."""
     for group, (queries, qrels) in groups.items():
         values[group][system].append(measure(towers_run(features, towers, ids, queries), qrels, SHOWN))
-
-
-def mean_of(seeds: Sequence[PerQuery]) -> PerQuery:
-    """Each query's values averaged over seeds."""
-    return {
-        name: {query: float(np.mean([each[name][query] for each in seeds])) for query in seeds[0][name]}
-        for name in seeds[0]
-    }
-
-
-def means(values: PerQuery) -> dict[str, float]:
-    """Measure → mean over queries."""
-    return {name: float(np.mean(list(each.values()))) for name, each in values.items()}
 
 
 def show(found: dict[str, dict[str, PerQuery]], tests: dict[str, list[PairedTest]], counts: dict[str, int]) -> None:

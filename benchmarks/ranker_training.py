@@ -20,7 +20,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -31,9 +30,8 @@ from typing import Any
 import numpy as np
 import torch
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from measuring import CLOCKS, alternated, rates, show_rates
 from wares.catalogue import Query, read_catalogue
 from wares.corpus import Corpus
 from wares.labelers.bm25 import BM25
@@ -46,7 +44,6 @@ from wares.samples import write_marketplace
 
 LISTINGS, BATCH, SEED = 8, 16, 0
 RANKER = DenseRanker(backbone="all", learning_rate=1e-5, batch_size=BATCH, listings=LISTINGS)
-CLOCKS: dict[str, Callable[[], float]] = {"wall": time.monotonic, "processor": time.process_time}
 
 
 def main(out: Path = Path("benchmarks/results"), queries: int = 96, rounds: int = 4) -> None:
@@ -60,24 +57,20 @@ def main(out: Path = Path("benchmarks/results"), queries: int = 96, rounds: int 
             "wares": lambda: teach(corpus, lessons, folder / "wares"),
             "sentence-transformers": lambda: teach_bare(corpus, lessons, folder / "bare"),
         }
-        times: dict[str, list[list[float]]] = {each: [] for each in works}
-        for number in range(rounds + 1):  # the first round does not count
-            for each in sorted(works, reverse=number % 2 == 0):
-                times[each].append(seconds(works[each]))
-    rates = {
-        clock: {each: rounds * len(lessons) / float(np.sum(found[1:], axis=0)[place]) for each, found in times.items()}
-        for place, clock in enumerate(CLOCKS)
-    }
-    ratios = {clock: each["wares"] / each["sentence-transformers"] for clock, each in rates.items()}
-    show(rates, ratios)
+        times = alternated(works, rounds)
+    found = rates(times, len(lessons))
+    ratios = {clock: each["wares"] / each["sentence-transformers"] for clock, each in found.items()}
+    show_rates("queries a second", found, ratios)
     about = {
         "date": datetime.now(UTC).isoformat(),
         "machine": {"cores": os.cpu_count(), "threads": torch.get_num_threads(), "system": platform.platform()},
         "settings": {"queries": len(lessons), "listings": LISTINGS, "batch": BATCH, "rounds": rounds},
         "versions": {each: version(each) for each in ("sentence-transformers", "torch", "transformers")},
-        "queries a second": rates,
+        "queries a second": found,
         "ratio": ratios,
-        "seconds of each round": times,
+        "seconds of each round": {
+            name: dict(zip(CLOCKS, each.T.tolist(), strict=True)) for name, each in times.items()
+        },
     }
     out.mkdir(parents=True, exist_ok=True)
     (out / "ranker_training.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
@@ -124,23 +117,6 @@ def teach_bare(corpus: Corpus, lessons: Lessons, folder: Path) -> None:
     trainer = SentenceTransformerTrainer(model, arguments, train_dataset=Dataset.from_dict(rows), loss=loss)
     trainer.remove_callback(PrinterCallback)
     trainer.train()
-
-
-def seconds(work: Callable[[], None]) -> list[float]:
-    """How long something takes, by each clock."""
-    began = [clock() for clock in CLOCKS.values()]
-    work()
-    return [clock() - start for clock, start in zip(CLOCKS.values(), began, strict=True)]
-
-
-def show(rates: dict[str, dict[str, float]], ratios: dict[str, float]) -> None:
-    """The rates as a table."""
-    table = Table("clock", title="queries a second")
-    for name in (*next(iter(rates.values())), "ratio"):
-        table.add_column(name, justify="right")
-    for clock, each in rates.items():
-        table.add_row(clock, *(f"{rate:.2f}" for rate in each.values()), f"{ratios[clock]:.2f}")
-    Console().print(table)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -29,22 +28,17 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from measuring import CLOCKS, alternated, rates, show_rates
 from wares.catalogue import read_catalogue, read_queries
 from wares.corpus import Corpus
 from wares.rankers.cross_encoder import PAIRS, TOKENS, CrossEncoderRanker
 from wares.samples import write_marketplace
 
-Times = npt.NDArray[np.float64]
-
 LAYERS = 3
 SEED = 0
-CLOCKS: dict[str, Callable[[], float]] = {"wall": time.monotonic, "processor": time.process_time}
 
 
 def main(out: Path = Path("benchmarks/results"), listings: int = 60, queries: int = 4, rounds: int = 12) -> None:
@@ -62,25 +56,22 @@ def main(out: Path = Path("benchmarks/results"), listings: int = 60, queries: in
         "sentence-transformers": lambda: oracle.predict(pairs, batch_size=PAIRS, show_progress_bar=False),
     }
     times = alternated(works, rounds)
-    rates = {
-        clock: {name: rounds * len(pairs) / float(each[:, column].sum()) for name, each in times.items()}
-        for column, clock in enumerate(CLOCKS)
-    }
-    ratios = {clock: each["wares"] / each["sentence-transformers"] for clock, each in rates.items()}
-    found = {
+    found = rates(times, len(pairs))
+    ratios = {clock: each["wares"] / each["sentence-transformers"] for clock, each in found.items()}
+    about = {
         "date": datetime.now(UTC).isoformat(),
         "machine": {"cores": os.cpu_count(), "threads": torch.get_num_threads(), "system": platform.platform()},
         "settings": {"layers": LAYERS, "tokens": TOKENS, "batch": PAIRS, "pairs": len(pairs), "rounds": rounds},
         "versions": {name: version(name) for name in ("sentence-transformers", "torch", "transformers")},
-        "pairs a second": rates,
+        "pairs a second": found,
         "ratio": ratios,
         "seconds of each round": {
             name: dict(zip(CLOCKS, each.T.tolist(), strict=True)) for name, each in times.items()
         },
     }
-    show(rates, ratios)
+    show_rates("pairs a second", found, ratios)
     out.mkdir(parents=True, exist_ok=True)
-    (out / "reranking.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    (out / "reranking.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
 
 
 def cross_encoder(folder: Path) -> Any:
@@ -96,32 +87,6 @@ def cross_encoder(folder: Path) -> Any:
     BertForSequenceClassification.from_pretrained(get_model_path(), config=config).save_pretrained(folder)
     AutoTokenizer.from_pretrained(get_model_path()).save_pretrained(folder)
     return CrossEncoder(str(folder), max_length=TOKENS, device="cpu")
-
-
-def alternated(works: dict[str, Callable[[], Any]], rounds: int) -> dict[str, Times]:
-    """(rounds, clocks) seconds of each, after a round that does not count."""
-    times: dict[str, list[list[float]]] = {name: [] for name in works}
-    for number in range(rounds + 1):
-        for name in sorted(works, reverse=number % 2 == 0):
-            times[name].append(seconds(works[name]))
-    return {name: np.array(each[1:]) for name, each in times.items()}
-
-
-def seconds(work: Callable[[], Any]) -> list[float]:
-    """How long something takes, by each clock."""
-    began = [clock() for clock in CLOCKS.values()]
-    work()
-    return [clock() - start for clock, start in zip(CLOCKS.values(), began, strict=True)]
-
-
-def show(rates: dict[str, dict[str, float]], ratios: dict[str, float]) -> None:
-    """The rates as a table."""
-    table = Table("clock", title="pairs a second")
-    for name in (*next(iter(rates.values())), "ratio"):
-        table.add_column(name, justify="right")
-    for clock, each in rates.items():
-        table.add_row(clock, *(f"{rate:.0f}" for rate in each.values()), f"{ratios[clock]:.2f}")
-    Console().print(table)
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from measuring import mean_of, means
 from wares.catalogue import Catalogue, Query, read_catalogue, read_queries
 from wares.choose import choose_settings
 from wares.corpus import Corpus
@@ -176,22 +177,9 @@ def shown(system: str, way: str, last: int) -> str | None:
 # Figures
 
 
-def mean_of(seeds: Sequence[PerQuery]) -> PerQuery:
-    """Each query's values averaged over seeds."""
-    return {
-        name: {query: float(np.mean([each[name][query] for each in seeds])) for query in seeds[0][name]}
-        for name in seeds[0]
-    }
-
-
 def deviations(seeds: Sequence[PerQuery]) -> dict[str, float]:
     """Measure → standard deviation, over seeds, of the mean over queries."""
     return {name: float(np.std([means(each)[name] for each in seeds])) for name in seeds[0]}
-
-
-def means(values: PerQuery) -> dict[str, float]:
-    """Measure → mean over queries."""
-    return {name: float(np.mean(list(each.values()))) for name, each in values.items()}
 
 
 def rankers_of(systems: Mapping[str, PerQuery]) -> list[str]:
