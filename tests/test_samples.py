@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
@@ -52,6 +54,17 @@ def test_another_seed_gives_another_marketplace(market: Marketplace, tmp_path: P
     assert rows(other, "listings.jsonl") != rows(market, "listings.jsonl")[:3]
     photo = "images/0001-1.jpg"
     assert (other.folder / photo).read_bytes() != (market.folder / photo).read_bytes()
+
+
+def test_a_script_without_a_guard_is_told_so(tmp_path: Path) -> None:
+    """Processes start by running it again; read from standard input, there is nothing to run."""
+    script = "from wares.samples import write_marketplace; write_marketplace({!r}, 40, workers=2)"
+    done = subprocess.run(
+        [sys.executable], input=script.format(str(tmp_path / "made")), capture_output=True, text=True, timeout=120
+    )
+    assert done.stderr.rstrip().endswith(
+        'Use one worker; in a script of your own, start under `if __name__ == "__main__":`.'
+    ), done.stderr
 
 
 def test_progress_counts_up_to_all_listings(tmp_path: Path) -> None:

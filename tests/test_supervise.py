@@ -148,9 +148,8 @@ def test_a_teacher_that_teaches_down_is_found_out(corpus: Corpus, settings: Supe
     write_run(wrong, tmp_path / "wrong.txt")
     labelers = (f"run(file={str(tmp_path / 'wrong.txt')!r})",)
     static = settings.rankers[0].removesuffix(")") + ", learning_rate=0.5, batch_size=9)"
-    taught = LearningSettings(epochs=30)
-    settings = replace(settings, labelers=labelers, rankers=(static,), random=0, depth=20, temperature=0.3)
-    settings = replace(settings, learning=taught)
+    taught: dict[str, Any] = {"learning": LearningSettings(epochs=30), "temperature": 0.3, "random": 0, "depth": 20}
+    settings = replace(settings, labelers=labelers, rankers=(static,), **taught)
     found = supervise(good, queries, settings, tmp_path / "run").reliability
     assert found is not None
     assert found.titles[f"{static}, untrained"] > 0.9

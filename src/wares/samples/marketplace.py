@@ -13,6 +13,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -20,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from wares.errors import WaresError
 from wares.samples import wording
 from wares.samples.camera import Seller, shoot
 from wares.samples.goods import COLOURS, GROUPS, KINDS, Item, invent, jittered, pick
@@ -87,7 +89,8 @@ def write_marketplace(
     """Write the sample marketplace into a folder.
 
     progress: called with (listings drawn, listings in all)
-    workers: processes that draw; by default two, or none for a handful of listings
+    workers: processes that draw; by default two, or none for a handful of listings. A script that calls this guards
+        its own start with `if __name__ == "__main__":`
     """
     folder = Path(folder)
     (folder / "images").mkdir(parents=True, exist_ok=True)
@@ -209,8 +212,14 @@ def _drawn(offers: Sequence[Offer], folder: Path, seed: int, workers: int | None
     if workers <= 1:
         yield from map(work, batches)
         return
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield from pool.map(work, batches)
+    try:
+        with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+            yield from pool.map(work, batches)
+    except BrokenProcessPool as error:
+        raise WaresError(
+            "A process that draws listings ended without a word: killed, perhaps for want of memory. Use one worker; "
+            'in a script of your own, start under `if __name__ == "__main__":`.'
+        ) from error
 
 
 def _draw(offers: Sequence[Offer], folder: Path, seed: int) -> list[tuple[Row, Row]]:
