@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny_models import WORDS, named
+from tiny_models import WORDS, named, save_cross_encoder
 
 from wares.catalogue import Catalogue, Listing, Query
 from wares.corpus import Corpus
@@ -22,7 +22,8 @@ from wares.rankers.encoders import TwoEncoder
 from wares.rankers.learning import Draw, LearningSettings, TaughtQueries, learn
 from wares.towers import build_towers
 
-LAYERED = ["dense(backbone='last-1')", "dense(backbone='lora')", "cross-encoder"]  # learn slowly, or fall apart
+PUBLISHED = "cross-encoder(model='unset')"
+LAYERED = ["dense(backbone='last-1')", "dense(backbone='lora')", "cross-encoder", PUBLISHED]  # learn slowly
 MEMBERS = ["static", "dense", "sparse", "late-interaction", "two-tower", *LAYERED]
 
 
@@ -44,6 +45,8 @@ def make(shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callab
         if name == "two-tower":
             build_towers(named("pair", shelf)).save(tmp_path / "model")
             return replace(found, model=str(tmp_path / "model"))  # type: ignore[type-var]
+        if name == PUBLISHED:
+            return replace(found, model=f"{shelf}/cross-encoder")  # type: ignore[type-var]
         return replace(found, towers=named("pair", shelf))  # type: ignore[type-var]
 
     return ranker
@@ -177,6 +180,7 @@ def test_a_damaged_or_foreign_ranker_is_refused(make: Callable[[str], Ranker], c
         ("dense(learning_rate=0)", "learning rate is above 0"),
         ("static(listings=1)", "two listings or more"),
         ("cross-encoder(depth=0)", "1 or more"),
+        ("cross-encoder(model='published', layers=2)", "a model comes with all its layers"),
         ("sparse(flops=-1)", "flops of sparse are 0 or more"),
         ("late-interaction(dimensions=0)", "dimensions and depth of late-interaction are 1 or more"),
         ("two-tower", "needs a model"),
@@ -299,6 +303,26 @@ def test_two_towers_listings_stay_where_they_are(make: Callable[[str], Ranker], 
     before = model.listing_vectors(torch.arange(len(corpus))).clone()
     learn(model, lessons(corpus), Pace(1e-2, 6, 8), LearningSettings(epochs=5), tmp_path)
     torch.testing.assert_close(model.listing_vectors(torch.arange(len(corpus))), before, rtol=0, atol=0)
+
+
+def test_a_published_cross_encoder_scores_as_its_library_does(
+    make: Callable[[str], Ranker], shelf: Path, corpus: Corpus
+) -> None:
+    from sentence_transformers import CrossEncoder
+
+    query, places = Query("1", "red scarf"), np.arange(len(corpus))
+    scores = make(PUBLISHED).build(corpus, seed=0).scorer().score([query], places[None])[0]
+    library = CrossEncoder(f"{shelf}/cross-encoder", device="cpu")
+    pairs = [(query.text, corpus.texts[place]) for place in places]
+    np.testing.assert_allclose(scores, library.predict(pairs, activation_fn=torch.nn.Identity()), rtol=1e-4, atol=1e-4)
+
+
+def test_a_model_that_is_no_cross_encoder(corpus: Corpus, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="nowhere"):
+        get_ranker("cross-encoder(model='./nowhere')").build(corpus, 0)
+    save_cross_encoder(tmp_path / "classes", outputs=3)
+    with pytest.raises(ModelError, match="gives 3 numbers for a pair; a cross-encoder gives one"):
+        get_ranker(f"cross-encoder(model={str(tmp_path / 'classes')!r})").build(corpus, 0)
 
 
 @pytest.mark.parametrize("name", ["cross-encoder", "late-interaction"])

@@ -1,4 +1,4 @@
-"""Tiny published models with random weights: CLIP, SigLIP, and a DINOv2 beside a BERT sentence encoder."""
+"""Tiny published models with random weights: CLIP, SigLIP, a DINOv2 beside a BERT sentence encoder, a cross-encoder."""
 
 from __future__ import annotations
 
@@ -100,11 +100,21 @@ def save_sentences(folder: Path) -> None:
     shutil.rmtree(bert)
 
 
+def save_cross_encoder(folder: Path, outputs: int = 1) -> None:
+    from transformers import BertConfig, BertForSequenceClassification
+
+    config = BertConfig(**TRANSFORMER, **VOCABULARY, max_position_embeddings=20)
+    config.num_labels = outputs
+    save_model(BertForSequenceClassification(config), folder)
+    tokenizer().save_pretrained(folder)
+
+
 SAVERS: dict[str, Callable[[Path], None]] = {
     "clip": save_clip,
     "siglip": save_siglip,
     "vision": save_vision,
     "text": save_sentences,
+    "cross-encoder": save_cross_encoder,
 }
 
 

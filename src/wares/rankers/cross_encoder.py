@@ -1,7 +1,7 @@
 """A cross-encoder: query and listing are read together, which is dear, so it reranks what another scorer retrieves.
 
-Source: monoBERT (Nogueira & Cho, arXiv 1901.04085). No cross-encoder comes with a Python package, so the offline one
-starts as the first layers of a sentence encoder.
+Source: monoBERT (Nogueira & Cho, arXiv 1901.04085). It starts as a published cross-encoder or, since none comes with
+a Python package, as the first layers of a sentence encoder.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from wares.errors import SettingsError
+from wares.errors import ModelError, SettingsError
 from wares.labelers import NONE, Labels, get_labeler
 from wares.rankers import Pace, RankerModel, sentence_tower
 from wares.towers import build_towers
+from wares.towers.hub import load_published
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from wares.catalogue import Query
     from wares.corpus import Corpus
@@ -31,12 +32,14 @@ TOKENS = 192  # of a pair, where the encoder reads as many
 
 @dataclass(frozen=True)
 class CrossEncoderRanker:
-    """A linear layer over the mean of a sentence encoder's tokens, all of it trained.
+    """A published cross-encoder, or a linear layer over the mean of a sentence encoder's tokens; all of it is trained.
 
-    towers: a name as `wares pretrain --towers` takes it; layers: how many of the encoder's layers are used, from the
-    first; first: the labeler whose results are reranked; depth: how many of them
+    model: hub name or folder of a cross-encoder with one output, as `CrossEncoder` of sentence-transformers loads it
+    towers: without a model, a name as `wares pretrain --towers` takes it; layers: how many of the encoder's layers are
+    used, from the first; first: the labeler whose results are reranked; depth: how many of them
     """
 
+    model: str = ""
     towers: str = "offline"
     layers: int = 3
     first: str = "bm25"
@@ -49,6 +52,8 @@ class CrossEncoderRanker:
         _ = self.pace
         if min(self.layers, self.depth) < 1:
             raise SettingsError("layers and depth of cross-encoder are 1 or more.")
+        if self.model and (self.towers, self.layers) != (CrossEncoderRanker.towers, CrossEncoderRanker.layers):
+            raise SettingsError("a cross-encoder has a model, or towers and layers; a model comes with all its layers.")
 
     @property
     def pace(self) -> Pace:
@@ -56,26 +61,73 @@ class CrossEncoderRanker:
         return Pace(self.learning_rate, self.batch_size, self.listings)
 
     def build(self, corpus: Corpus, seed: int) -> CrossEncoderModel:
-        """The encoder's first layers. Raises SettingsError where the towers have no sentence encoder."""
-        tower = sentence_tower("cross-encoder", self.towers, build_towers(self.towers, seed).text)
-        network: Any = tower.backbone[0].auto_model
-        network.encoder.layer = network.encoder.layer[: self.layers]
-        network.pooler = None
-        first = get_labeler(self.first).over(corpus)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            return CrossEncoderModel(network, tower.backbone.tokenizer, corpus.texts, first, self.depth)
+        """The model, or the encoder's first layers.
+
+        Raises SettingsError where the towers have no sentence encoder, ModelError where the model is no cross-encoder.
+        """
+        network, tokenizer = published(self.model) if self.model else beginning(self.towers, self.layers, seed)
+        return CrossEncoderModel(network, tokenizer, corpus.texts, get_labeler(self.first).over(corpus), self.depth)
+
+
+class Published(nn.Module):
+    """A cross-encoder as its makers left it."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model, self.reads = model, model.config.max_position_embeddings
+
+    def forward(self, tokens: Mapping[str, Tensor]) -> Tensor:
+        """(n,) logits of pairs."""
+        logits: Tensor = self.model(**tokens).logits
+        return logits[:, 0]
+
+
+class Beginning(nn.Module):
+    """The first layers of an encoder, and a linear layer over the mean of its tokens, which starts at random."""
+
+    def __init__(self, encoder: Any, layers: int) -> None:
+        super().__init__()
+        encoder.encoder.layer = encoder.encoder.layer[:layers]
+        encoder.pooler = None
+        self.encoder, self.reads = encoder, encoder.config.max_position_embeddings
+        self.output = nn.Linear(encoder.config.hidden_size, 1)
+
+    def forward(self, tokens: Mapping[str, Tensor]) -> Tensor:
+        """(n,) logits of pairs."""
+        states, there = self.encoder(**tokens).last_hidden_state, tokens["attention_mask"][:, :, None]
+        logits: Tensor = self.output((states * there).sum(1) / there.sum(1))
+        return logits[:, 0]
+
+
+def published(name: str) -> tuple[Published, Any]:
+    """A published cross-encoder and its tokenizer. Raises ModelError."""
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    model, tokenizer = (load_published(kind, name) for kind in (AutoModelForSequenceClassification, AutoTokenizer))
+    if model.config.num_labels != 1:
+        raise ModelError(f"{name} gives {model.config.num_labels} numbers for a pair; a cross-encoder gives one.")
+    return Published(model), tokenizer
+
+
+def beginning(towers: str, layers: int, seed: int) -> tuple[Beginning, Any]:
+    """The first layers of the towers' encoder and its tokenizer."""
+    tower = sentence_tower("cross-encoder", towers, build_towers(towers, seed).text)
+    encoder: Any = tower.backbone[0].auto_model
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Beginning(encoder, layers), tower.backbone.tokenizer
 
 
 class CrossEncoderModel(RankerModel):
     """A cross-encoder over one corpus."""
 
-    def __init__(self, network: Any, tokenizer: Any, texts: Sequence[str], first: Scorer, depth: int) -> None:
+    def __init__(
+        self, network: Published | Beginning, tokenizer: Any, texts: Sequence[str], first: Scorer, depth: int
+    ) -> None:
         super().__init__()
         self.network = network.requires_grad_(True)
         self.tokenizer, self.texts, self.first, self.depth = tokenizer, texts, first, depth
-        self.output = nn.Linear(network.config.hidden_size, 1)
-        self.tokens = min(TOKENS, network.config.max_position_embeddings)
+        self.tokens = min(TOKENS, network.reads)
 
     def prepare(self, queries: Sequence[Query]) -> None:
         """Nothing can be encoded before training."""
@@ -97,9 +149,7 @@ class CrossEncoderModel(RankerModel):
             padding=True,
             return_tensors="pt",
         )
-        states = self.network(**tokens).last_hidden_state
-        there = tokens["attention_mask"][:, :, None]
-        scores: Tensor = self.output((states * there).sum(1) / there.sum(1))[:, 0]
+        scores: Tensor = self.network(tokens)
         return scores
 
     def scorer(self) -> Reranker:

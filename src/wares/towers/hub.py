@@ -35,7 +35,7 @@ class VisionTower(ImageTower):
         super().__init__()
         from transformers import AutoImageProcessor
 
-        processor = _load(AutoImageProcessor, name)
+        processor = load_published(AutoImageProcessor, name)
         frame = getattr(processor, "crop_size", None) or processor.size
         self.size = int(frame.get("height") or frame["shortest_edge"])
         self.fit: Fit = "crop" if getattr(processor, "do_center_crop", False) else "stretch"
@@ -75,7 +75,7 @@ class JointTextTower(TextTower):
 
         self.key = f"{name}@{_revision(model)}, text"
         self._model = [model]
-        self._tokenizer = _load(AutoTokenizer, name)
+        self._tokenizer = load_published(AutoTokenizer, name)
         self._limit = int(model.config.text_config.max_position_embeddings)
         self.head = LinearHead(_text_width(model))
 
@@ -119,9 +119,9 @@ def build(name: str) -> Towers:
         vision_name, text_name = name.split("+", 1)
         text = _sentence_tower(text_name)
         dimension = text.head.width
-        image = VisionTower(vision_name, _load(AutoModel, vision_name), dimension)
+        image = VisionTower(vision_name, load_published(AutoModel, vision_name), dimension)
         return Towers(name, image, text, dimension)
-    model = _load(AutoModel, name)
+    model = load_published(AutoModel, name)
     if not hasattr(model, "get_image_features") or not hasattr(model, "get_text_features"):
         raise ModelError(f"{name} is not a joint photo and text model. Name two models as VISION+TEXT.")
     joint_text = JointTextTower(name, model)
@@ -139,7 +139,7 @@ def _sentence_tower(name: str) -> SentenceTower:
     return SentenceTower(lambda: model, f"{name}@{_revision(model[0].auto_model)}, sentences", dimension)
 
 
-def _load(loader: Any, name: str) -> Any:
+def load_published(loader: Any, name: str) -> Any:
     try:
         return loader.from_pretrained(name)
     except UNREADABLE as error:
