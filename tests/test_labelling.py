@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -244,11 +245,12 @@ def test_a_run_that_was_killed_redoes_only_what_was_not_done(processes: int, vic
     assert same(found, label(functional(), QUERIES, tmp_path / "whole", 1))
 
 
+@pytest.mark.usefixtures("pids")
 def test_a_killed_worker_is_an_error_of_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FATAL", QUERIES[-1].text)
     monkeypatch.setenv("VICTIM", "self")
     with pytest.raises(WaresError, match="ended without a word: killed, perhaps for want of memory") as raised:
-        label(functional(), QUERIES, tmp_path, 2)
+        label(functional(), QUERIES, tmp_path / "labels", 2)
     assert "\n" not in str(raised.value)
 
 
@@ -256,6 +258,16 @@ def test_a_killed_worker_is_an_error_of_one_line(tmp_path: Path, monkeypatch: py
 def test_what_a_worker_raises_is_raised(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="fickle returned 0 scores for"):
         label(mixture(FunctionScorer(fickle, LISTINGS)), QUERIES, tmp_path / "labels", 2)
+
+
+@pytest.mark.usefixtures("pids")
+def test_a_function_that_processes_cannot_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here_only = ModuleType("here_only")
+    exec("def always(query, listings):\n    return [1.0] * len(listings)", here_only.__dict__)
+    monkeypatch.setitem(sys.modules, "here_only", here_only)
+    scorer = FunctionScorer(here_only.always, LISTINGS)
+    with pytest.raises(SettingsError, match=r"cannot load a labeler .*here_only.*--processes 1"):
+        label(mixture(scorer), QUERIES, tmp_path / "labels", 2)
 
 
 def fickle(query: str, listings: Sequence[Listing]) -> list[float | None]:

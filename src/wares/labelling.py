@@ -18,6 +18,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import cache
 from multiprocessing import get_context, parent_process
 from typing import TYPE_CHECKING, Any
 
@@ -300,20 +301,32 @@ def _in_processes(mixture: bytes, todo: Sequence[Block], processes: int) -> Iter
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-_mixture: Mixture | None = None  # of a worker process, from its start on
+_sent = b""  # a mixture, in a worker process
 
 
 def _start_worker(mixture: bytes) -> None:
-    """Leave Ctrl-C to the parent, end when it is gone, and take the teachers in."""
-    global _mixture
+    """Leave Ctrl-C to the parent, end when it is gone, and keep what was sent."""
+    global _sent
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _mixture = pickle.loads(mixture)
+    _sent = mixture
 
 
 def _label_block(block: Block) -> None:
-    assert _mixture is not None
-    label_block(_mixture, block)
+    label_block(_mixture(), block)
+
+
+@cache
+def _mixture() -> Mixture:
+    """What was sent, unpacked with the first block, so that the parent is told what goes wrong."""
+    try:
+        mixture: Mixture = pickle.loads(_sent)
+    except (ImportError, AttributeError) as error:
+        raise SettingsError(
+            f"a process that labels cannot load a labeler ({error}). Put its function into a module that can be "
+            "imported, or use --processes 1."
+        ) from None
+    return mixture
 
 
 def _end_with_parent() -> None:
