@@ -558,9 +558,9 @@ def supervise(
     from wares.evaluate import read_qrels, render_correlations
     from wares.naming import split_names
     from wares.rankers.learning import LearningSettings
-    from wares.supervise import SuperviseSettings, render
+    from wares.supervise import SuperviseSettings
     from wares.supervise import supervise as run
-    from wares.supervise_report import judge, judge_predictors, predictions, write_report
+    from wares.supervise_report import judge, judge_predictors, predictions, render, write_report
 
     if qrels is not None and test_queries is None:
         raise SettingsError("--qrels are judgments of --test-queries; name both.")

@@ -1,4 +1,4 @@
-"""A supervised run for people: one page with its rounds, and, for reporting only, its results against judgments.
+"""A supervised run for people: printed, as one page, and, for reporting only, measured against judgments.
 
 Reads what `wares.supervise` wrote; nothing that trains or labels sees any of it.
 """
@@ -25,15 +25,50 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from rich.console import Console
+
     from wares.catalogue import Query
     from wares.corpus import Corpus
     from wares.evaluate import Correlation, Evaluation, Qrels
     from wares.report import Series
     from wares.runs import Run
+    from wares.supervise import RoundRecord, Supervised
 
 SHOWN = "nDCG@10"  # the measure of the picture
 PREDICTED = ("AP", "nDCG@10")  # measures that predictors are compared with
 BASELINES = {"bm25": "no training", "dense": "zero-shot", "bm25+dense": "no training"}
+
+
+def render(found: Supervised, console: Console) -> None:
+    """Print what happened, a line for each ranker and round, and what known-item search says of it."""
+    render_rounds(found.rounds, console)
+    if found.reliability is None:
+        console.print("Listings have nothing but titles, so nothing can be checked without judgments.")
+        return
+    for name in found.reliability.unreliable:
+        console.print(f"Warning: {name} hardly finds the listings that queries were written from. Its labels may harm.")
+    titles = ", ".join(f"{name} {value:.3f}" for name, value in found.reliability.titles.items())
+    console.print(f"Titles find their listings among others without titles (mean reciprocal rank): {titles}.")
+    for name in found.reliability.worse:
+        console.print(f"Warning: {name} is worse than it was untrained.")
+    for said in found.reliability.verdicts:
+        console.print(said)
+
+
+def render_rounds(records: Sequence[RoundRecord], console: Console) -> None:
+    """Print what happened, a line for each ranker and round."""
+    from rich.table import Table
+
+    table = Table(title="Rounds", caption="Free energy before and after learning; agreement of the first ten results.")
+    for name in ("round", "ranker", "teachers", "queries", "free energy", "agreement", "seconds"):
+        table.add_column(name, justify="left" if name in ("ranker", "teachers") else "right")
+    for each in records:
+        before, after = each.free_energy
+        agreed = ", ".join(f"{name} {value:.2f}" for name, value in each.agreement.items())
+        seconds = sum(each.seconds.values())
+        cells = (each.ranker, ", ".join(each.teachers), f"{each.queries:,}", f"{before:.3f} → {after:.3f}", agreed)
+        table.add_row(str(each.round), *cells, f"{seconds:.0f}")
+    console.print(table)
 
 
 def judge(run: Path, qrels: Qrels, measures: Sequence[str] = MEASURES) -> Evaluation:
