@@ -182,6 +182,6 @@ def get_ranker(name: str) -> Ranker:
 def get_teacher(name: str) -> Labeler:
     """The labeler of this name, or else the ranker, untrained. Raises SettingsError where there is neither."""
     known = rankers()
-    kinds: dict[str, type[Any]] = {**known, **labelers()}
+    kinds: dict[str, type[Any]] = {**labelers(), **known, **labelers()}  # labelers' names come first, and win
     found = parse(name, kinds, "labeler")
     return Untrained(found) if type(found) in known.values() else found
