@@ -226,15 +226,37 @@ def test_another_run_is_not_gone_on_with(corpus: Corpus, settings: SuperviseSett
     settings = replace(settings, rankers=settings.rankers[:1])
     supervise(corpus, QUERIES, settings, tmp_path / "run")
     for queries, other in ((QUERIES, replace(settings, depth=4)), (QUERIES[:4], settings)):
-        with pytest.raises(ModelError, match="holds a run with other settings, corpus or queries"):
+        with pytest.raises(ModelError, match="holds a run with other settings, corpus, queries"):
             supervise(corpus, queries, other, tmp_path / "run")
 
 
 def test_queries_of_another_text_are_another_run(corpus: Corpus, settings: SuperviseSettings, tmp_path: Path) -> None:
     settings = replace(settings, rankers=settings.rankers[:1])
     supervise(corpus, QUERIES, settings, tmp_path / "run")
-    with pytest.raises(ModelError, match="other settings, corpus or queries"):
+    with pytest.raises(ModelError, match="other settings, corpus, queries"):
         supervise(corpus, [*QUERIES[:-1], Query("9", "red red")], settings, tmp_path / "run")
+
+
+def test_other_words_in_the_corpus_are_another_run(corpus: Corpus, settings: SuperviseSettings, tmp_path: Path) -> None:
+    settings = replace(settings, rankers=settings.rankers[:1])
+    supervise(corpus, QUERIES, settings, tmp_path / "run")
+    listings = corpus.catalogue.listings
+    edited = replace(corpus.catalogue, listings=(replace(listings[0], title="red mug"), *listings[1:]))
+    with pytest.raises(ModelError, match="other settings, corpus, queries"):
+        supervise(Corpus(edited), QUERIES, settings, tmp_path / "run")
+
+
+def test_an_edited_labeler_is_another_run(corpus: Corpus, settings: SuperviseSettings, tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    source = "def mine(query, listings):\n    return [{} for each in listings]\n"
+    file.write_text(source.format("float(query in each.title)"))
+    labelers = ("bm25", f"function(file={str(file)!r}, name='mine')")
+    settings = replace(settings, labelers=labelers, rankers=settings.rankers[:1])
+    supervise(corpus, QUERIES, settings, tmp_path / "run")
+    supervise(corpus, QUERIES, settings, tmp_path / "run")
+    file.write_text(source.format("1.0"))
+    with pytest.raises(ModelError, match="or files of labelers"):
+        supervise(corpus, QUERIES, settings, tmp_path / "run")
 
 
 def test_a_labeler_that_cannot_work_leaves_no_run_behind(

@@ -25,6 +25,7 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -55,8 +56,6 @@ from wares.reliability import LEAST, Checked, Verdict, reciprocal_ranks, title_i
 from wares.runs import Run, write_run
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from wares.catalogue import Query
     from wares.corpus import Corpus
     from wares.rankers import RankerModel
@@ -186,7 +185,7 @@ def supervise(
     processes: that label, at most; by default one a core. What comes of the run does not depend on it
     Raises ModelError where `out` holds another run, SettingsError where there is nothing to learn from.
     """
-    asked = identity(settings, len(corpus), queries)
+    asked = identity(settings, corpus, queries)
     agree(out, asked)
     classroom = Classroom(corpus, queries, settings, processes)
     out.mkdir(parents=True, exist_ok=True)
@@ -453,17 +452,32 @@ def as_run(corpus: Corpus, queries: Sequence[Query], labels: Labels) -> Run:
     }
 
 
-def identity(settings: SuperviseSettings, listings: int, queries: Sequence[Query]) -> dict[str, Any]:
-    """What makes a run this run, as JSON."""
-    digest = hashlib.sha256(json.dumps([(query.id, query.text) for query in queries]).encode()).hexdigest()
-    return {"settings": json.loads(json.dumps(asdict(settings))), "listings": listings, "queries": digest}
+def identity(settings: SuperviseSettings, corpus: Corpus, queries: Sequence[Query]) -> dict[str, Any]:
+    """What makes a run this run, as JSON: settings, the words of corpus and queries, and files that labelers read."""
+    named = {name: Path(getattr(get_teacher(name), "file", "")) for name in settings.labelers}
+    return {
+        "settings": json.loads(json.dumps(asdict(settings))),
+        "listings": len(corpus),
+        "corpus": digest_of(list(zip(corpus.ids.tolist(), corpus.texts, strict=True))),
+        "queries": digest_of([(query.id, query.text) for query in queries]),
+        "files": {
+            name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in named.items() if file.is_file()
+        },
+    }
+
+
+def digest_of(texts: Sequence[tuple[str, str]]) -> str:
+    """SHA-256 of texts and their ids."""
+    return hashlib.sha256(json.dumps(texts).encode()).hexdigest()
 
 
 def agree(out: Path, asked: dict[str, Any]) -> None:
     """See that a run that is there is the one that is asked for. Raises ModelError."""
     path = out / SETTINGS
     if path.exists() and json.loads(path.read_text(encoding="utf-8")) != asked:
-        raise ModelError(f"{out} holds a run with other settings, corpus or queries. Choose another --out.")
+        raise ModelError(
+            f"{out} holds a run with other settings, corpus, queries or files of labelers. Choose another --out."
+        )
 
 
 def write_json(value: Any, path: Path) -> None:
