@@ -33,23 +33,38 @@ def compiled(function: Callable[..., Any]) -> Any:
 
 
 @compiled
-def _keep_best(
-    sums: Array, among: Array, offsets: Array, total: np.float32, listings: Array, scores: Array
-) -> None:  # pragma: no cover
-    """Fill in the best listings and their scores; equal scores in the order of the corpus. Leaves the sums at 0."""
+def _add(sums: Array, rows: Array, weights: Array, count: np.float32) -> None:  # pragma: no cover
+    """What a term is worth to the listings that hold it."""
+    for entry in range(len(rows)):
+        sums[rows[entry]] += count * weights[entry]
+
+
+@compiled
+def _add_and_note(
+    sums: Array, rows: Array, weights: Array, count: np.float32, touched: Array, end: int
+) -> int:  # pragma: no cover
+    """The same; listings that had nothing before are noted from place `end` on. Returns where they end now."""
+    for entry in range(len(rows)):
+        row, worth = rows[entry], count * weights[entry]
+        touched[end] = row
+        end += (sums[row] == 0) & (worth > 0)
+        sums[row] += worth
+    return end
+
+
+@compiled
+def _keep_best(values: Array, among: Array, listings: Array, scores: Array) -> None:  # pragma: no cover
+    """Fill in the best of `among` by their values, -inf is none; equal values in the order of the corpus."""
     best, k = [(np.float32(0), np.int64(0)) for _ in range(0)], len(listings)  # a heap, the worst first
-    least = np.float32(-np.inf)
-    for row in among:
-        if sums[row] == 0:
+    least = np.finfo(np.float32).min
+    for place in range(len(among)):
+        if values[place] < least:
             continue
-        score = sums[row] + offsets[row] * total
-        sums[row] = 0
-        if score < least:
-            continue
+        found = (values[place], -among[place])
         if len(best) < k:
-            heapq.heappush(best, (score, -row))
-        elif (score, -row) > best[0]:
-            heapq.heapreplace(best, (score, -row))
+            heapq.heappush(best, found)
+        elif found > best[0]:
+            heapq.heapreplace(best, found)
         if len(best) == k:
             least = best[0][0]
     for place in range(len(best) - 1, -1, -1):
@@ -75,30 +90,31 @@ def fill_best(
     offsets: (N,) added for each unit of a query's counts; listings, scores: (Q, K)
     """
     many = len(offsets)
-    sums, every, touched = np.zeros(many, dtype=np.float32), np.arange(many), np.empty(many + 1, dtype=np.int64)
+    sums, values = np.zeros(many, dtype=np.float32), np.empty(many, dtype=np.float32)
+    every, touched = np.arange(many), np.empty(many + 1, dtype=np.int64)
     for query in range(len(starts) - 1):
-        total, entries = np.float32(0), 0
+        total, entries, end = np.float32(0), 0, 0
         for place in range(starts[query], starts[query + 1]):
             total += counts[place]
             entries += columns[terms[place] + 1] - columns[terms[place]]
-        # Where terms are common, looking at all listings costs less than a list of those that share one.
-        if entries > many // 10:
-            for place in range(starts[query], starts[query + 1]):
-                count, term = counts[place], terms[place]
-                for entry in range(columns[term], columns[term + 1]):
-                    sums[rows[entry]] += count * weights[entry]
-            among = every
+        common = entries > many // 10  # looking at all listings then costs less than noting those that share a term
+        for place in range(starts[query], starts[query + 1]):
+            first, last = columns[terms[place]], columns[terms[place] + 1]
+            if common:
+                _add(sums, rows[first:last], weights[first:last], counts[place])
+            else:
+                end = _add_and_note(sums, rows[first:last], weights[first:last], counts[place], touched, end)
+        if common:
+            for row in range(many):
+                values[row] = sums[row] + offsets[row] * total if sums[row] != 0 else -np.inf
+            sums[:] = 0
+            _keep_best(values, every, listings[query], scores[query])
         else:
-            end = 0
-            for place in range(starts[query], starts[query + 1]):
-                count, term = counts[place], terms[place]
-                for entry in range(columns[term], columns[term + 1]):
-                    row, worth = rows[entry], count * weights[entry]
-                    touched[end] = row
-                    end += (sums[row] == 0) & (worth > 0)
-                    sums[row] += worth
-            among = touched[:end]
-        _keep_best(sums, among, offsets, total, listings[query], scores[query])
+            for place in range(end):
+                row = touched[place]
+                values[place] = sums[row] + offsets[row] * total
+                sums[row] = 0
+            _keep_best(values, touched[:end], listings[query], scores[query])
 
 
 @compiled
