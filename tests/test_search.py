@@ -204,7 +204,7 @@ def test_a_listing_without_photos_has_none_to_show(three: Shop) -> None:
 def test_bm25_scores_with_the_words_alone(three: Shop) -> None:
     hits = search(three, "wool boots", system="bm25")
     assert ids(hits) == ["boots", "scarf"]
-    assert [hit.why for hit in hits] == [(Why("words", hit.score),) for hit in hits]
+    assert [hit.why for hit in hits] == [(Why("words", hit.score, "words"),) for hit in hits]
     assert hits[0].photo == "boots-red.png"
 
 

@@ -40,8 +40,12 @@ FUSED_DEPTH = 100  # results of each list that fused+bm25 reads, at least
 MOST = 2**31 - 1  # results that Lance can be asked for
 BATCH = 64  # queries searched for at once
 WORDS = "words"  # what the BM25 part of a score is called among the views
-COLUMNS = ["id", "title", "price", "view_names", "view_kinds", "view_weights", "view_vectors"]
+KEPT = ("id", "title", "description", "tags", "price", "images", "attributes")  # columns of a hit
+VIEWS = ("view_names", "view_kinds", "view_weights", "view_vectors")  # columns of its reasons
 Vectors = npt.NDArray[np.float32]
+
+
+Kind = Literal["photo", "text", "words"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,7 @@ class Why:
 
     view: str
     share: float
+    kind: Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,7 @@ class Hit:
     """One result. The shares in `why` sum to the score, the largest first.
 
     photo: the photo with the largest share (the first one where only words counted); None where there is none
+    photos: all of them, in the listing's own order
     rerank_score: by which the shop's ranker ordered it; None where it was not asked, or abstained
     """
 
@@ -67,6 +73,9 @@ class Hit:
     photo: str | None
     why: tuple[Why, ...]
     attributes: dict[str, Any]
+    description: str
+    tags: tuple[str, ...]
+    photos: tuple[str, ...]
     rerank_score: float | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -76,10 +85,13 @@ class Hit:
             "id": self.id,
             "score": self.score,
             **reranked,
-            "why": [{"view": why.view, "share": why.share} for why in self.why],
+            "why": [{"view": why.view, "kind": why.kind, "share": why.share} for why in self.why],
             "title": self.title,
+            "description": self.description,
+            "tags": list(self.tags),
             "price": _finite(self.price),
             "photo": self.photo,
+            "photos": list(self.photos),
             "attributes": {key: _finite(value) for key, value in self.attributes.items()},
         }
 
@@ -168,10 +180,10 @@ def search(
     condition = Condition(where, like)
     vector = None if system == "bm25" else _query_vector(shop, words, photo, like)
     vectors = np.zeros((1, 0), dtype=np.float32) if vector is None else vector[None]
-    [best] = _rank(shop, words, vectors, max(k, rerank or 0), system, condition)
+    [best] = rank(shop, words, vectors, max(k, rerank or 0), system, condition)
     if text is not None and rerank is not None:
-        best = _reranked(shop, text, best, rerank)
-    return _hits(shop, best[:k], vector, system)
+        best = reorder(shop, text, best, rerank)
+    return explain(shop, best[:k], vector, system)
 
 
 def ranked(
@@ -193,19 +205,24 @@ def ranked(
     if not texts:
         return {}
     vectors = np.zeros((len(texts), 0), dtype=np.float32) if system == "bm25" else shop.encoder.texts(texts)
-    lists = _rank(shop, texts, vectors, max(k, rerank or 0), system, Condition(where))
+    lists = rank(shop, texts, vectors, max(k, rerank or 0), system, Condition(where))
     if rerank is None:
         return {query.id: {hit.id: hit.score for hit in best} for query, best in zip(queries, lists, strict=True)}
-    lists = [_reranked(shop, text, best, rerank)[:k] for text, best in zip(texts, lists, strict=True)]
+    lists = [reorder(shop, text, best, rerank)[:k] for text, best in zip(texts, lists, strict=True)]
     return {
         query.id: {hit.id: 1 / rank for rank, hit in enumerate(best, 1)}
         for query, best in zip(queries, lists, strict=True)
     }
 
 
-def _rank(
+def rank(
     shop: Shop, texts: Sequence[str], vectors: Vectors, k: int, system: System, condition: Condition
 ) -> list[list[Ranked]]:
+    """The k best rows for each of several queries, before reranking.
+
+    texts: Q of them where the system reads words; vectors: (Q, d) unit vectors where it reads those
+    Raises FilterError, ShopError.
+    """
     if system == "fused":
         return _nearest(shop, vectors, k, condition)
     if system == "bm25":
@@ -216,8 +233,11 @@ def _rank(
     return [reciprocal_ranks(*lists)[:k] for lists in zip(by_views, by_words, strict=True)]
 
 
-def _reranked(shop: Shop, text: str, best: Sequence[Ranked], depth: int) -> list[Ranked]:
-    """The first `depth` results as the shop's ranker orders them, then those it says nothing of, then the rest."""
+def reorder(shop: Shop, text: str, best: Sequence[Ranked], depth: int) -> list[Ranked]:
+    """The first `depth` results as the shop's ranker orders them, then those it says nothing of, then the rest.
+
+    Raises ShopError where the shop has no ranker.
+    """
     first = best[:depth]
 
     def texts() -> list[str]:
@@ -291,12 +311,16 @@ def _best_first(hits: Sequence[Ranked] | Iterator[Ranked]) -> list[Ranked]:
 
 
 def _query_vector(shop: Shop, texts: Sequence[str], photo: Path | str | None, like: str | None) -> Vectors:
-    """(d,) normalised sum of the query's parts."""
     parts = [shop.encoder.texts(texts)[0]] if texts else []
     if photo is not None:
         parts.append(shop.encoder.photos([Path(photo)])[0])
     if like is not None:
-        parts.append(_vector_of(shop, like))
+        parts.append(vector_of(shop, like))
+    return joined(parts)
+
+
+def joined(parts: Sequence[Vectors]) -> Vectors:
+    """(d,) normalised sum of a query's parts, each a (d,) unit vector. Raises SettingsError where that is nothing."""
     if not parts:
         raise SettingsError("the query is empty: give a text, a photo or a listing's id.")
     total = np.sum(parts, axis=0, dtype=np.float64)
@@ -306,17 +330,22 @@ def _query_vector(shop: Shop, texts: Sequence[str], photo: Path | str | None, li
     return np.asarray(total / norm, dtype=np.float32)
 
 
-def _vector_of(shop: Shop, id: str) -> Vectors:
+def vector_of(shop: Shop, id: str) -> Vectors:
+    """(d,) fused embedding of a listing. Raises SettingsError where there is no such listing."""
     found = _run(shop, shop.table.search().select(["vector"]), 1, Condition(f"id = {_literal(id)}"))
     if not found.num_rows:
         raise SettingsError(f'there is no listing "{id}" in {shop.path}.')
     return np.asarray(found["vector"].to_pylist()[0], dtype=np.float32)
 
 
-def _hits(shop: Shop, best: Sequence[Ranked], query: Vectors | None, system: System) -> list[Hit]:
+def explain(shop: Shop, best: Sequence[Ranked], query: Vectors | None, system: System) -> list[Hit]:
+    """Rows as results, with what each view added to the score.
+
+    query: (d,) as the rows were ranked by; None where vectors were not asked
+    """
     if not best:
         return []
-    columns = COLUMNS + [name for name in shop.table.schema.names if name == "attributes"]
+    columns = [name for name in shop.table.schema.names if name in KEPT + VIEWS]
     found = shop.table.take_row_ids([hit.row for hit in best]).select(columns).to_arrow()
     views = [vectors.values.to_numpy(zero_copy_only=False) for vectors in found["view_vectors"]]
     rows = found.drop_columns(["view_vectors"]).to_pylist()
@@ -328,10 +357,10 @@ def _hit(hit: Ranked, row: dict[str, Any], query: Vectors | None, system: System
     names: list[str] = row["view_names"]
     shares = np.zeros(len(names)) if query is None else _shares(query, row)
     photos = [i for i, kind in enumerate(row["view_kinds"]) if kind == "photo"]
-    why = [Why(WORDS, hit.words)] if hit.words else []
+    why = [Why(WORDS, hit.words, "words")] if hit.words else []
     if hit.views or system == "fused":
         divided = _exact(shares, hit.views) if system == "fused" else _proportional(shares, hit.views)
-        why += [Why(name, float(share)) for name, share in zip(names, divided, strict=True)]
+        why += [Why(*each) for each in zip(names, divided.tolist(), row["view_kinds"], strict=True)]
     return Hit(
         id=hit.id,
         score=hit.score,
@@ -340,6 +369,9 @@ def _hit(hit: Ranked, row: dict[str, Any], query: Vectors | None, system: System
         photo=names[max(photos, key=lambda i: shares[i])] if photos else None,
         why=tuple(sorted(why, key=lambda item: -item.share)),
         attributes={key: value for key, value in (row.get("attributes") or {}).items() if value is not None},
+        description=row["description"],
+        tags=tuple(row["tags"]),
+        photos=tuple(row["images"]),
         rerank_score=hit.reranked,
     )
 
