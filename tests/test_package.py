@@ -63,6 +63,7 @@ ORDER = [
     "report",
     "compare_report",
     "supervise_report",
+    "serve",
     "samples",
     "demo",
     "cli",

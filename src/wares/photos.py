@@ -19,6 +19,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
+from io import BytesIO
 from multiprocessing import get_context, parent_process
 from typing import Literal, TypeAlias, TypeVar, get_args
 
@@ -79,6 +80,34 @@ def fit_photo(image: Image.Image, size: int, fit: Fit = "pad") -> Pixels:
     """An open photo as `load_photo` gives it."""
     _check_settings(size, fit)
     return _decode(image, size, fit)
+
+
+def thumbnail(path: PhotoPath, size: int) -> bytes:
+    """A photo as JPEG, upright and on white, its longer side `size` pixels at most. Raises PhotoError."""
+    _check_settings(size, "pad")
+    with _opened(path) as image:
+        turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+        image.draft(None, (2 * size, 2 * size))
+        image.load()
+        shown = _colours(image)
+        shown.thumbnail((size, size), Image.Resampling.BICUBIC, reducing_gap=2.0)
+        shown = shown.transpose(turn) if turn is not None else shown
+        canvas = Image.new("RGB", shown.size, "white")
+        canvas.paste(shown, None, shown if shown.mode == "RGBA" else None)
+        content = BytesIO()
+        canvas.save(content, "JPEG", quality=85, progressive=True)
+    return content.getvalue()
+
+
+def photo_type(path: PhotoPath, pixels: int = MAX_PIXELS) -> str:
+    """Media type of a photo, by its header. Raises PhotoError where it is none, or has more pixels than allowed."""
+    with _opened(path) as image:
+        width, height = image.size
+        if width * height > pixels:
+            raise PhotoError(
+                f"{_name(path)} is {width:,} x {height:,} pixels; the limit is {pixels:,}. Save it smaller."
+            )
+        return Image.MIME["JPEG" if image.format == "MPO" else image.format or "JPEG"]
 
 
 def augment(pixels: Pixels, random: np.random.Generator) -> Pixels:

@@ -124,7 +124,7 @@ class Condition:
     def sql(self) -> str:
         """As Lance understands it; empty where every row may be ranked."""
         filters = [f"({self.where}\n)"] if self.where is not None else []
-        return " AND ".join(filters + ([f"id != {_literal(self.without)}"] if self.without is not None else []))
+        return " AND ".join(filters + ([f"id != {as_sql(self.without)}"] if self.without is not None else []))
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,10 +332,32 @@ def joined(parts: Sequence[Vectors]) -> Vectors:
 
 def vector_of(shop: Shop, id: str) -> Vectors:
     """(d,) fused embedding of a listing. Raises SettingsError where there is no such listing."""
-    found = _run(shop, shop.table.search().select(["vector"]), 1, Condition(f"id = {_literal(id)}"))
+    found = _run(shop, shop.table.search().select(["vector"]), 1, Condition(f"id = {as_sql(id)}"))
     if not found.num_rows:
         raise SettingsError(f'there is no listing "{id}" in {shop.path}.')
     return np.asarray(found["vector"].to_pylist()[0], dtype=np.float32)
+
+
+def unranked(shop: Shop, k: int, condition: Condition) -> list[Ranked]:
+    """The first k rows, in the table's order, where nothing is looked for."""
+    found = _run(shop, shop.table.search().select(["id"]), k, condition)
+    return [Ranked(*each) for each in zip(found["_rowid"].to_pylist(), found["id"].to_pylist(), strict=True)]
+
+
+def values(shop: Shop, rows: Sequence[Ranked], columns: Sequence[str]) -> dict[str, list[Any]]:
+    """What rows have in some columns, attributes as `attributes.<name>`; in the order of the rows."""
+    if not rows:
+        return {column: [] for column in columns}
+    top = list(dict.fromkeys(["id", *(column.partition(".")[0] for column in columns)]))
+    found = shop.table.take_row_ids([hit.row for hit in rows]).select(top).to_arrow()
+    places = {id: place for place, id in enumerate(found["id"].to_pylist())}
+    found = found.take([places[hit.id] for hit in rows])
+    given = {}
+    for column in columns:
+        name, _, attribute = column.partition(".")
+        content = found[name].combine_chunks()
+        given[column] = (content.field(attribute) if attribute else content).to_pylist()
+    return given
 
 
 def explain(shop: Shop, best: Sequence[Ranked], query: Vectors | None, system: System) -> list[Hit]:
@@ -469,7 +491,8 @@ def _line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _literal(text: str) -> str:
+def as_sql(text: str) -> str:
+    """A text as Lance reads it in a filter."""
     return "'" + text.replace("'", "''") + "'"
 
 

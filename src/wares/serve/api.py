@@ -1,0 +1,300 @@
+"""The HTTP API: a function a route. What a route does is next door, and how it is spoken of is in schemas."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import math
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cachetools import LRUCache
+from fastapi import APIRouter, Depends, FastAPI, File, Query, Request, UploadFile
+from fastapi.exceptions import RequestValidationError
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.responses import FileResponse, JSONResponse, Response
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+
+from wares import __version__
+from wares.errors import PhotoError, WaresError
+from wares.photos import photo_type, thumbnail
+from wares.serve.observing import Metrics, Observed
+from wares.serve.refusals import Refused, refusal_of
+from wares.serve.safety import BodyLimit, Rate, SecurityHeaders
+from wares.serve.schemas import ErrorAnswer, SearchAnswer, SearchParameters, ShopsAnswer, ThumbnailSize
+from wares.serve.searching import Question
+from wares.serve.settings import ServeSettings
+from wares.serve.shops import OpenShop, Shelf
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from wares.index import Shop
+
+PAGE = Path(__file__).parent / "page"
+THUMBNAILS = 64_000_000  # bytes of them kept in memory
+FRESH = 3600  # seconds that a browser keeps a photo before it asks again
+log = logging.getLogger("wares.serve")
+routes = APIRouter()
+
+
+@dataclass(frozen=True)
+class Server:
+    """What all requests have in common."""
+
+    settings: ServeSettings
+    shelf: Shelf
+    metrics: Metrics
+    rate: Rate
+    thumbnails: LRUCache[str, bytes] = field(default_factory=lambda: LRUCache(THUMBNAILS, len))
+
+
+def create_app(settings: ServeSettings, open: Callable[[Path], Shop] | None = None) -> FastAPI:
+    """The API and the page, for any ASGI server.
+
+    open: opens a shop's folder; `wares.open_shop` by default
+
+    Shops are opened in the background: until then searches are answered with 503, and /readyz too.
+    """
+    from wares.index import open_shop
+
+    metrics = Metrics()
+    shelf = Shelf({name: Path(folder) for name, folder in settings.shops}, open or open_shop, metrics.observe)
+    app = FastAPI(title="wares", version=__version__, docs_url=None, redoc_url=None, lifespan=_tended(shelf))
+    app.state.server = Server(settings, shelf, metrics, Rate(settings.rate))
+    app.include_router(routes)
+    app.mount("/assets", StaticFiles(directory=PAGE), name="assets")
+    for kind in (WaresError, RequestValidationError, HTTPException):
+        app.add_exception_handler(kind, _refuse)
+    app.add_middleware(BodyLimit, most=settings.upload_bytes)
+    app.add_middleware(Unforeseen)
+    if settings.origins:
+        app.add_middleware(CORSMiddleware, allow_origins=settings.origins, expose_headers=["X-Request-ID"])
+    app.add_middleware(SecurityHeaders)
+    app.add_middleware(Observed, metrics=metrics)
+    return app
+
+
+def _tended(shelf: Shelf) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """Shops are opened, and watched, as long as the app runs."""
+
+    @asynccontextmanager
+    async def running(app: FastAPI) -> AsyncIterator[None]:
+        tending = asyncio.create_task(shelf.keep_open())
+        yield
+        tending.cancel()
+        with suppress(asyncio.CancelledError):
+            await tending
+        shelf.close()
+
+    return running
+
+
+# What routes ask for
+
+
+def _server(request: Request) -> Server:
+    server: Server = request.app.state.server
+    return server
+
+
+def _admitted(request: Request) -> None:
+    """Raises Refused where the client asks too often."""
+    _server(request).rate.check(request.client.host if request.client else "")
+
+
+def _shop(request: Request, shop: Annotated[str | None, Query(max_length=200)] = None) -> OpenShop:
+    return _server(request).shelf.get(shop)
+
+
+TheServer = Annotated[Server, Depends(_server)]
+TheShop = Annotated[OpenShop, Depends(_shop)]
+limited = [Depends(_admitted)]
+refusals: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorAnswer} for status in (400, 404, 413, 422, 429, 503)
+}
+
+
+# Searching
+
+
+@routes.get("/api/search", response_model=SearchAnswer, responses=refusals, dependencies=limited)
+async def search(server: TheServer, asked: Annotated[SearchParameters, Query()]) -> Response:
+    """Search by words, by a photo that was given before, by a listing, or by all of these together."""
+    return await _answered(server, asked, asked.photo)
+
+
+@routes.post("/api/search", response_model=SearchAnswer, responses=refusals, dependencies=limited)
+async def search_by_photo(
+    server: TheServer, asked: Annotated[SearchParameters, Query()], photo: Annotated[UploadFile, File()]
+) -> Response:
+    """Search by a photo, and by whatever else is asked. `photo` of the answer stands for it in further requests."""
+    if asked.photo is not None:
+        raise Refused(422, "query", "a photo and the token of another cannot both be looked for. Leave one out.")
+    content = await photo.read()
+    await asyncio.to_thread(_check_photo, content, server.settings.upload_pixels)
+    return await _answered(server, asked, content)
+
+
+async def _answered(server: Server, asked: SearchParameters, photo: str | bytes | None) -> Response:
+    began = time.perf_counter()
+    opened = server.shelf.get(asked.shop)
+    text = asked.q if asked.q and asked.q.strip() else None
+    question = Question(
+        text, photo, asked.like, tuple(asked.filter), tuple(asked.facet),
+        asked.page, asked.per_page, asked.system, asked.rerank,
+    )  # fmt: skip
+    answer = await opened.searcher.answer(question)
+    return JSONResponse(
+        {
+            "shop": opened.name,
+            "system": answer.system,
+            "total": answer.total,
+            "capped": answer.capped,
+            "page": asked.page,
+            "per_page": asked.per_page,
+            "pages": math.ceil(answer.total / asked.per_page),
+            "took_ms": round(1000 * (time.perf_counter() - began), 2),
+            "photo": answer.photo,
+            "hits": [hit.to_json() for hit in answer.hits],
+            "facets": answer.facets,
+            "ranges": answer.ranges,
+        }
+    )
+
+
+@routes.get("/api/shops", response_model=ShopsAnswer, dependencies=limited)
+async def shops(server: TheServer) -> Response:
+    """The shops that are open, the first by default, and what they can be asked for."""
+    found = await asyncio.to_thread(lambda: [opened.to_json() for opened in server.shelf])
+    return JSONResponse({"shops": found, "writes": server.settings.key is not None})
+
+
+# Photos
+
+
+@routes.get("/api/photos/{name:path}", response_class=Response, responses=refusals, dependencies=limited)
+async def photo(
+    request: Request, server: TheServer, opened: TheShop, name: str, size: ThumbnailSize | None = None
+) -> Response:
+    """A listing's photo as it is, or a JPEG whose longer side has `size` pixels."""
+    try:
+        path = opened.shop.photo(name)
+        stat = await asyncio.to_thread(path.stat)
+        tag = hashlib.sha256(f"{path} {stat.st_mtime_ns} {stat.st_size} {size}".encode()).hexdigest()[:32]
+        headers = {"ETag": f'"{tag}"', "Cache-Control": f"public, max-age={FRESH}"}
+        if request.headers.get("if-none-match") == headers["ETag"]:
+            return Response(status_code=304, headers=headers)
+        if size is None:
+            media = await asyncio.to_thread(photo_type, path)
+            return FileResponse(path, media_type=media, headers=headers)
+        known = server.thumbnails.get(tag)
+        content = await asyncio.to_thread(thumbnail, path, size) if known is None else known
+    except (WaresError, OSError, ValueError):  # also of a file that is no photo: what else lies there is not told
+        raise Refused(404, "photo", f'there is no photo "{name[:80]}" in this shop.') from None
+    if len(content) <= server.thumbnails.maxsize:
+        server.thumbnails[tag] = content
+    return Response(content, media_type="image/jpeg", headers=headers)
+
+
+def _check_photo(content: bytes, pixels: int) -> None:
+    """Raises PhotoError where an upload is no photo, or has more pixels than allowed."""
+    with NamedTemporaryFile(suffix=".photo") as file:
+        file.write(content)
+        file.flush()
+        try:
+            photo_type(file.name, pixels)
+        except PhotoError as error:
+            raise PhotoError(str(error).replace(file.name, "the upload")) from error
+
+
+# For people and for those who run the server
+
+
+@routes.get("/", include_in_schema=False)
+async def page() -> Response:
+    """The search page."""
+    return FileResponse(PAGE / "index.html", headers={"Cache-Control": "no-cache"})
+
+
+@routes.get("/healthz")
+async def alive() -> dict[str, str]:
+    """Whether the process answers."""
+    return {"status": "ok"}
+
+
+@routes.get("/readyz", responses={503: {"model": ErrorAnswer}})
+async def ready(server: TheServer) -> dict[str, str]:
+    """Whether every shop can be searched."""
+    if not server.shelf.ready:
+        raise Refused(503, "opening", "not all shops are open yet.", {"Retry-After": "2"})
+    return {"status": "ready"}
+
+
+@routes.get("/metrics", response_class=Response)
+async def metrics(server: TheServer) -> Response:
+    """Counts for Prometheus."""
+    content = await asyncio.to_thread(server.metrics.text, server.shelf)
+    return Response(content, media_type=server.metrics.content_type)
+
+
+# What went wrong
+
+
+class Unforeseen:
+    """Turns any other exception into an answer, inside of what adds headers to answers."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        begun = False
+
+        async def sending(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, sending)
+        except Exception as error:
+            if begun or scope["type"] != "http":
+                raise
+            answer = await _refuse(Request(scope), error)
+            await answer(scope, receive, send)
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    """Any error as an answer: one line, and nothing of the server's inside."""
+    refused = _as_refused(error)
+    id = request.scope.get("state", {}).get("request_id", "")
+    if refused.status >= 500 and not isinstance(error, Refused):
+        log.error("request failed", exc_info=error, extra={"request_id": id})
+    message = str(refused)
+    for name, folder in _server(request).settings.shops:
+        message = message.replace(str(folder), name)
+    content = {"error": {"code": refused.code, "message": message, "request_id": id}}
+    return JSONResponse(content, refused.status, refused.headers)
+
+
+def _as_refused(error: Exception) -> Refused:
+    if isinstance(error, HTTPException) and isinstance(error.__cause__, WaresError):
+        error = error.__cause__  # what stopped the reading of a body
+    if isinstance(error, WaresError):
+        return refusal_of(error)
+    if isinstance(error, RequestValidationError):
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"][1:]) or "the body"
+        return Refused(422, "request", f"{where}: {first['msg']}.")
+    if isinstance(error, HTTPException):
+        code = {404: "not_found", 405: "method"}.get(error.status_code, "request")
+        return Refused(error.status_code, code, f"{error.detail}.", dict(error.headers or {}))
+    return Refused(500, "error", "something went wrong here. The server's log has more under this request id.")

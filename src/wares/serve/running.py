@@ -1,0 +1,88 @@
+"""Starting servers: one process, or several that share a socket.
+
+Processes are spawned, never forked: Lance does not survive a fork.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+from typing import TYPE_CHECKING, Any
+
+from wares.errors import SettingsError
+from wares.serve.settings import ServeSettings
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+SETTINGS = "WARES_SERVE_SETTINGS"
+PATIENCE = 30  # seconds that requests under way are given when the server is told to stop
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"json": {"()": "wares.serve.observing.JsonLines"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "loggers": {
+        "wares": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
+        "uvicorn": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
+    },
+}
+
+
+def run(settings: ServeSettings, host: str, port: int, workers: int) -> None:
+    """Serve until the process is told to stop. Requests are logged to stderr, one line of JSON each.
+
+    Raises SettingsError where the address cannot be had, ShopError where there is no shop.
+    """
+    import uvicorn
+    from uvicorn.supervisors import Multiprocess
+
+    from wares.index import open_shop
+
+    os.environ["TQDM_DISABLE"] = "1"  # logs are for programs; read when tqdm is imported
+    for _, folder in settings.shops:
+        open_shop(folder)
+    listening = _listen(host, port)
+    os.environ[SETTINGS] = settings.to_json()
+    config = uvicorn.Config(
+        "wares.serve.running:app",
+        factory=True,
+        workers=workers,
+        log_config=LOGGING,
+        access_log=False,
+        timeout_graceful_shutdown=PATIENCE,
+        timeout_worker_healthcheck=PATIENCE,  # loading a model may keep a worker from answering for seconds
+        server_header=False,
+    )
+    names = ", ".join(name for name, _ in settings.shops)
+    print(f"{names} at http://{host}:{listening.getsockname()[1]}/", flush=True)
+    if workers == 1:
+        uvicorn.Server(config).run([listening])
+        return
+    with tempfile.TemporaryDirectory() as counts:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = counts
+        Multiprocess(config, [listening]).run()
+
+
+def app() -> FastAPI:
+    """The app of a worker, with the settings that its parent left it."""
+    from wares.serve.api import create_app
+
+    return create_app(ServeSettings.from_json(os.environ[SETTINGS]))
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        reason = error.strerror or str(error)
+        raise SettingsError(
+            f"{host}:{port} cannot be listened at ({reason}). Choose another --host or --port."
+        ) from None
+    listening.set_inheritable(True)
+    return listening

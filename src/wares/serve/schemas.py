@@ -1,0 +1,137 @@
+"""What goes in and out of the API, for checking requests and for /openapi.json."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+System = Literal["fused", "bm25", "fused+bm25"]
+THUMBNAILS = (160, 320, 640, 1280)  # pixels of the longer side
+Text = Annotated[str, Field(max_length=1000)]
+Condition = Annotated[str, Field(max_length=500)]
+Name = Annotated[str, Field(max_length=200)]
+
+
+def _a_size(size: int) -> int:
+    if size not in THUMBNAILS:
+        raise ValueError(f"one of {', '.join(map(str, THUMBNAILS))}")
+    return size
+
+
+ThumbnailSize = Annotated[int, AfterValidator(_a_size), Field(json_schema_extra={"enum": list(THUMBNAILS)})]
+
+
+class SearchParameters(BaseModel):
+    """What is looked for. q, like and photo are added up; without any of them all listings are shown."""
+
+    model_config = ConfigDict(extra="forbid")
+    q: Annotated[Text | None, Field(description="Words.", examples=["red leather boots"])] = None
+    like: Annotated[Text | None, Field(description="Id of a listing to find more of.")] = None
+    photo: Annotated[
+        str | None, Field(max_length=20_000, description="The `photo` of an earlier answer, to look for it again.")
+    ] = None
+    filter: Annotated[
+        list[Condition],
+        Field(
+            max_length=50,
+            description="COLUMN, one of = != < <= > >=, VALUE. Several = on a column mean any of the values.",
+            examples=[["price<=50", "attributes.gender=men"]],
+        ),
+    ] = []
+    facet: Annotated[
+        list[Name], Field(max_length=50, description="Columns whose values are told.", examples=[["price"]])
+    ] = []
+    page: Annotated[int, Field(ge=1, le=1000)] = 1
+    per_page: Annotated[int, Field(ge=1, le=100)] = 20
+    system: Annotated[System | None, Field(description="What ranks. By default fused; with rerank, fused+bm25.")] = None
+    rerank: Annotated[bool, Field(description="Reorder the best hundred by the shop's ranker.")] = False
+    shop: Annotated[Name | None, Field(description="By default the first.")] = None
+
+
+class Why(BaseModel):
+    """What one view, or the query's words, added to the score."""
+
+    view: str
+    kind: Literal["photo", "text", "words"]
+    share: float
+
+
+class ListingOut(BaseModel):
+    """A listing as the shop has it."""
+
+    id: str
+    title: str
+    description: str
+    tags: list[str]
+    price: float | None
+    photos: list[str]
+    attributes: dict[str, Any]
+
+
+class HitOut(ListingOut):
+    """A result: the shares in `why` sum to the score; photo is the one that matched best."""
+
+    score: float
+    rerank_score: float | None = None
+    photo: str | None
+    why: list[Why]
+
+
+class SearchAnswer(BaseModel):
+    """Results are the best thousand listings; `capped` says that there were more."""
+
+    shop: str
+    system: System
+    total: int
+    capped: bool
+    page: int
+    per_page: int
+    pages: int
+    took_ms: float
+    photo: str | None
+    hits: list[HitOut]
+    facets: dict[str, dict[str, int]]
+    ranges: dict[str, dict[str, float]]
+
+
+class Facet(BaseModel):
+    """A column worth offering."""
+
+    name: str
+    label: str
+    kind: Literal["string", "number", "bool", "list"]
+
+
+class ShopOut(BaseModel):
+    """A shop that can be searched."""
+
+    name: str
+    listings: int
+    photos: int
+    model: str
+    systems: list[System]
+    has_ranker: bool
+    facets: list[Facet]
+    examples: list[str]
+
+
+class ShopsAnswer(BaseModel):
+    """All shops, and whether changes can be made with a key."""
+
+    shops: list[ShopOut]
+    writes: bool
+
+
+class ErrorOut(BaseModel):
+    """What was wrong, in one line; quote request_id to whoever reads the server's log."""
+
+    code: str
+    message: str
+    request_id: str
+
+
+class ErrorAnswer(BaseModel):
+    """Every answer that is no success."""
+
+    error: ErrorOut

@@ -1,0 +1,142 @@
+"""The shops of a server: opened in the background, and replaced by what comes later without a break."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wares.errors import WaresError
+from wares.search import SYSTEMS, Condition, unranked, values
+from wares.serve.filters import Column
+from wares.serve.refusals import Refused
+from wares.serve.searching import Searcher, counted
+
+if TYPE_CHECKING:
+    from wares.index import Shop
+
+WATCH = 1.0  # seconds between looks at whether a shop was replaced
+LOOKED_AT = 2_000  # listings that tell which columns are worth offering
+FEW = 60  # values of a column that people can choose from
+EXAMPLES = 6
+log = logging.getLogger("wares.serve")
+
+
+@dataclass(frozen=True)
+class OpenShop:
+    """A shop that answers. facets: columns worth offering; examples: queries to begin with"""
+
+    name: str
+    searcher: Searcher
+    facets: tuple[Column, ...]
+    examples: tuple[str, ...]
+
+    @property
+    def shop(self) -> Shop:
+        """The latest snapshot."""
+        return self.searcher.shop
+
+    def to_json(self) -> dict[str, object]:
+        """What GET /api/shops says of it."""
+        shop = self.shop
+        return {
+            "name": self.name,
+            "listings": len(shop),
+            "photos": shop.about.photos,
+            "model": shop.about.model,
+            "systems": list(SYSTEMS),
+            "has_ranker": shop.has_ranker,
+            "facets": [
+                {"name": column.name, "label": column.name.removeprefix("attributes."), "kind": column.kind}
+                for column in self.facets
+            ],
+            "examples": list(self.examples),
+        }
+
+
+class Shelf:
+    """Shops by name.
+
+    folders: where each lies; open: opens one, which may take seconds; observe: as `Searcher` takes it
+    """
+
+    def __init__(
+        self, folders: Mapping[str, Path], open: Callable[[Path], Shop], observe: Callable[[str, int], None]
+    ) -> None:
+        self._folders, self._open, self._observe = dict(folders), open, observe
+        self._shops: dict[str, OpenShop] = {}
+        self._failed: dict[str, str] = {}
+
+    def __iter__(self) -> Iterator[OpenShop]:
+        return iter([self._shops[name] for name in self._folders if name in self._shops])
+
+    @property
+    def ready(self) -> bool:
+        """Whether every shop answers."""
+        return len(self._shops) == len(self._folders)
+
+    def get(self, name: str | None) -> OpenShop:
+        """The shop of a name, or the first. Raises Refused where there is none, or not yet."""
+        name = next(iter(self._folders)) if name is None else name
+        if name not in self._folders:
+            known = ", ".join(self._folders)
+            raise Refused(404, "shop", f'there is no shop "{name[:80]}". There are {known}.')
+        if name not in self._shops:
+            what = "cannot be opened" if name in self._failed else "is being opened"
+            raise Refused(503, "opening", f'the shop "{name}" {what}. Try again in a moment.', {"Retry-After": "2"})
+        return self._shops[name]
+
+    def close(self) -> None:
+        """No more searches; those under way are answered."""
+        for opened in self:
+            opened.searcher.close()
+
+    async def keep_open(self) -> None:
+        """Open all shops, then watch for what replaces them; until it is cancelled."""
+        while True:
+            for name in self._folders:
+                await self._look_after(name)
+            await asyncio.sleep(WATCH)
+
+    async def _look_after(self, name: str) -> None:
+        known = self._shops.get(name)
+        try:
+            if known is None or await asyncio.to_thread(lambda: getattr(known.shop, "outdated", False)):
+                began = time.monotonic()
+                opened = await asyncio.to_thread(self._opened, name)
+                self._shops[name] = opened
+                self._failed.pop(name, None)
+                seconds = round(time.monotonic() - began, 3)
+                log.info("shop opened", extra={"shop": name, "listings": len(opened.shop), "seconds": seconds})
+                if known is not None:
+                    known.searcher.close()
+        except (WaresError, OSError) as error:
+            if self._failed.get(name) != str(error):  # once, not every second
+                log.error("shop cannot be opened", extra={"shop": name, "error": str(error)})
+            self._failed[name] = str(error)
+
+    def _opened(self, name: str) -> OpenShop:
+        """Opened and warm: what is slow about the first query has been done."""
+        shop = self._open(self._folders[name])
+        searcher = Searcher(shop, self._observe)
+        shop.encoder.texts(["warm"])
+        if shop.has_ranker:
+            _ = shop.reranker
+        rows = unranked(shop, LOOKED_AT, Condition())
+        told = values(shop, rows, list(searcher.columns))
+        offered = tuple(column for column in searcher.columns.values() if worth_offering(column, told[column.name]))
+        titles = told["title"][:: max(1, len(rows) // EXAMPLES)][:EXAMPLES]
+        return OpenShop(name, searcher, offered, tuple(dict.fromkeys(" ".join(title.split()[:3]) for title in titles)))
+
+
+def worth_offering(column: Column, told: list[object]) -> bool:
+    """Whether shoppers would choose by a column: it has some values, and not a value of its own for every listing."""
+    if column.name in ("id", "title", "description", "product"):
+        return False
+    if column.kind == "number":
+        return len({value for value in told if value is not None}) > 1
+    return 1 < len(counted(told)) <= FEW

@@ -1,0 +1,43 @@
+"""A photo's place in a model's space as text: what a link to a search by photo carries.
+
+No photo is kept, and every process that serves the same model can read the token. It is url-safe base64 of the first
+eight hexadecimal digits of the model's identity and of the vector in 16-bit floats: 512 numbers make 1,371 characters.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from wares.errors import SettingsError
+
+if TYPE_CHECKING:
+    from wares.search import Vectors
+
+MODEL = 8  # digits of the model's identity
+SMALL = 1e-3  # the least norm of a vector that points anywhere
+
+
+def write_token(vector: Vectors, model: str) -> str:
+    """vector: (d,) unit vector; model: identity of the towers"""
+    content = model[:MODEL].ljust(MODEL, "_").encode() + vector.astype("<f2").tobytes()
+    return base64.urlsafe_b64encode(content).decode().rstrip("=")
+
+
+def read_token(token: str, model: str, dimension: int) -> Vectors:
+    """(d,) unit vector. Raises SettingsError where the token is none, or of another model."""
+    try:
+        content = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        content = b""
+    of, vector = content[:MODEL], content[MODEL:]
+    if len(of) == MODEL and of != model[:MODEL].ljust(MODEL, "_").encode():
+        raise SettingsError("this link's photo was read by another model. Give the photo again.")
+    numbers = np.frombuffer(vector, dtype="<f2").astype(np.float32) if len(vector) == 2 * dimension else np.zeros(1)
+    norm = float(np.linalg.norm(numbers))
+    if not SMALL < norm < np.inf:
+        raise SettingsError("this is no photo token: take it, whole, from the answer to an upload.")
+    return np.asarray(numbers / norm, dtype=np.float32)
