@@ -1,0 +1,286 @@
+"""A server's requests a second and how long they take, beside the same searches called in process.
+
+    python benchmarks/serving.py [--listings 200000] [--seconds 20] [--out benchmarks/results]
+
+Cost        12 minutes on 2 cores with 200,000 listings; needs no network.
+Writes      serving-LISTINGS.json and .png in --out; a table goes to stdout.
+Aim         at saturation at least .8 of what `search` gives in process, with listings being changed meanwhile
+
+Listings are clouds: a hundred centres with vectors around them, three views each, words drawn from a vocabulary of ten
+thousand. Queries are two or three words, no query comes twice, so that nothing is answered from memory; the
+offline text tower encodes them. Server and client share the cores, so the client's own work counts against the server.
+
+In process  as many threads as requests under way call `search(shop, text, k=20)`
+Server      as many connections ask GET /api/search?q=…&per_page=20 of `wares serve` in a process of its own
+Changing    the same, while one more connection puts listings, one after the other
+Memory      of the server, in the table: after its first minute of load and after the last
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import platform
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import httpx2
+import numpy as np
+import psutil
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from wares.catalogue import Catalogue, Listing
+from wares.encode import Embeddings
+from wares.fuse import Fused, fuse
+from wares.index import Shop, open_shop, storable, write_shop
+from wares.search import Vectors, search
+from wares.towers import build_towers
+from wares.views import photo_views, text_views
+
+WORDS, CENTRES, CHUNK, K = 10_000, 100, 10_000, 20
+LEVELS = (1, 2, 4, 8, 16, 32)
+KEY = "the key of this benchmark"
+
+
+@dataclass(frozen=True)
+class Load:
+    """What came of a load. seconds: of each request, in the order of answers; failed: requests refused or lost"""
+
+    kind: str
+    under_way: int
+    wall: float
+    seconds: Sequence[float]
+    failed: int = 0
+
+    @property
+    def rate(self) -> float:
+        """Requests a second."""
+        return len(self.seconds) / self.wall
+
+    def quantile(self, q: float) -> float:
+        """Milliseconds that a share q of the requests took at most."""
+        return 1000 * float(np.quantile(self.seconds, q))
+
+    def figures(self) -> dict[str, Any]:
+        """As they are printed."""
+        times = {f"p{100 * q:.0f} ms": self.quantile(q) for q in (0.5, 0.95, 0.99)}
+        about = {"kind": self.kind, "under way": self.under_way, "requests a second": self.rate}
+        return about | times | {"failed": self.failed}
+
+
+def main(listings: int = 200_000, seconds: float = 20.0, out: Path = Path("benchmarks/results")) -> None:
+    """Build, load, print and write."""
+    with TemporaryDirectory() as name:
+        folder = Path(name) / "shop"
+        write_clouds(folder, listings)
+        shop, queries = open_shop(folder), written()
+        search(shop, next(queries))
+        found: list[Load] = []
+        with served(folder) as (address, process):
+            asyncio.run(over_http(address, queries, 8, 60.0))
+            began_with = memory_of(process)
+            for under_way in LEVELS:
+                found.append(in_process(shop, queries, under_way, seconds))
+                found.append(asyncio.run(over_http(address, queries, under_way, seconds)))
+                found.append(asyncio.run(over_http(address, queries, under_way, seconds, changing=True)))
+            ended_with = memory_of(process)
+    figures = {
+        "date": datetime.now(UTC).isoformat(),
+        "machine": {"cores": os.cpu_count(), "system": platform.platform()},
+        "settings": {"listings": listings, "seconds": seconds, "k": K},
+        "loads": [load.figures() for load in found],
+        "saturated": saturated(found),
+        "memory of the server, MiB": {"after a minute": began_with, "at the end": ended_with},
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    (out / f"serving-{listings}.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    show(figures)
+    draw(found, out / f"serving-{listings}.png")
+
+
+# A shop of clouds, and what is looked for in it
+
+
+def vocabulary() -> list[str]:
+    """Words that can be said, so that the tokenizer does not fall to pieces over them."""
+    random = np.random.default_rng(0)
+    syllables = [first + vowel for first in "bdfgklmnprstvz" for vowel in "aeiou"]
+    return ["".join(random.choice(syllables, 3)) for _ in range(WORDS)]
+
+
+def written() -> Iterator[str]:
+    """Queries without end, each two or three words."""
+    words, random = vocabulary(), np.random.default_rng(1)
+    return (" ".join(random.choice(words, random.integers(2, 4))) for _ in count())
+
+
+def write_clouds(folder: Path, listings: int) -> None:
+    """A shop of the offline towers whose vectors are drawn and not encoded."""
+    towers, words, random = build_towers("offline"), np.array(vocabulary()), np.random.default_rng(2)
+    titles = words[random.integers(0, WORDS, (listings, 6))]
+    goods = [
+        Listing(
+            f"g{i:07d}",
+            " ".join(titles[i]),
+            images=(f"{i}-1.jpg", f"{i}-2.jpg"),
+            price=float(i % 500),
+            attributes={"colour": f"colour {i % 12}", "size": float(i % 9)},
+        )
+        for i in range(listings)
+    ]
+    catalogue = Catalogue(folder.parent, tuple(goods))
+    centres = random.normal(size=(CENTRES, towers.dimension)).astype(np.float32)
+
+    def chunks() -> Iterator[tuple[Embeddings, Fused]]:
+        for start in range(0, listings, CHUNK):
+            part = catalogue.subset(range(start, min(start + CHUNK, listings)))
+            places = random.integers(0, CENTRES, len(part))
+            photos, texts = photo_views(part), text_views(part)
+            embeddings = storable(
+                Embeddings(
+                    photos, around(centres[places[photos.owners]], random), texts, around(centres[places], random)
+                )
+            )
+            yield embeddings, fuse(embeddings, towers.fusion)
+
+    write_shop(catalogue, towers, chunks(), folder)
+
+
+def around(centres: Vectors, random: np.random.Generator) -> Vectors:
+    """(n, d) unit vectors, each near a centre."""
+    vectors = centres + random.normal(size=centres.shape).astype(np.float32)
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float32)
+
+
+# Loads
+
+
+def in_process(shop: Shop, queries: Iterator[str], under_way: int, seconds: float) -> Load:
+    """Threads that search, each one query after the other."""
+    took: list[float] = []
+    lock, ends = threading.Lock(), time.monotonic() + seconds
+
+    def work() -> None:
+        while time.monotonic() < ends:
+            with lock:
+                query = next(queries)
+            began = time.monotonic()
+            search(shop, query, k=K)
+            took.append(time.monotonic() - began)
+
+    threads = [threading.Thread(target=work) for _ in range(under_way)]
+    began = time.monotonic()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return Load("in process", under_way, time.monotonic() - began, took)
+
+
+async def over_http(
+    address: str, queries: Iterator[str], under_way: int, seconds: float, changing: bool = False
+) -> Load:
+    """Connections that ask, each one query after the other; with `changing`, one more puts listings meanwhile."""
+    took: list[float] = []
+    failed, ends = 0, time.monotonic() + seconds
+
+    async def ask(client: httpx2.AsyncClient) -> None:
+        nonlocal failed
+        while time.monotonic() < ends:
+            began = time.monotonic()
+            answer = await client.get("/api/search", params={"q": next(queries), "per_page": K})
+            took.append(time.monotonic() - began)
+            failed += answer.status_code != 200
+
+    async def change(client: httpx2.AsyncClient) -> None:
+        nonlocal failed
+        for number in count():
+            if time.monotonic() >= ends:
+                return
+            listing = {"id": f"new{number % 100}", "title": next(queries), "price": float(number)}
+            answer = await client.put(f"/api/listings/{listing['id']}", json=listing, timeout=60)
+            failed += answer.status_code != 200
+
+    headers = {"Authorization": f"Bearer {KEY}"}
+    async with httpx2.AsyncClient(base_url=address, headers=headers, timeout=60) as client:
+        began = time.monotonic()
+        await asyncio.gather(*(ask(client) for _ in range(under_way)), *([change(client)] if changing else []))
+        wall = time.monotonic() - began
+    return Load("server, changing" if changing else "server", under_way, wall, took, failed)
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[tuple[str, psutil.Process]]:
+    """The address of `wares serve`, and its process."""
+    command = [sys.executable, "-c", "from wares.cli import main; main()", "serve", str(folder), "--port", "0"]
+    environment = os.environ | {"WARES_KEY": KEY}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
+    ) as run:
+        assert run.stdout is not None
+        address = run.stdout.readline().split()[-1]
+        while httpx2.get(f"{address}readyz").status_code != 200:
+            pass
+        yield address, psutil.Process(run.pid)
+        run.terminate()
+
+
+def memory_of(process: psutil.Process) -> float:
+    """MiB that a process holds."""
+    return float(process.memory_info().rss) / 2**20
+
+
+# Telling
+
+
+def saturated(found: Sequence[Load]) -> dict[str, float]:
+    """The most requests a second of each kind, and how the server's compare."""
+    kinds = dict.fromkeys(load.kind for load in found)
+    most = {kind: max(load.rate for load in found if load.kind == kind) for kind in kinds}
+    return most | {f"{kind} / in process": rate / most["in process"] for kind, rate in most.items()}
+
+
+def show(figures: dict[str, Any]) -> None:
+    """The loads as a table."""
+    table = Table(*figures["loads"][0], title=f"{figures['settings']['listings']:,} listings")
+    for load in figures["loads"]:
+        table.add_row(*(f"{value:.1f}" if isinstance(value, float) else str(value) for value in load.values()))
+    console = Console()
+    console.print(table)
+    console.print(figures["saturated"], figures["memory of the server, MiB"])
+
+
+def draw(found: Sequence[Load], path: Path) -> None:
+    """Requests a second and times against requests under way."""
+    import matplotlib.pyplot as plt
+
+    figure, (rates, times) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    for kind in dict.fromkeys(load.kind for load in found):
+        loads = [load for load in found if load.kind == kind]
+        under_way = [load.under_way for load in loads]
+        rates.plot(under_way, [load.rate for load in loads], marker="o", label=kind)
+        [line] = times.plot(under_way, [load.quantile(0.5) for load in loads], marker="o", label=f"{kind}, half")
+        times.plot(under_way, [load.quantile(0.99) for load in loads], "--", color=line.get_color(), label="99 %")
+    rates.set(xlabel="requests under way", ylabel="requests a second", xscale="log", ylim=(0, None))
+    times.set(xlabel="requests under way", ylabel="milliseconds to the answer", xscale="log", yscale="log")
+    for axes in (rates, times):
+        axes.set_xticks(LEVELS, [str(level) for level in LEVELS])
+        axes.legend(frameon=False)
+    figure.savefig(path, dpi=120)
+
+
+if __name__ == "__main__":
+    typer.run(main)
