@@ -90,7 +90,7 @@ def main(listings: int = 200_000, seconds: float = 20.0, out: Path = Path("bench
         search(shop, next(queries))
         found: list[Load] = []
         with served(folder) as (address, process):
-            asyncio.run(over_http(address, queries, 8, 60.0))
+            asyncio.run(over_http(address, queries, 8, min(60.0, 3 * seconds)))
             began_with = memory_of(process)
             for under_way in LEVELS:
                 found.append(in_process(shop, queries, under_way, seconds))
@@ -230,12 +230,14 @@ def served(folder: Path) -> Iterator[tuple[str, psutil.Process]]:
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
     ) as run:
-        assert run.stdout is not None
-        address = run.stdout.readline().split()[-1]
-        while httpx2.get(f"{address}readyz").status_code != 200:
-            pass
-        yield address, psutil.Process(run.pid)
-        run.terminate()
+        try:
+            assert run.stdout is not None
+            address = run.stdout.readline().split()[-1]
+            while httpx2.get(f"{address}readyz", timeout=60).status_code != 200:
+                pass
+            yield address, psutil.Process(run.pid)
+        finally:
+            run.terminate()
 
 
 def memory_of(process: psutil.Process) -> float:

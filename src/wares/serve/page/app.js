@@ -1,6 +1,7 @@
 /**
  * The search page, top to bottom. InstantSearch keeps the state, the address and the order of answers; what is ours:
  *
+ *   box.js       the search box
  *   address.js   the state as the parameters of GET /api/search, and back
  *   client.js    asks the server, and again where it is not ready
  *   hits.js      a listing as a card, with what matched
@@ -10,6 +11,7 @@
  *   status.js    what is told while waiting, and when something goes wrong
  */
 import { queryOf, stateOf } from "./address.js";
+import { searchBox } from "./box.js";
 import { makeClient, openShops } from "./client.js";
 import { showControls } from "./controls.js";
 import { byId } from "./dom.js";
@@ -20,12 +22,12 @@ import { makeStatus } from "./status.js";
 
 const INDEX = "shop"; // InstantSearch wants a name for what it searches; ours is in the state
 const OWN = ["photo", "like", "system", "rerank", "per_page", "compare", "other_shop", "other_system", "other_rerank"];
-const TYPING = 120; // milliseconds without a key before a search
 
 /** State of ours that InstantSearch has no widget for. It takes part in searches, the address and the back button. */
 function ownState() {
   return {
     $$type: "wares.own",
+    render() {}, // InstantSearch takes no widget without; controls.js shows this state
     getWidgetUiState: (ui, { searchParameters }) =>
       OWN.reduce((all, name) => (searchParameters[name] ? { ...all, [name]: searchParameters[name] } : all), ui),
     getWidgetSearchParameters: (parameters, { uiState }) =>
@@ -49,19 +51,14 @@ function routing(shop, isFirst) {
   };
 }
 
-let waiting;
-function afterTyping(query, search) {
-  clearTimeout(waiting);
-  waiting = setTimeout(() => search(query), query ? TYPING : 0);
-}
-
 async function start() {
   const status = makeStatus();
   const { shops, shop } = await openShops(new URLSearchParams(location.search).get("shop"), status);
   const state = () => search.getUiState()[INDEX] ?? {};
+  const box = searchBox(shop.listings);
   const change = (changed) => {
-    clearTimeout(waiting); // what was typed last is in the box, and would overwrite this
-    search.setUiState((ui) => ({ [INDEX]: { ...ui[INDEX], page: undefined, ...changed } }));
+    const query = box.typed();
+    search.setUiState((ui) => ({ [INDEX]: { ...ui[INDEX], page: undefined, query, ...changed } }));
   };
   const photos = watchPhotos(shop, change);
   const search = instantsearch({
@@ -74,13 +71,7 @@ async function start() {
   const more = (hit) => change({ like: hit.id, query: "", photo: undefined });
   search.addWidgets([
     ownState(),
-    instantsearch.widgets.searchBox({
-      container: "#box",
-      placeholder: `Search ${shop.listings.toLocaleString()} listings`,
-      queryHook: afterTyping,
-      showLoadingIndicator: false,
-      autofocus: matchMedia("(hover: hover)").matches, // on phones the keyboard would cover the page
-    }),
+    box.widget,
     ...facetWidgets(shop.facets),
     hitsWidget("#here", more, (results) => results.here),
     hitsWidget("#there", more, (results) => results.there),
@@ -96,24 +87,14 @@ async function start() {
   search.start();
 }
 
-function watchKeys() {
-  document.addEventListener("keydown", (event) => {
-    const box = document.querySelector("#box input");
-    const typing = event.target.closest?.("input, select, textarea");
-    if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
-      event.preventDefault();
-      box?.focus();
-      box?.select();
-    } else if (event.key === "Escape" && event.target === box && box.value) {
-      event.preventDefault(); // some browsers would clear it themselves, without telling InstantSearch
-      box.form.reset();
-    }
-  });
+/** Filters are folded where there is little room. */
+function watchWidth() {
   const wide = matchMedia("(min-width: 60rem)");
   const unfold = () => (byId("filters").open = wide.matches);
   wide.addEventListener("change", unfold);
   unfold();
 }
 
-watchKeys();
+watchWidth();
+if (matchMedia("(hover: hover)").matches) byId("box").focus(); // on phones the keyboard would cover the page
 start();

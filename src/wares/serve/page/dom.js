@@ -19,14 +19,23 @@ export function element(tag, properties = {}, ...children) {
   return made;
 }
 
-/** Replace the children of a node, without losing the place of somebody who works with the keyboard. */
+/**
+ * Replace the children of a node where they differ (a click is lost on a button that is replaced under it), without
+ * losing the place of somebody who works with the keyboard.
+ */
 export function fill(node, ...children) {
+  const made = node.cloneNode();
+  made.append(...children);
+  if (made.childNodes.length === node.childNodes.length) {
+    const same = [...made.childNodes].every((child, at) => child.isEqualNode(node.childNodes[at]));
+    if (same) return;
+  }
   const place = [...node.querySelectorAll("button")].indexOf(document.activeElement);
-  node.replaceChildren(...children);
+  node.replaceChildren(...made.childNodes);
   node.hidden = !children.length;
   if (place < 0) return;
   const buttons = node.querySelectorAll("button");
-  (buttons[Math.min(place, buttons.length - 1)] ?? document.querySelector("#box input"))?.focus();
+  (buttons[Math.min(place, buttons.length - 1)] ?? byId("box"))?.focus();
 }
 
 /** 0.536 as "54 %". */
