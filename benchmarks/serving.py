@@ -45,8 +45,10 @@ from rich.table import Table
 from wares.catalogue import Catalogue, Listing
 from wares.encode import Embeddings
 from wares.fuse import Fused, fuse
-from wares.index import Shop, open_shop, storable, write_shop
+from wares.index import write_shop
 from wares.search import Vectors, search
+from wares.shop import Shop, open_shop
+from wares.table import storable
 from wares.towers import build_towers
 from wares.views import photo_views, text_views
 

@@ -31,6 +31,7 @@ from wares.catalogue import Listing, read_queries, write_listings
 from wares.cli import main
 from wares.runs import read_run
 from wares.samples import write_marketplace
+from wares.shop import open_shop
 
 MEASURES = ["nDCG@10", "R@10", "R@100", "R@500", "AP", "RR"]
 SYSTEMS = ["fused", "bm25", "fused+bm25", "dense", "bm25+dense"]
@@ -172,7 +173,7 @@ def test_pretrain_chooses_the_weights_that_are_not_given(shop: Shop, tmp_path: P
 def test_index_says_what_it_made(shop: Shop) -> None:
     made, record = shop.index.json, shop.pretrain.json
     assert (made["listings"], made["photos"], made["problems"]) == (40, record["photos"], 0)
-    about = json.loads((shop.path / "shop.json").read_text(encoding="utf-8"))
+    about = json.loads((open_shop(shop.path).folder / "about.json").read_text(encoding="utf-8"))
     assert made["model"] == about["model"] == json.loads((shop.model / "towers.json").read_text())["identity"]
 
 
@@ -552,7 +553,8 @@ def test_bad_input_stops_or_is_listed_and_counted(tmp_path: Path, kind: str) -> 
         assert re.search(said, listed) and counted.startswith("wares: 1 in all")
         assert (answer.json["listings"], answer.json["photos"]) == (listings, photos)
     assert answer.json["problems"] == 1
-    assert re.search(said, (tmp_path / "shop" / "problems.txt").read_text(encoding="utf-8"))
+    [listed] = open_shop(tmp_path / "shop").problems
+    assert re.search(said, listed)
     hits = done("search", tmp_path / "shop", "mug", "--json").json
     assert {hit["id"] for hit in hits} == {*COLOURS, *(["odd"] if listings == 5 else [])}
 
@@ -693,7 +695,7 @@ def test_index_needs_a_model_or_towers_and_not_both(shop: Shop, tmp_path: Path) 
 def test_a_damaged_shop_says_so(tmp_path: Path) -> None:
     catalogue, shop = goods(tmp_path / "c"), tmp_path / "shop"
     done("index", catalogue, "--towers", "small", "--out", shop)
-    weights = shop / "model" / "towers.safetensors"
+    weights = open_shop(shop).folder / "model" / "towers.safetensors"
     whole = weights.read_bytes()
     weights.write_bytes(whole[: len(whole) // 2])
     assert "towers.safetensors does not load" in refused("search", shop, "mug")

@@ -19,7 +19,7 @@ from wares.cli import app
 from wares.demo import draw, run_demo
 from wares.errors import CatalogueError
 from wares.evaluate import Evaluation
-from wares.index import open_shop
+from wares.shop import open_shop
 
 SYSTEMS = [
     *("bm25", "dense, all texts, untrained", "bm25 + dense"),
@@ -95,14 +95,14 @@ def test_it_shows_three_searches_with_reasons(show: Show) -> None:
 def test_it_suggests_commands_that_exist(show: Show) -> None:
     """Every line under "try" parses as a command; what it names is there, but for what the user is to bring."""
     lines = [line for line in show.said.splitlines() if line.startswith("  wares ")]
-    assert len(lines) == 4
+    assert len(lines) == 5
     group = typer.main.get_command(app)
     for command in " && ".join(line.strip() for line in lines).split(" && "):
         program, name, *arguments = shlex.split(command)
         assert program == "wares"
         parsed = group.commands[name].make_context(name, arguments)  # type: ignore[attr-defined]
-        named = parsed.params.get("shop") or parsed.params["catalogue"]
-        assert named.exists() or str(named) == "YOUR-CATALOGUE"
+        named = parsed.params.get("shops") or [parsed.params.get("shop") or parsed.params["catalogue"]]
+        assert all(Path(each).exists() or str(each) == "YOUR-CATALOGUE" for each in named)
 
 
 def test_it_leaves_other_peoples_catalogues_alone(tmp_path: Path) -> None:

@@ -37,9 +37,10 @@ from wares.evaluate import (
     render_correlations,
     shop_runs,
 )
-from wares.index import Shop, build_shop
+from wares.index import build_shop
 from wares.runs import Run, ranking, read_run, write_run
 from wares.search import ranked
+from wares.shop import Shop
 from wares.towers import build_towers
 
 QRELS: Qrels = {"q1": {"a": 2, "b": 1, "c": 0}, "q2": {"d": 1}}

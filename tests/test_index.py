@@ -19,11 +19,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toys import BOOTS, MUG, THREE, Toys, embedded, toy_shop, write_photos
 
-from wares import index
+from wares import table
 from wares.catalogue import Attribute, Catalogue, Listing
 from wares.errors import PhotoError, ShopError
-from wares.index import Shop, attribute_columns, build_shop, open_shop, write_shop
+from wares.index import build_shop, write_shop
 from wares.search import search
+from wares.shop import Shop, make_current, open_shop
+from wares.table import attribute_columns
 
 TESTS = Path(__file__).parent
 
@@ -65,13 +67,15 @@ def test_the_stored_views_explain_the_stored_vector(three: Shop) -> None:
 
 
 def test_a_shop_says_what_it_is(three: Shop) -> None:
-    about = json.loads((three.path / "shop.json").read_text())
-    assert (about["format"], about["model"], about["dimension"]) == (1, "toys-1", 48)
-    assert (about["listings"], about["photos"], about["problems"], about["notes"]) == (3, 3, 0, [])
+    current = json.loads((three.path / "shop.json").read_text())
+    assert (current["format"], three.path / "builds" / current["build"]) == (2, three.folder)
+    about = json.loads((three.folder / "about.json").read_text())
+    assert (about["model"], about["dimension"]) == ("toys-1", 48)
+    assert (about["listings"], about["photos"], about["problems"], three.about.notes) == (3, 3, 0, [])
     assert about["versions"].keys() == {"wares", "lancedb", "numpy", "pyarrow"}
     assert len(three) == 3
     assert three.photo("scarf-blue.png").is_file()
-    assert (three.path / "model" / "toys.txt").read_text() == "toys-1"
+    assert (three.folder / "model" / "toys.txt").read_text() == "toys-1"
     assert "price" in three.columns
     assert "attributes.gender" in three.columns
     assert "vector" not in three.columns
@@ -159,8 +163,10 @@ def test_a_build_that_fails_leaves_the_old_shop(tmp_path: Path) -> None:
     other = catalogue_of(tmp_path / "other", (MUG, BOOTS))
     with pytest.raises(PhotoError):
         write_shop(other, Toys("new"), failing(other, PhotoError("no.")), shop.path, overwrite=True)
+    assert not shop.outdated
     assert rows(open_shop(shop.path, Toys())) == before
-    assert {path.name for path in tmp_path.iterdir()} == {"catalogue", "other", "shop"}
+    assert {path.name for path in shop.path.iterdir()} == {"builds", "shop.json"}
+    assert list((shop.path / "builds").iterdir()) == [shop.folder]
 
 
 def test_a_killed_build_leaves_no_half_shop_and_the_next_one_cleans_up(tmp_path: Path) -> None:
@@ -176,10 +182,11 @@ def test_a_killed_build_leaves_no_half_shop_and_the_next_one_cleans_up(tmp_path:
         write_shop(catalogue, Toys(), chunks(), {str(tmp_path / "shop")!r})
     """
     assert run(script).returncode == -signal.SIGKILL
-    assert not (tmp_path / "shop").exists()
-    assert len(list(tmp_path.iterdir())) == 2
+    with pytest.raises(ShopError, match="is not a shop"):
+        open_shop(tmp_path / "shop")
+    [left] = (tmp_path / "shop" / "builds").iterdir()
     write_shop(catalogue, Toys(), embedded(catalogue, Toys()), tmp_path / "shop")
-    assert {path.name for path in tmp_path.iterdir()} == {"c", "shop"}
+    assert list((tmp_path / "shop" / "builds").iterdir()) == [open_shop(tmp_path / "shop").folder] != [left]
 
 
 def test_too_few_embeddings_are_no_shop(tmp_path: Path) -> None:
@@ -196,6 +203,56 @@ def test_overwriting_is_asked_for(tmp_path: Path) -> None:
         write_shop(catalogue, Toys(), embedded(catalogue, Toys()), shop.path)
     write_shop(catalogue, Toys(), embedded(catalogue, Toys()), shop.path, overwrite=True)
     assert list(rows(open_shop(shop.path))) == ["mug"]
+
+
+def test_a_shop_that_is_open_stays_the_build_that_it_is(tmp_path: Path) -> None:
+    first, catalogue = toy_shop(tmp_path), catalogue_of(tmp_path / "other", (MUG,))
+    before = rows(first)
+
+    def build() -> Shop:
+        write_shop(catalogue, Toys(), embedded(catalogue, Toys()), first.path, overwrite=True)
+        return open_shop(first.path, Toys())
+
+    second = build()
+    assert [shop.outdated for shop in (first, second)] == [True, False]
+    assert rows(first) == before and search(first, "red leather", k=1)[0].id == "boots"
+    assert [hit.id for hit in search(second, "red leather")] == ["mug"]
+    third = build()
+    assert set((first.path / "builds").iterdir()) == {second.folder, third.folder}
+    assert [shop.outdated for shop in (first, second, third)] == [True, True, False]
+
+
+def test_one_can_go_back_to_the_build_before(tmp_path: Path) -> None:
+    first = toy_shop(tmp_path)
+    before, catalogue = rows(first), catalogue_of(tmp_path / "other", (MUG,))
+    for _ in range(2):
+        write_shop(catalogue, Toys(), embedded(catalogue, Toys()), first.path, overwrite=True)
+        second = open_shop(first.path)
+        make_current(first.path, first.folder.name)
+        assert second.outdated
+        assert rows(open_shop(first.path)) == before
+
+
+def test_a_build_killed_before_it_was_named_the_current_one_is_no_obstacle(tmp_path: Path) -> None:
+    shop = toy_shop(tmp_path)
+    (shop.path / "shop.json").unlink()
+    catalogue = catalogue_of(tmp_path / "other", (MUG,))
+    write_shop(catalogue, Toys(), embedded(catalogue, Toys()), shop.path)
+    assert list(rows(open_shop(shop.path))) == ["mug"]
+
+
+def test_a_shop_of_the_older_format_is_refused_and_replaced(tmp_path: Path) -> None:
+    old = tmp_path / "shop"
+    for name in ("model", "listings.lance", "ranker"):
+        (old / name).mkdir(parents=True)
+    (old / "problems.txt").write_text("a problem")
+    (old / "shop.json").write_text('{"format": 1, "model": "toys-1"}')
+    with pytest.raises(ShopError, match=r"shop format 1, and this wares reads format 2\. Rebuild it"):
+        open_shop(old)
+    catalogue = catalogue_of(tmp_path / "c")
+    write_shop(catalogue, Toys(), embedded(catalogue, Toys()), old, overwrite=True)
+    assert len(open_shop(old)) == 3
+    assert {path.name for path in old.iterdir()} == {"builds", "shop.json"}
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
@@ -238,7 +295,7 @@ def test_a_shop_can_be_moved_and_opened_by_another_process(tmp_path: Path) -> No
 
 
 def edited(shop: Shop, **changes: object) -> Path:
-    file = shop.path / "shop.json"
+    file = shop.folder / "about.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | changes))
     return shop.path
 
@@ -251,30 +308,41 @@ def test_what_is_no_shop_is_not_opened(tmp_path: Path) -> None:
 
 
 def test_another_format_is_not_opened(tmp_path: Path) -> None:
-    with pytest.raises(ShopError, match="shop format 99, and this wares reads format 1"):
-        open_shop(edited(toy_shop(tmp_path), format=99))
+    shop = toy_shop(tmp_path)
+    (shop.path / "shop.json").write_text('{"format": 99}')
+    with pytest.raises(ShopError, match="shop format 99, and this wares reads format 2"):
+        open_shop(shop.path)
 
 
 def test_another_model_is_not_opened(tmp_path: Path) -> None:
     shop = toy_shop(tmp_path)
     with pytest.raises(ShopError, match="built with model toys-1…; this model is toys-2…"):
         open_shop(shop.path, Toys("toys-2"))
-    with pytest.raises(ShopError, match=r"vectors have 48 dimensions and shop\.json says 47"):
+    with pytest.raises(ShopError, match=r"vectors have 48 dimensions and about\.json says 47"):
         open_shop(edited(shop, dimension=47))
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"format": 1}', '{"format": 1, "colour": "red"}'])
-def test_a_damaged_description_is_not_opened(tmp_path: Path, content: str) -> None:
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"format": 2}', '{"format": 2, "colour": "red"}'])
+@pytest.mark.parametrize("name", ["shop.json", "about.json"])
+def test_a_damaged_description_is_not_opened(tmp_path: Path, name: str, content: str) -> None:
     shop = toy_shop(tmp_path)
-    (shop.path / "shop.json").write_text(content)
-    with pytest.raises(ShopError, match=r"shop\.json is damaged"):
+    (shop.path / name if name == "shop.json" else shop.folder / name).write_text(content)
+    with pytest.raises(ShopError, match=rf"{name} is (missing or )?damaged"):
+        open_shop(shop.path)
+
+
+@pytest.mark.parametrize("build", ["..", "", "gone", "../builds"])
+def test_a_build_that_is_not_there_is_not_opened(tmp_path: Path, build: str) -> None:
+    shop = toy_shop(tmp_path)
+    make_current(shop.path, build)
+    with pytest.raises(ShopError, match="damaged"):
         open_shop(shop.path)
 
 
 @pytest.mark.parametrize("part", ["listings.lance", "listings.lance/_versions"])
 def test_a_damaged_table_is_not_opened(tmp_path: Path, part: str) -> None:
     shop = toy_shop(tmp_path)
-    shutil.rmtree(shop.path / part)
+    shutil.rmtree(shop.folder / part)
     with pytest.raises(ShopError, match=r"listings\.lance is missing or damaged"):
         open_shop(shop.path)
 
@@ -286,7 +354,7 @@ def test_an_indexed_shop_finds_what_an_exact_one_finds(tmp_path: Path, monkeypat
     """With an index on the vectors, also where a filter leaves fewer rows than the index looks at by itself."""
     listings = [Listing(f"{i:04}", f"thing {i}", price=float(i)) for i in range(900)]
     exact = toy_shop(tmp_path / "exact", listings, chunk=300)
-    monkeypatch.setattr(index, "EXACT_ROWS", 900)
+    monkeypatch.setattr(table, "EXACT_ROWS", 900)
     indexed = toy_shop(tmp_path / "indexed", listings, chunk=300)
     assert [len(list(shop.table.list_indices())) for shop in (exact, indexed)] == [1, 2]
     for where, k in (("price < 7", 7), ("price IN (3, 400, 899)", 3), (None, 900)):

@@ -154,7 +154,7 @@ def test_facts_are_of_the_upright_photo(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     path = save(Image.new("RGB", (60, 20), RED), tmp_path / "photo.jpg", exif=exif)
-    assert list(check_photos([path])) == [PhotoFacts(20, 60, digest(path))]
+    assert list(check_photos([path])) == [PhotoFacts(20, 60, digest(path), path.suffix)]
 
 
 def test_a_large_jpeg_is_shrunk_without_losing_its_place(tmp_path: Path) -> None:

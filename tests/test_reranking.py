@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,18 +18,20 @@ import pytest
 from test_cli import done, refused, wares
 from tiny_models import WORDS, named
 
-from wares.catalogue import Catalogue, Query, read_catalogue
+from wares.catalogue import Catalogue, Listing, Query, read_catalogue
 from wares.corpus import Corpus
 from wares.errors import ModelError, SettingsError, ShopError
-from wares.index import Shop, add_ranker, build_shop, is_of, open_shop
+from wares.index import add_ranker, build_shop, is_of
 from wares.labelers import Scorer
 from wares.rankers import get_ranker
 from wares.rankers.encoders import TwoEncoder
 from wares.rankers.learning import LearningSettings
 from wares.reranking import TrainedRanker, find_ranker
 from wares.search import ranked, search
+from wares.shop import Shop, open_shop
 from wares.supervise import SuperviseSettings, folder_name, supervise
 from wares.towers import build_towers, load_towers
+from wares.update import delete, upsert
 
 QUERIES = [Query(str(i), f"{one} {other}") for i, (one, other) in enumerate(pairwise(WORDS))]
 KINDS = ["static", "dense", "dense-last-1", "sparse", "late-interaction", "cross-encoder", "two-tower"]
@@ -178,6 +180,48 @@ def test_a_moved_shop_stands_alone(world: World, tmp_path: Path, with_ranker: Ca
             world.run.with_name("gone").rename(world.run)
 
 
+# A shop that changes
+
+
+@pytest.mark.parametrize("kind", RERANKERS)
+def test_a_ranker_meets_listings_that_it_does_not_know(
+    kind: str, world: World, with_ranker: Callable[[str], Shop]
+) -> None:
+    """One that has vectors of its listings abstains, one that reads them does not."""
+    shop = with_ranker(kind)
+    before = {hit.id: hit.rerank_score for hit in search(shop, "red wool", k=30, rerank=30)}
+    upsert(shop, [Listing("new", "red wool")])
+    delete(shop, ["l03"])
+    for opened in (shop, open_shop(shop.path)):
+        hits = {hit.id: hit.rerank_score for hit in search(opened, "red wool", k=31, rerank=31)}
+        assert hits.keys() == before.keys() - {"l03"} | {"new"}
+        if kind in ("static", "dense", "dense-last-1"):
+            assert hits.pop("new") is None and list(hits) == [id for id in before if id != "l03"]
+        elif kind == "cross-encoder":
+            assert hits["new"] is not None
+
+
+def test_a_new_ranker_is_noticed_and_given_to_the_build_that_is_open(world: World, tmp_path: Path) -> None:
+    shutil.copytree(world.plain, tmp_path / "shop")
+    shop = open_shop(tmp_path / "shop")
+    again = add_ranker(shop, world.trained("static"), world.catalogue)
+    assert shop.outdated and not again.outdated
+    assert again.folder == shop.folder and again.has_ranker
+
+
+def test_listings_are_put_in_by_the_towers_that_built_the_shop(
+    world: World, with_ranker: Callable[[str], Shop]
+) -> None:
+    """And not by the query tower, which shares their frozen part."""
+    shop, plain = with_ranker("two-tower"), open_shop(world.plain)
+    listing = replace(world.catalogue.listings[3], id="copy")
+    upsert(shop, [listing])
+    expected = plain.table.search().where("id = 'l03'").select(["vector"]).to_arrow()["vector"].to_pylist()
+    found = shop.table.search().where("id = 'copy'").select(["vector"]).to_arrow()["vector"].to_pylist()
+    assert found == expected
+    assert shop.encoder.texts(["red"]) != pytest.approx(plain.encoder.texts(["red"]), abs=1e-3)
+
+
 # The query tower
 
 
@@ -295,14 +339,15 @@ def test_an_up_to_date_shop_is_given_a_ranker_as_it_is(
 ) -> None:
     shop = tmp_path / "shop"
     done(*world.index(shop))
-    table = {path: path.stat().st_mtime_ns for path in (shop / "listings.lance").rglob("*")}
+    folder = open_shop(shop).folder
+    table = {path: path.stat().st_mtime_ns for path in (folder / "listings.lance").rglob("*")}
     monkeypatch.setattr("wares.encode.embed", texts_of_nobody)
     for kind in ("dense", "two-tower", "cross-encoder"):
         done(*world.index(shop, "--ranker", world.round(kind)))
-    assert {path: path.stat().st_mtime_ns for path in (shop / "listings.lance").rglob("*")} == table
-    assert {path.name for path in shop.iterdir()} >= {"ranker", "query-tower"}
-    assert not (shop / "ranker" / "listings.parquet").exists()
-    kept = json.loads((shop / "ranker" / "ranker.json").read_text())
+    assert {path: path.stat().st_mtime_ns for path in (folder / "listings.lance").rglob("*")} == table
+    assert {path.name for path in folder.iterdir()} >= {"ranker", "query-tower"}
+    assert not (folder / "ranker" / "listings.parquet").exists()
+    kept = json.loads((folder / "ranker" / "ranker.json").read_text())
     assert (kept["name"], kept["needs"]) == (world.names["cross-encoder"], "texts")
 
 
@@ -331,9 +376,9 @@ def test_what_reranking_refuses(world: World, with_ranker: Callable[[str], Shop]
     shop = with_ranker("dense")
     assert "at least 1 result is reranked, not 0" in refused("search", shop.path, "red", "--rerank", "-n", 0)
     assert "needs a text" in refused("search", shop.path, "--like", "l03", "--rerank")
-    (shop.path / "ranker" / "listings.parquet").write_bytes(b"")
+    (shop.folder / "ranker" / "listings.parquet").write_bytes(b"")
     assert "ranker is damaged" in refused("search", shop.path, "red", "--rerank")
-    (shop.path / "ranker" / "ranker.json").write_text("{}")
+    (shop.folder / "ranker" / "ranker.json").write_text("{}")
     with pytest.raises(ShopError, match="cannot be read by this wares"):
         search(open_shop(shop.path), "red", rerank=5)
 

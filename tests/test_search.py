@@ -18,8 +18,8 @@ from toys import BOOTS, THREE, Toys, toy_shop
 
 from wares.catalogue import Listing, Query
 from wares.errors import FilterError, PhotoError, SettingsError, ShopError
-from wares.index import Shop
 from wares.search import SYSTEMS, Hit, Ranked, System, Why, ranked, reciprocal_ranks, search
+from wares.shop import Shop, open_shop
 
 WORDS = ["red", "blue", "green", "wool", "boots", "mug", "scarf", "leather", "coffee", "knit"]
 
@@ -155,18 +155,18 @@ def test_parts_that_cancel_out_are_an_error(three: Shop) -> None:
             return -self.texts(["boots"])
 
     with pytest.raises(SettingsError, match="cancel each other out"):
-        search(Shop(three.path, three.about, three.table, Opposite()), "boots", photo="any.png")
+        search(open_shop(three.path, Opposite()), "boots", photo="any.png")
 
 
 def test_words_need_no_towers(three: Shop) -> None:
-    without = Shop(three.path, three.about, three.table)
+    without = open_shop(three.path)
     assert ids(search(without, "leather", system="bm25")) == ["boots"]
     assert list(ranked(without, [Query("q", "leather")], system="bm25")["q"]) == ["boots"]
 
 
 def test_a_table_that_cannot_be_read_says_so(tmp_path: Path) -> None:
     shop = toy_shop(tmp_path)
-    for file in (shop.path / "listings.lance" / "data").iterdir():
+    for file in (shop.folder / "listings.lance" / "data").iterdir():
         file.write_bytes(b"")
     with pytest.raises(ShopError, match="cannot be searched"):
         search(shop, "boots")

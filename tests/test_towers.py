@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -22,6 +22,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from tiny_models import LIMIT, named
+from torch import nn
 
 from wares.encode import FeatureStore, Vectors, embed_texts, project
 from wares.errors import ModelError, SettingsError
@@ -108,6 +109,32 @@ def test_gradients_reach_every_trained_parameter(built: Built) -> None:
         for name, parameter in tower.named_parameters():
             assert parameter.grad is not None, name
             assert float(parameter.grad.abs().sum()) > 0, name
+
+
+def test_a_vector_does_not_depend_on_what_is_projected_with_it(built: Built) -> None:
+    tower, dimension = built.towers.text, built.towers.dimension
+    features = np.concatenate([built.texts] * 23)
+    together = project(tower, features, dimension)
+    for start, end in ((0, 1), (2, 3), (31, 34), (5, 69)):
+        assert np.array_equal(project(tower, features[start:end], dimension), together[start:end])
+
+
+def test_a_twin_has_a_head_of_its_own_and_shares_the_backbone(built: Built) -> None:
+    tower, dimension = built.again().text, built.towers.dimension
+    before = project(tower, built.texts, dimension)
+    twin = tower.twin()
+    with torch.no_grad():
+        for parameter in twin.parameters():
+            parameter.add_(torch.randn_like(parameter))
+    assert np.array_equal(project(tower, built.texts, dimension), before)
+    assert np.abs(project(twin, built.texts, dimension) - before).max() > 0.01
+    backbones = [list(parameters(each.backbone_modules())) for each in (tower, twin)]
+    assert all(one is other for one, other in zip(*backbones, strict=True))
+    assert bool(backbones[0]) == (built.family in FROZEN)
+
+
+def parameters(module: nn.Module | None) -> Iterator[nn.Parameter]:
+    return iter(()) if module is None else module.parameters()
 
 
 def test_features_carry_no_gradients_and_backbones_are_not_trained_or_saved(built: Built) -> None:

@@ -14,11 +14,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from wares.catalogue import Catalogue, Listing
+from wares.catalogue import Catalogue, Listing, OnError
 from wares.encode import Embeddings
 from wares.errors import PhotoError
 from wares.fuse import Fused, fuse
-from wares.index import Shop, Vectors, open_shop, storable, write_shop
+from wares.index import write_shop
+from wares.shop import Shop, open_shop
+from wares.table import Vectors, storable
 from wares.towers import Fusion
 from wares.views import photo_views, text_views
 
@@ -59,6 +61,22 @@ class Toys:
     def photos(self, paths: Sequence[Path]) -> Vectors:
         return _units([_direction(_colour_of(path)) for path in paths], self.dimension)
 
+    def embed(self, catalogue: Catalogue, on_error: OnError) -> tuple[Embeddings, Fused]:
+        photos, texts = photo_views(catalogue), text_views(catalogue)
+        bad: dict[int, PhotoError] = {}
+        for place, name in enumerate(photos.items):
+            try:
+                _colour_of(catalogue.photo(name))
+            except PhotoError as error:
+                bad[place] = error
+        problems = tuple(catalogue.photo_problem(int(photos.owners[place]), bad[place]) for place in bad)
+        if problems and on_error == "stop":
+            raise PhotoError(str(problems[0]))
+        kept = photos.keep(np.isin(np.arange(len(photos.items)), list(bad), invert=True))
+        paths = [catalogue.photo(name) for name in kept.items]
+        embeddings = storable(Embeddings(kept, self.photos(paths), texts, self.texts(texts.items), problems))
+        return embeddings, fuse(embeddings, Fusion(gamma=0.4))
+
 
 def write_photos(folder: Path, listings: Sequence[Listing]) -> None:
     """A plain photo for every image; "boots-red.png" is red, and a name without a colour is white."""
@@ -72,10 +90,7 @@ def embedded(catalogue: Catalogue, toys: Toys, chunk: int = 2) -> Iterator[tuple
     """The catalogue's embeddings, a few listings at a time."""
     for start in range(0, len(catalogue), chunk):
         part = catalogue.subset(range(start, min(start + chunk, len(catalogue))))
-        photos, texts = photo_views(part), text_views(part)
-        paths = [part.photo(name) for name in photos.items]
-        embeddings = storable(Embeddings(photos, toys.photos(paths), texts, toys.texts(texts.items)))
-        yield embeddings, fuse(embeddings, Fusion(gamma=0.4))
+        yield toys.embed(part, "stop")
 
 
 def toy_shop(folder: Path, listings: Sequence[Listing] = THREE, chunk: int = 2) -> Shop:

@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from wares.catalogue import Catalogue, Listing, Query, read_catalogue, read_queries
     from wares.errors import WaresError
     from wares.evaluate import Evaluation, measure, paired_tests, read_qrels
-    from wares.index import build_shop, open_shop
+    from wares.index import build_shop
     from wares.pretrain import PretrainSettings
     from wares.runs import read_run
+    from wares.shop import open_shop
     from wares.towers import build_towers, load_towers
 
 __version__ = "0.1.0"
@@ -32,7 +33,7 @@ _HOMES = {
     "build_towers": "towers",
     "load_towers": "towers",
     "measure": "evaluate",
-    "open_shop": "index",
+    "open_shop": "shop",
     "paired_tests": "evaluate",
     "read_catalogue": "catalogue",
     "read_qrels": "evaluate",

@@ -12,6 +12,7 @@ import json
 import os
 import re
 import stat
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -346,6 +347,33 @@ class _Reader:
                 message = f'"images" names {fault.message}'
                 self.report(Problem(self.file, line, "images", message, fault.remedy, fault.kind))
         return tuple(kept.values())
+
+
+def listing_problems(listing: Listing) -> list[Problem]:
+    """What keeps a listing that comes from no file out of a catalogue; whether its photos are there is not asked."""
+    where = f'listing "{listing.id}"'
+    checked = _validated(_ROW, where, 0, _as_row(listing), {})
+    if isinstance(checked, list):
+        return checked
+    return [Problem(where, 0, name, message, remedy, kind, "row") for name, message, remedy, kind in _unfit(listing)]
+
+
+def _unfit(listing: Listing) -> Iterator[tuple[str, str, str, str]]:
+    """Field, message, remedy and kind of what types do not tell."""
+    if listing.id != listing.id.strip():
+        yield "id", '"id" has spaces around it', "Remove them", "wrong type"
+    texts = {"title": listing.title, "description": listing.description, "tags": ", ".join(listing.tags)}
+    for name, text in [*texts.items(), *listing.texts.items()]:
+        if len(text) > MAX_TEXT:
+            message = f'"{name}" is {len(text):,} characters long; the limit is {MAX_TEXT:,}'
+            yield name, message, "Shorten it", "long text"
+    for name, count in Counter(listing.images).items():
+        if count > 1:
+            yield "images", f'"images" names {_plain(name)} more than once', "Name it once", "repeated photo"
+    try:
+        json.dumps(_as_row(listing), ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        yield "", "it holds a letter that UTF-8 does not have", "Write it as UTF-8", "broken UTF-8"
 
 
 def _validated(

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from wares.catalogue import Catalogue
     from wares.choose import Knob
-    from wares.index import Shop
     from wares.reranking import TrainedRanker
     from wares.search import Hit
+    from wares.shop import Shop
     from wares.towers import Towers
 
 app = typer.Typer(
@@ -427,9 +427,9 @@ def search(
     as_json: JsonFlag = False,
 ) -> None:
     """Search by words, by photo, or by a listing, or by all of these together."""
-    from wares.index import open_shop
     from wares.reranking import DEPTH
     from wares.search import search as find
+    from wares.shop import open_shop
 
     if depth is not None and not rerank:
         raise SettingsError("--depth is how many results --rerank reorders; pass --rerank as well.")
@@ -801,7 +801,8 @@ def _trained(path: Path) -> TrainedRanker | None:
 
 def _shop_to_keep(out: Path, catalogue: Catalogue, towers: Towers) -> Shop | None:
     """The shop that is there, if it is one of this catalogue and model. Raises ShopError where it is of others."""
-    from wares.index import is_of, open_shop
+    from wares.index import is_of
+    from wares.shop import open_shop
 
     if not (out / "shop.json").is_file():
         return None

@@ -33,10 +33,12 @@ from wares.encode import CatalogueFeatures, Embeddings, catalogue_features, embe
 from wares.errors import EvaluationError
 from wares.evaluate import DEPTH, PerQuery, Qrels, cross_view, measure, relevance_groups, shop_runs
 from wares.fuse import barycentres, fuse
-from wares.index import Shop, TowersEncoder, open_shop, storable, write_shop
+from wares.index import write_shop
 from wares.pretrain import Method, PretrainRecord, PretrainSettings, choose, method_fusion, pretrain
 from wares.progress import progress
 from wares.search import ranked
+from wares.shop import Shop, TowersEncoder, open_shop
+from wares.table import storable
 from wares.towers import Fusion, Towers, build_towers
 from wares.views import Chosen as ChosenViews
 from wares.views import all_views, joint_text

@@ -17,12 +17,13 @@ from wares.choose import choose_settings
 from wares.encode import catalogue_features
 from wares.errors import CatalogueError
 from wares.evaluate import DEPTH, dense_run, evaluate, fused_runs, read_qrels
-from wares.index import TowersEncoder, build_shop, open_shop
+from wares.index import build_shop
 from wares.pretrain import METHODS, Method, PretrainSettings, method_fusion, pretrain
 from wares.progress import progress
 from wares.report import hits_picture, system_chart
 from wares.samples import contact_sheet, write_marketplace
 from wares.search import ranked, search
+from wares.shop import TowersEncoder, open_shop
 from wares.towers import Fusion, build_towers
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
     from wares.catalogue import Catalogue
     from wares.encode import CatalogueFeatures
     from wares.evaluate import Evaluation
-    from wares.index import Shop
     from wares.search import Hit
+    from wares.shop import Shop
 
 COMPARED: tuple[Method, ...] = METHODS[:2]  # factorized, and single-view as the baseline
 WORDS = "yellow floral dress"
@@ -125,12 +126,13 @@ def try_searches(console: Console, shop: Shop) -> list[tuple[str, list[Hit]]]:
 
 def say_what_next(console: Console, out: Path, seconds: float) -> None:
     """Where everything is, and commands to go on with."""
-    shop, marketplace, compared = (
-        shlex.quote(str(out / name)) for name in ("shop-factorized", "marketplace", "compare")
+    shop, single, marketplace, compared = (
+        shlex.quote(str(out / name)) for name in ("shop-factorized", "shop-single-view", "marketplace", "compare")
     )
     for line in (
         f"Done in {seconds:.0f} s. Look at marketplace.png, comparison.png and searches.png in {out}, then try:",
         f'  wares search {shop} "{WORDS}" --why',
+        f"  wares serve {shop} {single}",
         f"  wares check {marketplace}",
         f"  wares compare {marketplace} --out {compared}",
         "  wares check YOUR-CATALOGUE && wares pretrain YOUR-CATALOGUE --out MODEL",

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 Vectors = npt.NDArray[np.float32]
 T = TypeVar("T")
 BATCH = 64
+PROJECTED = 32  # features at once under a head: a photo that asks waits for as many
 
 
 @dataclass(frozen=True)
@@ -163,10 +164,18 @@ def embed_photo_files(paths: Sequence[Path], towers: Towers) -> Vectors:
 
 @torch.inference_mode()
 def project(tower: Tower, features: Features, dimension: int) -> Vectors:
-    """(n, d) the trained part of a tower over features, in batches."""
-    parts = (torch.from_numpy(features[i : i + 1024]).to(tower.device) for i in range(0, len(features), 1024))
-    blocks = [tower(part).cpu().numpy() for part in parts]
-    return np.concatenate(blocks) if blocks else np.zeros((0, dimension), dtype=np.float32)
+    """(n, d) the trained part of a tower over features, in batches.
+
+    A vector is the same to the last bit whatever else is projected with it: how a matrix product is rounded depends on
+    its size, so that all batches are of one size, filled up with zeros.
+    """
+    blocks = [np.zeros((0, dimension), dtype=np.float32)]
+    for start in range(0, len(features), PROJECTED):
+        part = features[start : start + PROJECTED]
+        padded = np.zeros((PROJECTED, *part.shape[1:]), dtype=part.dtype)
+        padded[: len(part)] = part
+        blocks.append(tower(torch.from_numpy(padded).to(tower.device)).cpu().numpy()[: len(part)])
+    return np.concatenate(blocks)
 
 
 class FeatureStore:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from wares.catalogue import Listing, Query
     from wares.encode import CatalogueFeatures
-    from wares.index import Shop
+    from wares.shop import Shop
     from wares.towers import Towers
 
 Qrels = dict[str, dict[str, int]]  # query id -> listing id -> relevance; 1 and above is relevant
@@ -389,7 +389,7 @@ def named_runs(systems: Sequence[Path], queries: Sequence[Query]) -> dict[str, R
 
     Raises EvaluationError where a path is neither, or two systems have one name.
     """
-    from wares.index import open_shop
+    from wares.shop import open_shop
 
     shops = [path for path in systems if path.is_dir()]
     runs: dict[str, Run] = {}
@@ -411,7 +411,7 @@ def dense_run(shop: Shop, queries: Sequence[Query], depth: int = DEPTH) -> Run:
     from wares.encode import embed_texts
     from wares.towers import build_towers, load_towers
 
-    untrained = build_towers(load_towers(shop.path / "model").name)
+    untrained = build_towers(load_towers(shop.folder / "model").name)
     rows = shop.table.search().select(["id", "text"]).limit(len(shop)).to_arrow()
     ids, listings = rows["id"].to_pylist(), embed_texts(rows["text"].to_pylist(), untrained)
     vectors = embed_texts([query.text for query in queries], untrained)

@@ -1,182 +1,67 @@
-"""The shop: a Lance table of listings and their embeddings, in one self-contained folder.
+"""Building the shop: a catalogue's listings, embedded and written as one self-contained build (wares.shop).
 
-    SHOP/shop.json        format, model and counts (`About`)
-    SHOP/problems.txt     what could not be indexed, one line each; absent where all went well
-    SHOP/model/           the towers that made the embeddings and that encode queries
-    SHOP/listings.lance   the table, one row per listing
-    SHOP/ranker/          what reranks, and SHOP/query-tower/, what encodes queries, where there are (wares.reranking)
-
-Every row holds the fused embedding and, so that a match can be explained, the embedding and the weight of each
-view. Searching is next door, in wares.search.
+A build is written beside those that are there and takes their place when it is complete. The one before it stays on
+disk: others may be reading it, and `build` in shop.json may be set back to it.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import platform
-import re
 import shutil
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any
 
 from wares import __version__
 from wares.errors import ShopError
-from wares.reranking import RANKER, keep_ranker, load_reranker, use_query_tower
+from wares.reranking import keep_ranker
+from wares.shop import (
+    ABOUT,
+    BUILDS,
+    CURRENT,
+    MODEL,
+    PROBLEMS,
+    About,
+    Model,
+    Shop,
+    TowersEncoder,
+    make_current,
+    open_shop,
+    read_current,
+    write_json,
+)
+from wares.table import (
+    HIDDEN,
+    TABLE,
+    AttributeColumns,
+    attribute_columns,
+    connect,
+    index_vectors,
+    rows_of,
+    table_schema,
+)
 from wares.views import texts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import pyarrow as pa
-    from lancedb.db import DBConnection
-    from lancedb.table import Table
     from tqdm import tqdm
 
-    from wares.catalogue import Attribute, Catalogue, Listing, OnError
-    from wares.corpus import Corpus
+    from wares.catalogue import Catalogue, Listing, OnError
     from wares.encode import Embeddings
     from wares.fuse import Fused
-    from wares.reranking import Reranker, TrainedRanker
+    from wares.reranking import TrainedRanker
+    from wares.shop import Encoder
     from wares.towers import Towers
 
-FORMAT = 1
-TABLE = "listings"
 CHUNK = 2048  # listings embedded and held in memory at once
-EXACT_ROWS = 50_000  # from here on vectors are searched through an index
-# columns that no filter can use
-HIDDEN = ("vector", "view_names", "view_kinds", "view_weights", "view_vectors")
-Vectors = npt.NDArray[np.float32]
-Kind = Literal["string", "number", "bool", "list"]
-
-
-class Model(Protocol):
-    """What a shop keeps of the towers that made its embeddings."""
-
-    @property
-    def dimension(self) -> int: ...
-    @property
-    def identity(self) -> str: ...
-    def save(self, folder: Path) -> None: ...
-
-
-class Encoder(Protocol):
-    """What a shop asks of the towers that encode its queries."""
-
-    @property
-    def identity(self) -> str: ...
-    def texts(self, texts: Sequence[str]) -> Vectors:
-        """(n, d) unit vectors."""
-        ...
-
-    def photos(self, paths: Sequence[Path]) -> Vectors:
-        """(n, d) unit vectors. Raises PhotoError."""
-        ...
-
-
-class TowersEncoder:
-    """Towers as the encoder of a shop's queries."""
-
-    def __init__(self, towers: Towers) -> None:
-        self._towers = towers
-        self.identity = towers.identity
-
-    def texts(self, texts: Sequence[str]) -> Vectors:
-        from wares.encode import embed_texts
-
-        return embed_texts(texts, self._towers)
-
-    def photos(self, paths: Sequence[Path]) -> Vectors:
-        from wares.encode import embed_photo_files
-
-        return embed_photo_files(paths, self._towers)
-
-
-@dataclass(frozen=True)
-class About:
-    """What shop.json says.
-
-    model: identity of the towers; catalogue: absolute path of the folder that the photos lie in
-    photos: number of photo views; problems: number of lines in problems.txt
-    notes: attributes that could not be stored as they were
-    """
-
-    format: int
-    model: str
-    dimension: int
-    created: str
-    catalogue: str
-    listings: int
-    photos: int
-    problems: int
-    notes: list[str]
-    versions: dict[str, str]
-
-
-class Shop:
-    """An open shop; towers and ranker are loaded with the first query that needs them and then kept."""
-
-    def __init__(self, path: Path, about: About, table: Table, encoder: Encoder | None = None) -> None:
-        self.path = path
-        self.about = about
-        self.table = table
-        self._encoder = encoder
-        self._reranker: Reranker | None = None
-
-    def __len__(self) -> int:
-        return self.table.count_rows()
-
-    @property
-    def encoder(self) -> Encoder:
-        """Raises ShopError where model/ is not the model that the shop was built with."""
-        if self._encoder is None:
-            from wares.towers import load_towers
-
-            towers = load_towers(self.path / "model")
-            encoder = TowersEncoder(towers)
-            _check_model(self.path, self.about, encoder)
-            use_query_tower(self.path, towers)
-            self._encoder = encoder
-        return self._encoder
-
-    @property
-    def has_ranker(self) -> bool:
-        """Whether results can be reranked."""
-        return (self.path / RANKER).is_dir()
-
-    @property
-    def reranker(self) -> Reranker:
-        """Raises ShopError where the shop has no ranker, or one that is damaged."""
-        if self._reranker is None:
-            self._reranker = load_reranker(self.path, lambda: _corpus(self))
-        return self._reranker
-
-    @property
-    def columns(self) -> list[str]:
-        """Columns that a filter may name, attributes as `attributes.<name>`."""
-        top = [field for field in self.table.schema if field.name not in HIDDEN]
-        return [
-            f"attributes.{_quoted(child.name)}" if field.name == "attributes" else field.name
-            for field in top
-            for child in (field.type if field.name == "attributes" else [field])
-        ]
-
-    @property
-    def problems(self) -> list[str]:
-        """What could not be indexed, one line each."""
-        file = self.path / "problems.txt"
-        return file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-
-    def photo(self, name: str) -> Path:
-        """Where a listing's photo lies."""
-        return Path(self.about.catalogue) / name
+FORMAT_1 = ("listings.lance", "model", "ranker", "query-tower")  # folders that lay beside shop.json
+PARTIAL = ".partial-"  # before the name of a build that is being written
 
 
 def build_shop(
@@ -195,7 +80,7 @@ def build_shop(
     on_error: "stop" raises PhotoError at the first bad photo; "skip" leaves it out and lists it in the shop
     ranker: what is to rerank, or to encode queries (wares.reranking)
 
-    A build that fails or is killed leaves no half shop, and an older one as it was.
+    A build that fails or is killed leaves no half shop, and older ones as they were.
     Raises ShopError where `out` is taken: overwrite=True replaces a shop, never anything else. Raises ModelError where
     the ranker does not go with the model or with the catalogue.
     """
@@ -206,10 +91,11 @@ def build_shop(
             keep_ranker(ranker, Corpus(catalogue), towers.identity, folder)
 
     problems = [str(problem) for problem in catalogue.problems]
-    chunks = _embedded(catalogue, towers, cache, on_error, problems)
+    encoder = TowersEncoder(towers, cache=cache)
+    chunks = _embedded(catalogue, encoder, on_error, problems)
     write_shop(catalogue, towers, chunks, out, problems, overwrite, with_ranker)
     # A shop with a query tower of its own loads it, and does not encode with the model that it was built by.
-    return open_shop(out, None if ranker is not None and ranker.changes_queries else TowersEncoder(towers))
+    return open_shop(out, None if ranker is not None and ranker.changes_queries else encoder)
 
 
 def add_ranker(shop: Shop, ranker: TrainedRanker, catalogue: Catalogue) -> Shop:
@@ -220,7 +106,8 @@ def add_ranker(shop: Shop, ranker: TrainedRanker, catalogue: Catalogue) -> Shop:
     """
     from wares.corpus import Corpus
 
-    keep_ranker(ranker, Corpus(catalogue), shop.about.model, shop.path)
+    keep_ranker(ranker, Corpus(catalogue), shop.about.model, shop.folder)
+    make_current(shop.path, read_current(shop.path).build)  # so that those who have it open notice
     return open_shop(shop.path)
 
 
@@ -252,41 +139,6 @@ def _is_row_of(row: dict[str, Any], listing: Listing, attributes: AttributeColum
     )
 
 
-def _corpus(shop: Shop) -> Corpus:
-    """The listings of a shop as their texts alone, in the order of its table."""
-    from wares.catalogue import Catalogue, Listing
-    from wares.corpus import Corpus
-
-    rows = shop.table.search().select(["id", "text"]).limit(len(shop)).to_arrow()
-    pairs = zip(rows["id"].to_pylist(), rows["text"].to_pylist(), strict=True)
-    return Corpus(Catalogue(Path(shop.about.catalogue), tuple(Listing(id, text) for id, text in pairs)))
-
-
-def open_shop(path: Path | str, encoder: Encoder | None = None) -> Shop:
-    """Open a shop for searching.
-
-    encoder: of the queries, where it is already loaded; otherwise the shop's own towers, queries by its query tower
-        where it has one
-
-    Raises ShopError where there is no shop, or one that is damaged, of another format, or of another model.
-    """
-    path = Path(path).absolute()
-    about = _read_about(path)
-    try:
-        table = _connect(path).open_table(TABLE)
-        vector = table.schema.field("vector").type
-    except (ValueError, OSError, RuntimeError, KeyError) as error:
-        raise ShopError(f"{path}: {TABLE}.lance is missing or damaged. Rebuild it with `wares index`.") from error
-    if vector.list_size != about.dimension:
-        raise ShopError(
-            f"{path}: the table's vectors have {vector.list_size} dimensions and shop.json says {about.dimension}. "
-            "Rebuild it with `wares index`."
-        )
-    if encoder is not None:
-        _check_model(path, about, encoder)
-    return Shop(path, about, table, encoder)
-
-
 def write_shop(
     catalogue: Catalogue,
     model: Model,
@@ -300,21 +152,20 @@ def write_shop(
 
     chunks: embeddings that have been through `storable`, and what they fuse to; read once, one at a time
     problems: read after the last chunk, so the chunks may add to it
-    furnish: puts what else belongs to the shop into its folder, before the folder takes its place
+    furnish: puts what else belongs to the build into its folder, before the folder takes its place
     """
     out = Path(out).absolute()
     _check_target(out, overwrite)
     if len(catalogue) == 0:
         raise ShopError("the catalogue has no listings, so there is nothing to index.")
     attributes = attribute_columns(catalogue.listings)
-    with _replacing(out) as partial:
+    with _new_build(out) as partial:
         photos = _write_table(partial, catalogue, model.dimension, attributes, chunks)
-        model.save(partial / "model")
+        model.save(partial / MODEL)
         if problems:
             lines = (" ".join(problem.split()) for problem in problems)
-            (partial / "problems.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+            (partial / PROBLEMS).write_text("\n".join(lines) + "\n", encoding="utf-8")
         about = About(
-            format=FORMAT,
             model=model.identity,
             dimension=model.dimension,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -322,109 +173,25 @@ def write_shop(
             listings=len(catalogue),
             photos=photos,
             problems=len(problems),
-            notes=attributes.notes,
+            attributes=attributes,
             versions={"wares": __version__} | {name: version(name) for name in ("lancedb", "numpy", "pyarrow")},
         )
-        (partial / "shop.json").write_text(json.dumps(asdict(about), indent=2) + "\n", encoding="utf-8")
+        write_json(partial / ABOUT, asdict(about))
         furnish(partial)
 
 
-def storable(embeddings: Embeddings) -> Embeddings:
-    """The embeddings as the table keeps them, rounded to float16.
-
-    What is fused is what is stored, so that the stored views explain the stored vector exactly.
-    """
-
-    def rounded(vectors: Vectors) -> Vectors:
-        return vectors.astype(np.float16).astype(np.float32)
-
-    return replace(embeddings, photos=rounded(embeddings.photos), texts=rounded(embeddings.texts))
-
-
-@dataclass(frozen=True)
-class AttributeColumns:
-    """How the listings' attributes become columns.
-
-    names: column of each attribute; kinds: type of each attribute
-    notes: attributes that are stored under another name or type than they came with
-    """
-
-    names: Mapping[str, str]
-    kinds: Mapping[str, Kind]
-    notes: list[str]
-
-    def row(self, listing: Listing) -> dict[str, Attribute]:
-        """A listing's attributes by column."""
-        return {
-            self.names[key]: _as_text(value) if self.kinds[key] == "string" else value
-            for key, value in listing.attributes.items()
-        }
-
-
-def attribute_columns(listings: Iterable[Listing]) -> AttributeColumns:
-    """Infer a column for every attribute that any listing has.
-
-    An attribute of several types becomes a string. A name that a filter could not spell (a dot, a backtick,
-    nothing at all) is stored with underscores.
-    """
-    seen: dict[str, set[Kind]] = {}
-    for listing in listings:
-        for key, value in listing.attributes.items():
-            seen.setdefault(key, set()).add(_kind(value))
-    names: dict[str, str] = {}
-    kinds: dict[str, Kind] = {}
-    notes = []
-    for key, found in sorted(seen.items()):
-        name = re.sub(r"[.`]", "_", key) or "_"
-        while name != key and (name in seen or name in names.values()):
-            name += "_"
-        names[key], kinds[key] = name, found.pop() if len(found) == 1 else "string"
-        if found:
-            notes.append(f'attribute "{key}" has values of several types, so all are stored as text.')
-        if name != key:
-            notes.append(f'attribute "{key}" is stored as "{name}", which a filter can spell.')
-    return AttributeColumns(names, kinds, notes)
-
-
-def table_schema(dimension: int, attributes: AttributeColumns) -> pa.Schema:
-    """Columns of the table; `attributes` is a struct, left out where no listing has any."""
-    import pyarrow as pa
-
-    types = {"string": pa.string(), "number": pa.float64(), "bool": pa.bool_(), "list": pa.list_(pa.string())}
-    struct = pa.struct([(attributes.names[key], types[kind]) for key, kind in attributes.kinds.items()])
-    columns = {
-        "id": pa.string(),
-        "title": pa.string(),
-        "description": pa.string(),
-        "tags": pa.list_(pa.string()),
-        "text": pa.string(),
-        "price": pa.float64(),
-        "product": pa.string(),
-        "attributes": struct,
-        "images": pa.list_(pa.string()),
-        "vector": pa.list_(pa.float32(), dimension),
-        "view_names": pa.list_(pa.string()),
-        "view_kinds": pa.list_(pa.string()),
-        "view_weights": pa.list_(pa.float32()),
-        "view_vectors": pa.list_(pa.float16()),
-    }
-    return pa.schema([(name, kind) for name, kind in columns.items() if name != "attributes" or attributes.names])
-
-
 def _embedded(
-    catalogue: Catalogue, towers: Towers, cache: Path | None, on_error: OnError, problems: list[str]
+    catalogue: Catalogue, encoder: Encoder, on_error: OnError, problems: list[str]
 ) -> Iterator[tuple[Embeddings, Fused]]:
-    from wares.encode import embed
-    from wares.fuse import fuse
     from wares.progress import progress
 
     bar: tqdm[None] = progress(None, "indexing", total=len(catalogue), unit="listings")
     with bar:
         for start in range(0, len(catalogue), CHUNK):
             part = catalogue.subset(range(start, min(start + CHUNK, len(catalogue))))
-            embeddings = storable(embed(part, towers, cache, on_error))
+            embeddings, fused = encoder.embed(part, on_error)
             problems += [str(problem) for problem in embeddings.problems]
-            yield embeddings, fuse(embeddings, towers.fusion)
+            yield embeddings, fused
             bar.update(len(part))
 
 
@@ -436,7 +203,7 @@ def _write_table(
     chunks: Iterable[tuple[Embeddings, Fused]],
 ) -> int:
     """Stream the chunks into the table and index it; returns the number of photo views."""
-    from lancedb.index import FTS, IvfFlat
+    from lancedb.index import FTS
 
     schema = table_schema(dimension, attributes)
     rows = photos = 0
@@ -447,7 +214,7 @@ def _write_table(
         try:
             for embeddings, fused in chunks:
                 listings = catalogue.listings[rows : rows + len(fused.vectors)]
-                yield _batch(listings, embeddings, fused, attributes, schema)
+                yield rows_of(listings, embeddings, fused, attributes, schema)
                 rows += len(fused.vectors)
                 photos += len(embeddings.photo_views.items)
         except BaseException as error:
@@ -455,7 +222,7 @@ def _write_table(
             raise
 
     try:
-        table = _connect(folder).create_table(TABLE, batches(), schema=schema)
+        table = connect(folder).create_table(TABLE, batches(), schema=schema)
     except Exception:
         # Lance turns what the chunks raise into a text of its own.
         if failure:
@@ -464,136 +231,65 @@ def _write_table(
     if rows != len(catalogue):
         raise ShopError(f"{rows} listings were embedded, and the catalogue has {len(catalogue)}.")
     table.create_index("text", config=FTS(with_position=False))
-    if rows >= EXACT_ROWS:
-        table.create_index("vector", config=IvfFlat(distance_type="dot", num_partitions=round(rows**0.5)))
+    index_vectors(table)
     return photos
 
 
-def _batch(
-    listings: Sequence[Listing], embeddings: Embeddings, fused: Fused, attributes: AttributeColumns, schema: pa.Schema
-) -> pa.RecordBatch:
-    import pyarrow as pa
-
-    photos, texts = embeddings.photo_views, embeddings.text_views
-    rows = []
-    for i, listing in enumerate(listings):
-        p, t = slice(*photos.offsets[i : i + 2]), slice(*texts.offsets[i : i + 2])
-        rows.append(
-            {
-                "id": listing.id,
-                "title": listing.title,
-                "description": listing.description,
-                "tags": listing.tags,
-                "text": "\n".join(texts.items[t]),
-                "price": listing.price,
-                "product": listing.product,
-                "attributes": attributes.row(listing),
-                "images": photos.items[p],
-                "view_names": photos.names[p] + texts.names[t],
-                "view_kinds": ["photo"] * len(photos.names[p]) + ["text"] * len(texts.names[t]),
-                "view_weights": np.concatenate([fused.photo_weights[p], fused.text_weights[t]]),
-                "view_vectors": np.concatenate([embeddings.photos[p], embeddings.texts[t]]).astype(np.float16).ravel(),
-            }
-        )
-    vectors = pa.array(np.ascontiguousarray(fused.vectors, dtype=np.float32).ravel())
-    columns = {field.name: pa.array([row.get(field.name) for row in rows], field.type) for field in schema}
-    columns["vector"] = pa.FixedSizeListArray.from_arrays(vectors, fused.vectors.shape[1])
-    return pa.RecordBatch.from_pydict(columns, schema=schema)
-
-
-def _kind(value: Attribute) -> Kind:
-    if isinstance(value, bool):
-        return "bool"
-    if isinstance(value, str):
-        return "string"
-    return "list" if isinstance(value, list | tuple) else "number"
-
-
-def _as_text(value: Attribute) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list | tuple):
-        return ", ".join(value)
-    return str(int(value)) if float(value).is_integer() else repr(value)
-
-
-def _quoted(name: str) -> str:
-    return name if re.fullmatch(r"[A-Za-z_]\w*", name) else f"`{name}`"
-
-
-def _connect(folder: Path) -> DBConnection:
-    os.environ.setdefault("LANCEDB_LOG", "error")  # creating a table is no reason for a warning
-    import lancedb
-
-    return lancedb.connect(str(folder))
-
-
-def _read_about(path: Path) -> About:
-    file = path / "shop.json"
-    if not path.exists():
-        raise ShopError(f"{path} does not exist. Build a shop with `wares index`.")
-    if not file.is_file():
-        raise ShopError(f"{path} is not a shop: it has no shop.json. Build one with `wares index`.")
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        if content["format"] != FORMAT:
-            raise ShopError(
-                f"{path} has shop format {content['format']}, and this wares reads format {FORMAT}. "
-                "Rebuild it with `wares index`."
-            )
-        return About(**content)
-    except (ValueError, KeyError, TypeError) as error:
-        raise ShopError(f"{file} is damaged. Rebuild the shop with `wares index`.") from error
-
-
-def _check_model(path: Path, about: About, encoder: Encoder) -> None:
-    if encoder.identity != about.model:
-        raise ShopError(
-            f"{path} was built with model {about.model[:8]}…; this model is {encoder.identity[:8]}…. "
-            "Rebuild it with `wares index`, or open it with the old model."
-        )
-
-
 def _check_target(out: Path, overwrite: bool) -> None:
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+    if not out.exists() or (out.is_dir() and all(_is_left_over(path) for path in out.iterdir())):
         return
-    if not (out / "shop.json").is_file():
+    if not (out / CURRENT).is_file():
         raise ShopError(f"{out} exists and is not a shop, so it is left alone. Choose another place.")
     if not overwrite:
         raise ShopError(f"{out} is already a shop. Pass --overwrite to replace it, or choose another place.")
 
 
+def _is_left_over(path: Path) -> bool:
+    """Whether this is all that a first build wrote before it was killed."""
+    return path.name == BUILDS and all(
+        build.name.startswith(PARTIAL) or (build / ABOUT).is_file() for build in path.iterdir()
+    )
+
+
 @contextmanager
-def _replacing(out: Path) -> Iterator[Path]:
-    """A folder beside `out` that takes its place when all went well, and disappears when not."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    prefix = f".{out.name}.partial-{platform.node()}-"
-    for leftover in [path for path in out.parent.iterdir() if path.name.startswith(prefix)]:
+def _new_build(out: Path) -> Iterator[Path]:
+    """A folder that becomes the shop's build when all went well, and disappears when not."""
+    builds = out / BUILDS
+    builds.mkdir(parents=True, exist_ok=True)
+    prefix = f"{PARTIAL}{platform.node()}-"
+    for leftover in [path for path in builds.iterdir() if path.name.startswith(prefix)]:
         if not _running(leftover.name.removeprefix(prefix)):
             shutil.rmtree(leftover)
-    partial = out.with_name(f"{prefix}{os.getpid()}")
+    partial = builds / f"{prefix}{os.getpid()}"
     partial.mkdir()
     try:
         yield partial
         _move_into_place(partial, out)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+        for folder in (builds, out):
+            with suppress(OSError):  # something is in it
+                folder.rmdir()
 
 
 def _move_into_place(partial: Path, out: Path) -> None:
-    if not out.exists():
-        partial.rename(out)
-        return
-    old = out.with_name(f".{out.name}.old-{os.getpid()}")
-    out.rename(old)
+    """Make a build the current one. The one before it is kept, older ones go.
+
+    Builds are named by when they were completed, so that of two that run at once neither takes the other for old.
+    """
+    build = partial.with_name(f"{datetime.now(UTC):%Y-%m-%dT%H%M%S.%fZ}")
     try:
-        partial.rename(out)
-    except OSError:
-        old.rename(out)
-        raise
-    shutil.rmtree(old)
+        before = read_current(out).build
+    except ShopError:  # the first build, or one in place of a shop that is damaged or of an older format
+        before = ""
+    partial.rename(build)
+    make_current(out, build.name)
+    for old in build.parent.iterdir():
+        if not old.name.startswith(".") and old.name < before and old != build:
+            shutil.rmtree(old, ignore_errors=True)
+    for name in FORMAT_1:
+        shutil.rmtree(out / name, ignore_errors=True)
+    (out / PROBLEMS).unlink(missing_ok=True)
 
 
 def _running(process: str) -> bool:

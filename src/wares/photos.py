@@ -40,7 +40,16 @@ Decoded: TypeAlias = "Pixels | PhotoError"
 PhotoPath: TypeAlias = str | os.PathLike[str]
 T = TypeVar("T")
 
-_FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+_FORMATS = {  # and what their files are called
+    "JPEG": ".jpg",
+    "MPO": ".jpg",
+    "PNG": ".png",
+    "WEBP": ".webp",
+    "GIF": ".gif",
+    "BMP": ".bmp",
+    "TIFF": ".tif",
+    "AVIF": ".avif",
+}
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -56,11 +65,12 @@ _OPENING = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class PhotoFacts:
-    """What a full decode found: the upright size in pixels, and the digest of the file."""
+    """What a full decode found: the upright size in pixels, the digest of the file, and how such files are called."""
 
     width: int
     height: int
     digest: str
+    suffix: str
 
 
 def load_photo(path: PhotoPath, size: int, fit: Fit = "pad") -> Pixels:
@@ -327,7 +337,8 @@ def _facts_or_error(path: PhotoPath) -> PhotoFacts | PhotoError:
             if image.getexif().get(_ORIENTATION, 1) >= 5:
                 width, height = height, width
             _decode(image, 8, "pad")
-        return PhotoFacts(width, height, digest(path))
+            suffix = _FORMATS[image.format or ""]
+        return PhotoFacts(width, height, digest(path), suffix)
     except PhotoError as error:
         return error
 

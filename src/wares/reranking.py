@@ -1,7 +1,9 @@
 """Trained rankers in the shop: what a run of `wares supervise` leaves to a shop, kept so that the shop stands alone.
 
-    SHOP/query-tower/   the query side of a two-tower ranker, in place of the model's own text head
-    SHOP/ranker/        any other ranker, which reorders what the shop retrieves
+In a build's folder (wares.shop):
+
+    query-tower/   the query side of a two-tower ranker, in place of the model's own text head
+    ranker/        any other ranker, which reorders what the shop retrieves
         ranker.json         its name with settings, where it comes from, and what is kept of listings
         ranker.safetensors  what it learned
         listings.parquet    id and vector of every listing, where a ranker compares vectors
@@ -118,7 +120,7 @@ def find_ranker(path: Path) -> TrainedRanker:
 def keep_ranker(trained: TrainedRanker, corpus: Corpus, model: str, shop: Path) -> None:
     """Write what a shop needs of a ranker into its folder, in place of what was there.
 
-    corpus: the shop's listings; model: identity of the shop's model
+    corpus: the shop's listings; model: identity of the shop's model; shop: folder of its build
     Raises ModelError where the ranker does not load, or is of another model or of other listings than it needs.
     """
     from wares.rankers import WEIGHTS
@@ -149,13 +151,11 @@ def keep_ranker(trained: TrainedRanker, corpus: Corpus, model: str, shop: Path) 
 def load_reranker(shop: Path, corpus: Callable[[], Corpus]) -> Reranker:
     """The ranker that a shop keeps. corpus: gives the shop's listings, for rankers that are built over all of them
 
-    Raises ShopError where there is none, or it is damaged.
+    Raises ShopError where it is damaged.
     """
     from wares.rankers import get_ranker
 
     folder = shop / RANKER
-    if not folder.is_dir():
-        raise ShopError(f"{shop} has no ranker. Give it one: wares index … --ranker RUN --out {shop}")
     about = _read_kept(folder)
     ranker, needs = get_ranker(about["name"]), about["needs"]
     try:
@@ -171,25 +171,31 @@ def load_reranker(shop: Path, corpus: Callable[[], Corpus]) -> Reranker:
         raise ShopError(f"{folder} is damaged ({error}) Add the ranker again: wares index … --ranker RUN.") from error
 
 
-def use_query_tower(shop: Path, towers: Towers) -> None:
-    """Give towers the query side that a shop keeps, where it keeps one. Raises ShopError where it is damaged."""
+def query_towers(shop: Path, towers: Towers) -> Towers:
+    """The towers that encode a shop's queries: its own, with the query side that it keeps, where it keeps one.
+
+    Both share their frozen parts. Raises ShopError where the query side is damaged.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     from wares.rankers import WEIGHTS
+    from wares.towers import Towers
 
     folder = shop / QUERY_TOWER
     if not folder.is_dir():
-        return
+        return towers
+    text = towers.text.twin()
     _read_kept(folder)
     try:
         saved = load_file(str(folder / WEIGHTS))
         head = {name.removeprefix(HEAD): value for name, value in saved.items() if name.startswith(HEAD)}
-        unknown = towers.text.load_state_dict(head, strict=False).unexpected_keys
+        unknown = text.load_state_dict(head, strict=False).unexpected_keys
     except (OSError, RuntimeError, SafetensorError) as error:
         raise ShopError(f"{folder} is damaged ({_line(error)}). Add the ranker again with `wares index`.") from error
     if unknown or not head:
         raise ShopError(f"{folder} is of other towers than the shop's. Add the ranker again with `wares index`.")
+    return Towers(towers.name, towers.image, text, towers.dimension)
 
 
 class Compared:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from lancedb.query import LanceQueryBuilder, LanceVectorQueryBuilder
 
     from wares.catalogue import Query
-    from wares.index import Shop
+    from wares.shop import Shop
 
 System = Literal["fused", "bm25", "fused+bm25"]
 SYSTEMS: tuple[System, ...] = get_args(System)

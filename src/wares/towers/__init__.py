@@ -13,10 +13,11 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
+from copy import copy, deepcopy
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -69,6 +70,13 @@ class Tower(nn.Module, ABC):
     @abstractmethod
     def backbone_modules(self) -> nn.Module | None:
         """The part of the published model that `encode` runs; None where there is no backbone."""
+
+    def twin(self) -> Self:
+        """The same tower with a head of its own; the backbone is shared."""
+        self.backbone_modules()  # one that is loaded when it is needed would be loaded by each of the two
+        twin = copy(self)
+        twin._modules = {name: part if name == "trained" else deepcopy(part) for name, part in self._modules.items()}
+        return twin
 
     @property
     def cache_key(self) -> str:

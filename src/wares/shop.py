@@ -1,0 +1,333 @@
+"""An open shop: where its parts lie on disk, and what is loaded of them.
+
+    SHOP/shop.json                          which build is the shop now (`Current`)
+    SHOP/builds/BUILD/about.json            model and counts (`About`)
+    SHOP/builds/BUILD/problems.txt          what could not be indexed, one line each; absent where all went well
+    SHOP/builds/BUILD/model/                the towers that made the embeddings and that encode queries
+    SHOP/builds/BUILD/listings.lance        the table, one row per listing (wares.table)
+    SHOP/builds/BUILD/ranker/               what reranks, and query-tower/, what encodes queries, where there are
+                                            (wares.reranking)
+    SHOP/photos/                            photos that came with updates (wares.update)
+
+Whoever has a shop open keeps reading the build that it opened, also when another takes its place. Building is next
+door in wares.index, changing in wares.update, searching in wares.search.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import RLock
+from typing import TYPE_CHECKING, Any, Protocol
+
+from wares.errors import PhotoError, ShopError
+from wares.reranking import RANKER, load_reranker, query_towers
+from wares.table import HIDDEN, TABLE, AttributeColumns, Vectors, open_table, storable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lancedb.table import Table
+
+    from wares.catalogue import Catalogue, OnError
+    from wares.corpus import Corpus
+    from wares.encode import Embeddings
+    from wares.fuse import Fused
+    from wares.reranking import Reranker
+    from wares.towers import Towers
+
+FORMAT = 2
+CURRENT, BUILDS, ABOUT, PROBLEMS, MODEL = "shop.json", "builds", "about.json", "problems.txt", "model"
+PHOTOS = "photos"
+UPLOADED = re.compile(r"uploads/([0-9a-f]{64}\.[a-z]+)")  # the name of a photo in SHOP/photos
+
+
+class Model(Protocol):
+    """What a shop keeps of the towers that made its embeddings."""
+
+    @property
+    def dimension(self) -> int: ...
+    @property
+    def identity(self) -> str: ...
+    def save(self, folder: Path) -> None: ...
+
+
+class Encoder(Protocol):
+    """What a shop asks of its towers."""
+
+    @property
+    def identity(self) -> str: ...
+    def texts(self, texts: Sequence[str]) -> Vectors:
+        """(n, d) unit vectors of queries."""
+        ...
+
+    def photos(self, paths: Sequence[Path]) -> Vectors:
+        """(n, d) unit vectors of queries. Raises PhotoError."""
+        ...
+
+    def embed(self, catalogue: Catalogue, on_error: OnError) -> tuple[Embeddings, Fused]:
+        """The views of listings as the table keeps them, and what they fuse to. Raises PhotoError."""
+        ...
+
+
+class TowersEncoder:
+    """Towers as the encoder of a shop.
+
+    queries: towers that encode queries, where they are not those that encode listings
+    cache: of features of listings (wares.encode)
+    """
+
+    def __init__(self, towers: Towers, queries: Towers | None = None, cache: Path | None = None) -> None:
+        self._towers, self._queries, self._cache = towers, queries or towers, cache
+        self.identity = towers.identity
+
+    def texts(self, texts: Sequence[str]) -> Vectors:
+        from wares.encode import embed_texts
+
+        return embed_texts(texts, self._queries)
+
+    def photos(self, paths: Sequence[Path]) -> Vectors:
+        from wares.encode import embed_photo_files
+
+        return embed_photo_files(paths, self._queries)
+
+    def embed(self, catalogue: Catalogue, on_error: OnError) -> tuple[Embeddings, Fused]:
+        from wares.encode import embed
+        from wares.fuse import fuse
+
+        embeddings = storable(embed(catalogue, self._towers, self._cache, on_error))
+        return embeddings, fuse(embeddings, self._towers.fusion)
+
+
+@dataclass(frozen=True)
+class Current:
+    """What shop.json says.
+
+    build: folder in builds/ that is the shop now; changed: when it became so, or was given another ranker
+    """
+
+    format: int
+    build: str
+    changed: str
+
+
+@dataclass(frozen=True)
+class About:
+    """What about.json says of a build, as it was built; updates do not change it.
+
+    model: identity of the towers; catalogue: absolute path of the folder that the photos lie in
+    photos: number of photo views; problems: number of lines in problems.txt
+    """
+
+    model: str
+    dimension: int
+    created: str
+    catalogue: str
+    listings: int
+    photos: int
+    problems: int
+    attributes: AttributeColumns
+    versions: dict[str, str]
+
+    @property
+    def notes(self) -> list[str]:
+        """Attributes that could not be stored as they were."""
+        return self.attributes.notes
+
+
+class Shop:
+    """An open shop; towers and ranker are loaded with the first query that needs them and then kept.
+
+    path: of the shop; folder: of the build of it that is open
+    table: as it was when the shop was opened or last refreshed; a search that took it sees no change midway
+    """
+
+    def __init__(self, path: Path, current: Current, about: About, table: Table, encoder: Encoder | None = None):
+        self.path = path
+        self.folder = path / BUILDS / current.build
+        self.current = current
+        self.about = about
+        self.table = table
+        self._encoder = encoder
+        self._reranker: Reranker | None = None
+        self._loading = RLock()
+
+    def __len__(self) -> int:
+        return self.table.count_rows()
+
+    @property
+    def outdated(self) -> bool:
+        """Whether another build, or a build with another ranker, has taken the place of what is open here."""
+        try:
+            return read_current(self.path) != self.current
+        except ShopError:
+            return True
+
+    def refresh(self) -> None:
+        """See what other processes have changed in the build that is open. Raises ShopError where it is gone."""
+        self.table = open_table(self.folder)
+
+    @property
+    def encoder(self) -> Encoder:
+        """Raises ShopError where model/ is not the model that the shop was built with."""
+        with self._loading:
+            if self._encoder is None:
+                from wares.towers import load_towers
+
+                towers = load_towers(self.folder / MODEL)
+                encoder = TowersEncoder(towers, query_towers(self.folder, towers))
+                _check_model(self.path, self.about, encoder)
+                self._encoder = encoder
+            return self._encoder
+
+    @property
+    def has_ranker(self) -> bool:
+        """Whether results can be reranked."""
+        return (self.folder / RANKER).is_dir()
+
+    @property
+    def reranker(self) -> Reranker:
+        """Raises ShopError where the shop has no ranker, or one that is damaged."""
+        with self._loading:
+            if self._reranker is None:
+                if not self.has_ranker:
+                    raise ShopError(
+                        f"{self.path} has no ranker. Give it one: wares index … --ranker RUN --out {self.path}"
+                    )
+                self._reranker = load_reranker(self.folder, lambda: _corpus(self))
+            return self._reranker
+
+    @property
+    def columns(self) -> list[str]:
+        """Columns that a filter may name, attributes as `attributes.<name>`."""
+        top = [field for field in self.table.schema if field.name not in HIDDEN]
+        return [
+            f"attributes.{quoted(child.name)}" if field.name == "attributes" else field.name
+            for field in top
+            for child in (field.type if field.name == "attributes" else [field])
+        ]
+
+    @property
+    def problems(self) -> list[str]:
+        """What could not be indexed, one line each."""
+        file = self.folder / PROBLEMS
+        return file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+
+    def photo(self, name: str) -> Path:
+        """Where a listing's photo lies: one that came with an update in the shop, all others in the catalogue.
+
+        Raises PhotoError for a name that leads anywhere else; whether the file is there is not asked.
+        """
+        uploaded = UPLOADED.fullmatch(name)
+        folder = self.path / PHOTOS if uploaded else Path(self.about.catalogue)
+        place = folder / (uploaded[1] if uploaded else name)
+        if not _leads_inside(name, place, folder):
+            raise PhotoError(f"{json.dumps(name)} leaves the catalogue's folder. Name a photo that lies in it.")
+        return place
+
+
+def open_shop(path: Path | str, encoder: Encoder | None = None) -> Shop:
+    """Open the build that is the shop now; what is open stays that build, whatever comes later.
+
+    encoder: where it is already loaded; otherwise the shop's own towers, queries by its query tower where it has one
+
+    Raises ShopError where there is no shop, or one that is damaged, of another format, or of another model.
+    """
+    path = Path(path).absolute()
+    current = read_current(path)
+    folder = path / BUILDS / current.build
+    about = _read_about(folder)
+    table = open_table(folder)
+    try:
+        dimension = table.schema.field("vector").type.list_size
+    except KeyError as error:
+        raise ShopError(f"{folder}: {TABLE}.lance is missing or damaged. Rebuild it with `wares index`.") from error
+    if dimension != about.dimension:
+        raise ShopError(
+            f"{path}: the table's vectors have {dimension} dimensions and {ABOUT} says {about.dimension}. "
+            "Rebuild it with `wares index`."
+        )
+    if encoder is not None:
+        _check_model(path, about, encoder)
+    return Shop(path, current, about, table, encoder)
+
+
+def read_current(path: Path) -> Current:
+    """What shop.json says. Raises ShopError where there is no shop, or one that is damaged or of another format."""
+    file = path / CURRENT
+    if not path.exists():
+        raise ShopError(f"{path} does not exist. Build a shop with `wares index`.")
+    if not file.is_file():
+        raise ShopError(f"{path} is not a shop: it has no {CURRENT}. Build one with `wares index`.")
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        if content["format"] != FORMAT:
+            raise ShopError(
+                f"{path} has shop format {content['format']}, and this wares reads format {FORMAT}. "
+                "Rebuild it with `wares index`."
+            )
+        current = Current(**content)
+        if Path(current.build).name == current.build:
+            return current
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise ShopError(f"{file} is damaged. Rebuild the shop with `wares index`.") from error
+    raise ShopError(f"{file} is damaged. Rebuild the shop with `wares index`.")
+
+
+def make_current(path: Path, build: str) -> None:
+    """Say in shop.json which build is the shop now, so that a reader sees either what was there or this."""
+    current = Current(FORMAT, build, datetime.now(UTC).isoformat())
+    part = path / f".{CURRENT}.{os.getpid()}"
+    write_json(part, asdict(current))
+    os.replace(part, path / CURRENT)
+
+
+def write_json(file: Path, content: dict[str, Any]) -> None:
+    """An object, indented."""
+    file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def _read_about(folder: Path) -> About:
+    file = folder / ABOUT
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        return About(**content | {"attributes": AttributeColumns(**content["attributes"])})
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ShopError(f"{file} is missing or damaged. Rebuild the shop with `wares index`.") from error
+
+
+def _check_model(path: Path, about: About, encoder: Encoder) -> None:
+    if encoder.identity != about.model:
+        raise ShopError(
+            f"{path} was built with model {about.model[:8]}…; this model is {encoder.identity[:8]}…. "
+            "Rebuild it with `wares index`, or open it with the old model."
+        )
+
+
+def _corpus(shop: Shop) -> Corpus:
+    """The listings of a shop as their texts alone, in the order of its table."""
+    from wares.catalogue import Catalogue, Listing
+    from wares.corpus import Corpus
+
+    rows = shop.table.search().select(["id", "text"]).limit(len(shop)).to_arrow()
+    pairs = zip(rows["id"].to_pylist(), rows["text"].to_pylist(), strict=True)
+    return Corpus(Catalogue(Path(shop.about.catalogue), tuple(Listing(id, text) for id, text in pairs)))
+
+
+def _leads_inside(name: str, place: Path, folder: Path) -> bool:
+    """Whether a photo's name is a plain path, and the place that it names is inside the folder, links followed."""
+    if os.path.isabs(name) or "\\" in name or ".." in name.split("/"):
+        return False
+    try:
+        return Path(os.path.realpath(folder)) in Path(os.path.realpath(place)).parents
+    except ValueError:  # a NUL, or letters that no file name can have
+        return False
+
+
+def quoted(name: str) -> str:
+    """A column as a filter spells it."""
+    return name if re.fullmatch(r"[A-Za-z_]\w*", name) else f"`{name}`"

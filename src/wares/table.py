@@ -1,0 +1,247 @@
+"""Rows of the shop's table: a listing, its fused embedding and its views as columns, and the way back.
+
+One row per listing. So that a match can be explained, it holds the embedding and the weight of each view beside the
+fused embedding. Whoever writes a row, a build or an update, writes it here, so that both write the same.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from wares.catalogue import Listing
+from wares.errors import CatalogueError, ShopError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    import pyarrow as pa
+    from lancedb.db import DBConnection
+    from lancedb.table import Table
+
+    from wares.catalogue import Attribute
+    from wares.encode import Embeddings
+    from wares.fuse import Fused
+
+TABLE = "listings"
+EXACT_ROWS = 50_000  # from here on vectors are searched through an index
+FIELDS = ("title", "description", "tags")  # texts that have columns of their own
+# columns that no filter can use
+HIDDEN = ("vector", "texts", "view_names", "view_kinds", "view_weights", "view_vectors")
+Vectors = npt.NDArray[np.float32]
+Kind = Literal["string", "number", "bool", "list", "mixed"]
+IN_WORDS: dict[Kind, str] = {"string": "text", "number": "a number", "bool": "true or false", "list": "a list of texts"}
+
+
+def storable(embeddings: Embeddings) -> Embeddings:
+    """The embeddings as the table keeps them, rounded to float16.
+
+    What is fused is what is stored, so that the stored views explain the stored vector exactly.
+    """
+
+    def rounded(vectors: Vectors) -> Vectors:
+        return vectors.astype(np.float16).astype(np.float32)
+
+    return replace(embeddings, photos=rounded(embeddings.photos), texts=rounded(embeddings.texts))
+
+
+@dataclass(frozen=True)
+class AttributeColumns:
+    """How the listings' attributes become columns.
+
+    names: column of each attribute; kinds: type of each attribute, "mixed" where it has several and is kept as text
+    notes: attributes that are stored under another name or type than they came with
+    """
+
+    names: Mapping[str, str]
+    kinds: Mapping[str, Kind]
+    notes: list[str]
+
+    def row(self, listing: Listing) -> dict[str, Attribute]:
+        """A listing's attributes by column."""
+        return {
+            self.names[key]: _as_text(value) if self.kinds[key] == "mixed" else value
+            for key, value in listing.attributes.items()
+        }
+
+    def check(self, listing: Listing) -> None:
+        """Raise CatalogueError where an attribute has no column, or is of another type than its column."""
+        for key, value in listing.attributes.items():
+            where, kind = f'listing "{listing.id}": attribute "{key}"', self.kinds.get(key)
+            if kind is None:
+                known = ", ".join(self.kinds) or "none"
+                raise CatalogueError(
+                    f"{where} has no column in this shop, which has {known}. Leave it out, or rebuild the shop from a "
+                    "catalogue that has it."
+                )
+            if kind not in ("mixed", _kind(value)):
+                raise CatalogueError(
+                    f"{where} is {IN_WORDS[kind]} in this shop, and not {IN_WORDS[_kind(value)]}. Correct it, or "
+                    "rebuild the shop from a catalogue that has it so."
+                )
+
+    def read(self, row: Mapping[str, Attribute | None]) -> dict[str, Attribute]:
+        """The attributes of a row, by their own names."""
+        return {key: value for key, name in self.names.items() if (value := row[name]) is not None}
+
+
+def attribute_columns(listings: Iterable[Listing]) -> AttributeColumns:
+    """Infer a column for every attribute that any listing has.
+
+    An attribute of several types is kept as text. A name that a filter could not spell (a dot, a backtick,
+    nothing at all) is stored with underscores.
+    """
+    seen: dict[str, set[Kind]] = {}
+    for listing in listings:
+        for key, value in listing.attributes.items():
+            seen.setdefault(key, set()).add(_kind(value))
+    names: dict[str, str] = {}
+    kinds: dict[str, Kind] = {}
+    notes = []
+    for key, found in sorted(seen.items()):
+        name = re.sub(r"[.`]", "_", key) or "_"
+        while name != key and (name in seen or name in names.values()):
+            name += "_"
+        names[key], kinds[key] = name, found.pop() if len(found) == 1 else "mixed"
+        if found:
+            notes.append(f'attribute "{key}" has values of several types, so all are stored as text.')
+        if name != key:
+            notes.append(f'attribute "{key}" is stored as "{name}", which a filter can spell.')
+    return AttributeColumns(names, kinds, notes)
+
+
+def table_schema(dimension: int, attributes: AttributeColumns) -> pa.Schema:
+    """Columns of the table; `attributes` is a struct, left out where no listing has any."""
+    import pyarrow as pa
+
+    types = {"string": pa.string(), "number": pa.float64(), "bool": pa.bool_(), "list": pa.list_(pa.string())}
+    types["mixed"] = types["string"]
+    struct = pa.struct([(attributes.names[key], types[kind]) for key, kind in attributes.kinds.items()])
+    columns = {
+        "id": pa.string(),
+        "title": pa.string(),
+        "description": pa.string(),
+        "tags": pa.list_(pa.string()),
+        "texts": pa.list_(pa.string()),
+        "text": pa.string(),
+        "price": pa.float64(),
+        "product": pa.string(),
+        "attributes": struct,
+        "images": pa.list_(pa.string()),
+        "vector": pa.list_(pa.float32(), dimension),
+        "view_names": pa.list_(pa.string()),
+        "view_kinds": pa.list_(pa.string()),
+        "view_weights": pa.list_(pa.float32()),
+        "view_vectors": pa.list_(pa.float16()),
+    }
+    return pa.schema([(name, kind) for name, kind in columns.items() if name != "attributes" or attributes.names])
+
+
+def rows_of(
+    listings: Sequence[Listing], embeddings: Embeddings, fused: Fused, attributes: AttributeColumns, schema: pa.Schema
+) -> pa.RecordBatch:
+    """The rows of some listings. embeddings: after `storable`; fused: of them"""
+    import pyarrow as pa
+
+    photos, texts = embeddings.photo_views, embeddings.text_views
+    rows = []
+    for i, listing in enumerate(listings):
+        p, t = slice(*photos.offsets[i : i + 2]), slice(*texts.offsets[i : i + 2])
+        rows.append(
+            {
+                "id": listing.id,
+                "title": listing.title,
+                "description": listing.description,
+                "tags": listing.tags,
+                "texts": _further(texts.names[t], texts.items[t]),
+                "text": "\n".join(texts.items[t]),
+                "price": listing.price,
+                "product": listing.product,
+                "attributes": attributes.row(listing),
+                "images": photos.items[p],
+                "view_names": photos.names[p] + texts.names[t],
+                "view_kinds": ["photo"] * len(photos.names[p]) + ["text"] * len(texts.names[t]),
+                "view_weights": np.concatenate([fused.photo_weights[p], fused.text_weights[t]]),
+                "view_vectors": np.concatenate([embeddings.photos[p], embeddings.texts[t]]).astype(np.float16).ravel(),
+            }
+        )
+    vectors = pa.array(np.ascontiguousarray(fused.vectors, dtype=np.float32).ravel())
+    columns = {field.name: pa.array([row.get(field.name) for row in rows], field.type) for field in schema}
+    columns["vector"] = pa.FixedSizeListArray.from_arrays(vectors, fused.vectors.shape[1])
+    return pa.RecordBatch.from_pydict(columns, schema=schema)
+
+
+def listing_of(row: Mapping[str, Any], attributes: AttributeColumns) -> Listing:
+    """The listing that a row was made of, less what could not be used."""
+    views = zip(row["view_names"], row["view_kinds"], strict=True)
+    further = [name for name, kind in views if kind == "text" and name not in FIELDS]
+    return Listing(
+        id=row["id"],
+        title=row["title"],
+        description=row["description"],
+        tags=tuple(row["tags"]),
+        images=tuple(row["images"]),
+        price=row["price"],
+        attributes=attributes.read(row["attributes"]) if "attributes" in row else {},
+        product=row["product"],
+        texts=dict(zip(further, row["texts"], strict=True)),
+    )
+
+
+def open_table(folder: Path) -> Table:
+    """The table in a build's folder, as it is now. Raises ShopError."""
+    try:
+        return connect(folder).open_table(TABLE)
+    except (ValueError, OSError, RuntimeError) as error:
+        raise ShopError(f"{folder}: {TABLE}.lance is missing or damaged. Rebuild it with `wares index`.") from error
+
+
+def connect(folder: Path) -> DBConnection:
+    """Lance in a build's folder."""
+    os.environ.setdefault("LANCEDB_LOG", "error")  # creating a table is no reason for a warning
+    import lancedb
+
+    return lancedb.connect(str(folder))
+
+
+def index_vectors(table: Table) -> None:
+    """Give a table that is large enough an index of its vectors, where it has none."""
+    from lancedb.index import IvfFlat
+
+    rows = table.count_rows()
+    if rows >= EXACT_ROWS and all(index.columns != ["vector"] for index in table.list_indices()):
+        table.create_index("vector", config=IvfFlat(distance_type="dot", num_partitions=round(rows**0.5)))
+
+
+def with_ids(ids: Iterable[str]) -> str:
+    """The SQL condition of being one of some listings."""
+    quoted = ("'" + id.replace("'", "''") + "'" for id in ids)
+    return f"id IN ({', '.join(quoted)})"
+
+
+def _further(names: Sequence[str], texts: Sequence[str]) -> list[str]:
+    return [text for name, text in zip(names, texts, strict=True) if name not in FIELDS]
+
+
+def _kind(value: Attribute) -> Kind:
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, str):
+        return "string"
+    return "list" if isinstance(value, list | tuple) else "number"
+
+
+def _as_text(value: Attribute) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return ", ".join(value)
+    return str(int(value)) if float(value).is_integer() else repr(value)
