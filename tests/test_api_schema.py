@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -58,7 +59,7 @@ described = schemathesis.openapi.from_dict(create_app(ServeSettings((("three", "
 
 @described.parametrize()
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-def test_whatever_is_described_is_answered_as_described(case: Case, address: str) -> None:
+def test_whatever_is_described_is_answered_as_described(case: Case[Any], address: str) -> None:
     case.call_and_validate(base_url=address, checks=CHECKS, headers={"Authorization": f"Bearer {KEY}"})
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -25,15 +26,17 @@ from toys import THREE, Toys, toy_shop
 
 from wares.catalogue import Listing
 from wares.errors import FilterError, SettingsError
-from wares.index import Shop, open_shop
 from wares.search import search
 from wares.serve import ServeSettings, create_app
 from wares.serve.batches import Batches
 from wares.serve.filters import Column, columns_of, parse_filter, where
 from wares.serve.observing import JsonLines
-from wares.serve.searching import counted, extent
+from wares.serve.refusals import Refused
+from wares.serve.searching import Searcher, counted, extent
 from wares.serve.settings import named_shops
 from wares.serve.tokens import read_token, write_token
+from wares.shop import Shop, open_shop
+from wares.update import upsert
 
 MANY = tuple(
     Listing(
@@ -242,7 +245,7 @@ def test_a_photo_without_a_size_is_the_file(client: TestClient, shops: dict[str,
         "/etc/passwd",
         "a%00.png",
         "secret.txt",
-        ".",
+        "out.png",
         "x" * 5000,
     ],
 )
@@ -280,8 +283,8 @@ def test_nothing_but_photos_of_the_shop_is_served(client: TestClient, shops: dic
         ({"system": "bm25", "like": "mug"}, "query", "ranks by words alone"),
         ({"system": "fused+bm25", "like": "mug"}, "query", "ranks by words too"),
         ({"like": "nothing"}, "query", 'there is no listing "nothing" in three'),
-        ({"photo": "AAAA"}, "query", "no photo token"),
-        ({"photo": "é" * 40}, "query", "no photo token"),
+        ({"photo": "AAAA"}, "photo_token", "no photo token"),
+        ({"photo": "é" * 40}, "photo_token", "no photo token"),
     ],
 )
 def test_what_cannot_be_answered_says_why(
@@ -405,7 +408,113 @@ def test_shops_are_told_with_the_columns_worth_offering(client: TestClient) -> N
         "attributes.odd": "bool",
         "attributes.sizes": "list",
     }
-    assert many["examples"][0] == "red thing 1"
+    assert many["examples"] == ["red thing", "blue thing"]
+
+
+# Changes
+
+
+KEY = "a key for these tests"
+AUTHORISED = {"Authorization": f"Bearer {KEY}"}
+HAT = {"title": "Straw hat", "price": 12.5, "attributes": {"gender": "women", "colors": ["white"], "size": 57}}
+
+
+@pytest.fixture
+def writable(tmp_path: Path) -> Iterator[TestClient]:
+    """A client of a shop of its own that may be changed."""
+    with client_of({"three": toy_shop(tmp_path).path}, key=KEY) as changing:
+        changing.headers.update(AUTHORISED)
+        yield until_ready(changing)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("PUT", "listings/hat"), ("POST", "listings"), ("DELETE", "listings/mug"), ("POST", "photos")],
+)
+def test_changes_need_the_key(client: TestClient, writable: TestClient, method: str, path: str) -> None:
+    closed = client.request(method, f"/api/{path}", headers=AUTHORISED)
+    assert (closed.status_code, closed.json()["error"]["code"]) == (403, "closed")
+    for value in (b"", KEY.encode(), f"Bearer {KEY}x".encode(), b"Bearer \xff"):
+        writable.headers.pop("authorization", None)
+        answer = writable.request(method, f"/api/{path}", headers=[(b"authorization", value)])
+        assert (answer.status_code, answer.json()["error"]["code"]) == (401, "key")
+    assert found(writable)["total"] == 3
+    assert writable.get("/api/shops").json()["writes"] is True
+
+
+def test_a_listing_is_found_by_the_next_request(writable: TestClient) -> None:
+    assert writable.put("/api/listings/hat", json=HAT).json() == {"added": 1, "changed": 0}
+    assert ids(found(writable, q="straw hat"))[0] == "hat"
+    assert ids(found(writable, q="straw", system="bm25")) == ["hat"]
+    assert sorted(ids(found(writable, filter="attributes.gender=women"))) == ["hat", "scarf"]
+    assert writable.get("/api/listings/hat").json() == {
+        "id": "hat", "title": "Straw hat", "description": "", "tags": [], "price": 12.5, "photos": [],
+        "attributes": {"gender": "women", "colors": ["white"], "size": 57.0},
+    }  # fmt: skip
+    assert writable.put("/api/listings/hat", json={"title": "Felt hat"}).json() == {"added": 0, "changed": 1}
+    assert found(writable, q="straw", system="bm25")["total"] == 0
+    assert found(writable)["total"] == 4
+    assert writable.delete("/api/listings/hat").json() == {"deleted": 1}
+    assert found(writable)["total"] == 3
+    for gone in (writable.get("/api/listings/hat"), writable.delete("/api/listings/hat")):
+        assert (gone.status_code, gone.json()["error"]["code"]) == (404, "listing")
+
+
+def test_ids_may_be_anything(writable: TestClient) -> None:
+    for id in ("a/b", "ü?&", "it's", "100%"):
+        path = f"/api/listings/{quote(id, safe='')}"
+        assert writable.put(path, json={"title": "odd"}).status_code == 200
+        assert writable.get(path).json()["id"] == id
+        assert id not in ids(found(writable, like=id))
+        assert writable.delete(path).json() == {"deleted": 1}
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ({"title": ""}, "title"),
+        ({"title": "x", "colour": "red"}, "colour: Extra inputs"),
+        ({"title": "x", "price": -1}, "price"),
+        ({"title": "x", "attributes": {"weight": 3}}, "weight"),
+        ({"title": "x", "attributes": {"size": "large"}}, "size"),
+        ({"title": "x", "images": ["none.png"]}, "none.png"),
+        ({"title": "x", "images": ["../shop/shop.json"]}, "shop.json"),
+        ({"title": "x", "images": ["boots-red.png", "boots-red.png"]}, "named twice"),
+    ],
+)
+def test_a_batch_is_taken_whole_or_not_at_all(writable: TestClient, bad: dict[str, Any], message: str) -> None:
+    answer = writable.post("/api/listings", json={"listings": [{"id": "hat", **HAT}, {"id": "bad", **bad}]})
+    assert answer.status_code == 422
+    assert message in answer.json()["error"]["message"]
+    assert "/tmp" not in answer.text
+    assert found(writable)["total"] == 3
+    good = writable.post("/api/listings", json={"listings": [{"id": "hat", **HAT}, {"id": "mug", "title": "Tea mug"}]})
+    assert good.json() == {"added": 1, "changed": 1}
+
+
+def test_an_uploaded_photo_is_a_view_of_a_listing(writable: TestClient) -> None:
+    name = writable.post("/api/photos", files={"photo": png("blue")}).json()["name"]
+    assert writable.post("/api/photos", files={"photo": png("blue")}).json()["name"] == name
+    writable.put("/api/listings/hat", json={"title": "Hat", "images": [name]})
+    best = writable.post("/api/search", files={"photo": png("blue")}).json()["hits"][:2]
+    assert {hit["id"] for hit in best} == {"scarf", "hat"}
+    assert {hit["photo"] for hit in best} == {"scarf-blue.png", name}
+    assert writable.get(f"/api/photos/{name}", params={"size": 160}).status_code == 200
+    refused_photo = writable.post("/api/photos", files={"photo": b"no photo"})
+    assert (refused_photo.status_code, refused_photo.json()["error"]["code"]) == (422, "photo")
+
+
+def test_a_search_under_way_sees_the_shop_as_it_began(tmp_path: Path) -> None:
+    shop = opened(toy_shop(tmp_path).path)
+
+    async def asked() -> tuple[int, int]:
+        searcher = Searcher(shop)
+        before = await searcher.latest()
+        await searcher.change(lambda shop: upsert(shop, [Listing("hat", "Hat")]))
+        after = await searcher.latest()
+        return len(before), len(after)
+
+    assert asyncio.run(asked()) == (3, 4)
 
 
 # What is seen from outside
@@ -511,11 +620,11 @@ def test_a_token_keeps_its_vector() -> None:
     vector /= np.linalg.norm(vector)
     token = write_token(vector, "0123456789")
     np.testing.assert_allclose(read_token(token, "0123456789", 64), vector, atol=1e-3)
-    with pytest.raises(SettingsError, match="read by another model"):
+    with pytest.raises(Refused, match="read by another model"):
         read_token(token, "123", 64)
-    with pytest.raises(SettingsError, match="no photo token"):
+    with pytest.raises(Refused, match="no photo token"):
         read_token(token, "0123456789", 32)
-    with pytest.raises(SettingsError, match="no photo token"):
+    with pytest.raises(Refused, match="no photo token"):
         read_token(write_token(np.full(64, np.nan, np.float32), "0123456789"), "0123456789", 64)
 
 

@@ -7,7 +7,7 @@ import hashlib
 import logging
 import math
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +15,7 @@ from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cachetools import LRUCache
-from fastapi import APIRouter, Depends, FastAPI, File, Query, Request, UploadFile
+from fastapi import APIRouter, Depends, FastAPI, File, Header, Query, Request, UploadFile
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import FileResponse, JSONResponse, Response
@@ -27,16 +27,30 @@ from wares.errors import PhotoError, WaresError
 from wares.photos import photo_type, thumbnail
 from wares.serve.observing import Metrics, Observed
 from wares.serve.refusals import Refused, refusal_of
-from wares.serve.safety import BodyLimit, Rate, SecurityHeaders
-from wares.serve.schemas import ErrorAnswer, SearchAnswer, SearchParameters, ShopsAnswer, ThumbnailSize
+from wares.serve.safety import BodyLimit, Rate, SecurityHeaders, check_key
+from wares.serve.schemas import (
+    Changed,
+    Deleted,
+    ErrorAnswer,
+    ListingIn,
+    ListingOut,
+    ListingsIn,
+    PhotoAdded,
+    SearchAnswer,
+    SearchParameters,
+    ShopsAnswer,
+    ThumbnailSize,
+)
 from wares.serve.searching import Question
 from wares.serve.settings import ServeSettings
 from wares.serve.shops import OpenShop, Shelf
+from wares.update import add_photo, delete, read_listings, upsert
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from wares.index import Shop
+    from wares.catalogue import Listing
+    from wares.shop import Shop
 
 PAGE = Path(__file__).parent / "page"
 THUMBNAILS = 64_000_000  # bytes of them kept in memory
@@ -63,14 +77,14 @@ def create_app(settings: ServeSettings, open: Callable[[Path], Shop] | None = No
 
     Shops are opened in the background: until then searches are answered with 503, and /readyz too.
     """
-    from wares.index import open_shop
+    from wares.shop import open_shop
 
     metrics = Metrics()
     shelf = Shelf({name: Path(folder) for name, folder in settings.shops}, open or open_shop, metrics.observe)
     app = FastAPI(title="wares", version=__version__, docs_url=None, redoc_url=None, lifespan=_tended(shelf))
     app.state.server = Server(settings, shelf, metrics, Rate(settings.rate))
     app.include_router(routes)
-    app.mount("/assets", StaticFiles(directory=PAGE), name="assets")
+    app.mount("/assets", Assets(directory=PAGE), name="assets")
     for kind in (WaresError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, _refuse)
     app.add_middleware(BodyLimit, most=settings.upload_bytes)
@@ -120,6 +134,15 @@ limited = [Depends(_admitted)]
 refusals: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorAnswer} for status in (400, 404, 413, 422, 429, 503)
 }
+
+
+def _may_change(request: Request, authorization: Annotated[str | None, Header()] = None) -> None:
+    """Raises Refused where the key is missing or wrong."""
+    check_key(authorization, _server(request).settings.key)
+
+
+changes = [*limited, Depends(_may_change)]
+refused_changes = refusals | {status: {"model": ErrorAnswer} for status in (401, 403)}
 
 
 # Searching
@@ -177,10 +200,63 @@ async def shops(server: TheServer) -> Response:
     return JSONResponse({"shops": found, "writes": server.settings.key is not None})
 
 
+# Listings
+
+
+@routes.get("/api/listings/{id:path}", response_model=ListingOut, responses=refusals, dependencies=limited)
+async def listing(opened: TheShop, id: str) -> Response:
+    """A listing as the shop has it."""
+    shop = opened.shop
+    found = await opened.searcher.with_store(lambda: read_listings(shop, [id]))
+    if id not in found:
+        raise _no_listing(id)
+    return JSONResponse(ListingOut.of(found[id]).model_dump())
+
+
+@routes.put("/api/listings/{id:path}", response_model=Changed, responses=refused_changes, dependencies=changes)
+async def put_listing(opened: TheShop, id: str, listing: ListingIn) -> Changed:
+    """Add a listing, or put it in the place of the one with its id. It can be found by the next request."""
+    if not id.strip():
+        raise Refused(422, "listing", "a listing's id is empty. Name it in the path.")
+    return await _put(opened, [listing.listing(id.strip())])
+
+
+@routes.post("/api/listings", response_model=Changed, responses=refused_changes, dependencies=changes)
+async def post_listings(opened: TheShop, batch: ListingsIn) -> Changed:
+    """Add or replace up to a thousand listings: all of them or none."""
+    return await _put(opened, [each.listing(each.id) for each in batch.listings])
+
+
+async def _put(opened: OpenShop, listings: Sequence[Listing]) -> Changed:
+    done = await opened.searcher.change(lambda shop: upsert(shop, listings))
+    return Changed(added=done.added, changed=done.changed)
+
+
+@routes.delete("/api/listings/{id:path}", response_model=Deleted, responses=refused_changes, dependencies=changes)
+async def delete_listing(opened: TheShop, id: str) -> Deleted:
+    """Take a listing out of the shop."""
+    gone = await opened.searcher.change(lambda shop: delete(shop, [id]))
+    if not gone:
+        raise _no_listing(id)
+    return Deleted(deleted=gone)
+
+
+@routes.post("/api/photos", response_model=PhotoAdded, responses=refused_changes, dependencies=changes)
+async def post_photo(server: TheServer, opened: TheShop, photo: Annotated[UploadFile, File()]) -> PhotoAdded:
+    """Keep a photo for listings to name."""
+    content = await photo.read()
+    await asyncio.to_thread(_check_photo, content, server.settings.upload_pixels)
+    return PhotoAdded(name=await asyncio.to_thread(add_photo, opened.shop, content))
+
+
+def _no_listing(id: str) -> Refused:
+    return Refused(404, "listing", f'there is no listing "{id[:80]}" in this shop.')
+
+
 # Photos
 
 
-@routes.get("/api/photos/{name:path}", response_class=Response, responses=refusals, dependencies=limited)
+@routes.get("/api/photos/{name:path}", response_class=Response, responses=refusals)  # a page shows many at once
 async def photo(
     request: Request, server: TheServer, opened: TheShop, name: str, size: ThumbnailSize | None = None
 ) -> Response:
@@ -243,6 +319,16 @@ async def metrics(server: TheServer) -> Response:
     """Counts for Prometheus."""
     content = await asyncio.to_thread(server.metrics.text, server.shelf)
     return Response(content, media_type=server.metrics.content_type)
+
+
+class Assets(StaticFiles):
+    """Files of the page, which browsers ask for again: those of two versions do not go together."""
+
+    def file_response(self, *arguments: Any, **more: Any) -> Response:
+        """With a header that says so; what has not changed is answered with 304."""
+        response = super().file_response(*arguments, **more)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
 
 
 # What went wrong

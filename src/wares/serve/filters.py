@@ -88,7 +88,7 @@ def columns_of(schema: pa.Schema) -> dict[str, Column]:
     """The columns of a shop's table that filters may name."""
     import pyarrow.types as types
 
-    from wares.index import _quoted as quoted
+    from wares.shop import quoted
 
     found = {name: Column(name, name, kind) for name, kind in PLAIN.items() if name in schema.names}
     for field in schema.field("attributes").type if "attributes" in schema.names else ():

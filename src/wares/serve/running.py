@@ -38,7 +38,7 @@ def run(settings: ServeSettings, host: str, port: int, workers: int) -> None:
     import uvicorn
     from uvicorn.supervisors import Multiprocess
 
-    from wares.index import open_shop
+    from wares.shop import open_shop
 
     os.environ["TQDM_DISABLE"] = "1"  # logs are for programs; read when tqdm is imported
     for _, folder in settings.shops:

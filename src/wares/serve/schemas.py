@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from wares.catalogue import MAX_TEXT, Listing
+
 System = Literal["fused", "bm25", "fused+bm25"]
 THUMBNAILS = (160, 320, 640, 1280)  # pixels of the longer side
 Text = Annotated[str, Field(max_length=1000)]
@@ -49,6 +51,83 @@ class SearchParameters(BaseModel):
     shop: Annotated[Name | None, Field(description="By default the first.")] = None
 
 
+def _said(text: str) -> str:
+    if not text.strip():
+        raise ValueError("it is empty")
+    return text.strip()
+
+
+def _distinct(names: list[str]) -> list[str]:
+    if len(set(names)) < len(names):
+        raise ValueError("a photo is named twice")
+    return names
+
+
+Id = Annotated[str, Field(max_length=200), AfterValidator(_said)]
+LongText = Annotated[str, Field(max_length=MAX_TEXT)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class ListingIn(BaseModel):
+    """A listing as it is to be. images: names of photos, those of POST /api/photos or paths in the catalogue"""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    title: Annotated[LongText, AfterValidator(_said)]
+    description: LongText = ""
+    tags: Annotated[list[Name], Field(max_length=1000)] = []
+    images: Annotated[list[Text], Field(max_length=100), AfterValidator(_distinct)] = []
+    price: Annotated[Number | None, Field(ge=0)] = None
+    attributes: dict[Name, str | bool | Number | list[str]] = {}
+    product: Name | None = None
+    texts: Annotated[dict[Name, LongText], Field(description="Further texts, by name.")] = {}
+
+    def listing(self, id: str) -> Listing:
+        """As the rest of wares knows it."""
+        return Listing(
+            id=id,
+            title=self.title,
+            description=self.description,
+            tags=tuple(tag for tag in self.tags if tag.strip()),
+            images=tuple(self.images),
+            price=self.price,
+            attributes=dict(self.attributes),
+            product=self.product,
+            texts=dict(self.texts),
+        )
+
+
+class NamedListing(ListingIn):
+    """A listing of a batch."""
+
+    id: Id
+
+
+class ListingsIn(BaseModel):
+    """Listings that are added, or take the place of those with their ids: all of them or none."""
+
+    model_config = ConfigDict(extra="forbid")
+    listings: Annotated[list[NamedListing], Field(min_length=1, max_length=1000)]
+
+
+class Changed(BaseModel):
+    """How many listings were new, and how many there were already."""
+
+    added: int
+    changed: int
+
+
+class Deleted(BaseModel):
+    """How many listings are gone."""
+
+    deleted: int
+
+
+class PhotoAdded(BaseModel):
+    """What to name in a listing's `images`."""
+
+    name: str
+
+
 class Why(BaseModel):
     """What one view, or the query's words, added to the score."""
 
@@ -67,6 +146,19 @@ class ListingOut(BaseModel):
     price: float | None
     photos: list[str]
     attributes: dict[str, Any]
+
+    @classmethod
+    def of(cls, listing: Listing) -> ListingOut:
+        """As a client is told."""
+        return cls(
+            id=listing.id,
+            title=listing.title,
+            description=listing.description,
+            tags=list(listing.tags),
+            price=listing.price,
+            photos=list(listing.images),
+            attributes=dict(listing.attributes),
+        )
 
 
 class HitOut(ListingOut):

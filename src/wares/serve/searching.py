@@ -7,9 +7,11 @@ results: the best thousand listings. Pages, facets and the total are of that set
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -38,15 +40,17 @@ from wares.search import (
 from wares.serve.batches import Batches
 from wares.serve.filters import Column, Filter, columns_of, parse_filter, where
 from wares.serve.tokens import read_token, write_token
+from wares.table import TABLE
 
 if TYPE_CHECKING:
-    from wares.index import Shop
+    from wares.shop import Shop
 
 MOST = 1000  # listings in a set of results
 REMEMBERED = 20_000  # encoded texts
 COUNTED = 1_000  # filters whose listings have been counted
 TOGETHER = 64  # texts encoded, or queries put to the table, at once
 STORE_THREADS = 4  # Lance works outside of Python's lock
+TICK = 50_000_000  # nanoseconds: longer than any file system's clock takes to move on
 VALUES = 100  # of a facet that are told, at most
 T = TypeVar("T")
 
@@ -127,7 +131,7 @@ class Same:
 class Searcher:
     """Searches of a shop.
 
-    shop: a snapshot, which may be replaced by a later one of the same model while requests are under way
+    shop: changes while it is searched; `latest` says what it is now
     observe: is told what was worked on together ("texts", "queries"), and how many
     """
 
@@ -135,6 +139,7 @@ class Searcher:
         self.shop = shop
         self._texts: LRUCache[str, Vectors] = LRUCache(REMEMBERED)
         self._counts: LRUCache[tuple[int, str | None], int] = LRUCache(COUNTED)
+        self._seen, self._refreshing = 0, asyncio.Lock()
         self._models = ThreadPoolExecutor(1, "models")  # they use all cores by themselves
         self._store = ThreadPoolExecutor(STORE_THREADS, "store")
         self._encoding = Batches(self._encode, self._models, 1, TOGETHER, lambda size: observe("texts", size))
@@ -155,7 +160,22 @@ class Searcher:
                 raise FilterError(f'facet "{name[:80]}" is no column of this shop. There are {known}.')
         if question.rerank and not self.shop.has_ranker:
             raise SettingsError("this shop has no ranker; leave rerank out, or add one with `wares index --ranker`.")
-        return await _Search(self, self.shop, question, system, filters).answer()
+        return await _Search(self, await self.latest(), question, system, filters).answer()
+
+    async def change(self, work: Callable[[Shop], T]) -> T:
+        """Change the shop; one change of this process at a time, with the models to itself."""
+        return await self.with_models(lambda: work(self.shop))
+
+    async def latest(self) -> Shop:
+        """The shop as it is now, whoever changed it. What is returned stays as it is: a request has one view of it."""
+        if changed_at(self.shop) != self._seen:
+            async with self._refreshing:
+                stamp = changed_at(self.shop)
+                if stamp != self._seen:
+                    await self.with_store(self.shop.refresh)
+                    # Two changes within a tick of the file system's clock look like one: look again.
+                    self._seen = stamp if time.time_ns() - stamp > TICK else 0
+        return copy(self.shop)
 
     async def text(self, text: str) -> Vectors:
         """(d,) unit vector of a text."""
@@ -268,6 +288,11 @@ class _Search:
             {name: counted(told[name]) for name in names if kinds[name] != "number"},
             {name: extent(told[name]) for name in names if kinds[name] == "number"},
         )
+
+
+def changed_at(shop: Shop) -> int:
+    """When the table was changed last, in nanoseconds, by the clock of the file system."""
+    return (shop.folder / f"{TABLE}.lance" / "_versions").stat().st_mtime_ns
 
 
 def counted(told: Sequence[Any]) -> dict[str, int]:

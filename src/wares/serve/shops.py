@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,12 +18,12 @@ from wares.serve.refusals import Refused
 from wares.serve.searching import Searcher, counted
 
 if TYPE_CHECKING:
-    from wares.index import Shop
+    from wares.shop import Shop
 
 WATCH = 1.0  # seconds between looks at whether a shop was replaced
 LOOKED_AT = 2_000  # listings that tell which columns are worth offering
 FEW = 60  # values of a column that people can choose from
-EXAMPLES = 6
+EXAMPLES, COMMON = 6, 4  # queries to begin with, and titles that their words are in
 log = logging.getLogger("wares.serve")
 
 
@@ -105,15 +106,13 @@ class Shelf:
     async def _look_after(self, name: str) -> None:
         known = self._shops.get(name)
         try:
-            if known is None or await asyncio.to_thread(lambda: getattr(known.shop, "outdated", False)):
+            if known is None or await asyncio.to_thread(lambda: known.shop.outdated):
                 began = time.monotonic()
                 opened = await asyncio.to_thread(self._opened, name)
-                self._shops[name] = opened
+                self._shops[name] = opened  # requests under way keep the old one until they are answered
                 self._failed.pop(name, None)
                 seconds = round(time.monotonic() - began, 3)
                 log.info("shop opened", extra={"shop": name, "listings": len(opened.shop), "seconds": seconds})
-                if known is not None:
-                    known.searcher.close()
         except (WaresError, OSError) as error:
             if self._failed.get(name) != str(error):  # once, not every second
                 log.error("shop cannot be opened", extra={"shop": name, "error": str(error)})
@@ -129,8 +128,16 @@ class Shelf:
         rows = unranked(shop, LOOKED_AT, Condition())
         told = values(shop, rows, list(searcher.columns))
         offered = tuple(column for column in searcher.columns.values() if worth_offering(column, told[column.name]))
-        titles = told["title"][:: max(1, len(rows) // EXAMPLES)][:EXAMPLES]
-        return OpenShop(name, searcher, offered, tuple(dict.fromkeys(" ".join(title.split()[:3]) for title in titles)))
+        return OpenShop(name, searcher, offered, examples_of(told["title"]))
+
+
+def examples_of(titles: Sequence[str]) -> tuple[str, ...]:
+    """Queries to begin with: words that several titles have, which leaves out names and misspellings."""
+    words = [[word for word in title.lower().split() if word.isalpha() and len(word) > 2] for title in titles]
+    known = Counter(word for each in words for word in set(each))
+    common = [" ".join([word for word in each if known[word] >= min(COMMON, len(titles))][:3]) for each in words]
+    several = [text for text in dict.fromkeys(common) if " " in text]
+    return tuple(several[:: max(1, len(several) // EXAMPLES)][:EXAMPLES])
 
 
 def worth_offering(column: Column, told: list[object]) -> bool:

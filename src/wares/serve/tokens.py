@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wares.errors import SettingsError
+from wares.serve.refusals import Refused
 
 if TYPE_CHECKING:
     from wares.search import Vectors
@@ -28,16 +28,16 @@ def write_token(vector: Vectors, model: str) -> str:
 
 
 def read_token(token: str, model: str, dimension: int) -> Vectors:
-    """(d,) unit vector. Raises SettingsError where the token is none, or of another model."""
+    """(d,) unit vector. Raises Refused where the token is none, or of another model."""
     try:
         content = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         content = b""
     of, vector = content[:MODEL], content[MODEL:]
     if len(of) == MODEL and of != model[:MODEL].ljust(MODEL, "_").encode():
-        raise SettingsError("this link's photo was read by another model. Give the photo again.")
+        raise Refused(422, "photo_token", "this link's photo was read by another model. Give the photo again.")
     numbers = np.frombuffer(vector, dtype="<f2").astype(np.float32) if len(vector) == 2 * dimension else np.zeros(1)
     norm = float(np.linalg.norm(numbers))
     if not SMALL < norm < np.inf:
-        raise SettingsError("this is no photo token: take it, whole, from the answer to an upload.")
+        raise Refused(422, "photo_token", "this is no photo token: take it, whole, from the answer to an upload.")
     return np.asarray(numbers / norm, dtype=np.float32)

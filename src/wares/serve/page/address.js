@@ -3,7 +3,12 @@
  * `/?q=boots&filter=price<=50` becomes a request of GET /api/search by writing it behind that.
  */
 
-const PLAIN = ["photo", "like", "system", "rerank", "per_page", "compare", "other_shop", "other_system", "other_rerank"];
+/** What of the state is for the second column alone. */
+export const OTHER = ["compare", "other_shop", "other_system", "other_rerank"];
+const PLAIN = ["photo", "like", "system", "rerank", "per_page", ...OTHER];
+
+/** State of ours that InstantSearch has no widget for. rest: filters that no facet offers, as in a link made by hand */
+export const OWN = [...PLAIN, "rest"];
 
 /** @returns {string[]} filters as the API takes them: "price<=50" */
 export function filtersOf(state) {
@@ -15,24 +20,31 @@ export function filtersOf(state) {
       const [least, most] = range.split(":");
       return [least && `${name}>=${least}`, most && `${name}<=${most}`].filter(Boolean);
     }),
+    ...(state.rest ?? []),
   ];
 }
 
-/** The reverse. What is no filter on one of the facets is left out. */
+/** The reverse. */
 export function refinementsOf(filters, facets) {
-  const found = { refinementList: {}, range: {} };
-  // the longest name first: one may begin with another
-  const longest = [...facets].sort((a, b) => b.name.length - a.name.length);
+  const found = { refinementList: {}, range: {}, rest: undefined };
   for (const filter of filters) {
-    const facet = longest.find(({ name }) => filter.startsWith(name));
-    const [, operator, value] = filter.slice(facet?.name.length).match(/^(<=|>=|=)(.*)$/s) ?? [];
-    if (!facet || !operator) continue;
-    if (facet.kind === "number") {
+    const { facet, operator, value } = parse(filter, facets);
+    if (facet?.kind === "number" && operator) {
       const [least = "", most = ""] = (found.range[facet.name] ?? ":").split(":");
       found.range[facet.name] = `${operator === "<=" ? least : value}:${operator === ">=" ? most : value}`;
-    } else if (operator === "=") (found.refinementList[facet.name] ??= []).push(value);
+    } else if (facet && operator === "=") (found.refinementList[facet.name] ??= []).push(value);
+    else found.rest = [...(found.rest ?? []), filter];
   }
   return found;
+}
+
+/** Facet, operator and value of a filter. Facet or operator are undefined where the page does not offer them. */
+export function parse(filter, facets) {
+  // the longest name first: one may begin with another
+  const longest = [...facets].sort((a, b) => b.name.length - a.name.length);
+  const facet = longest.find(({ name }) => filter.startsWith(name));
+  const [, operator, value] = filter.slice(facet?.name.length).match(/^(<=|>=|=)(.*)$/s) ?? [];
+  return { facet, operator, value };
 }
 
 /** @returns {URLSearchParams} of a state; empty for the page as it first is */

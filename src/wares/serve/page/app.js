@@ -10,7 +10,7 @@
  *   photo.js     a photo from a file, a drop or the clipboard
  *   status.js    what is told while waiting, and when something goes wrong
  */
-import { queryOf, stateOf } from "./address.js";
+import { OWN, queryOf, stateOf } from "./address.js";
 import { searchBox } from "./box.js";
 import { makeClient, openShops } from "./client.js";
 import { showControls } from "./controls.js";
@@ -21,7 +21,6 @@ import { watchPhotos } from "./photo.js";
 import { makeStatus } from "./status.js";
 
 const INDEX = "shop"; // InstantSearch wants a name for what it searches; ours is in the state
-const OWN = ["photo", "like", "system", "rerank", "per_page", "compare", "other_shop", "other_system", "other_rerank"];
 
 /** State of ours that InstantSearch has no widget for. It takes part in searches, the address and the back button. */
 function ownState() {
@@ -63,27 +62,23 @@ async function start() {
   const photos = watchPhotos(shop, change);
   const search = instantsearch({
     indexName: INDEX,
-    searchClient: makeClient(shops, shop, state, photos, status),
+    searchClient: makeClient({ shops, shop, photos, status, state, retry: () => search.refresh() }),
     routing: routing(shop, shop === shops[0]),
     insights: false, // nothing about searches leaves the server
-    stalledSearchDelay: 300,
   });
   const more = (hit) => change({ like: hit.id, query: "", photo: undefined });
+  const setRange = (name, range) => change({ range: { ...state().range, [name]: range } });
   search.addWidgets([
     ownState(),
     box.widget,
-    ...facetWidgets(shop.facets),
+    ...facetWidgets(shop.facets, setRange),
     hitsWidget("#here", more, (results) => results.here),
     hitsWidget("#there", more, (results) => results.there),
     instantsearch.widgets.pagination({ container: "#pages", padding: 2, scrollTo: "#results" }),
   ]);
-  search.on("error", (error) => status.failed(error, () => search.refresh()));
-  search.on("render", () => {
-    status.follow(search.status);
-    const results = search.helper.lastResults;
-    showControls({ shops, shop, photos, change, state: state(), results });
-    if (search.status === "idle" && results) status.found(results);
-  });
+  search.on("render", () =>
+    showControls({ shops, shop, photos, change, state: state(), results: search.helper.lastResults }),
+  );
   search.start();
 }
 

@@ -40,3 +40,6 @@ export function fill(node, ...children) {
 
 /** 0.536 as "54 %". */
 export const percent = (part) => `${Math.round(100 * part)} %`;
+
+/** With a capital letter, as people are told what programs say. */
+export const sentence = (message) => message.charAt(0).toUpperCase() + message.slice(1);

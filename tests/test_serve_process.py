@@ -1,0 +1,206 @@
+"""`wares serve` in a process of its own: starting, stopping, several workers, changes, kills, a shop that is replaced.
+
+The towers are small ones, untrained: what is tested is that nothing is lost.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import psutil
+import pytest
+from PIL import Image
+from test_cli import command, environment
+
+from wares.catalogue import Listing, read_catalogue, write_listings
+from wares.index import build_shop
+from wares.shop import open_shop
+from wares.towers import build_towers
+
+KEY = "a key for these tests"
+STOPPED = (0, -signal.SIGTERM)  # uvicorn stops in good order, and then ends by the signal that it was sent
+AUTHORISED = {"Authorization": f"Bearer {KEY}"}
+
+
+def goods(folder: Path, count: int) -> Path:
+    """A catalogue of so many listings, every other one with a photo."""
+    folder.mkdir(parents=True, exist_ok=True)
+    colours = ("red", "green", "blue")
+    for colour in colours:
+        Image.new("RGB", (32, 32), colour).save(folder / f"{colour}.png")
+    listings = [
+        Listing(f"g{i}", f"{colours[i % 3]} thing {i}", images=(f"{colours[i % 3]}.png",) * (i % 2), price=float(i))
+        for i in range(count)
+    ]
+    write_listings(listings, folder / "listings.jsonl")
+    return folder
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("WARES_CACHE", str(tmp_path / "cache"))
+    build_towers("small").save(tmp_path / "model")
+    build_shop(read_catalogue(goods(tmp_path / "goods", 12)), build_towers("small"), tmp_path / "shop")
+    return tmp_path / "shop"
+
+
+@dataclass(frozen=True)
+class Served:
+    """A server that runs."""
+
+    address: str
+    process: subprocess.Popen[str]
+    log: Path
+
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.log.read_text(encoding="utf-8").splitlines()]
+
+    def get(self, path: str, **parameters: Any) -> httpx2.Response:
+        return httpx2.get(self.address + path, params=parameters, timeout=60)
+
+    def put(self, id: str, title: str = "new thing", **more: Any) -> httpx2.Response:
+        listing = {"title": title, **more}
+        return httpx2.put(f"{self.address}api/listings/{id}", json=listing, headers=AUTHORISED, timeout=60)
+
+    def total(self) -> int:
+        return int(self.get("api/search").json()["total"])
+
+
+@contextmanager
+def served(shop: Path, *options: object) -> Iterator[Served]:
+    log = shop.with_suffix(".log")
+    environ = environment() | {"WARES_KEY": KEY, "OMP_NUM_THREADS": "1"}
+    arguments = command("serve", shop, "--port", 0, *options)
+    with (
+        log.open("a") as errors,
+        subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=errors, text=True, env=environ) as process,
+    ):
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            assert line, log.read_text()
+            found = Served(line.split()[-1], process, log)
+            until(lambda: found.get("readyz").status_code == 200)
+            yield found
+        finally:
+            process.terminate()
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Ask again and again; what never comes true ends with the test run's own limit."""
+    while True:
+        with suppress(httpx2.TransportError):
+            if true():
+                return
+
+
+def test_it_serves_until_it_is_told_to_stop(shop: Path) -> None:
+    with served(shop) as server:
+        assert server.get("api/search", q="red thing").json()["total"] == 12
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(60) in STOPPED
+    assert {"shop opened", "request", "Application shutdown complete."} <= {line["message"] for line in server.lines()}
+    with pytest.raises(httpx2.TransportError):
+        server.get("healthz")
+
+
+def test_a_request_under_way_is_answered_before_it_stops(shop: Path) -> None:
+    body = json.dumps({"title": "late thing"}).encode()
+    with served(shop) as server:
+        host, port = server.address.removeprefix("http://").rstrip("/").split(":")
+        with socket.create_connection((host, int(port))) as connection:
+            head = [
+                "PUT /api/listings/late HTTP/1.1",
+                f"Host: {host}",
+                f"Authorization: Bearer {KEY}",
+                "Content-Type: application/json",
+                f"Content-Length: {len(body)}",
+                "Expect: 100-continue",
+            ]
+            connection.sendall("\r\n".join([*head, "", ""]).encode())
+            assert connection.recv(100).startswith(b"HTTP/1.1 100")  # the server waits for the body
+            server.process.send_signal(signal.SIGTERM)
+            until(lambda: "Shutting down" in server.log.read_text())
+            connection.sendall(body)
+            assert connection.recv(100).startswith(b"HTTP/1.1 200")
+        assert server.process.wait(60) in STOPPED
+    assert len(open_shop(shop)) == 13
+
+
+def test_a_change_is_seen_by_every_worker_at_once(shop: Path) -> None:
+    with served(shop, "--workers", 2) as server:
+        workers = {line["message"] for line in server.lines() if line["message"].startswith("Started server process")}
+        assert len(workers) == 2
+        until(lambda: 'wares_listings{shop="shop"} 12.0' in server.get("metrics").text)
+        for number in range(1, 9):
+            assert server.put(f"new{number}").json() == {"added": 1, "changed": 0}
+            assert {server.total() for _ in range(6)} == {12 + number}  # a connection each: any worker may answer
+
+
+def test_a_worker_that_dies_is_replaced(shop: Path) -> None:
+    with served(shop, "--workers", 2) as server:
+        children = [child for child in psutil.Process(server.process.pid).children() if len(child.children()) == 0]
+        serving = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+        serving[0].kill()
+        until(lambda: sum("Started server process" in line["message"] for line in server.lines()) == 3)
+        until(lambda: server.total() == 12)
+
+
+def test_no_answered_change_is_lost_by_a_kill(shop: Path) -> None:
+    answered: list[str] = []
+    with served(shop) as server:
+
+        def change(worker: int) -> None:
+            for number in range(1000):
+                try:
+                    if server.put(f"w{worker}-{number}", f"thing {number}").status_code == 200:
+                        answered.append(f"w{worker}-{number}")
+                except httpx2.TransportError:
+                    return
+
+        with ThreadPoolExecutor(3) as pool:
+            for worker in range(3):
+                pool.submit(change, worker)
+            while len(answered) < 15:
+                pass
+            server.process.kill()
+    with served(shop) as again:
+        lost = [id for id in answered if again.get(f"api/listings/{id}").status_code != 200]
+        assert not lost
+        assert again.put("after").status_code == 200
+
+
+def test_a_shop_is_replaced_without_a_failed_request(shop: Path, tmp_path: Path) -> None:
+    statuses: list[int] = []
+    done = threading.Event()
+    with served(shop) as server:
+
+        def ask() -> None:
+            with httpx2.Client(base_url=server.address, timeout=60) as client:
+                while not done.is_set():
+                    statuses.append(client.get("api/search", params={"q": f"red {len(statuses)}"}).status_code)
+
+        with ThreadPoolExecutor(2) as pool:
+            askers = [pool.submit(ask) for _ in range(2)]
+            try:
+                for count in (20, 30):
+                    catalogue = goods(tmp_path / f"goods{count}", count)
+                    index = command("index", catalogue, "--model", tmp_path / "model", "--out", shop, "--overwrite")
+                    subprocess.run(index, check=True, env=environment())
+                    until(lambda count=count: server.total() == count)  # type: ignore[misc]
+            finally:
+                done.set()
+            for asker in askers:
+                asker.result()
+    assert set(statuses) == {200}
