@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pkgutil
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -21,6 +22,7 @@ PAGES = {
     "method": DOCS / "method.md",
     "training": DOCS / "training.md",
     "supervision": DOCS / "supervision.md",
+    "serving": DOCS / "serving.md",
     "formats": DOCS / "formats.md",
     "log": DOCS / "log.md",
     "changelog": DOCS.parent / "CHANGELOG.md",
@@ -41,6 +43,7 @@ nav a {{ margin-right: 1rem }} nav [aria-current] {{ color: inherit; text-decora
 a {{ color: #0072b2 }} h2 {{ margin-top: 2.2rem }}
 table {{ border-collapse: collapse; font-size: 15px }} td, th {{ padding: .35rem .7rem; border-bottom: 1px solid #ddd;
 text-align: left; vertical-align: top }}
+img {{ max-width: 100% }}
 code, pre {{ font: 14px/1.5 ui-monospace, monospace; background: #f5f5f2 }} code {{ padding: .1rem .25rem }}
 pre {{ padding: .8rem 1rem; overflow-x: auto }} pre code {{ padding: 0 }}
 math[display=block] {{ margin: 1.1rem 0; overflow-x: auto }}
@@ -64,6 +67,7 @@ def page(name: str, source: Path) -> str:
 def build(site: Path) -> None:
     """Write every page and the API reference into a folder, which is made if need be."""
     site.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(DOCS / "images", site / "images", dirs_exist_ok=True)
     for name, source in PAGES.items():
         (site / f"{name}.html").write_text(page(name, source), encoding="utf-8")
     pdoc.render.configure(docformat="markdown", footer_text="wares")
