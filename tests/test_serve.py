@@ -517,6 +517,23 @@ def test_a_search_under_way_sees_the_shop_as_it_began(tmp_path: Path) -> None:
     assert asyncio.run(asked()) == (3, 4)
 
 
+def fragments(folder: Path) -> int:
+    stats: Any = opened(folder).table.stats()
+    return int(stats["fragment_stats"]["num_fragments"])
+
+
+def test_a_table_is_put_in_order_after_many_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wares.serve.searching.UNTIDY", 3)
+    folder = toy_shop(tmp_path).path
+    with client_of({"three": folder}, key=KEY) as changing:
+        until_ready(changing)
+        for number in range(3):
+            changing.put(f"/api/listings/new{number}", json=HAT, headers=AUTHORISED)
+        while fragments(folder) > 2:  # of four
+            pass
+        assert found(changing)["total"] == 6
+
+
 # What is seen from outside
 
 

@@ -41,6 +41,7 @@ from wares.serve.batches import Batches
 from wares.serve.filters import Column, Filter, columns_of, parse_filter, where
 from wares.serve.tokens import read_token, write_token
 from wares.table import TABLE
+from wares.update import optimise
 
 if TYPE_CHECKING:
     from wares.shop import Shop
@@ -50,6 +51,7 @@ REMEMBERED = 20_000  # encoded texts
 COUNTED = 1_000  # filters whose listings have been counted
 TOGETHER = 64  # texts encoded, or queries put to the table, at once
 STORE_THREADS = 4  # Lance works outside of Python's lock
+UNTIDY = 200  # changes, each of which adds a file to the table, until it is brought in order
 TICK = 50_000_000  # nanoseconds: longer than any file system's clock takes to move on
 VALUES = 100  # of a facet that are told, at most
 T = TypeVar("T")
@@ -140,8 +142,10 @@ class Searcher:
         self._texts: LRUCache[str, Vectors] = LRUCache(REMEMBERED)
         self._counts: LRUCache[tuple[int, str | None], int] = LRUCache(COUNTED)
         self._seen, self._refreshing = 0, asyncio.Lock()
+        self._changes = 0
         self._models = ThreadPoolExecutor(1, "models")  # they use all cores by themselves
         self._store = ThreadPoolExecutor(STORE_THREADS, "store")
+        self._changing = ThreadPoolExecutor(1, "changing")  # apart from the models: it waits for other processes
         self._encoding = Batches(self._encode, self._models, 1, TOGETHER, lambda size: observe("texts", size))
         self._ranking = Batches(_ranked, self._store, STORE_THREADS, TOGETHER, lambda size: observe("queries", size))
 
@@ -163,8 +167,16 @@ class Searcher:
         return await _Search(self, await self.latest(), question, system, filters).answer()
 
     async def change(self, work: Callable[[Shop], T]) -> T:
-        """Change the shop; one change of this process at a time, with the models to itself."""
-        return await self.with_models(lambda: work(self.shop))
+        """Change the shop; one change of this process at a time, while searches go on."""
+        done = await asyncio.get_running_loop().run_in_executor(self._changing, work, self.shop)
+        self._changes += 1
+        return done
+
+    async def tidy(self) -> None:
+        """Bring the table in order after many changes, while it is searched."""
+        if self._changes >= UNTIDY:
+            self._changes = 0
+            await asyncio.get_running_loop().run_in_executor(self._changing, optimise, self.shop)
 
     async def latest(self) -> Shop:
         """The shop as it is now, whoever changed it. What is returned stays as it is: a request has one view of it."""
@@ -211,8 +223,8 @@ class Searcher:
 
     def close(self) -> None:
         """No more questions; those under way are answered."""
-        self._models.shutdown(wait=False)
-        self._store.shutdown(wait=False)
+        for pool in (self._models, self._store, self._changing):
+            pool.shutdown(wait=False)
 
     def _encode(self, texts: Sequence[str]) -> list[Vectors]:
         distinct = list(dict.fromkeys(texts))

@@ -113,6 +113,8 @@ class Shelf:
                 self._failed.pop(name, None)
                 seconds = round(time.monotonic() - began, 3)
                 log.info("shop opened", extra={"shop": name, "listings": len(opened.shop), "seconds": seconds})
+            else:
+                await known.searcher.tidy()
         except (WaresError, OSError) as error:
             if self._failed.get(name) != str(error):  # once, not every second
                 log.error("shop cannot be opened", extra={"shop": name, "error": str(error)})
