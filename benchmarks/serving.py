@@ -1,19 +1,20 @@
 """A server's requests a second and how long they take, beside the same searches called in process.
 
-    python benchmarks/serving.py [--listings 200000] [--seconds 20] [--out benchmarks/results]
+    python benchmarks/serving.py [--shop SHOP | --listings 200000] [--seconds 40] [--out benchmarks/results]
 
-Cost        12 minutes on 2 cores with 200,000 listings; needs no network.
+Cost        15 minutes on 2 cores; needs no network.
 Writes      serving-LISTINGS.json and .png in --out; a table goes to stdout.
 Aim         at saturation at least .8 of what `search` gives in process, with listings being changed meanwhile
 
-Listings are clouds: a hundred centres with vectors around them, three views each, words drawn from a vocabulary of ten
-thousand. Queries are two or three words, no query comes twice, so that nothing is answered from memory; the
-offline text tower encodes them. Server and client share the cores, so the client's own work counts against the server.
+Without --shop, listings are clouds: a hundred centres with vectors around them, three views each, words drawn from a
+vocabulary of ten thousand, and the offline text tower encodes queries. A shop that is given is copied first. Queries
+are two or three words of the titles, and hardly any comes twice, so that nothing is answered from memory. Server and
+client share the cores, so the client's own work counts against the server.
 
 In process  as many threads as requests under way call `search(shop, text, k=20)`
 Server      as many connections ask GET /api/search?q=…&per_page=20 of `wares serve` in a process of its own
 Changing    the same, while one more connection puts listings, one after the other
-Memory      of the server, in the table: after its first minute of load and after the last
+Memory      of the server: after its first minute of load, and after each level
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import asyncio
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import threading
@@ -46,7 +48,7 @@ from wares.catalogue import Catalogue, Listing
 from wares.encode import Embeddings
 from wares.fuse import Fused, fuse
 from wares.index import write_shop
-from wares.search import Vectors, search
+from wares.search import Condition, Vectors, search, unranked, values
 from wares.shop import Shop, open_shop
 from wares.table import storable
 from wares.towers import build_towers
@@ -83,34 +85,47 @@ class Load:
         return about | times | {"failed": self.failed}
 
 
-def main(listings: int = 200_000, seconds: float = 20.0, out: Path = Path("benchmarks/results")) -> None:
+def main(
+    shop: Path | None = None, listings: int = 200_000, seconds: float = 40.0, out: Path = Path("benchmarks/results")
+) -> None:
     """Build, load, print and write."""
     with TemporaryDirectory() as name:
         folder = Path(name) / "shop"
-        write_clouds(folder, listings)
-        shop, queries = open_shop(folder), written()
-        search(shop, next(queries))
-        found: list[Load] = []
-        with served(folder) as (address, process):
-            asyncio.run(over_http(address, queries, 8, min(60.0, 3 * seconds)))
-            began_with = memory_of(process)
-            for under_way in LEVELS:
-                found.append(in_process(shop, queries, under_way, seconds))
-                found.append(asyncio.run(over_http(address, queries, under_way, seconds)))
-                found.append(asyncio.run(over_http(address, queries, under_way, seconds, changing=True)))
-            ended_with = memory_of(process)
+        if shop is None:
+            write_clouds(folder, listings)
+        else:
+            shutil.copytree(shop, folder)
+        figures, found = measured(folder, seconds)
+    out.mkdir(parents=True, exist_ok=True)
+    file = out / f"serving-{figures['settings']['listings']}.json"
+    file.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    show(figures)
+    draw(found, file.with_suffix(".png"))
+
+
+def measured(folder: Path, seconds: float) -> tuple[dict[str, Any], list[Load]]:
+    """Every load on a shop, as figures and one by one."""
+    shop = open_shop(folder)
+    queries = written(shop)
+    search(shop, next(queries))
+    found: list[Load] = []
+    with served(folder) as (address, process):
+        asyncio.run(over_http(address, queries, 8, min(60.0, 3 * seconds)))
+        held = [memory_of(process)]
+        for under_way in LEVELS:
+            found.append(in_process(shop, queries, under_way, seconds))
+            found.append(asyncio.run(over_http(address, queries, under_way, seconds)))
+            found.append(asyncio.run(over_http(address, queries, under_way, seconds, changing=True)))
+            held.append(memory_of(process))
     figures = {
         "date": datetime.now(UTC).isoformat(),
         "machine": {"cores": os.cpu_count(), "system": platform.platform()},
-        "settings": {"listings": listings, "seconds": seconds, "k": K},
+        "settings": {"listings": len(shop), "seconds": seconds, "k": K},
         "loads": [load.figures() for load in found],
         "saturated": saturated(found),
-        "memory of the server, MiB": {"after a minute": began_with, "at the end": ended_with},
+        "MiB that the server held after each level": held,
     }
-    out.mkdir(parents=True, exist_ok=True)
-    (out / f"serving-{listings}.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    show(figures)
-    draw(found, out / f"serving-{listings}.png")
+    return figures, found
 
 
 # A shop of clouds, and what is looked for in it
@@ -123,9 +138,10 @@ def vocabulary() -> list[str]:
     return ["".join(random.choice(syllables, 3)) for _ in range(WORDS)]
 
 
-def written() -> Iterator[str]:
-    """Queries without end, each two or three words."""
-    words, random = vocabulary(), np.random.default_rng(1)
+def written(shop: Shop) -> Iterator[str]:
+    """Queries without end, each two or three words of the shop's titles."""
+    titles = values(shop, unranked(shop, WORDS, Condition()), ["title"])["title"]
+    words, random = sorted({word for title in titles for word in title.split()}), np.random.default_rng(1)
     return (" ".join(random.choice(words, random.integers(2, 4))) for _ in count())
 
 
@@ -264,7 +280,7 @@ def show(figures: dict[str, Any]) -> None:
         table.add_row(*(f"{value:.1f}" if isinstance(value, float) else str(value) for value in load.values()))
     console = Console()
     console.print(table)
-    console.print(figures["saturated"], figures["memory of the server, MiB"])
+    console.print(figures["saturated"], figures["MiB that the server held after each level"])
 
 
 def draw(found: Sequence[Load], path: Path) -> None:

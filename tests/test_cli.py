@@ -201,6 +201,7 @@ def first(shop: Shop) -> dict[str, Any]:
     return row
 
 
+SHOWN = ("title", "description", "tags", "price", "photo", "photos", "attributes")  # of a listing, in its hit
 QUERIES: dict[str, Callable[[Shop], list[object]]] = {
     "text": lambda shop: [first(shop)["title"]],
     "photo": lambda shop: ["--photo", shop.catalogue / first(shop)["images"][0]],
@@ -222,9 +223,9 @@ def test_search_explains_every_score(shop: Shop, kind: str) -> None:
     assert 1 <= len(hits) <= 5
     assert [hit["score"] for hit in hits] == sorted((hit["score"] for hit in hits), reverse=True)
     for hit in hits:
-        assert set(hit) == {"id", "score", "why", "title", "price", "photo", "attributes"}
+        assert set(hit) == {"id", "score", "why", *SHOWN}
         assert hit["score"] == pytest.approx(math.fsum(why["share"] for why in hit["why"]), rel=1e-6)
-        assert all(set(why) == {"view", "share"} for why in hit["why"])
+        assert all(set(why) == {"view", "kind", "share"} for why in hit["why"])
 
 
 def test_search_finds_what_was_asked_for(shop: Shop) -> None:
