@@ -228,8 +228,8 @@ async def over_http(
         for number in count():
             if time.monotonic() >= ends:
                 return
-            listing = {"id": f"new{number % 100}", "title": next(queries), "price": float(number)}
-            answer = await client.put(f"/api/listings/{listing['id']}", json=listing, timeout=60)
+            listing = {"title": next(queries), "price": float(number)}
+            answer = await client.put(f"/api/listings/new{number % 100}", json=listing, timeout=60)
             failed += answer.status_code != 200
 
     headers = {"Authorization": f"Bearer {KEY}"}

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 SETTINGS = "WARES_SERVE_SETTINGS"
 PATIENCE = 30  # seconds that requests under way are given when the server is told to stop
+WAITING = 2048  # connections that wait to be accepted, at most
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -78,6 +79,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
+        listening.listen(WAITING)  # from here on clients wait for the server to start, and are not turned away
     except OSError as error:
         listening.close()
         reason = error.strerror or str(error)
