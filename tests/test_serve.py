@@ -26,13 +26,13 @@ from toys import THREE, Toys, toy_shop
 
 from wares.catalogue import Listing
 from wares.errors import FilterError, SettingsError
-from wares.search import search
+from wares.search import SYSTEMS, search
 from wares.serve import ServeSettings, create_app
 from wares.serve.batches import Batches
 from wares.serve.filters import Column, columns_of, parse_filter, where
 from wares.serve.observing import JsonLines
 from wares.serve.refusals import Refused
-from wares.serve.searching import Searcher, counted, extent
+from wares.serve.searching import Question, Searcher, counted, extent
 from wares.serve.settings import named_shops
 from wares.serve.tokens import read_token, write_token
 from wares.shop import Shop, open_shop
@@ -515,6 +515,31 @@ def test_a_search_under_way_sees_the_shop_as_it_began(tmp_path: Path) -> None:
         return len(before), len(after)
 
     assert asyncio.run(asked()) == (3, 4)
+
+
+def test_a_shop_that_nobody_changes_is_one_to_all_requests(tmp_path: Path) -> None:
+    """Or else none of them could be worked on together. Just after a change it is looked at again."""
+
+    async def asked() -> tuple[list[Shop], Shop]:
+        searcher = Searcher(opened(toy_shop(tmp_path).path))
+        before = [await searcher.latest() for _ in range(1000)]
+        await searcher.change(lambda shop: upsert(shop, [Listing("hat", "Hat")]))
+        return before, await searcher.latest()
+
+    before, after = asyncio.run(asked())
+    assert before[-1] is before[-2]
+    assert all(shop is not after for shop in before)
+
+
+def test_questions_that_come_together_get_what_each_gets_alone(tmp_path: Path) -> None:
+    questions = [Question(text, system=system) for text in ("red shoe", "hat", "blue") for system in SYSTEMS] * 5
+
+    async def asked() -> None:
+        searcher = Searcher(opened(toy_shop(tmp_path).path))
+        together = await asyncio.gather(*(searcher.answer(question) for question in questions))
+        assert list(together) == [await searcher.answer(question) for question in questions]
+
+    asyncio.run(asked())
 
 
 def fragments(folder: Path) -> int:

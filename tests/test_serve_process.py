@@ -78,8 +78,8 @@ class Served:
 
 
 @contextmanager
-def served(shop: Path, *options: object) -> Iterator[Served]:
-    log = shop.with_suffix(".log")
+def served(shop: Path | str, *options: object, log: Path | None = None) -> Iterator[Served]:
+    log = log or Path(shop).with_suffix(".log")
     environ = environment() | {"WARES_KEY": KEY, "OMP_NUM_THREADS": "1"}
     arguments = command("serve", shop, "--port", 0, *options)
     with (

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from wares.shop import Shop
     from wares.towers import Towers
 
+SERVING = ("fastapi", "uvicorn", "obstore")  # libraries of the extra "serve", those that are asked for first
+
 app = typer.Typer(
     name="wares",
     help="Marketplace search that needs no labels: one embedding per listing, from all of its photos and texts.",
@@ -678,8 +680,33 @@ def compare(
 
 
 @app.command()
+def publish(
+    shop: ShopArgument,
+    url: Annotated[str, typer.Argument(help="Where to, as s3://bucket/shop, gs:// or az://.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Copy a shop to object storage, for `wares serve` elsewhere; later only what has changed."""
+    from wares.replicas import publish as copy
+    from wares.shop import open_shop
+
+    copied = copy(open_shop(shop), url)
+    if as_json:
+        _print_json({"files": copied.files, "bytes": copied.size, "missing": list(copied.missing)})
+        return
+    console = _console()
+    size = f"{copied.size / 1e6:,.1f} MB"
+    console.print(f"{copied.files:,} files ({size}) were copied to {url}." if copied.files else "Nothing has changed.")
+    if copied.missing:
+        console.print(f"{len(copied.missing):,} photos are not there to be copied, such as {copied.missing[0]}.")
+    _next("wares", "serve", url)
+
+
+@app.command()
 def serve(
-    shops: Annotated[list[str], typer.Argument(help="Shops made by `wares index`: FOLDER, or NAME=FOLDER.")],
+    shops: Annotated[
+        list[str],
+        typer.Argument(help="Shops made by `wares index`: FOLDER, or NAME=FOLDER; or where `wares publish` put them."),
+    ],
     host: Annotated[
         str, typer.Option(envvar="WARES_HOST", help="Address to listen at; 0.0.0.0 for all.")
     ] = "127.0.0.1",
@@ -871,6 +898,11 @@ def main() -> None:
         if debug:
             raise
         print(f"wares: {error}", file=sys.stderr)
+        sys.exit(1)
+    except ModuleNotFoundError as error:
+        if debug or error.name not in SERVING:
+            raise
+        print(f"wares: {error.name} is missing. It comes with an extra: pip install 'wares[serve]'", file=sys.stderr)
         sys.exit(1)
     except OSError as error:
         if debug or error.strerror is None:

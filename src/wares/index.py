@@ -113,7 +113,7 @@ def add_ranker(shop: Shop, ranker: TrainedRanker, catalogue: Catalogue) -> Shop:
 
 def is_of(shop: Shop, catalogue: Catalogue) -> bool:
     """Whether a shop has just the listings of a catalogue, as they are now. Photos are told by their names alone."""
-    if shop.about.catalogue != str(catalogue.folder.absolute()) or len(shop) != len(catalogue):
+    if shop.catalogue != catalogue.folder.absolute() or len(shop) != len(catalogue):
         return False
     columns = [name for name in shop.table.schema.names if name not in HIDDEN]
     rows = shop.table.search().select(columns).limit(len(shop)).to_arrow().to_pylist()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
 
+NO_BARS = "TQDM_DISABLE"  # environment variable, which tqdm itself reads once, when it is imported
 UP = "\x1b[A"  # moves the cursor back from the line of a bar inside another
 
 
@@ -29,12 +31,12 @@ class _Lines:
 def progress(items: Iterable[Any] | None, label: str, total: int | None = None, unit: str = "it") -> tqdm[Any]:
     """Iterate with a bar that appears once the job has taken two seconds.
 
-    items: what to iterate over, or None to call `.update(n)` by hand
+    items: what to iterate over, or None to call `.update(n)` by hand; unit: "B" for bytes, told in kB and MB
     """
     from tqdm.auto import tqdm
 
     terminal = sys.stderr.isatty()
     style: dict[str, Any] = {} if terminal else {"file": _Lines(), "mininterval": 10.0, "ncols": 100, "ascii": True}
-    return tqdm(
-        items, desc=label, total=total, unit=unit, delay=2.0, leave=not terminal, dynamic_ncols=terminal, **style
-    )
+    style |= {"unit_scale": unit == "B", "leave": not terminal, "dynamic_ncols": terminal}
+    off = bool(os.environ.get(NO_BARS))
+    return tqdm(items, desc=label, total=total, unit=unit, delay=2.0, disable=off, **style)

@@ -38,6 +38,7 @@ SYSTEMS: tuple[System, ...] = get_args(System)
 RANK_CONSTANT = 60
 FUSED_DEPTH = 100  # results of each list that fused+bm25 reads, at least
 MOST = 2**31 - 1  # results that Lance can be asked for
+PARTITIONS = 20  # of the vectors' index that a query is compared with, at least
 BATCH = 64  # queries searched for at once
 WORDS = "words"  # what the BM25 part of a score is called among the views
 KEPT = ("id", "title", "description", "tags", "price", "images", "attributes")  # columns of a hit
@@ -267,22 +268,29 @@ def reciprocal_ranks(by_views: Sequence[Ranked], by_words: Sequence[Ranked]) -> 
     return _best_first(Ranked(row, id, views.get(id, 0.0), words.get(id, 0.0)) for id, row in rows.items())
 
 
-def _nearest(shop: Shop, vectors: Vectors, k: int, condition: Condition, spare: int = 16) -> list[list[Ranked]]:
-    """The k rows of the largest dot product for each vector. vectors: (Q, d)"""
+def _nearest(
+    shop: Shop, vectors: Vectors, k: int, condition: Condition, spare: int = 16, more: bool = False
+) -> list[list[Ranked]]:
+    """The k rows of the largest dot product for each vector.
+
+    vectors: (Q, d); more: whether further partitions of the index are looked through where these leave fewer than k
+        rows; always so under a filter. Being ready for it takes Lance three times as long
+    """
     lists: list[list[Ranked]] = [[] for _ in vectors]
+    more = more or bool(condition.sql)
     for start in range(0, len(vectors), BATCH):
         query = cast("LanceVectorQueryBuilder", shop.table.search(list(vectors[start : start + BATCH]), "vector"))
-        # By default Lance stops after 20 partitions, even where a filter left fewer than k rows in them.
-        query = query.distance_type("dot").minimum_nprobes(20).maximum_nprobes(0)
+        query = query.distance_type("dot").minimum_nprobes(PARTITIONS).maximum_nprobes(0 if more else PARTITIONS)
         found = _run(shop, query.select(["id", "_distance"]), k + spare, condition)
         owners = found["query_index"].to_pylist() if "query_index" in found.column_names else [0] * found.num_rows
         rows = zip(found["_rowid"].to_pylist(), found["id"].to_pylist(), found["_distance"].to_pylist(), strict=True)
         for owner, (row, id, distance) in zip(owners, rows, strict=True):
             lists[start + owner].append(Ranked(row, id, views=1.0 - distance))
+    whole = 0 if more else min(k + spare, shop.table.count_rows())
     return [
         _best_first(found)[:k]
-        if _settled(found, k, spare)
-        else _nearest(shop, vectors[i : i + 1], k, condition, 4 * (k + spare))[0]
+        if len(found) >= whole and _settled(found, k, spare)
+        else _nearest(shop, vectors[i : i + 1], k, condition, 4 * (k + spare), more=True)[0]
         for i, found in enumerate(lists)
     ]
 
@@ -365,14 +373,22 @@ def explain(shop: Shop, best: Sequence[Ranked], query: Vectors | None, system: S
 
     query: (d,) as the rows were ranked by; None where vectors were not asked
     """
-    if not best:
-        return []
+    return explain_all(shop, [(best, query)], system)[0]
+
+
+def explain_all(
+    shop: Shop, lists: Sequence[tuple[Sequence[Ranked], Vectors | None]], system: System
+) -> list[list[Hit]]:
+    """`explain` of several lists, each with its query: their rows are read at once."""
+    places = list(dict.fromkeys(hit.row for best, _ in lists for hit in best))
+    if not places:
+        return [[] for _ in lists]
     columns = [name for name in shop.table.schema.names if name in KEPT + VIEWS]
-    found = shop.table.take_row_ids([hit.row for hit in best]).select(columns).to_arrow()
+    found = shop.table.take_row_ids(places).select(columns).to_arrow()
     views = [vectors.values.to_numpy(zero_copy_only=False) for vectors in found["view_vectors"]]
     rows = found.drop_columns(["view_vectors"]).to_pylist()
     by_id = {row["id"]: row | {"view_vectors": flat} for row, flat in zip(rows, views, strict=True)}
-    return [_hit(hit, by_id[hit.id], query, system) for hit in best]
+    return [[_hit(hit, by_id[hit.id], query, system) for hit in best] for best, query in lists]
 
 
 def _hit(hit: Ranked, row: dict[str, Any], query: Vectors | None, system: System) -> Hit:

@@ -119,7 +119,7 @@ class Current:
 class About:
     """What about.json says of a build, as it was built; updates do not change it.
 
-    model: identity of the towers; catalogue: absolute path of the folder that the photos lie in
+    model: identity of the towers; catalogue: the folder that the photos lie in, seen from the shop's or absolute
     photos: number of photo views; problems: number of lines in problems.txt
     """
 
@@ -202,6 +202,11 @@ class Shop:
             return self._reranker
 
     @property
+    def catalogue(self) -> Path:
+        """The folder that the photos of the catalogue lie in."""
+        return self.path / self.about.catalogue
+
+    @property
     def columns(self) -> list[str]:
         """Columns that a filter may name, attributes as `attributes.<name>`."""
         top = [field for field in self.table.schema if field.name not in HIDDEN]
@@ -223,7 +228,7 @@ class Shop:
         Raises PhotoError for a name that leads anywhere else; whether the file is there is not asked.
         """
         uploaded = UPLOADED.fullmatch(name)
-        folder = self.path / PHOTOS if uploaded else Path(self.about.catalogue)
+        folder = self.path / PHOTOS if uploaded else self.catalogue
         place = folder / (uploaded[1] if uploaded else name)
         if not _leads_inside(name, place, folder):
             raise PhotoError(f"{json.dumps(name)} leaves the catalogue's folder. Name a photo that lies in it.")
@@ -315,7 +320,7 @@ def _corpus(shop: Shop) -> Corpus:
 
     rows = shop.table.search().select(["id", "text"]).limit(len(shop)).to_arrow()
     pairs = zip(rows["id"].to_pylist(), rows["text"].to_pylist(), strict=True)
-    return Corpus(Catalogue(Path(shop.about.catalogue), tuple(Listing(id, text) for id, text in pairs)))
+    return Corpus(Catalogue(shop.catalogue, tuple(Listing(id, text) for id, text in pairs)))
 
 
 def _leads_inside(name: str, place: Path, folder: Path) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pyarrow as pa
+    from lancedb import Session
     from lancedb.db import DBConnection
     from lancedb.table import Table
 
@@ -207,7 +209,15 @@ def connect(folder: Path) -> DBConnection:
     os.environ.setdefault("LANCEDB_LOG", "error")  # creating a table is no reason for a warning
     import lancedb
 
-    return lancedb.connect(str(folder))
+    return lancedb.connect(str(folder), session=_session())
+
+
+@cache
+def _session() -> Session:
+    """What Lance keeps in memory, once for a process: a table that was changed is not read again as a whole."""
+    import lancedb
+
+    return lancedb.Session()
 
 
 def index_vectors(table: Table) -> None:

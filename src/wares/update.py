@@ -59,7 +59,7 @@ def upsert(shop: Shop, listings: Sequence[Listing], on_error: OnError = "stop") 
         attributes.check(listing)
     if not listings:
         return Updated(0, 0)
-    arrivals = _Arrivals(Path(shop.about.catalogue), tuple(listings), shop=shop)
+    arrivals = _Arrivals(shop.catalogue, tuple(listings), shop=shop)
     embeddings, fused = shop.encoder.embed(arrivals, "skip")
     problems = tuple(str(problem) for problem in embeddings.problems)
     if problems and on_error == "stop":

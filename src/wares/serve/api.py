@@ -25,6 +25,7 @@ from starlette.exceptions import HTTPException
 from wares import __version__
 from wares.errors import PhotoError, WaresError
 from wares.photos import photo_type, thumbnail
+from wares.replicas import Replica, is_url
 from wares.serve.observing import Metrics, Observed
 from wares.serve.refusals import Refused, refusal_of
 from wares.serve.safety import BodyLimit, Rate, SecurityHeaders, check_key
@@ -80,7 +81,8 @@ def create_app(settings: ServeSettings, open: Callable[[Path], Shop] | None = No
     from wares.shop import open_shop
 
     metrics = Metrics()
-    shelf = Shelf({name: Path(folder) for name, folder in settings.shops}, open or open_shop, metrics.observe)
+    places = {name: Replica(place) if is_url(place) else Path(place) for name, place in settings.shops}
+    shelf = Shelf(places, open or open_shop, metrics.observe)
     app = FastAPI(title="wares", version=__version__, docs_url=None, redoc_url=None, lifespan=_tended(shelf))
     app.state.server = Server(settings, shelf, metrics, Rate(settings.rate))
     app.include_router(routes)
@@ -136,9 +138,11 @@ refusals: dict[int | str, dict[str, Any]] = {
 }
 
 
-def _may_change(request: Request, authorization: Annotated[str | None, Header()] = None) -> None:
-    """Raises Refused where the key is missing or wrong."""
+def _may_change(request: Request, opened: TheShop, authorization: Annotated[str | None, Header()] = None) -> None:
+    """Raises Refused where the key is missing or wrong, or the shop is a copy."""
     check_key(authorization, _server(request).settings.key)
+    if opened.replica is not None:
+        raise Refused(403, "replica", "this shop is a copy. Change the one that it is published from.")
 
 
 changes = [*limited, Depends(_may_change)]
@@ -262,7 +266,7 @@ async def photo(
 ) -> Response:
     """A listing's photo as it is, or a JPEG whose longer side has `size` pixels."""
     try:
-        path = opened.shop.photo(name)
+        path = await asyncio.to_thread(opened.photo, name)
         stat = await asyncio.to_thread(path.stat)
         tag = hashlib.sha256(f"{path} {stat.st_mtime_ns} {stat.st_size} {size}".encode()).hexdigest()[:32]
         headers = {"ETag": f'"{tag}"', "Cache-Control": f"public, max-age={FRESH}"}
@@ -365,7 +369,7 @@ async def _refuse(request: Request, error: Exception) -> Response:
     if refused.status >= 500 and not isinstance(error, Refused):
         log.error("request failed", exc_info=error, extra={"request_id": id})
     message = str(refused)
-    for name, folder in _server(request).settings.shops:
+    for name, folder in _server(request).shelf.folders.items():
         message = message.replace(str(folder), name)
     content = {"error": {"code": refused.code, "message": message, "request_id": id}}
     return JSONResponse(content, refused.status, refused.headers)

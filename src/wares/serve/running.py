@@ -10,8 +10,11 @@ import socket
 import tempfile
 from typing import TYPE_CHECKING, Any
 
-from wares.errors import SettingsError
+from wares.errors import SettingsError, ShopError
+from wares.progress import NO_BARS
+from wares.replicas import Replica, is_url
 from wares.serve.settings import ServeSettings
+from wares.shop import CURRENT, open_shop
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -39,11 +42,9 @@ def run(settings: ServeSettings, host: str, port: int, workers: int) -> None:
     import uvicorn
     from uvicorn.supervisors import Multiprocess
 
-    from wares.shop import open_shop
-
-    os.environ["TQDM_DISABLE"] = "1"  # logs are for programs; read when tqdm is imported
-    for _, folder in settings.shops:
-        open_shop(folder)
+    for _, place in settings.shops:
+        _check(place)
+    os.environ[NO_BARS] = "1"  # from here on, what goes to stderr is for programs
     listening = _listen(host, port)
     os.environ[SETTINGS] = settings.to_json()
     config = uvicorn.Config(
@@ -71,6 +72,20 @@ def app() -> FastAPI:
     from wares.serve.api import create_app
 
     return create_app(ServeSettings.from_json(os.environ[SETTINGS]))
+
+
+def _check(place: str) -> None:
+    """Raises ShopError where there is no shop. A replica is brought up to date, or served as it was left."""
+    if not is_url(place):
+        open_shop(place)
+        return
+    replica = Replica(place)
+    try:
+        replica.follow()
+    except ShopError:
+        if not (replica.folder / CURRENT).exists():
+            raise  # otherwise the server says the same in its log, and tries again
+    open_shop(replica.folder)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -29,7 +29,7 @@ from wares.search import (
     Ranked,
     System,
     Vectors,
-    explain,
+    explain_all,
     joined,
     rank,
     reorder,
@@ -141,12 +141,14 @@ class Searcher:
         self.shop = shop
         self._texts: LRUCache[str, Vectors] = LRUCache(REMEMBERED)
         self._counts: LRUCache[tuple[int, str | None], int] = LRUCache(COUNTED)
+        self._snapshot = copy(shop)
         self._seen, self._refreshing = 0, asyncio.Lock()
         self._changes = 0
         self._models = ThreadPoolExecutor(1, "models")  # they use all cores by themselves
         self._store = ThreadPoolExecutor(STORE_THREADS, "store")
         self._changing = ThreadPoolExecutor(1, "changing")  # apart from the models: it waits for other processes
         self._encoding = Batches(self._encode, self._models, 1, TOGETHER, lambda size: observe("texts", size))
+        self._explaining = Batches(_explained, self._store, STORE_THREADS, TOGETHER)
         self._ranking = Batches(_ranked, self._store, STORE_THREADS, TOGETHER, lambda size: observe("queries", size))
 
     @cached_property
@@ -179,7 +181,10 @@ class Searcher:
             await asyncio.get_running_loop().run_in_executor(self._changing, optimise, self.shop)
 
     async def latest(self) -> Shop:
-        """The shop as it is now, whoever changed it. What is returned stays as it is: a request has one view of it."""
+        """The shop as it is now, whoever changed it. What is returned stays as it is: a request has one view of it.
+
+        It is the same object until something changes, so that requests can be worked on together.
+        """
         if changed_at(self.shop) != self._seen:
             async with self._refreshing:
                 stamp = changed_at(self.shop)
@@ -187,7 +192,9 @@ class Searcher:
                     await self.with_store(self.shop.refresh)
                     # Two changes within a tick of the file system's clock look like one: look again.
                     self._seen = stamp if time.time_ns() - stamp > TICK else 0
-        return copy(self.shop)
+        if self._snapshot.table is not self.shop.table:
+            self._snapshot = copy(self.shop)
+        return self._snapshot
 
     async def text(self, text: str) -> Vectors:
         """(d,) unit vector of a text."""
@@ -205,6 +212,10 @@ class Searcher:
     async def ranked(self, asked: Asked, same: Same) -> list[Ranked]:
         """The best rows for a query."""
         return await self._ranking.ask((asked, same), same)
+
+    async def explained(self, shop: Shop, best: Sequence[Ranked], vector: Vectors | None, system: System) -> list[Hit]:
+        """Rows as results, with reasons."""
+        return await self._explaining.ask((shop, best, vector, system), (shop, system))
 
     async def count(self, shop: Shop, sql: str | None) -> int:
         """Listings that pass a filter."""
@@ -255,7 +266,7 @@ class _Search:
             return await self.searcher.ranked(asked, Same(self.shop, k, self.system, condition))
 
         by_words = self.system == "bm25" and not question.empty
-        k = MOST + 1 if question.facets or by_words else max(question.shown.stop, DEPTH)
+        k = MOST + 1 if question.facets or by_words else max(question.shown.stop, DEPTH if question.rerank else 1)
         passing = self.searcher.count(self.shop, Condition(sql, question.like).sql or None)
         retrieved, found = await asyncio.gather(results(sql, k), passing)
         found = len(retrieved) if by_words else found
@@ -265,9 +276,7 @@ class _Search:
             best = await self.searcher.with_models(lambda: reorder(self.shop, text, retrieved[:MOST], DEPTH))
         shown = best[question.shown]
         hits, (facets, ranges) = await asyncio.gather(
-            self.searcher.with_store(
-                lambda: explain(self.shop, shown, vector, "bm25" if vector is None else self.system)
-            ),
+            self.searcher.explained(self.shop, shown, vector, "bm25" if vector is None else self.system),
             self._facets(best, results),
         )
         token = None if of_photo is None else write_token(of_photo, self.shop.about.model)
@@ -326,6 +335,12 @@ def _ranked(questions: Sequence[tuple[Asked, Same]]) -> list[list[Ranked]]:
     texts = [asked.text for asked, _ in questions]
     vectors = np.stack([asked.vector for asked, _ in questions])
     return rank(same.shop, texts, vectors, same.k, same.system, same.condition)
+
+
+def _explained(lists: Sequence[tuple[Shop, Sequence[Ranked], Vectors | None, System]]) -> list[list[Hit]]:
+    """The results of lists that have shop and system in common."""
+    shop, _, _, system = lists[0]
+    return explain_all(shop, [(best, vector) for _, best, vector, _ in lists], system)
 
 
 def _encoded_photo(shop: Shop, content: bytes) -> Vectors:

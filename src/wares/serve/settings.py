@@ -6,16 +6,17 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from wares.errors import SettingsError
+from wares.replicas import is_url
 
 
 @dataclass(frozen=True)
 class ServeSettings:
     """How shops are served.
 
-    shops: (name, folder) of each, the first by default
+    shops: (name, place) of each, the first by default; a place is a folder, or a URL on object storage
     key: opens the write routes; they are closed without
     origins: of other sites whose pages may read answers (CORS)
     rate: requests of one client, such as "20/second", in each worker process; None for no limit
@@ -62,12 +63,13 @@ class ServeSettings:
 
 
 def named_shops(arguments: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """(name, folder) of shops as they are given on the command line: FOLDER, or NAME=FOLDER."""
+    """(name, place) of shops as they are given on the command line: PLACE, or NAME=PLACE."""
     found = []
     for argument in arguments:
-        name, equals, folder = argument.partition("=")
-        path = Path(folder if equals else argument).absolute()
-        found.append((name if equals else path.name, str(path)))
+        name, equals, place = argument.partition("=")
+        place = place if equals else argument
+        place = place if is_url(place) else str(Path(place).absolute())
+        found.append((name if equals else PurePosixPath(place).name, place))
     return tuple(found)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wares.errors import WaresError
+from wares.replicas import Replica
 from wares.search import SYSTEMS, Condition, unranked, values
 from wares.serve.filters import Column
 from wares.serve.refusals import Refused
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from wares.shop import Shop
 
 WATCH = 1.0  # seconds between looks at whether a shop was replaced
+FOLLOW = 5.0  # and at whether a published shop has changed
 LOOKED_AT = 2_000  # listings that tell which columns are worth offering
 FEW = 60  # values of a column that people can choose from
 EXAMPLES, COMMON = 6, 4  # queries to begin with, and titles that their words are in
@@ -29,17 +31,28 @@ log = logging.getLogger("wares.serve")
 
 @dataclass(frozen=True)
 class OpenShop:
-    """A shop that answers. facets: columns worth offering; examples: queries to begin with"""
+    """A shop that answers.
+
+    facets: columns worth offering; examples: queries to begin with; replica: what the shop is a copy of, if it is one
+    """
 
     name: str
     searcher: Searcher
     facets: tuple[Column, ...]
     examples: tuple[str, ...]
+    replica: Replica | None = None
 
     @property
     def shop(self) -> Shop:
         """The latest snapshot."""
         return self.searcher.shop
+
+    def photo(self, name: str) -> Path:
+        """Where a listing's photo lies, fetched first where the shop is a replica. Raises PhotoError."""
+        path = self.shop.photo(name)
+        if self.replica is not None and not path.exists():
+            self.replica.fetch(path)
+        return path
 
     def to_json(self) -> dict[str, object]:
         """What GET /api/shops says of it."""
@@ -62,29 +75,36 @@ class OpenShop:
 class Shelf:
     """Shops by name.
 
-    folders: where each lies; open: opens one, which may take seconds; observe: as `Searcher` takes it
+    places: where each lies, a folder or a replica; open: opens a folder, which may take seconds
+    observe: as `Searcher` takes it
     """
 
     def __init__(
-        self, folders: Mapping[str, Path], open: Callable[[Path], Shop], observe: Callable[[str, int], None]
+        self, places: Mapping[str, Path | Replica], open: Callable[[Path], Shop], observe: Callable[[str, int], None]
     ) -> None:
-        self._folders, self._open, self._observe = dict(folders), open, observe
+        self._places, self._open, self._observe = dict(places), open, observe
         self._shops: dict[str, OpenShop] = {}
         self._failed: dict[str, str] = {}
+        self._unfollowed: dict[str, str] = {}
 
     def __iter__(self) -> Iterator[OpenShop]:
-        return iter([self._shops[name] for name in self._folders if name in self._shops])
+        return iter([self._shops[name] for name in self._places if name in self._shops])
+
+    @property
+    def folders(self) -> dict[str, Path]:
+        """Where each shop lies on this machine."""
+        return {name: _folder_of(place) for name, place in self._places.items()}
 
     @property
     def ready(self) -> bool:
         """Whether every shop answers."""
-        return len(self._shops) == len(self._folders)
+        return len(self._shops) == len(self._places)
 
     def get(self, name: str | None) -> OpenShop:
         """The shop of a name, or the first. Raises Refused where there is none, or not yet."""
-        name = next(iter(self._folders)) if name is None else name
-        if name not in self._folders:
-            known = ", ".join(self._folders)
+        name = next(iter(self._places)) if name is None else name
+        if name not in self._places:
+            known = ", ".join(self._places)
             raise Refused(404, "shop", f'there is no shop "{name[:80]}". There are {known}.')
         if name not in self._shops:
             what = "cannot be opened" if name in self._failed else "is being opened"
@@ -97,11 +117,25 @@ class Shelf:
             opened.searcher.close()
 
     async def keep_open(self) -> None:
-        """Open all shops, then watch for what replaces them; until it is cancelled."""
+        """Open all shops, then watch for what replaces them, and have replicas follow; until it is cancelled."""
+        await asyncio.gather(self._keep_open(), *(self._keep_followed(name) for name in self._places))
+
+    async def _keep_open(self) -> None:
         while True:
-            for name in self._folders:
+            for name in self._places:
                 await self._look_after(name)
             await asyncio.sleep(WATCH)
+
+    async def _keep_followed(self, name: str) -> None:
+        while isinstance(replica := self._places[name], Replica):
+            try:
+                copied = await asyncio.to_thread(replica.follow)
+                self._unfollowed.pop(name, None)
+                if copied.files:
+                    log.info("shop followed", extra={"shop": name, "files": copied.files, "bytes": copied.size})
+            except (WaresError, OSError) as error:
+                self._fail(self._unfollowed, name, "shop cannot be followed", error)
+            await asyncio.sleep(FOLLOW)
 
     async def _look_after(self, name: str) -> None:
         known = self._shops.get(name)
@@ -116,21 +150,31 @@ class Shelf:
             else:
                 await known.searcher.tidy()
         except (WaresError, OSError) as error:
-            if self._failed.get(name) != str(error):  # once, not every second
-                log.error("shop cannot be opened", extra={"shop": name, "error": str(error)})
-            self._failed[name] = str(error)
+            self._fail(self._failed, name, "shop cannot be opened", error)
+
+    def _fail(self, known: dict[str, str], name: str, what: str, error: Exception) -> None:
+        """Log an error once, not every second."""
+        if known.get(name) != str(error):
+            log.error(what, extra={"shop": name, "error": str(error)})
+        known[name] = str(error)
 
     def _opened(self, name: str) -> OpenShop:
         """Opened and warm: what is slow about the first query has been done."""
-        shop = self._open(self._folders[name])
-        searcher = Searcher(shop, self._observe)
+        place = self._places[name]
+        shop = self._open(_folder_of(place))
         shop.encoder.texts(["warm"])
         if shop.has_ranker:
             _ = shop.reranker
+        searcher = Searcher(shop, self._observe)
         rows = unranked(shop, LOOKED_AT, Condition())
         told = values(shop, rows, list(searcher.columns))
         offered = tuple(column for column in searcher.columns.values() if worth_offering(column, told[column.name]))
-        return OpenShop(name, searcher, offered, examples_of(told["title"]))
+        replica = place if isinstance(place, Replica) else None
+        return OpenShop(name, searcher, offered, examples_of(told["title"]), replica)
+
+
+def _folder_of(place: Path | Replica) -> Path:
+    return place.folder if isinstance(place, Replica) else place
 
 
 def examples_of(titles: Sequence[str]) -> tuple[str, ...]:
