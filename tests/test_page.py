@@ -99,10 +99,10 @@ class Site:
 def settings(tmp_path_factory: pytest.TempPathFactory) -> ServeSettings:
     """Two shops: one with a ranker, and a smaller one of another model."""
     folder = tmp_path_factory.mktemp("shops")
-    goods = toy_shop(folder / "goods", LISTINGS).path
-    (goods / RANKER).mkdir()
+    goods = toy_shop(folder / "goods", LISTINGS)
+    (goods.folder / RANKER).mkdir()
     other = _shop_of_another_model(folder / "other")
-    return ServeSettings((("goods", str(goods)), ("other", str(other))))
+    return ServeSettings((("goods", str(goods.path)), ("other", str(other))))
 
 
 def _shop_of_another_model(folder: Path) -> Path:
