@@ -59,6 +59,7 @@ ORDER = [
     "shop",
     "index",
     "update",
+    "replicas",
     "search",
     "evaluate",
     "comparison",
