@@ -29,6 +29,7 @@ ORDER = [
     "interactions",
     "photos",
     "views",
+    "weights",
     "terms",
     "corpus",
     "check",

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 import torch
 from accelerate import PartialState
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
 from sentence_transformers.util.distributed import all_gather_with_grad
 from torch import Tensor, distributed, nn
@@ -31,6 +31,7 @@ from wares.photos import augment, load_photo
 from wares.progress import progress
 from wares.towers.backbones import FROZEN, check_backbone, compile_backbone, merge_adapters, train_backbone
 from wares.towers.encoder import ListingEncoder
+from wares.weights import save_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -285,7 +286,7 @@ class ListingTrainer(SentenceTransformerTrainer):
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         folder = Path(output_dir or str(self.args.output_dir))
         folder.mkdir(parents=True, exist_ok=True)
-        save_file({k: v.contiguous() for k, v in self.model.state_dict().items()}, str(folder / "model.safetensors"))
+        save_weights(self.model.state_dict(), folder / "model.safetensors")
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         self.model.load_state_dict(load_file(str(Path(resume_from_checkpoint) / "model.safetensors")))

@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from wares.errors import ModelError, SettingsError
 from wares.labelers import labelers
 from wares.naming import parse
+from wares.weights import save_weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -126,7 +127,7 @@ class RankerModel(nn.Module, ABC):
     def save(self, folder: Path) -> None:
         """Write what training changed."""
         folder.mkdir(parents=True, exist_ok=True)
-        save_file({name: value.contiguous() for name, value in self.trained().items()}, str(folder / WEIGHTS))
+        save_weights(self.trained(), folder / WEIGHTS)
 
     def load(self, folder: Path) -> None:
         """Take on what was saved by a model of the same settings. Raises ModelError."""

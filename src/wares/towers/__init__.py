@@ -23,13 +23,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from wares.errors import ModelError, SettingsError
 from wares.photos import Fit
 from wares.views import Marginals
+from wares.weights import save_weights
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -192,7 +193,7 @@ class Towers(nn.Module):
         And `modules.json`, so that `SentenceTransformer(folder, trust_remote_code=True)` loads it as well.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        save_file({k: v.contiguous() for k, v in self.state_dict().items()}, str(folder / "towers.safetensors"))
+        save_weights(self.state_dict(), folder / "towers.safetensors")
         about = {
             "format": FORMAT,
             "name": self.name,
