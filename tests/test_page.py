@@ -281,7 +281,30 @@ def test_the_photo_that_matched_comes_first(page: Page, site: str) -> None:
     expect(main).to_have_attribute("data-name", re.compile(r"^\d+-red.png$"))  # the listing's second
     expect(main).to_have_attribute("alt", re.compile("photo 2, the best match"))
     expect(first.get_by_role("list", name="Other photos").get_by_role("img")).to_have_attribute("alt", "photo 1")
-    assert main.evaluate("image => image.complete && image.naturalWidth > 0")
+    page.wait_for_function("image => image.naturalWidth > 0", arg=main.element_handle())
+
+
+def test_a_photo_that_did_not_come_is_asked_for_again(page: Page, site: str) -> None:
+    expect_in_console(page, "/api/photos/")
+    asked: set[str] = set()
+
+    def first_time_lost(route: Route) -> None:
+        lost = route.request.url not in asked
+        asked.add(route.request.url)
+        route.abort() if lost else route.continue_()
+
+    page.route(re.compile("/api/photos/"), first_time_lost)
+    page.goto(f"{site}?q=red")
+    main = cards(page).filter(has=page.locator("img")).first.locator(".card-photo img")
+    page.wait_for_function("image => image.naturalWidth > 0", arg=main.element_handle())
+
+
+def test_a_photo_that_never_comes_leaves_its_name(page: Page, site: str) -> None:
+    expect_in_console(page, "/api/photos/")
+    page.route(re.compile("/api/photos/"), lambda route: route.abort())
+    page.goto(f"{site}?q=red")
+    main = cards(page).filter(has=page.locator("img")).first.locator(".card-photo img")
+    expect(main).to_have_class("broken", timeout=10_000)
 
 
 def test_words_are_named_as_such(page: Page, site: str) -> None:

@@ -137,6 +137,14 @@ def test_photos_come_when_they_are_looked_at(published: Published) -> None:
         published.replica.fetch(published.copy.photo("none.png"))
 
 
+def test_what_is_published_in_a_folder_is_a_shop_with_its_photos(in_a_folder: Published) -> None:
+    publish(in_a_folder.shop, in_a_folder.url)
+    shop = open_shop(in_a_folder.url.removeprefix("file://"))
+    assert results(shop) == results(in_a_folder.shop)
+    for name in ("red.png", f"./{ODD}"):
+        assert shop.photo(name).read_bytes() == in_a_folder.shop.photo(name).read_bytes()
+
+
 def test_nothing_is_copied_twice(published: Published) -> None:
     assert publish(published.shop, published.url).files > 10
     assert publish(published.shop, published.url).files == 0

@@ -3,6 +3,7 @@ import { percent } from "./dom.js";
 
 const TOP = 3; // shares told on the card; all of them are under "Why"
 const THUMBNAILS = 5;
+const TRIES = 2; // for a photo that did not come
 
 /**
  * @param {(hit: object) => void} more looks for more like a listing
@@ -77,8 +78,16 @@ function mainPhoto(hit, html) {
     srcset=${`${photoAddress(name, hit.shop, 320)} 1x, ${photoAddress(name, hit.shop, 640)} 2x`}
     width="320" height="320" loading="lazy" decoding="async"
     alt=${`${hit.title || hit.id}: ${matched}`}
-    data-name=${name}
+    data-name=${name} onError=${askAgain}
   />`;
+}
+
+/** A photo that did not come may do so in a moment; one that never does leaves its name. */
+function askAgain({ target }) {
+  const tried = Number(target.dataset.tried ?? 0);
+  target.dataset.tried = tried + 1;
+  target.classList.toggle("broken", tried >= TRIES);
+  if (tried < TRIES) setTimeout(() => target.setAttribute("src", target.getAttribute("src")), 1000 * 3 ** tried);
 }
 
 /** How much higher or lower a listing is here than in the other ranking. */
@@ -122,7 +131,7 @@ function thumbnails(hit, shares, html) {
       const number = hit.photos.indexOf(name) + 1;
       return html`<li>
         <img src=${photoAddress(name, hit.shop, 160)} width="48" height="48" loading="lazy" decoding="async"
-          alt=${`photo ${number}`} title=${name} />
+          alt=${`photo ${number}`} title=${name} onError=${askAgain} />
         ${byPhotos(hit) && html`<span>${percent(partOf(name))}</span>`}
       </li>`;
     })}
