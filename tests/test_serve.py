@@ -517,6 +517,14 @@ def test_a_search_under_way_sees_the_shop_as_it_began(tmp_path: Path) -> None:
     assert asyncio.run(asked()) == (3, 4)
 
 
+def test_what_others_change_is_seen_by_every_route(writable: TestClient, tmp_path: Path) -> None:
+    """Also where nobody searches."""
+    before = writable.get("/api/shops").json()["shops"][0]["listings"]
+    upsert(opened(tmp_path / "shop"), [Listing("from elsewhere", "Hat")])
+    assert writable.get("/api/listings/from elsewhere").json()["title"] == "Hat"
+    assert writable.get("/api/shops").json()["shops"][0]["listings"] == before + 1
+
+
 def test_a_shop_that_nobody_changes_is_one_to_all_requests(tmp_path: Path) -> None:
     """Or else none of them could be worked on together. Just after a change it is looked at again."""
 

@@ -200,7 +200,7 @@ async def _answered(server: Server, asked: SearchParameters, photo: str | bytes 
 @routes.get("/api/shops", response_model=ShopsAnswer, dependencies=limited)
 async def shops(server: TheServer) -> Response:
     """The shops that are open, the first by default, and what they can be asked for."""
-    found = await asyncio.to_thread(lambda: [opened.to_json() for opened in server.shelf])
+    found = [opened.to_json(await opened.searcher.latest()) for opened in server.shelf]
     return JSONResponse({"shops": found, "writes": server.settings.key is not None})
 
 
@@ -210,7 +210,7 @@ async def shops(server: TheServer) -> Response:
 @routes.get("/api/listings/{id:path}", response_model=ListingOut, responses=refusals, dependencies=limited)
 async def listing(opened: TheShop, id: str) -> Response:
     """A listing as the shop has it."""
-    shop = opened.shop
+    shop = await opened.searcher.latest()
     found = await opened.searcher.with_store(lambda: read_listings(shop, [id]))
     if id not in found:
         raise _no_listing(id)

@@ -44,7 +44,7 @@ class OpenShop:
 
     @property
     def shop(self) -> Shop:
-        """The latest snapshot."""
+        """As it was when it was looked at last; `searcher.latest` looks again."""
         return self.searcher.shop
 
     def photo(self, name: str) -> Path:
@@ -54,9 +54,8 @@ class OpenShop:
             self.replica.fetch(path)
         return path
 
-    def to_json(self) -> dict[str, object]:
-        """What GET /api/shops says of it."""
-        shop = self.shop
+    def to_json(self, shop: Shop) -> dict[str, object]:
+        """What GET /api/shops says of it. shop: as it is now"""
         return {
             "name": self.name,
             "listings": len(shop),
@@ -148,6 +147,7 @@ class Shelf:
                 seconds = round(time.monotonic() - began, 3)
                 log.info("shop opened", extra={"shop": name, "listings": len(opened.shop), "seconds": seconds})
             else:
+                await known.searcher.latest()
                 await known.searcher.tidy()
         except (WaresError, OSError) as error:
             self._fail(self._failed, name, "shop cannot be opened", error)
