@@ -34,7 +34,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any
 
 import httpx2
@@ -221,7 +221,7 @@ async def over_http(
             began = time.monotonic()
             answer = await client.get("/api/search", params={"q": next(queries), "per_page": K})
             took.append(time.monotonic() - began)
-            failed += answer.status_code != 200
+            failed += refused(answer)
 
     async def change(client: httpx2.AsyncClient) -> None:
         nonlocal failed
@@ -230,7 +230,7 @@ async def over_http(
                 return
             listing = {"title": next(queries), "price": float(number)}
             answer = await client.put(f"/api/listings/new{number % 100}", json=listing, timeout=60)
-            failed += answer.status_code != 200
+            failed += refused(answer)
 
     headers = {"Authorization": f"Bearer {KEY}"}
     async with httpx2.AsyncClient(base_url=address, headers=headers, timeout=60) as client:
@@ -240,14 +240,22 @@ async def over_http(
     return Load("server, changing" if changing else "server", under_way, wall, took, failed)
 
 
+def refused(answer: httpx2.Response) -> bool:
+    """Whether a request was not answered as it should; it is then told."""
+    if answer.status_code != 200:
+        print(answer.request.method, answer.request.url, answer.status_code, answer.text, file=sys.stderr, flush=True)
+    return answer.status_code != 200
+
+
 @contextmanager
 def served(folder: Path) -> Iterator[tuple[str, psutil.Process]]:
-    """The address of `wares serve`, and its process."""
+    """The address of `wares serve`, and its process. What went wrong in it is told in the end."""
     command = [sys.executable, "-c", "from wares.cli import main; main()", "serve", str(folder), "--port", "0"]
     environment = os.environ | {"WARES_KEY": KEY}
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
-    ) as run:
+    with (
+        TemporaryFile("w+") as log,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment) as run,
+    ):
         try:
             assert run.stdout is not None
             address = run.stdout.readline().split()[-1]
@@ -256,6 +264,9 @@ def served(folder: Path) -> Iterator[tuple[str, psutil.Process]]:
             yield address, psutil.Process(run.pid)
         finally:
             run.terminate()
+            run.wait()
+            log.seek(0)
+            sys.stderr.writelines(line for line in log if '"level": "error"' in line)
 
 
 def memory_of(process: psutil.Process) -> float:
