@@ -71,19 +71,24 @@ class Server:
     thumbnails: LRUCache[str, bytes] = field(default_factory=lambda: LRUCache(THUMBNAILS, len))
 
 
-def create_app(settings: ServeSettings, open: Callable[[Path], Shop] | None = None) -> FastAPI:
+def create_app(
+    settings: ServeSettings, open: Callable[[Path], Shop] | None = None, opened_first: bool = False
+) -> FastAPI:
     """The API and the page, for any ASGI server.
 
     open: opens a shop's folder; `wares.open_shop` by default
+    opened_first: whether the app starts with its shops opened, for it is one of several that share a socket
 
-    Shops are opened in the background: until then searches are answered with 503, and /readyz too.
+    Shops are opened in the background: until then searches are answered with 503, and /readyz too. With `opened_first`
+    the app takes no requests until then.
     """
     from wares.shop import open_shop
 
     metrics = Metrics()
     places = {name: Replica(place) if is_url(place) else Path(place) for name, place in settings.shops}
     shelf = Shelf(places, open or open_shop, metrics.observe)
-    app = FastAPI(title="wares", version=__version__, docs_url=None, redoc_url=None, lifespan=_tended(shelf))
+    tended = _tended(shelf, opened_first)
+    app = FastAPI(title="wares", version=__version__, docs_url=None, redoc_url=None, lifespan=tended)
     app.state.server = Server(settings, shelf, metrics, Rate(settings.rate))
     app.include_router(routes)
     app.mount("/assets", Assets(directory=PAGE), name="assets")
@@ -98,12 +103,14 @@ def create_app(settings: ServeSettings, open: Callable[[Path], Shop] | None = No
     return app
 
 
-def _tended(shelf: Shelf) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _tended(shelf: Shelf, opened_first: bool) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     """Shops are opened, and watched, as long as the app runs."""
 
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
         tending = asyncio.create_task(shelf.keep_open())
+        if opened_first:
+            await shelf.tried.wait()
         yield
         tending.cancel()
         with suppress(asyncio.CancelledError):

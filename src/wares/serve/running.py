@@ -48,7 +48,7 @@ def run(settings: ServeSettings, host: str, port: int, workers: int) -> None:
     listening = _listen(host, port)
     os.environ[SETTINGS] = settings.to_json()
     config = uvicorn.Config(
-        "wares.serve.running:app",
+        "wares.serve.running:app" if workers == 1 else "wares.serve.running:worker",
         factory=True,
         workers=workers,
         log_config=LOGGING,
@@ -68,10 +68,17 @@ def run(settings: ServeSettings, host: str, port: int, workers: int) -> None:
 
 
 def app() -> FastAPI:
-    """The app of a worker, with the settings that its parent left it."""
+    """The app, with the settings that were left in the environment."""
     from wares.serve.api import create_app
 
     return create_app(ServeSettings.from_json(os.environ[SETTINGS]))
+
+
+def worker() -> FastAPI:
+    """The app of a worker. It leaves requests to the other workers until its shops are open."""
+    from wares.serve.api import create_app
+
+    return create_app(ServeSettings.from_json(os.environ[SETTINGS]), opened_first=True)
 
 
 def _check(place: str) -> None:

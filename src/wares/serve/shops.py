@@ -76,6 +76,7 @@ class Shelf:
 
     places: where each lies, a folder or a replica; open: opens a folder, which may take seconds
     observe: as `Searcher` takes it
+    tried: is set when opening has been tried for every shop
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Shelf:
         self._shops: dict[str, OpenShop] = {}
         self._failed: dict[str, str] = {}
         self._unfollowed: dict[str, str] = {}
+        self.tried = asyncio.Event()
 
     def __iter__(self) -> Iterator[OpenShop]:
         return iter([self._shops[name] for name in self._places if name in self._shops])
@@ -123,6 +125,7 @@ class Shelf:
         while True:
             for name in self._places:
                 await self._look_after(name)
+            self.tried.set()
             await asyncio.sleep(WATCH)
 
     async def _keep_followed(self, name: str) -> None:
