@@ -17,12 +17,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from wares.cache import FeatureStore, default_cache
 from wares.catalogue import Catalogue, Listing, read_catalogue
 from wares.encode import (
     CatalogueFeatures,
-    FeatureStore,
     catalogue_features,
-    default_cache,
     embed,
     embed_photo_files,
     embed_texts,
@@ -142,6 +141,7 @@ def test_queries_are_embedded_as_the_catalogue_is(catalogue: Catalogue, cache: P
 
 def test_more_views_than_a_batch_keep_their_order(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("wares.encode.BATCH", 2)
+    monkeypatch.setattr("wares.cache.BATCH", 2)
     catalogue = shelf(tmp_path / "goods")
     batched = Counted()
     features = batched.encode(catalogue, cache)
@@ -248,7 +248,7 @@ def test_the_cache_is_where_the_environment_says(
     assert default_cache() == tmp_path / "home" / ".cache" / "wares"
     monkeypatch.setenv("WARES_CACHE", str(tmp_path / "mine"))
     catalogue_features(catalogue, build_towers("small"))
-    assert len(list((tmp_path / "mine").glob("*.sqlite"))) == 2
+    assert len(list((tmp_path / "mine").glob("*.sqlite"))) == 3, "features of photos and of texts, and digests"
 
 
 # Bad photos ------------------------------------------------------------------------------------------------------
@@ -318,12 +318,12 @@ def test_a_photo_to_search_with_must_be_one(damaged: Catalogue) -> None:
 WORKER = """
 import sys, time
 from pathlib import Path
-from wares import encode
+from wares import cache as kept, encode
 from wares.catalogue import read_catalogue
 from wares.towers import build_towers
 
 goods, cache, stop_after = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
-encode.BATCH = 4
+kept.BATCH = encode.BATCH = 4
 towers = build_towers("small")
 small = type(towers.image)
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toys import BOOTS, MUG, THREE, Toys, embedded, toy_shop, write_photos
 
-from wares import table
-from wares.catalogue import Attribute, Catalogue, Listing
+from wares import vector_index
+from wares.catalogue import Attribute, Catalogue, Listing, Problem
 from wares.errors import PhotoError, ShopError
-from wares.index import build_shop, write_shop
+from wares.index import build_shop, outline_of, write_shop
 from wares.search import search
 from wares.shop import Shop, make_current, open_shop
 from wares.table import attribute_columns
@@ -68,7 +69,7 @@ def test_the_stored_views_explain_the_stored_vector(three: Shop) -> None:
 
 def test_a_shop_says_what_it_is(three: Shop) -> None:
     current = json.loads((three.path / "shop.json").read_text())
-    assert (current["format"], three.path / "builds" / current["build"]) == (2, three.folder)
+    assert (current["format"], three.path / "builds" / current["build"]) == (3, three.folder)
     about = json.loads((three.folder / "about.json").read_text())
     assert (about["model"], about["dimension"]) == ("toys-1", 48)
     assert (about["listings"], about["photos"], about["problems"], three.about.notes) == (3, 3, 0, [])
@@ -86,11 +87,11 @@ def test_the_size_of_the_chunks_changes_nothing(three: Shop, tmp_path: Path) -> 
 
 
 def test_problems_are_kept(tmp_path: Path) -> None:
-    problems = ["listings.jsonl, line 4: broken.", "two\nlines"]
-    catalogue = catalogue_of(tmp_path / "c")
-    write_shop(catalogue, Toys(), embedded(catalogue, Toys()), tmp_path / "shop", problems)
+    problems = (Problem("listings.jsonl", 4, "price", "broken"), Problem("listings.jsonl", 5, "images", "two\nlines"))
+    catalogue = replace(catalogue_of(tmp_path / "c"), problems=problems)
+    write_shop(outline_of(catalogue), Toys(), embedded(catalogue, Toys()), tmp_path / "shop")
     shop = open_shop(tmp_path / "shop")
-    assert shop.problems == ["listings.jsonl, line 4: broken.", "two lines"]
+    assert shop.problems == ["listings.jsonl, line 4: broken.", "listings.jsonl, line 5: two lines."]
     assert shop.about.problems == 2
 
 
@@ -153,7 +154,7 @@ def failing(catalogue: Catalogue, error: BaseException) -> Iterator[Any]:
 def test_a_build_that_fails_leaves_nothing(tmp_path: Path, error: BaseException) -> None:
     catalogue = catalogue_of(tmp_path / "c")
     with pytest.raises(type(error), match=str(error)):
-        write_shop(catalogue, Toys(), failing(catalogue, error), tmp_path / "shops" / "shop")
+        write_shop(outline_of(catalogue), Toys(), failing(catalogue, error), tmp_path / "shops" / "shop")
     assert list((tmp_path / "shops").iterdir()) == []
 
 
@@ -162,7 +163,7 @@ def test_a_build_that_fails_leaves_the_old_shop(tmp_path: Path) -> None:
     before = rows(shop)
     other = catalogue_of(tmp_path / "other", (MUG, BOOTS))
     with pytest.raises(PhotoError):
-        write_shop(other, Toys("new"), failing(other, PhotoError("no.")), shop.path, overwrite=True)
+        write_shop(outline_of(other), Toys("new"), failing(other, PhotoError("no.")), shop.path, overwrite=True)
     assert not shop.outdated
     assert rows(open_shop(shop.path, Toys())) == before
     assert {path.name for path in shop.path.iterdir()} == {"builds", "shop.json"}
@@ -179,20 +180,20 @@ def test_a_killed_build_leaves_no_half_shop_and_the_next_one_cleans_up(tmp_path:
         def chunks():
             yield next(embedded(catalogue, Toys()))
             os.kill(os.getpid(), signal.SIGKILL)
-        write_shop(catalogue, Toys(), chunks(), {str(tmp_path / "shop")!r})
+        write_shop(outline_of(catalogue), Toys(), chunks(), {str(tmp_path / "shop")!r})
     """
     assert run(script).returncode == -signal.SIGKILL
     with pytest.raises(ShopError, match="is not a shop"):
         open_shop(tmp_path / "shop")
     [left] = (tmp_path / "shop" / "builds").iterdir()
-    write_shop(catalogue, Toys(), embedded(catalogue, Toys()), tmp_path / "shop")
+    write_shop(outline_of(catalogue), Toys(), embedded(catalogue, Toys()), tmp_path / "shop")
     assert list((tmp_path / "shop" / "builds").iterdir()) == [open_shop(tmp_path / "shop").folder] != [left]
 
 
 def test_too_few_embeddings_are_no_shop(tmp_path: Path) -> None:
     catalogue = catalogue_of(tmp_path / "c")
     with pytest.raises(ShopError, match="2 listings were embedded, and the catalogue has 3"):
-        write_shop(catalogue, Toys(), [next(embedded(catalogue, Toys()))], tmp_path / "shop")
+        write_shop(outline_of(catalogue), Toys(), [next(embedded(catalogue, Toys()))], tmp_path / "shop")
     assert not (tmp_path / "shop").exists()
 
 
@@ -200,8 +201,8 @@ def test_overwriting_is_asked_for(tmp_path: Path) -> None:
     shop = toy_shop(tmp_path)
     catalogue = catalogue_of(tmp_path / "other", (MUG,))
     with pytest.raises(ShopError, match=r"already a shop\. Pass --overwrite"):
-        write_shop(catalogue, Toys(), embedded(catalogue, Toys()), shop.path)
-    write_shop(catalogue, Toys(), embedded(catalogue, Toys()), shop.path, overwrite=True)
+        write_shop(outline_of(catalogue), Toys(), embedded(catalogue, Toys()), shop.path)
+    write_shop(outline_of(catalogue), Toys(), embedded(catalogue, Toys()), shop.path, overwrite=True)
     assert list(rows(open_shop(shop.path))) == ["mug"]
 
 
@@ -210,34 +211,23 @@ def test_a_shop_that_is_open_stays_the_build_that_it_is(tmp_path: Path) -> None:
     before = rows(first)
 
     def build() -> Shop:
-        write_shop(catalogue, Toys(), embedded(catalogue, Toys()), first.path, overwrite=True)
+        write_shop(outline_of(catalogue), Toys(), embedded(catalogue, Toys()), first.path, overwrite=True)
         return open_shop(first.path, Toys())
 
     second = build()
     assert [shop.outdated for shop in (first, second)] == [True, False]
     assert rows(first) == before and search(first, "red leather", k=1)[0].id == "boots"
     assert [hit.id for hit in search(second, "red leather")] == ["mug"]
-    third = build()
-    assert set((first.path / "builds").iterdir()) == {second.folder, third.folder}
-    assert [shop.outdated for shop in (first, second, third)] == [True, True, False]
-
-
-def test_one_can_go_back_to_the_build_before(tmp_path: Path) -> None:
-    first = toy_shop(tmp_path)
-    before, catalogue = rows(first), catalogue_of(tmp_path / "other", (MUG,))
-    for _ in range(2):
-        write_shop(catalogue, Toys(), embedded(catalogue, Toys()), first.path, overwrite=True)
-        second = open_shop(first.path)
-        make_current(first.path, first.folder.name)
-        assert second.outdated
-        assert rows(open_shop(first.path)) == before
+    third, fourth = build(), build()
+    assert set((first.path / "builds").iterdir()) == {second.folder, third.folder, fourth.folder}
+    assert [shop.outdated for shop in (first, second, third, fourth)] == [True, True, True, False]
 
 
 def test_a_build_killed_before_it_was_named_the_current_one_is_no_obstacle(tmp_path: Path) -> None:
     shop = toy_shop(tmp_path)
     (shop.path / "shop.json").unlink()
     catalogue = catalogue_of(tmp_path / "other", (MUG,))
-    write_shop(catalogue, Toys(), embedded(catalogue, Toys()), shop.path)
+    write_shop(outline_of(catalogue), Toys(), embedded(catalogue, Toys()), shop.path)
     assert list(rows(open_shop(shop.path))) == ["mug"]
 
 
@@ -247,10 +237,10 @@ def test_a_shop_of_the_older_format_is_refused_and_replaced(tmp_path: Path) -> N
         (old / name).mkdir(parents=True)
     (old / "problems.txt").write_text("a problem")
     (old / "shop.json").write_text('{"format": 1, "model": "toys-1"}')
-    with pytest.raises(ShopError, match=r"shop format 1, and this wares reads format 2\. Rebuild it"):
+    with pytest.raises(ShopError, match=r"shop format 1, and this wares reads format 3\. Rebuild it"):
         open_shop(old)
     catalogue = catalogue_of(tmp_path / "c")
-    write_shop(catalogue, Toys(), embedded(catalogue, Toys()), old, overwrite=True)
+    write_shop(outline_of(catalogue), Toys(), embedded(catalogue, Toys()), old, overwrite=True)
     assert len(open_shop(old)) == 3
     assert {path.name for path in old.iterdir()} == {"builds", "shop.json"}
 
@@ -263,7 +253,7 @@ def test_nothing_but_a_shop_is_ever_overwritten(tmp_path: Path, overwrite: bool)
     catalogue = catalogue_of(tmp_path / "c")
     for name in ("thesis", "file"):
         with pytest.raises(ShopError, match="is not a shop, so it is left alone"):
-            write_shop(catalogue, Toys(), embedded(catalogue, Toys()), tmp_path / name, overwrite=overwrite)
+            write_shop(outline_of(catalogue), Toys(), embedded(catalogue, Toys()), tmp_path / name, overwrite=overwrite)
     assert (tmp_path / "thesis" / "chapter.txt").read_text() == (tmp_path / "file").read_text() == "dear"
 
 
@@ -274,7 +264,7 @@ def test_an_empty_folder_may_become_a_shop(tmp_path: Path) -> None:
 
 def test_no_listings_are_no_shop(tmp_path: Path) -> None:
     with pytest.raises(ShopError, match="no listings"):
-        write_shop(Catalogue(tmp_path, ()), Toys(), [], tmp_path / "shop")
+        write_shop(outline_of(Catalogue(tmp_path, ())), Toys(), [], tmp_path / "shop")
 
 
 # Opening ---------------------------------------------------------------------------------------------------------
@@ -310,7 +300,7 @@ def test_what_is_no_shop_is_not_opened(tmp_path: Path) -> None:
 def test_another_format_is_not_opened(tmp_path: Path) -> None:
     shop = toy_shop(tmp_path)
     (shop.path / "shop.json").write_text('{"format": 99}')
-    with pytest.raises(ShopError, match="shop format 99, and this wares reads format 2"):
+    with pytest.raises(ShopError, match="shop format 99, and this wares reads format 3"):
         open_shop(shop.path)
 
 
@@ -322,7 +312,7 @@ def test_another_model_is_not_opened(tmp_path: Path) -> None:
         open_shop(edited(shop, dimension=47))
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"format": 2}', '{"format": 2, "colour": "red"}'])
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"format": 3}', '{"format": 3, "colour": "red"}'])
 @pytest.mark.parametrize("name", ["shop.json", "about.json"])
 def test_a_damaged_description_is_not_opened(tmp_path: Path, name: str, content: str) -> None:
     shop = toy_shop(tmp_path)
@@ -354,7 +344,7 @@ def test_an_indexed_shop_finds_what_an_exact_one_finds(tmp_path: Path, monkeypat
     """With an index on the vectors, also where a filter leaves fewer rows than the index looks at by itself."""
     listings = [Listing(f"{i:04}", f"thing {i}", price=float(i)) for i in range(900)]
     exact = toy_shop(tmp_path / "exact", listings, chunk=300)
-    monkeypatch.setattr(table, "EXACT_ROWS", 900)
+    monkeypatch.setattr(vector_index, "EXACT_ROWS", 900)
     indexed = toy_shop(tmp_path / "indexed", listings, chunk=300)
     assert [len(list(shop.table.list_indices())) for shop in (exact, indexed)] == [1, 2]
     for where, k in (("price < 7", 7), ("price IN (3, 400, 899)", 3), (None, 900)):

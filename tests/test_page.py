@@ -109,12 +109,12 @@ def _shop_of_another_model(folder: Path) -> Path:
     from toys import embedded, write_photos
 
     from wares.catalogue import Catalogue
-    from wares.index import write_shop
+    from wares.index import outline_of, write_shop
 
     toys = Toys("toys-2")
     catalogue = Catalogue((folder / "catalogue").absolute(), LISTINGS[:30])
     write_photos(catalogue.folder, catalogue.listings)
-    write_shop(catalogue, toys, embedded(catalogue, toys), folder / "shop")
+    write_shop(outline_of(catalogue), toys, embedded(catalogue, toys), folder / "shop")
     return folder / "shop"
 
 

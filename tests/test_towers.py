@@ -24,7 +24,8 @@ from safetensors.torch import load_file, save_file
 from tiny_models import LIMIT, named
 from torch import nn
 
-from wares.encode import FeatureStore, Vectors, embed_texts, project
+from wares.cache import FeatureStore
+from wares.encode import Vectors, embed_texts, project
 from wares.errors import ModelError, SettingsError
 from wares.photos import Pixels, load_photo
 from wares.towers import Features, Fusion, Towers, build_towers, load_towers

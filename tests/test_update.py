@@ -19,12 +19,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from toys import BOOTS, COLOURS, MUG, SCARF, THREE, Toys, toy_shop, write_photos
+from toys import BOOTS, COLOURS, MUG, SCARF, THREE, Toys, embedded, toy_shop, write_photos
 
-from wares import table
+from wares import vector_index
 from wares.catalogue import Catalogue, Listing
 from wares.errors import CatalogueError, PhotoError, ShopError
-from wares.index import build_shop, write_shop
+from wares.index import build_shop, outline_of, write_shop
 from wares.search import search
 from wares.shop import Shop, open_shop
 from wares.update import Updated, add_photo, delete, optimise, read_listings, upsert
@@ -140,7 +140,7 @@ def test_changes_are_found_at_once(
     tmp_path: Path, settled: bool, indexed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By vector, by words and by filter, in the shop that was changed and in another that is refreshed."""
-    monkeypatch.setattr(table, "EXACT_ROWS", 200 if indexed else 1000)
+    monkeypatch.setattr(vector_index, "EXACT_ROWS", 200 if indexed else 1000)
     many = [Listing(f"{i:03}", f"thing {i}", price=float(i)) for i in range(300)]
     shop = toy_shop(tmp_path, many, chunk=300)
     other = open_shop(shop.path, Toys())
@@ -165,7 +165,7 @@ def test_changes_are_found_at_once(
 
 
 def test_a_shop_that_grows_gets_an_index_of_its_vectors(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(table, "EXACT_ROWS", 300)
+    monkeypatch.setattr(vector_index, "EXACT_ROWS", 300)
     upsert(shop, [Listing(f"{i:03}", f"thing {i}") for i in range(300)])
     before = ids(shop, "thing 5", k=303)
     optimise(shop)
@@ -243,7 +243,7 @@ def test_nothing_is_nothing(shop: Shop) -> None:
 
 def test_a_build_that_is_no_longer_the_shop_is_not_changed(shop: Shop) -> None:
     catalogue = Catalogue(Path(shop.about.catalogue), (MUG,))
-    write_shop(catalogue, Toys(), [Toys().embed(catalogue, "stop")], shop.path, overwrite=True)
+    write_shop(outline_of(catalogue), Toys(), embedded(catalogue, Toys()), shop.path, overwrite=True)
     changes: list[Callable[[Shop], object]] = [
         lambda old: upsert(old, [MUG]),
         lambda old: delete(old, ["mug"]),

@@ -15,12 +15,13 @@ import numpy as np
 from PIL import Image
 
 from wares.catalogue import Catalogue, Listing, OnError
+from wares.content import content_hashes
 from wares.encode import Embeddings
 from wares.errors import PhotoError
 from wares.fuse import Fused, fuse
-from wares.index import write_shop
+from wares.index import outline_of, write_shop
 from wares.shop import Shop, open_shop
-from wares.table import Vectors, storable
+from wares.table import Chunk, Vectors, storable
 from wares.towers import Fusion
 from wares.views import photo_views, text_views
 
@@ -86,11 +87,10 @@ def write_photos(folder: Path, listings: Sequence[Listing]) -> None:
         Image.new("RGB", (8, 8), COLOURS[colour]).save(folder / name)
 
 
-def embedded(catalogue: Catalogue, toys: Toys, chunk: int = 2) -> Iterator[tuple[Embeddings, Fused]]:
-    """The catalogue's embeddings, a few listings at a time."""
-    for start in range(0, len(catalogue), chunk):
-        part = catalogue.subset(range(start, min(start + chunk, len(catalogue))))
-        yield toys.embed(part, "stop")
+def embedded(catalogue: Catalogue, toys: Toys, chunk: int = 2) -> Iterator[Chunk]:
+    """The catalogue with its embeddings, a few listings at a time."""
+    for part in catalogue.chunks(chunk):
+        yield Chunk(part, *toys.embed(part, "stop"), content_hashes(part))
 
 
 def toy_shop(folder: Path, listings: Sequence[Listing] = THREE, chunk: int = 2) -> Shop:
@@ -98,7 +98,7 @@ def toy_shop(folder: Path, listings: Sequence[Listing] = THREE, chunk: int = 2) 
     toys = Toys()
     catalogue = Catalogue((folder / "catalogue").absolute(), tuple(listings))
     write_photos(catalogue.folder, listings)
-    write_shop(catalogue, toys, embedded(catalogue, toys, chunk), folder / "shop")
+    write_shop(outline_of(catalogue), toys, embedded(catalogue, toys, chunk), folder / "shop")
     return open_shop(folder / "shop", toys)
 
 

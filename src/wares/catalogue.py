@@ -11,9 +11,10 @@ import csv
 import json
 import os
 import re
+import sqlite3
 import stat
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -24,6 +25,7 @@ from typing import (
     Any,
     Literal,
     NamedTuple,
+    Protocol,
     Required,  # pydantic asks for these before Python 3.12
     TypeAlias,
     TypeVar,
@@ -36,6 +38,7 @@ from typing_extensions import TypedDict
 from wares.errors import CatalogueError, PhotoError, SettingsError
 
 MAX_TEXT = 20_000  # characters in one text of a listing
+FOLDERS = 10_000  # of photos that are remembered to be inside the catalogue's
 
 T = TypeVar("T")
 Attribute: TypeAlias = str | float | bool | list[str]
@@ -126,6 +129,16 @@ class Catalogue:
         """Absolute path of a listing's photo; reading has checked that it stays inside the folder."""
         return self.folder / name
 
+    def chunks(self, size: int) -> Iterator[Catalogue]:
+        """So many listings at a time; all problems come with the first."""
+        for start in range(0, len(self), size):
+            part = self.subset(range(start, min(start + size, len(self))))
+            yield part if start == 0 else replace(part, problems=())
+
+    def read(self) -> Catalogue:
+        """Itself: it has been read."""
+        return self
+
     def subset(self, indices: Iterable[int]) -> Catalogue:
         """The listings at these places, in this order."""
         places = [int(i) for i in indices]
@@ -181,7 +194,7 @@ _INNER = {"tags": "text", "images": "a path", "attributes": "text, a finite numb
 
 
 def read_catalogue(path: str | Path, on_error: OnError = "stop", text_fields: Sequence[str] = ()) -> Catalogue:
-    """Read and check a catalogue; photos are looked for, not decoded.
+    """Read and check a catalogue as a whole; photos are looked for, not decoded.
 
     path: a folder, or one .jsonl, .csv or .parquet file
     on_error: "stop" raises at the first problem; "skip" leaves out the bad row or photo, or cuts the long
@@ -190,21 +203,70 @@ def read_catalogue(path: str | Path, on_error: OnError = "stop", text_fields: Se
 
     Spaces around an id are not part of it. Raises CatalogueError, also where no listing is left.
     """
+    return open_catalogue(path, on_error, text_fields).read()
+
+
+@dataclass(frozen=True)
+class CatalogueFile:
+    """A catalogue that stays on disk, and is read chunk by chunk as often as is asked. Made by `open_catalogue`."""
+
+    source: Path
+    on_error: OnError
+    text_fields: tuple[str, ...]
+
+    @property
+    def folder(self) -> Path:
+        """Absolute; photo paths are relative to it."""
+        return self.source.parent.resolve()
+
+    def read(self) -> Catalogue:
+        """The whole of it. Raises as `read_catalogue` does."""
+        [whole] = self._chunks(None, {})
+        return whole
+
+    def chunks(self, size: int) -> Iterator[Catalogue]:
+        """So many listings at a time, each chunk with the problems that were met on the way.
+
+        Memory does not grow with the catalogue. Raises as `read_catalogue` does.
+        """
+        return self._chunks(size, _SpilledLines())
+
+    def _chunks(self, size: int | None, lines: MutableMapping[str, int]) -> Iterator[Catalogue]:
+        reader = _Reader(self.source, self.on_error, self.text_fields, lines)
+        part: list[tuple[int, Listing]] = []
+        try:
+            for row in reader.read():
+                if len(part) == size:
+                    yield self._chunk(part, reader)
+                    part = []
+                part.append(row)
+        except OSError as error:
+            reason = error.strerror or str(error).partition("\n")[0]
+            raise CatalogueError(f"{self.source} cannot be read: {reason.rstrip('.')}.") from error
+        yield self._chunk(part, reader)
+
+    def _chunk(self, part: Sequence[tuple[int, Listing]], reader: _Reader) -> Catalogue:
+        lines, listings = tuple(line for line, _ in part), tuple(listing for _, listing in part)
+        return Catalogue(self.folder, listings, reader.taken_problems(), self.source.name, lines)
+
+
+class AnyCatalogue(Protocol):
+    """Listings that can be read chunk by chunk, and as a whole: a `Catalogue`, a `CatalogueFile`, or a shop's own."""
+
+    @property
+    def folder(self) -> Path: ...
+    def chunks(self, size: int) -> Iterator[Catalogue]: ...
+    def read(self) -> Catalogue: ...
+
+
+def open_catalogue(path: str | Path, on_error: OnError = "stop", text_fields: Sequence[str] = ()) -> CatalogueFile:
+    """Find a catalogue's file, to read it chunk by chunk. Arguments, and what is raised, as of `read_catalogue`."""
     if on_error not in ("stop", "skip"):
         raise SettingsError(f'on_error is "stop" or "skip", not "{on_error}".')
     for name in text_fields:
         if name in _FIELDS:
             raise SettingsError(f'"{name}" is a field of every listing; declare only other columns as text fields.')
-    source = _source(Path(path))
-    reader = _Reader(source, on_error, tuple(text_fields))
-    try:
-        reader.read()
-    except OSError as error:
-        reason = error.strerror or str(error).partition("\n")[0]
-        raise CatalogueError(f"{source} cannot be read: {reason.rstrip('.')}.") from error
-    return Catalogue(
-        source.parent.resolve(), tuple(reader.listings), tuple(reader.problems), source.name, tuple(reader.lines)
-    )
+    return CatalogueFile(_source(Path(path)), on_error, tuple(text_fields))
 
 
 def read_queries(path: str | Path) -> list[Query]:
@@ -238,31 +300,36 @@ Rows: TypeAlias = Iterator[tuple[int, "dict[str, Any] | Problem"]]  # line, and 
 class _Reader:
     """Turns the rows of one file into listings and problems."""
 
-    def __init__(self, source: Path, on_error: OnError, text_fields: tuple[str, ...]) -> None:
+    def __init__(
+        self, source: Path, on_error: OnError, text_fields: tuple[str, ...], first: MutableMapping[str, int]
+    ) -> None:
         self.source, self.on_error, self.text_fields = source, on_error, text_fields
         self.file, self.is_corpus = source.name, source.stem == "corpus"
-        self.listings: list[Listing] = []
-        self.lines: list[int] = []
         self.problems: list[Problem] = []
         self.photos = _PhotoFinder(source.parent)
-        self.first: dict[str, int] = {}
+        self.first = first
         self.columns: dict[str, list[int]] = {}  # every column that is not a field: [first line, rows]
 
-    def read(self) -> None:
-        rows = 0
+    def read(self) -> Iterator[tuple[int, Listing]]:
+        rows = listings = 0
         for line, row in _READERS[self.source.suffix](self.source):
             rows += 1
             if isinstance(row, Problem):
                 self.report(row)
             elif (listing := self.listing(line, row)) is not None:
-                self.listings.append(listing)
-                self.lines.append(line)
+                listings += 1
                 self.first[listing.id] = line
+                yield line, listing
         if not rows:
             raise CatalogueError(f"{self.source} is empty: no listings. A listing needs at least an id and a title.")
         self.note_columns()
-        if not self.listings:
+        if not listings:
             raise CatalogueError(f"{self.source}: none of its {rows:,} rows can be used. The first: {self.problems[0]}")
+
+    def taken_problems(self) -> tuple[Problem, ...]:
+        """Those that were met since this was last asked."""
+        taken, self.problems = tuple(self.problems), []
+        return taken
 
     def report(self, problem: Problem) -> None:
         if self.on_error == "stop" and problem.severity != "note":
@@ -347,6 +414,33 @@ class _Reader:
                 message = f'"images" names {fault.message}'
                 self.report(Problem(self.file, line, "images", message, fault.remedy, fault.kind))
         return tuple(kept.values())
+
+
+class _SpilledLines(MutableMapping[str, int]):
+    """The line of every id so far, on disk, so that memory does not grow with a catalogue."""
+
+    def __init__(self) -> None:
+        self._database = sqlite3.connect("")  # a file of its own that goes with the connection
+        self._database.execute("PRAGMA journal_mode = OFF")
+        self._database.execute("CREATE TABLE lines (id TEXT PRIMARY KEY, line INTEGER) WITHOUT ROWID")
+
+    def __getitem__(self, id: str) -> int:
+        found = self._database.execute("SELECT line FROM lines WHERE id = ?", (id,)).fetchone()
+        if found is None:
+            raise KeyError(id)
+        return int(found[0])
+
+    def __setitem__(self, id: str, line: int) -> None:
+        self._database.execute("INSERT OR REPLACE INTO lines VALUES (?, ?)", (id, line))
+
+    def __delitem__(self, id: str) -> None:
+        self._database.execute("DELETE FROM lines WHERE id = ?", (id,))
+
+    def __iter__(self) -> Iterator[str]:
+        return (id for (id,) in self._database.execute("SELECT id FROM lines"))
+
+    def __len__(self) -> int:
+        return int(self._database.execute("SELECT count(*) FROM lines").fetchone()[0])
 
 
 def listing_problems(listing: Listing) -> list[Problem]:
@@ -472,6 +566,8 @@ class _PhotoFinder:
 
     def contains(self, name: str) -> bool:
         if name not in self.inside:
+            if len(self.inside) == FOLDERS:
+                self.inside.clear()
             resolved = os.path.realpath(os.path.join(self.folder, name))
             self.inside[name] = resolved == self.root or resolved.startswith(self.root.rstrip(os.sep) + os.sep)
         return self.inside[name]

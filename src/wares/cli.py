@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from wares.catalogue import Catalogue
+    from wares.catalogue import AnyCatalogue, Catalogue
     from wares.choose import Knob
     from wares.reranking import TrainedRanker
     from wares.search import Hit
@@ -366,6 +366,13 @@ def index(
             "RUN/round-2/dense. A shop that is up to date is not built again for it."
         ),
     ] = None,
+    recall: Annotated[
+        float | None,
+        typer.Option(help="Share of the 100 nearest listings that a search of a large shop finds.  [default: 0.95]"),
+    ] = None,
+    update: Annotated[
+        bool, typer.Option("--update", help="Bring the shop in line: only what is new or has changed is encoded.")
+    ] = False,
     overwrite: OverwriteFlag = False,
     on_error: OnErrorOption = OnError.stop,
     text_field: TextFieldOption = None,
@@ -373,38 +380,49 @@ def index(
     as_json: JsonFlag = False,
 ) -> None:
     """Fuse every listing into one embedding and write the shop."""
-    from wares.catalogue import read_catalogue
+    from wares.catalogue import open_catalogue
     from wares.index import add_ranker, build_shop
+    from wares.search import Condition, unranked, values
+    from wares.vector_index import RECALL
 
+    listings = open_catalogue(catalogue, on_error.value, text_field or ())
+    if update:
+        if ranker is not None or overwrite:
+            raise SettingsError("--update keeps the shop and its ranker; leave out --ranker and --overwrite.")
+        encoders = None if model is None and towers is None else _towers(model, towers)
+        _update(listings, out, encoders, recall, on_error.value, cache, as_json)
+        return
     trained = _trained(ranker) if ranker is not None else None
-    listings = read_catalogue(catalogue, on_error.value, text_field or ())
-    encoders = _towers(model, towers)
-    there = None if ranker is None or overwrite else _shop_to_keep(out, listings, encoders)
-    if there is None:
-        shop = build_shop(
-            listings, encoders, out, cache=cache, on_error=on_error.value, overwrite=overwrite, ranker=trained
-        )
+    built_by = _towers(model, towers)
+    if ranker is not None and not overwrite and (out / "shop.json").is_file():
+        shop = _shop_to_keep(out, listings.read(), built_by)
+        shop = shop if trained is None else add_ranker(shop, trained, listings.read())
     else:
-        shop = add_ranker(there, trained, listings) if trained is not None else there
+        shop = build_shop(
+            listings,
+            built_by,
+            out,
+            cache=cache,
+            on_error=on_error.value,
+            overwrite=overwrite,
+            ranker=trained,
+            recall=RECALL if recall is None else recall,
+        )
     _report_problems(shop.problems)
     if as_json:
-        _print_json(
-            {
-                "shop": str(shop.path),
-                "listings": len(shop),
-                "photos": shop.about.photos,
-                "problems": shop.about.problems,
-                "model": shop.about.model,
-            }
-            | ({} if ranker is None else {"ranker": None if trained is None else str(trained)})
-        )
+        told: dict[str, Any] = {"photos": shop.about.photos, "problems": shop.about.problems}
+        told |= {} if ranker is None else {"ranker": None if trained is None else str(trained)}
+        _print_json(_told(shop) | told)
         return
     _console().print(f"{len(shop):,} listings with {shop.about.photos:,} photos are in {out}.")
+    if shop.vector_index.kind != "exact":
+        _console().print(str(shop.vector_index), soft_wrap=True)
     if trained is not None:
         does = "encodes queries" if trained.changes_queries else "reranks"
         _console().print(f"{trained} {does}.", markup=False, soft_wrap=True)
     rerank = ["--rerank"] if trained is not None and not trained.changes_queries else []
-    _next("wares", "search", out, _some_words(listings.listings[0].title), *rerank, "--why")
+    [title] = values(shop, unranked(shop, 1, Condition()), ["title"])["title"]
+    _next("wares", "search", out, _some_words(title), *rerank, "--why")
 
 
 @app.command()
@@ -680,6 +698,58 @@ def compare(
 
 
 @app.command()
+def reembed(
+    shop: ShopArgument,
+    model: Annotated[Path | None, typer.Option(help="A model made by `wares pretrain`.")] = None,
+    towers: Annotated[str | None, typer.Option(help="Untrained towers by name, instead of --model.")] = None,
+    on_error: OnErrorOption = OnError.stop,
+    cache: CacheOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Move a shop to another model, beside what is searched; it takes over when all listings are there."""
+    from wares.incremental import reembed_shop
+
+    moved = reembed_shop(shop, _towers(model, towers), cache=cache, on_error=on_error.value)
+    _report_problems(moved.problems)
+    if as_json:
+        _print_json(_told(moved))
+        return
+    _console().print(f"{len(moved):,} listings of {shop} were embedded by model {moved.about.model[:8]}….")
+    _next("wares", "versions", shop)
+
+
+@app.command()
+def versions(shop: ShopArgument, as_json: JsonFlag = False) -> None:
+    """What a shop is now, and the builds that it can be set back to, the latest first."""
+    from dataclasses import asdict
+
+    from rich.table import Table
+
+    from wares.versions import versions as known
+
+    found = known(shop)
+    if as_json:
+        _print_json([asdict(version) | {"time": version.time.isoformat()} for version in found])
+        return
+    table = Table("version", "time (UTC)", "listings", "")
+    for version in found:
+        now = "the shop" if version.current else ""
+        table.add_row(version.name, f"{version.time:%Y-%m-%d %H:%M:%S}", f"{version.listings:,}", now)
+    _console().print(table)
+    if len(found) > 1:
+        _next("wares", "rollback", shop, found[1].name)
+
+
+@app.command()
+def rollback(shop: ShopArgument, version: Annotated[str, typer.Argument(help="As `wares versions` names it.")]) -> None:
+    """Set a shop back to another build of it; what it was is kept, so that this can be taken back."""
+    from wares.versions import roll_back
+
+    now = roll_back(shop, version)
+    _console().print(f"{shop} is version {version}: {len(now):,} listings.")
+
+
+@app.command()
 def publish(
     shop: ShopArgument,
     url: Annotated[str, typer.Argument(help="Where to, as s3://bucket/shop, gs:// or az://.")],
@@ -811,6 +881,43 @@ def _towers(model: Path | None, towers: str | None) -> Towers:
     return build_towers(towers) if towers is not None else load_towers(model or Path())
 
 
+def _update(
+    catalogue: AnyCatalogue,
+    out: Path,
+    towers: Towers | None,
+    recall: float | None,
+    on_error: Any,
+    cache: Path | None,
+    as_json: bool,
+) -> None:
+    """`wares index --update`. towers: refused where they are not the shop's own"""
+    from wares.incremental import update_shop
+    from wares.shop import TowersEncoder, open_shop
+
+    shop = open_shop(out, None if towers is None else TowersEncoder(towers, cache=cache), cache)
+    done = update_shop(shop, catalogue, on_error=on_error, recall=recall)
+    _report_problems(list(done.problems))
+    if as_json:
+        counts = {"added": done.added, "changed": done.changed, "deleted": done.deleted}
+        _print_json(_told(shop) | counts | {"problems": len(done.problems)})
+        return
+    same = len(shop) - done.added - done.changed
+    _console().print(
+        f"{done.added:,} listings are new, {done.changed:,} have changed, {done.deleted:,} are gone, {same:,} are as "
+        "they were.",
+        soft_wrap=True,
+    )
+    _next("wares", "versions", out)
+
+
+def _told(shop: Shop) -> dict[str, Any]:
+    """What scripts are told of a shop."""
+    from dataclasses import asdict
+
+    about = {"shop": str(shop.path), "listings": len(shop), "model": shop.about.model}
+    return about | {"vector_index": asdict(shop.vector_index)}
+
+
 def _trained(path: Path) -> TrainedRanker | None:
     """The ranker of a run; None, with a line that says so, where the run keeps what there was before."""
     from wares.reranking import find_ranker
@@ -826,13 +933,11 @@ def _trained(path: Path) -> TrainedRanker | None:
     return None
 
 
-def _shop_to_keep(out: Path, catalogue: Catalogue, towers: Towers) -> Shop | None:
-    """The shop that is there, if it is one of this catalogue and model. Raises ShopError where it is of others."""
+def _shop_to_keep(out: Path, catalogue: Catalogue, towers: Towers) -> Shop:
+    """The shop that is there, which is of this catalogue and model. Raises ShopError where it is of others."""
     from wares.index import is_of
     from wares.shop import open_shop
 
-    if not (out / "shop.json").is_file():
-        return None
     shop = open_shop(out)
     if shop.about.model == towers.identity and is_of(shop, catalogue):
         return shop

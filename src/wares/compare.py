@@ -29,16 +29,17 @@ import torch
 
 from wares.choose import Choice, choose_settings, knobs, with_knobs
 from wares.comparison import ALL_VIEWS, HYBRID, QUERIES, TRANSPORT, Chosen, Comparison, Cost, Findings, Protocols
+from wares.content import content_hashes
 from wares.encode import CatalogueFeatures, Embeddings, catalogue_features, embed_features, project
 from wares.errors import EvaluationError
 from wares.evaluate import DEPTH, PerQuery, Qrels, cross_view, measure, relevance_groups, shop_runs
 from wares.fuse import barycentres, fuse
-from wares.index import write_shop
+from wares.index import outline_of, write_shop
 from wares.pretrain import Method, PretrainRecord, PretrainSettings, choose, method_fusion, pretrain
 from wares.progress import progress
 from wares.search import ranked
 from wares.shop import Shop, TowersEncoder, open_shop
-from wares.table import storable
+from wares.table import Chunk, storable
 from wares.towers import Fusion, Towers, build_towers
 from wares.views import Chosen as ChosenViews
 from wares.views import all_views, joint_text
@@ -306,7 +307,8 @@ class Trial:
         embeddings = storable(embed_features(corpus.features, towers))
         with TemporaryDirectory() as folder:
             path = Path(folder) / "shop"
-            write_shop(corpus.catalogue, towers, [(embeddings, fuse(embeddings, fusion))], path)
+            chunk = Chunk(corpus.catalogue, embeddings, fuse(embeddings, fusion), content_hashes(corpus.catalogue))
+            write_shop(outline_of(corpus.catalogue), towers, [chunk], path)
             yield open_shop(path, QueryEncoder(towers, self._queries))
 
 

@@ -1,17 +1,14 @@
 """Views to features (cached on disk) to unit vectors.
 
-What a tower's frozen part computes for a photo or a text never changes, so it is computed once per content
-and kept in a file per tower; a second run encodes only what is new.
+What a tower's frozen part computes for a photo or a text never changes, so it is computed once per content and kept
+(wares.cache); a second run encodes only what is new.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
-import sqlite3
 from contextlib import closing
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -20,15 +17,16 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from wares.cache import FeatureStore, blocks, default_cache, photo_digests, stack
 from wares.catalogue import Catalogue, OnError, Problem
 from wares.errors import PhotoError
-from wares.photos import digests, load_photos
+from wares.photos import load_photos
 from wares.progress import progress
 from wares.towers import Features, ImageTower, TextTower, Tower, Towers
 from wares.views import Views, duplicate_labels, photo_views, text_views
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
 Vectors = npt.NDArray[np.float32]
 T = TypeVar("T")
@@ -81,13 +79,6 @@ class Embeddings:
     photo_tilt: Vectors | None = None
 
 
-def default_cache() -> Path:
-    """$WARES_CACHE, or wares/ under $XDG_CACHE_HOME or ~/.cache."""
-    named = os.environ.get("WARES_CACHE")
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(named) if named else Path(base) / "wares"
-
-
 def catalogue_features(
     catalogue: Catalogue, towers: Towers, cache: Path | None = None, on_error: OnError = "stop"
 ) -> CatalogueFeatures:
@@ -102,7 +93,7 @@ def catalogue_features(
     paths = [catalogue.photo(name) for name in photos.items]
     with closing(FeatureStore(cache, towers.image.cache_key)) as store:
         photo_features, bad = store.fetch(
-            list(digests(paths)),
+            photo_digests(paths, cache),
             lambda places: _encode_photos([paths[i] for i in places], towers.image),
         )
     problems = _problems(catalogue, photos, bad)
@@ -149,7 +140,7 @@ def embed_features(features: CatalogueFeatures, towers: Towers) -> Embeddings:
 
 def embed_texts(texts: Sequence[str], towers: Towers) -> Vectors:
     """(n, d) unit vectors of texts, as for queries; not cached."""
-    return project(towers.text, _stack(_encode_texts(list(texts), towers.text)), towers.dimension)
+    return project(towers.text, stack(_encode_texts(list(texts), towers.text)), towers.dimension)
 
 
 def embed_photo_files(paths: Sequence[Path], towers: Towers) -> Vectors:
@@ -159,7 +150,7 @@ def embed_photo_files(paths: Sequence[Path], towers: Towers) -> Vectors:
         if isinstance(error, PhotoError):
             raise error
     found = [features for features in outcomes if not isinstance(features, PhotoError)]
-    return project(towers.image, _stack(found), towers.dimension)
+    return project(towers.image, stack(found), towers.dimension)
 
 
 @torch.inference_mode()
@@ -178,65 +169,9 @@ def project(tower: Tower, features: Features, dimension: int) -> Vectors:
     return np.concatenate(blocks)
 
 
-class FeatureStore:
-    """Features by content, one SQLite file per tower; safe to kill and to share between processes.
-
-    Rows are written as they are computed, so an interrupted job continues where it stopped.
-    """
-
-    def __init__(self, folder: Path, tower_key: str) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        name = hashlib.sha256(tower_key.encode()).hexdigest()[:16]
-        self._database = sqlite3.connect(folder / f"{name}.sqlite", timeout=60.0)
-        self._database.execute(
-            "CREATE TABLE IF NOT EXISTS features "
-            "(key TEXT PRIMARY KEY, dtype TEXT, shape TEXT, data BLOB) WITHOUT ROWID"
-        )
-
-    def close(self) -> None:
-        self._database.close()
-
-    def fetch(
-        self,
-        keys: Sequence[str | PhotoError],
-        compute: Callable[[list[int]], Iterable[Features | PhotoError]],
-    ) -> tuple[Features, dict[int, PhotoError]]:
-        """Features of the places whose key is good, in order, and the errors of the others by place.
-
-        keys: content keys, or the error met in making one
-        compute: features (or errors) of the places it is given, in their order; called once, with the
-            first place of each key that is not stored yet
-        """
-        bad: dict[str, PhotoError] = {}
-        first = {key: place for place, key in reversed(list(enumerate(keys))) if isinstance(key, str)}
-        new = sorted(place for key, place in first.items() if not self._has(key))
-        for block in _blocks(zip(new, compute(new) if new else (), strict=True), BATCH):
-            bad |= {str(keys[place]): outcome for place, outcome in block if isinstance(outcome, PhotoError)}
-            self._put([(str(keys[i]), outcome) for i, outcome in block if not isinstance(outcome, PhotoError)])
-        errors = {i: key if isinstance(key, PhotoError) else bad.get(key) for i, key in enumerate(keys)}
-        good = [str(key) for i, key in enumerate(keys) if errors[i] is None]
-        return _stack([self._get(key) for key in good]), {i: e for i, e in errors.items() if e is not None}
-
-    def _has(self, key: str) -> bool:
-        return self._database.execute("SELECT 1 FROM features WHERE key = ?", (key,)).fetchone() is not None
-
-    def _get(self, key: str) -> Features:
-        row = self._database.execute("SELECT dtype, shape, data FROM features WHERE key = ?", (key,)).fetchone()
-        return np.frombuffer(row[2], dtype=row[0]).reshape([int(n) for n in row[1].split(",")])
-
-    def _put(self, rows: list[tuple[str, Features]]) -> None:
-        """Write rows in a transaction of their own: others that share the file do not wait for a tower."""
-        packed = [
-            (key, value.dtype.str, ",".join(map(str, value.shape)), np.ascontiguousarray(value).tobytes())
-            for key, value in rows
-        ]
-        with self._database:
-            self._database.executemany("INSERT OR REPLACE INTO features VALUES (?, ?, ?, ?)", packed)
-
-
 def _encode_texts(texts: list[str], tower: TextTower) -> Iterator[Features]:
     with progress(None, "encoding texts", total=len(texts), unit="texts") as bar:
-        for block in _blocks(texts, 1024):
+        for block in blocks(texts, 1024):
             yield from tower.features(block)
             bar.update(len(block))
 
@@ -244,7 +179,7 @@ def _encode_texts(texts: list[str], tower: TextTower) -> Iterator[Features]:
 def _encode_photos(paths: list[Path], tower: ImageTower) -> Iterator[Features | PhotoError]:
     """Features or errors, in order; photos are decoded by other processes while this one encodes."""
     with progress(None, "encoding photos", total=len(paths), unit="photos") as bar:
-        for block in _blocks(load_photos(paths, tower.size, tower.fit), BATCH):
+        for block in blocks(load_photos(paths, tower.size, tower.fit), BATCH):
             decoded = [photo for photo in block if not isinstance(photo, PhotoError)]
             encoded = iter(tower.features(decoded) if decoded else ())
             yield from (photo if isinstance(photo, PhotoError) else next(encoded) for photo in block)
@@ -254,14 +189,3 @@ def _encode_photos(paths: list[Path], tower: ImageTower) -> Iterator[Features | 
 def _problems(catalogue: Catalogue, photos: Views, bad: dict[int, PhotoError]) -> tuple[Problem, ...]:
     owners = photos.owners
     return tuple(catalogue.photo_problem(int(owners[place]), error) for place, error in sorted(bad.items()))
-
-
-def _blocks(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    iterator = iter(items)
-    while block := list(islice(iterator, size)):
-        yield block
-
-
-def _stack(rows: Iterable[Features]) -> Features:
-    listed = list(rows)
-    return np.stack(listed) if listed else np.zeros((0, 1), dtype=np.float16)

@@ -1,7 +1,7 @@
 """Building the shop: a catalogue's listings, embedded and written as one self-contained build (wares.shop).
 
-A build is written beside those that are there and takes their place when it is complete. The one before it stays on
-disk: others may be reading it, and `build` in shop.json may be set back to it.
+A build is written beside those that are there and takes their place when it is complete. The last few stay on disk
+(wares.versions).
 """
 
 from __future__ import annotations
@@ -10,14 +10,16 @@ import os
 import platform
 import shutil
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wares import __version__
+from wares.content import content_hashes
 from wares.errors import ShopError
+from wares.progress import progress
 from wares.reranking import keep_ranker
 from wares.shop import (
     ABOUT,
@@ -38,34 +40,42 @@ from wares.table import (
     HIDDEN,
     TABLE,
     AttributeColumns,
+    Chunk,
     attribute_columns,
     connect,
-    index_vectors,
     rows_of,
     table_schema,
 )
+from wares.vector_index import EXACT, RECALL, check_recall, index_vectors, write_vector_index
+from wares.versions import PARTIAL, build_name, drop_old_builds
 from wares.views import texts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import pyarrow as pa
-    from tqdm import tqdm
 
-    from wares.catalogue import Catalogue, Listing, OnError
-    from wares.encode import Embeddings
-    from wares.fuse import Fused
+    from wares.catalogue import AnyCatalogue, Catalogue, Listing, OnError
     from wares.reranking import TrainedRanker
     from wares.shop import Encoder
     from wares.towers import Towers
 
-CHUNK = 2048  # listings embedded and held in memory at once
+CHUNK = 2048  # listings embedded at once
+WRITTEN = 16_384  # listings held in memory, at least, before they are written
 FORMAT_1 = ("listings.lance", "model", "ranker", "query-tower")  # folders that lay beside shop.json
-PARTIAL = ".partial-"  # before the name of a build that is being written
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What has to be known of a catalogue before its first row is written."""
+
+    folder: Path
+    listings: int
+    attributes: AttributeColumns
 
 
 def build_shop(
-    catalogue: Catalogue,
+    catalogue: AnyCatalogue,
     towers: Towers,
     out: Path | str,
     *,
@@ -73,12 +83,14 @@ def build_shop(
     on_error: OnError = "stop",
     overwrite: bool = False,
     ranker: TrainedRanker | None = None,
+    recall: float = RECALL,
 ) -> Shop:
-    """Embed a catalogue chunk by chunk, so that memory stays flat, and write its shop.
+    """Embed a catalogue chunk by chunk and write its shop; of `open_catalogue`, memory does not grow with it.
 
     cache: where features are kept, so that a second build encodes only what is new
     on_error: "stop" raises PhotoError at the first bad photo; "skip" leaves it out and lists it in the shop
-    ranker: what is to rerank, or to encode queries (wares.reranking)
+    ranker: what is to rerank, or to encode queries (wares.reranking); it reads the whole catalogue
+    recall: the share of the 100 nearest listings that a search of a large shop is to find, in (0, 1]; it is measured
 
     A build that fails or is killed leaves no half shop, and older ones as they were.
     Raises ShopError where `out` is taken: overwrite=True replaces a shop, never anything else. Raises ModelError where
@@ -88,12 +100,14 @@ def build_shop(
 
     def with_ranker(folder: Path) -> None:
         if ranker is not None:
-            keep_ranker(ranker, Corpus(catalogue), towers.identity, folder)
+            keep_ranker(ranker, Corpus(catalogue.read()), towers.identity, folder)
 
-    problems = [str(problem) for problem in catalogue.problems]
+    check_recall(recall)
+    check_target(Path(out), overwrite)
     encoder = TowersEncoder(towers, cache=cache)
-    chunks = _embedded(catalogue, encoder, on_error, problems)
-    write_shop(catalogue, towers, chunks, out, problems, overwrite, with_ranker)
+    outline = outline_of(catalogue)
+    chunks = embedded(catalogue, outline.listings, encoder, on_error, cache)
+    write_shop(outline, towers, chunks, out, overwrite, recall, with_ranker)
     # A shop with a query tower of its own loads it, and does not encode with the model that it was built by.
     return open_shop(out, None if ranker is not None and ranker.changes_queries else encoder)
 
@@ -139,103 +153,105 @@ def _is_row_of(row: dict[str, Any], listing: Listing, attributes: AttributeColum
     )
 
 
+def outline_of(catalogue: AnyCatalogue) -> Outline:
+    """Read a catalogue once, to see what is in it. Raises CatalogueError."""
+    count = 0
+
+    def listings() -> Iterator[Listing]:
+        nonlocal count
+        with progress(None, "reading", unit="listings") as bar:
+            for part in catalogue.chunks(CHUNK):
+                count += len(part)
+                yield from part.listings
+                bar.update(len(part))
+
+    attributes = attribute_columns(listings())
+    return Outline(catalogue.folder.absolute(), count, attributes)
+
+
 def write_shop(
-    catalogue: Catalogue,
+    outline: Outline,
     model: Model,
-    chunks: Iterable[tuple[Embeddings, Fused]],
+    chunks: Iterable[Chunk],
     out: Path | str,
-    problems: Sequence[str] = (),
     overwrite: bool = False,
+    recall: float = RECALL,
     furnish: Callable[[Path], None] = lambda folder: None,
 ) -> None:
-    """Write a shop from embeddings that come chunk by chunk, in the catalogue's order.
+    """Write a shop from chunks of the listings that it is to have.
 
-    chunks: embeddings that have been through `storable`, and what they fuse to; read once, one at a time
-    problems: read after the last chunk, so the chunks may add to it
+    chunks: read once, one at a time
+    recall: as of `build_shop`
     furnish: puts what else belongs to the build into its folder, before the folder takes its place
     """
     out = Path(out).absolute()
-    _check_target(out, overwrite)
-    if len(catalogue) == 0:
+    check_target(out, overwrite)
+    if outline.listings == 0:
         raise ShopError("the catalogue has no listings, so there is nothing to index.")
-    attributes = attribute_columns(catalogue.listings)
     with _new_build(out) as partial:
-        photos = _write_table(partial, catalogue, model.dimension, attributes, chunks)
+        photos, problems = _write_table(partial, outline, model.dimension, chunks, recall)
         model.save(partial / MODEL)
-        if problems:
-            lines = (" ".join(problem.split()) for problem in problems)
-            (partial / PROBLEMS).write_text("\n".join(lines) + "\n", encoding="utf-8")
         about = About(
             model=model.identity,
             dimension=model.dimension,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
-            catalogue=str(catalogue.folder.absolute()),
-            listings=len(catalogue),
+            catalogue=str(outline.folder),
+            listings=outline.listings,
             photos=photos,
-            problems=len(problems),
-            attributes=attributes,
+            problems=problems,
+            attributes=outline.attributes,
             versions={"wares": __version__} | {name: version(name) for name in ("lancedb", "numpy", "pyarrow")},
         )
         write_json(partial / ABOUT, asdict(about))
         furnish(partial)
 
 
-def _embedded(
-    catalogue: Catalogue, encoder: Encoder, on_error: OnError, problems: list[str]
-) -> Iterator[tuple[Embeddings, Fused]]:
-    from wares.progress import progress
-
-    bar: tqdm[None] = progress(None, "indexing", total=len(catalogue), unit="listings")
-    with bar:
-        for start in range(0, len(catalogue), CHUNK):
-            part = catalogue.subset(range(start, min(start + CHUNK, len(catalogue))))
-            embeddings, fused = encoder.embed(part, on_error)
-            problems += [str(problem) for problem in embeddings.problems]
-            yield embeddings, fused
+def embedded(
+    catalogue: AnyCatalogue, total: int, encoder: Encoder, on_error: OnError, cache: Path | None
+) -> Iterator[Chunk]:
+    """A catalogue of so many listings with its embeddings. Raises PhotoError."""
+    with progress(None, "indexing", total=total, unit="listings") as bar:
+        for part in catalogue.chunks(CHUNK):
+            yield Chunk(part, *encoder.embed(part, on_error), content_hashes(part, cache))
             bar.update(len(part))
 
 
 def _write_table(
-    folder: Path,
-    catalogue: Catalogue,
-    dimension: int,
-    attributes: AttributeColumns,
-    chunks: Iterable[tuple[Embeddings, Fused]],
-) -> int:
-    """Stream the chunks into the table and index it; returns the number of photo views."""
+    folder: Path, outline: Outline, dimension: int, chunks: Iterable[Chunk], recall: float
+) -> tuple[int, int]:
+    """Write the chunks into the table and index it; returns how many photo views and how many problems there are."""
+    import pyarrow as pa
     from lancedb.index import FTS
 
-    schema = table_schema(dimension, attributes)
-    rows = photos = 0
-    failure: list[BaseException] = []
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        nonlocal rows, photos
-        try:
-            for embeddings, fused in chunks:
-                listings = catalogue.listings[rows : rows + len(fused.vectors)]
-                yield rows_of(listings, embeddings, fused, attributes, schema)
-                rows += len(fused.vectors)
-                photos += len(embeddings.photo_views.items)
-        except BaseException as error:
-            failure.append(error)
-            raise
-
-    try:
-        table = connect(folder).create_table(TABLE, batches(), schema=schema)
-    except Exception:
-        # Lance turns what the chunks raise into a text of its own.
-        if failure:
-            raise failure[0] from None
-        raise
-    if rows != len(catalogue):
-        raise ShopError(f"{rows} listings were embedded, and the catalogue has {len(catalogue)}.")
+    schema = table_schema(dimension, outline.attributes)
+    table = connect(folder).create_table(TABLE, schema=schema)
+    photos = problems = 0
+    waiting: list[pa.RecordBatch] = []
+    for chunk in chunks:
+        waiting.append(rows_of(chunk, outline.attributes, schema))
+        photos += len(chunk.embeddings.photo_views.items)
+        problems += _note(folder, chunk.problems)
+        if sum(batch.num_rows for batch in waiting) >= WRITTEN:
+            table.add(pa.Table.from_batches(waiting))
+            waiting = []
+    if waiting:
+        table.add(pa.Table.from_batches(waiting))
+    if (rows := table.count_rows()) != outline.listings:
+        raise ShopError(f"{rows} listings were embedded, and the catalogue has {outline.listings}.")
     table.create_index("text", config=FTS(with_position=False))
-    index_vectors(table)
-    return photos
+    write_vector_index(index_vectors(table, EXACT, recall), folder)
+    return photos, problems
 
 
-def _check_target(out: Path, overwrite: bool) -> None:
+def _note(folder: Path, problems: Sequence[str]) -> int:
+    """Add problems to those of a build; how many they are."""
+    if problems:
+        with (folder / PROBLEMS).open("a", encoding="utf-8") as file:
+            file.writelines(f"{problem}\n" for problem in problems)
+    return len(problems)
+
+
+def check_target(out: Path, overwrite: bool) -> None:
     if not out.exists() or (out.is_dir() and all(_is_left_over(path) for path in out.iterdir())):
         return
     if not (out / CURRENT).is_file():
@@ -273,20 +289,15 @@ def _new_build(out: Path) -> Iterator[Path]:
 
 
 def _move_into_place(partial: Path, out: Path) -> None:
-    """Make a build the current one. The one before it is kept, older ones go.
-
-    Builds are named by when they were completed, so that of two that run at once neither takes the other for old.
-    """
-    build = partial.with_name(f"{datetime.now(UTC):%Y-%m-%dT%H%M%S.%fZ}")
+    """Make a build the current one."""
+    build = partial.with_name(build_name())
     try:
         before = read_current(out).build
     except ShopError:  # the first build, or one in place of a shop that is damaged or of an older format
         before = ""
     partial.rename(build)
     make_current(out, build.name)
-    for old in build.parent.iterdir():
-        if not old.name.startswith(".") and old.name < before and old != build:
-            shutil.rmtree(old, ignore_errors=True)
+    drop_old_builds(out, before)
     for name in FORMAT_1:
         shutil.rmtree(out / name, ignore_errors=True)
     (out / PROBLEMS).unlink(missing_ok=True)

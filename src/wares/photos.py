@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from io import BytesIO
+from itertools import islice
 from multiprocessing import get_context, parent_process
 from typing import Literal, TypeAlias, TypeVar, get_args
 
@@ -168,8 +169,11 @@ def digest(path: PhotoPath) -> str:
 
 def digests(paths: Iterable[PhotoPath], workers: int | None = None) -> Iterator[str | PhotoError]:
     """Digests of many photos, in order, computed in threads (hashing does not hold the interpreter)."""
+    rest = iter(paths)
+    parts = iter(lambda: list(islice(rest, CHUNK)), [])
     with ThreadPoolExecutor(_cores(workers)) as pool:
-        yield from pool.map(_digest_or_error, paths)
+        for part in pool.map(lambda part: [_digest_or_error(path) for path in part], parts):
+            yield from part
 
 
 def _check_settings(size: int, fit: str) -> None:

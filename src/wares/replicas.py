@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from wares.encode import default_cache
+from wares.cache import default_cache
 from wares.errors import PhotoError, SettingsError, ShopError
 from wares.progress import progress
 from wares.shop import ABOUT, BUILDS, CURRENT, PHOTOS, UPLOADED

@@ -38,7 +38,6 @@ SYSTEMS: tuple[System, ...] = get_args(System)
 RANK_CONSTANT = 60
 FUSED_DEPTH = 100  # results of each list that fused+bm25 reads, at least
 MOST = 2**31 - 1  # results that Lance can be asked for
-PARTITIONS = 20  # of the vectors' index that a query is compared with, at least
 BATCH = 64  # queries searched for at once
 WORDS = "words"  # what the BM25 part of a score is called among the views
 KEPT = ("id", "title", "description", "tags", "price", "images", "attributes")  # columns of a hit
@@ -280,7 +279,7 @@ def _nearest(
     more = more or bool(condition.sql)
     for start in range(0, len(vectors), BATCH):
         query = cast("LanceVectorQueryBuilder", shop.table.search(list(vectors[start : start + BATCH]), "vector"))
-        query = query.distance_type("dot").minimum_nprobes(PARTITIONS).maximum_nprobes(0 if more else PARTITIONS)
+        query = shop.vector_index.apply(query, more)
         found = _run(shop, query.select(["id", "_distance"]), k + spare, condition)
         owners = found["query_index"].to_pylist() if "query_index" in found.column_names else [0] * found.num_rows
         rows = zip(found["_rowid"].to_pylist(), found["id"].to_pylist(), found["_distance"].to_pylist(), strict=True)

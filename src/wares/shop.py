@@ -5,6 +5,7 @@
     SHOP/builds/BUILD/problems.txt          what could not be indexed, one line each; absent where all went well
     SHOP/builds/BUILD/model/                the towers that made the embeddings and that encode queries
     SHOP/builds/BUILD/listings.lance        the table, one row per listing (wares.table)
+    SHOP/builds/BUILD/vector-index.json     how its vectors are searched, and what that finds (wares.vector_index)
     SHOP/builds/BUILD/ranker/               what reranks, and query-tower/, what encodes queries, where there are
                                             (wares.reranking)
     SHOP/photos/                            photos that came with updates (wares.update)
@@ -18,6 +19,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,9 +29,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from wares.errors import PhotoError, ShopError
 from wares.reranking import RANKER, load_reranker, query_towers
 from wares.table import HIDDEN, TABLE, AttributeColumns, Vectors, open_table, storable
+from wares.vector_index import VectorIndex, read_vector_index
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from lancedb.table import Table
 
@@ -40,9 +43,10 @@ if TYPE_CHECKING:
     from wares.reranking import Reranker
     from wares.towers import Towers
 
-FORMAT = 2
+FORMAT = 3
 CURRENT, BUILDS, ABOUT, PROBLEMS, MODEL = "shop.json", "builds", "about.json", "problems.txt", "model"
 PHOTOS = "photos"
+LOCK = "update.lock"
 UPLOADED = re.compile(r"uploads/([0-9a-f]{64}\.[a-z]+)")  # the name of a photo in SHOP/photos
 
 
@@ -144,14 +148,25 @@ class Shop:
 
     path: of the shop; folder: of the build of it that is open
     table: as it was when the shop was opened or last refreshed; a search that took it sees no change midway
+    vector_index: how its vectors are searched; cache: as of `open_shop`
     """
 
-    def __init__(self, path: Path, current: Current, about: About, table: Table, encoder: Encoder | None = None):
+    def __init__(
+        self,
+        path: Path,
+        current: Current,
+        about: About,
+        table: Table,
+        vector_index: VectorIndex,
+        encoder: Encoder | None = None,
+        cache: Path | None = None,
+    ):
         self.path = path
         self.folder = path / BUILDS / current.build
         self.current = current
         self.about = about
-        self.table = table
+        self.table, self.vector_index = table, vector_index
+        self.cache = cache
         self._encoder = encoder
         self._reranker: Reranker | None = None
         self._loading = RLock()
@@ -169,7 +184,7 @@ class Shop:
 
     def refresh(self) -> None:
         """See what other processes have changed in the build that is open. Raises ShopError where it is gone."""
-        self.table = open_table(self.folder)
+        self.table, self.vector_index = open_table(self.folder), read_vector_index(self.folder)
 
     @property
     def encoder(self) -> Encoder:
@@ -179,7 +194,7 @@ class Shop:
                 from wares.towers import load_towers
 
                 towers = load_towers(self.folder / MODEL)
-                encoder = TowersEncoder(towers, query_towers(self.folder, towers))
+                encoder = TowersEncoder(towers, query_towers(self.folder, towers), self.cache)
                 _check_model(self.path, self.about, encoder)
                 self._encoder = encoder
             return self._encoder
@@ -235,15 +250,20 @@ class Shop:
         return place
 
 
-def open_shop(path: Path | str, encoder: Encoder | None = None) -> Shop:
+def open_shop(path: Path | str, encoder: Encoder | None = None, cache: Path | None = None) -> Shop:
     """Open the build that is the shop now; what is open stays that build, whatever comes later.
 
     encoder: where it is already loaded; otherwise the shop's own towers, queries by its query tower where it has one
+    cache: where features of listings to come, and digests of their photos, are kept (wares.cache)
 
     Raises ShopError where there is no shop, or one that is damaged, of another format, or of another model.
     """
     path = Path(path).absolute()
-    current = read_current(path)
+    return open_build(path, read_current(path), encoder, cache)
+
+
+def open_build(path: Path, current: Current, encoder: Encoder | None = None, cache: Path | None = None) -> Shop:
+    """Open a build of the shop in a folder, as `open_shop` does the one that is the shop now."""
     folder = path / BUILDS / current.build
     about = _read_about(folder)
     table = open_table(folder)
@@ -258,7 +278,7 @@ def open_shop(path: Path | str, encoder: Encoder | None = None) -> Shop:
         )
     if encoder is not None:
         _check_model(path, about, encoder)
-    return Shop(path, current, about, table, encoder)
+    return Shop(path, current, about, table, read_vector_index(folder), encoder, cache)
 
 
 def read_current(path: Path) -> Current:
@@ -291,6 +311,26 @@ def make_current(path: Path, build: str) -> None:
     os.replace(part, path / CURRENT)
 
 
+@contextmanager
+def writing(shop: Shop) -> Iterator[Table]:
+    """The shop's table as it is now, while no other process writes to it; afterwards the shop is refreshed.
+
+    Raises ShopError where another build is the shop now.
+    """
+    from filelock import FileLock
+
+    _check_current(shop)
+    with FileLock(shop.folder / LOCK):
+        _check_current(shop)  # again: others may have kept the lock for as long as a build takes
+        yield open_table(shop.folder)
+    shop.refresh()
+
+
+def _check_current(shop: Shop) -> None:
+    if read_current(shop.path).build != shop.current.build:
+        raise ShopError(f"{shop.path} was built anew, and this is the build before it. Open the shop again.")
+
+
 def write_json(file: Path, content: dict[str, Any]) -> None:
     """An object, indented."""
     file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
@@ -309,7 +349,7 @@ def _check_model(path: Path, about: About, encoder: Encoder) -> None:
     if encoder.identity != about.model:
         raise ShopError(
             f"{path} was built with model {about.model[:8]}…; this model is {encoder.identity[:8]}…. "
-            "Rebuild it with `wares index`, or open it with the old model."
+            "Move it with `wares reembed`, or use the model that it was built with."
         )
 
 

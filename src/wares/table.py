@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wares.catalogue import Listing
+from wares.content import BYTES
 from wares.errors import CatalogueError, ShopError
 
 if TYPE_CHECKING:
@@ -27,15 +28,14 @@ if TYPE_CHECKING:
     from lancedb.db import DBConnection
     from lancedb.table import Table
 
-    from wares.catalogue import Attribute
+    from wares.catalogue import Attribute, Catalogue
     from wares.encode import Embeddings
     from wares.fuse import Fused
 
 TABLE = "listings"
-EXACT_ROWS = 50_000  # from here on vectors are searched through an index
 FIELDS = ("title", "description", "tags")  # texts that have columns of their own
 # columns that no filter can use
-HIDDEN = ("vector", "texts", "view_names", "view_kinds", "view_weights", "view_vectors")
+HIDDEN = ("vector", "texts", "view_names", "view_kinds", "view_weights", "view_vectors", "content")
 Vectors = npt.NDArray[np.float32]
 Kind = Literal["string", "number", "bool", "list", "mixed"]
 IN_WORDS: dict[Kind, str] = {"string": "text", "number": "a number", "bool": "true or false", "list": "a list of texts"}
@@ -141,19 +141,37 @@ def table_schema(dimension: int, attributes: AttributeColumns) -> pa.Schema:
         "view_kinds": pa.list_(pa.string()),
         "view_weights": pa.list_(pa.float32()),
         "view_vectors": pa.list_(pa.float16()),
+        "content": pa.binary(BYTES),
     }
     return pa.schema([(name, kind) for name, kind in columns.items() if name != "attributes" or attributes.names])
 
 
-def rows_of(
-    listings: Sequence[Listing], embeddings: Embeddings, fused: Fused, attributes: AttributeColumns, schema: pa.Schema
-) -> pa.RecordBatch:
-    """The rows of some listings. embeddings: after `storable`; fused: of them"""
+@dataclass(frozen=True)
+class Chunk:
+    """Some listings, their embeddings, which have been through `storable`, and what they fuse to.
+
+    contents: the hash of each listing (wares.content)
+    """
+
+    catalogue: Catalogue
+    embeddings: Embeddings
+    fused: Fused
+    contents: Sequence[bytes]
+
+    @property
+    def problems(self) -> list[str]:
+        """What could not be used of these listings, one line each."""
+        return [" ".join(str(each).split()) for each in (*self.catalogue.problems, *self.embeddings.problems)]
+
+
+def rows_of(chunk: Chunk, attributes: AttributeColumns, schema: pa.Schema) -> pa.RecordBatch:
+    """The rows of some listings."""
     import pyarrow as pa
 
+    embeddings, fused = chunk.embeddings, chunk.fused
     photos, texts = embeddings.photo_views, embeddings.text_views
     rows = []
-    for i, listing in enumerate(listings):
+    for i, listing in enumerate(chunk.catalogue.listings):
         p, t = slice(*photos.offsets[i : i + 2]), slice(*texts.offsets[i : i + 2])
         rows.append(
             {
@@ -171,6 +189,7 @@ def rows_of(
                 "view_kinds": ["photo"] * len(photos.names[p]) + ["text"] * len(texts.names[t]),
                 "view_weights": np.concatenate([fused.photo_weights[p], fused.text_weights[t]]),
                 "view_vectors": np.concatenate([embeddings.photos[p], embeddings.texts[t]]).astype(np.float16).ravel(),
+                "content": chunk.contents[i],
             }
         )
     vectors = pa.array(np.ascontiguousarray(fused.vectors, dtype=np.float32).ravel())
@@ -218,15 +237,6 @@ def _session() -> Session:
     import lancedb
 
     return lancedb.Session()
-
-
-def index_vectors(table: Table) -> None:
-    """Give a table that is large enough an index of its vectors, where it has none."""
-    from lancedb.index import IvfFlat
-
-    rows = table.count_rows()
-    if rows >= EXACT_ROWS and all(index.columns != ["vector"] for index in table.list_indices()):
-        table.create_index("vector", config=IvfFlat(distance_type="dot", num_partitions=round(rows**0.5)))
 
 
 def with_ids(ids: Iterable[str]) -> str:

@@ -10,37 +10,39 @@ from __future__ import annotations
 import os
 import uuid
 from collections import Counter
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wares.catalogue import Catalogue, Listing, Problem, listing_problems
-from wares.errors import CatalogueError, PhotoError, ShopError
+from wares.content import content_hashes
+from wares.errors import CatalogueError, PhotoError
 from wares.photos import check_photos
-from wares.shop import PHOTOS, read_current
-from wares.table import index_vectors, listing_of, open_table, rows_of, with_ids
+from wares.shop import PHOTOS, make_current, writing
+from wares.table import Chunk, listing_of, rows_of, with_ids
+from wares.vector_index import index_vectors, read_vector_index, write_vector_index
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
+    import pyarrow as pa
     from lancedb.table import Table
 
     from wares.catalogue import OnError
     from wares.shop import Shop
 
-LOCK = "update.lock"
 KEPT = timedelta(days=1)  # how long a state of the table can be read after it was changed
 
 
 @dataclass(frozen=True)
 class Updated:
-    """What an update did: listings that are new, listings that took the place of others, photos left out."""
+    """What an update did: listings that are new, changed or taken out, and what could not be used."""
 
     added: int
     changed: int
     problems: tuple[str, ...] = ()
+    deleted: int = 0
 
 
 def upsert(shop: Shop, listings: Sequence[Listing], on_error: OnError = "stop") -> Updated:
@@ -59,16 +61,24 @@ def upsert(shop: Shop, listings: Sequence[Listing], on_error: OnError = "stop") 
         attributes.check(listing)
     if not listings:
         return Updated(0, 0)
-    arrivals = _Arrivals(shop.catalogue, tuple(listings), shop=shop)
-    embeddings, fused = shop.encoder.embed(arrivals, "skip")
-    problems = tuple(str(problem) for problem in embeddings.problems)
-    if problems and on_error == "stop":
-        raise PhotoError(problems[0])
-    with _writing(shop) as table:
-        rows = rows_of(listings, embeddings, fused, attributes, table.schema)
-        merge = table.merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
-        done = merge.execute(rows)
-    return Updated(done.num_inserted_rows, done.num_updated_rows, problems)
+    rows, problems = new_rows(shop, OfShop(shop.catalogue, tuple(listings), shop=shop), on_error)
+    with writing(shop) as table:
+        return merge(table, rows, problems)
+
+
+def new_rows(shop: Shop, listings: Catalogue, on_error: OnError) -> tuple[pa.RecordBatch, list[str]]:
+    """Rows that are to go into a shop, as its towers make them, and what could not be used. Raises PhotoError."""
+    embeddings, fused = shop.encoder.embed(listings, "skip")
+    chunk = Chunk(listings, embeddings, fused, content_hashes(listings, shop.cache))
+    if embeddings.problems and on_error == "stop":
+        raise PhotoError(str(embeddings.problems[0]))
+    return rows_of(chunk, shop.about.attributes, shop.table.schema), chunk.problems
+
+
+def merge(table: Table, rows: pa.RecordBatch, problems: Sequence[str] = ()) -> Updated:
+    """Put rows into a table, in place of those with the same ids, as one change."""
+    done = table.merge_insert("id").when_matched_update_all().when_not_matched_insert_all().execute(rows)
+    return Updated(done.num_inserted_rows, done.num_updated_rows, tuple(problems))
 
 
 def delete(shop: Shop, ids: Iterable[str]) -> int:
@@ -76,32 +86,43 @@ def delete(shop: Shop, ids: Iterable[str]) -> int:
     wanted = sorted(set(ids))
     if not wanted:
         return 0
-    with _writing(shop) as table:
+    with writing(shop) as table:
         gone: int = table.count_rows(with_ids(wanted))
         if gone:
             table.delete(with_ids(wanted))
     return gone
 
 
-def optimise(shop: Shop) -> None:
+def optimise(shop: Shop, recall: float | None = None) -> None:
     """Bring a shop's table and its indexes up to date, so that it stays fast after many updates.
+
+    recall: as of `wares.build_shop`; as it is where None
 
     States of the table that are older than a day go; who has such a one open has to refresh. Other writers wait.
     """
-    with _writing(shop) as table:
+    with writing(shop) as table:
         table.optimize(cleanup_older_than=KEPT)
-        index_vectors(table)
+        index = read_vector_index(shop.folder)
+        if (better := index_vectors(table, index, index.target if recall is None else recall)) != index:
+            write_vector_index(better, shop.folder)
+            make_current(shop.path, shop.current.build)  # so that those who have it open notice
 
 
 def read_listings(shop: Shop, ids: Sequence[str]) -> dict[str, Listing]:
     """What is stored of some listings, in the order asked for; ids that are not in the shop are left out."""
     if not ids:
         return {}
-    columns = ["id", "title", "description", "tags", "texts", "price", "product", "images", "view_names", "view_kinds"]
-    columns += [name for name in shop.table.schema.names if name == "attributes"]
-    found = shop.table.search().where(with_ids(set(ids))).select(columns).limit(len(set(ids))).to_arrow()
+    found = (
+        shop.table.search().where(with_ids(set(ids))).select(columns_of_listings(shop)).limit(len(set(ids))).to_arrow()
+    )
     by_id = {row["id"]: listing_of(row, shop.about.attributes) for row in found.to_pylist()}
     return {id: by_id[id] for id in ids if id in by_id}
+
+
+def columns_of_listings(shop: Shop) -> list[str]:
+    """Columns that `wares.table.listing_of` reads."""
+    columns = ["id", "title", "description", "tags", "texts", "price", "product", "images", "view_names", "view_kinds"]
+    return columns + [name for name in shop.table.schema.names if name == "attributes"]
 
 
 def add_photo(shop: Shop, content: bytes) -> str:
@@ -125,8 +146,8 @@ def add_photo(shop: Shop, content: bytes) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Arrivals(Catalogue):
-    """Listings on their way into a shop, which knows where their photos are."""
+class OfShop(Catalogue):
+    """Listings of a shop, or on their way into it, which knows where their photos are."""
 
     shop: Shop
 
@@ -149,20 +170,3 @@ def _check(listings: Sequence[Listing]) -> None:
     [(id, times)] = Counter(listing.id for listing in listings).most_common(1) or [("", 1)]
     if times > 1:
         raise CatalogueError(f'listing "{id}" is {times} times in one update. Give the one that counts.')
-
-
-@contextmanager
-def _writing(shop: Shop) -> Iterator[Table]:
-    """The shop's table as it is now, while no other process writes to it; afterwards the shop is refreshed."""
-    from filelock import FileLock
-
-    _check_current(shop)
-    with FileLock(shop.folder / LOCK):
-        _check_current(shop)  # again: others may have kept the lock for as long as a build takes
-        yield open_table(shop.folder)
-    shop.refresh()
-
-
-def _check_current(shop: Shop) -> None:
-    if read_current(shop.path).build != shop.current.build:
-        raise ShopError(f"{shop.path} was built anew, and this is the build before it. Open the shop again.")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from wares.encode import FeatureStore, default_cache
+from wares.cache import FeatureStore, default_cache
 from wares.progress import progress
 
 if TYPE_CHECKING:

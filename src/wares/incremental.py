@@ -1,0 +1,218 @@
+"""A shop brought in line with its catalogue, or moved to another model, while it is searched and changed.
+
+Only listings whose content hash has changed are encoded again. What is compared lies on disk, so that memory does not
+grow with the catalogue.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import deque
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, cast
+
+from wares.catalogue import Catalogue
+from wares.content import content_hashes
+from wares.errors import ShopError
+from wares.index import Outline, embedded, write_shop
+from wares.progress import progress
+from wares.shop import FORMAT, Current, Shop, TowersEncoder, open_build, open_shop, writing
+from wares.table import listing_of, with_ids
+from wares.update import OfShop, Updated, columns_of_listings, delete, merge, new_rows, optimise, read_listings
+from wares.versions import keep_version
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from lancedb.query import LanceEmptyQueryBuilder
+
+    from wares.catalogue import AnyCatalogue, Listing, OnError
+    from wares.towers import Towers
+
+BATCH = 2048  # listings compared, or encoded and put into the shop, at once
+ALL = 2**31 - 1  # rows that Lance can be asked for
+GONE, SAME, CHANGED = range(3)
+
+
+def update_shop(
+    shop: Shop, catalogue: AnyCatalogue, *, on_error: OnError = "stop", recall: float | None = None
+) -> Updated:
+    """Bring a shop in line with its catalogue: what is new or has changed is encoded, what is gone is taken out.
+
+    catalogue: in the folder that the shop was built from
+    recall: as of `wares.build_shop`; as it was where None
+
+    The whole catalogue is checked before anything changes. The state before is kept (wares.versions). Changes come in
+    batches, and searches see each as it comes; where this is killed, the next update goes on.
+    Raises CatalogueError, PhotoError and ShopError as `wares.update.upsert` does.
+    """
+    if catalogue.folder.absolute() != shop.catalogue.absolute():
+        raise ShopError(
+            f"{shop.path} is of the catalogue in {shop.catalogue}, not of the one in {catalogue.folder}. Name that, or "
+            "build a shop of its own."
+        )
+    stored = _compared(shop, catalogue)
+    if not stored.changed and not stored.gone and recall in (None, shop.vector_index.target):
+        return Updated(0, 0)
+    with writing(shop):
+        keep_version(shop)
+    total = Updated(0, 0)
+    with progress(None, "encoding what has changed", total=stored.changed, unit="listings") as bar:
+        for part in _changed(catalogue, stored):
+            rows, problems = new_rows(shop, part, on_error)
+            with writing(shop) as table:
+                done = merge(table, rows)
+            total = Updated(total.added + done.added, total.changed + done.changed, (*total.problems, *problems))
+            bar.update(len(part))
+    deleted = sum(delete(shop, ids) for ids in stored.ids_gone(BATCH))
+    optimise(shop, recall)
+    return replace(total, deleted=deleted)
+
+
+def reembed_shop(path: Path, towers: Towers, *, cache: Path | None = None, on_error: OnError = "skip") -> Shop:
+    """Embed a shop's listings by another model, beside what is searched, and take its place when all are there.
+
+    cache: as of `wares.build_shop`
+    on_error: what becomes of a listing whose photo is no longer there
+
+    Changes of the shop that come meanwhile are taken over; those that come in the last seconds are refused as after any
+    build, and can be sent again. A ranker stays behind: it was made for the other model.
+    Raises ShopError and PhotoError.
+    """
+    old = open_shop(path)
+    encoder = TowersEncoder(towers, cache=cache)
+    with ExitStack() as until_replaced:
+
+        def catch_up(folder: Path) -> None:
+            before = _Stored(old)
+            until_replaced.enter_context(writing(old))
+            old.refresh()
+            _take_over(old, before, open_build(old.path, Current(FORMAT, folder.name, ""), encoder), on_error)
+
+        outline = Outline(old.catalogue, len(old), old.about.attributes)
+        chunks = embedded(OfTable(old), outline.listings, encoder, on_error, cache)
+        write_shop(outline, towers, chunks, path, True, old.vector_index.target, catch_up)
+    return open_shop(path, encoder)
+
+
+@dataclass(frozen=True)
+class OfTable:
+    """The listings of a shop as they are in its table, read chunk by chunk as often as is asked."""
+
+    shop: Shop
+
+    @property
+    def folder(self) -> Path:
+        """Where the photos of its catalogue lie."""
+        return self.shop.catalogue
+
+    def chunks(self, size: int) -> Iterator[Catalogue]:
+        """So many listings at a time, at most."""
+        rows = cast("LanceEmptyQueryBuilder", self.shop.table.search()).select(columns_of_listings(self.shop))
+        for batch in rows.limit(ALL).to_batches(size):
+            listings = tuple(listing_of(row, self.shop.about.attributes) for row in batch.to_pylist())
+            yield OfShop(self.folder, listings, shop=self.shop)
+
+    def read(self) -> Catalogue:
+        """All of them."""
+        listings = tuple(listing for part in self.chunks(BATCH) for listing in part.listings)
+        return OfShop(self.folder, listings, shop=self.shop)
+
+
+class _Stored:
+    """The content of each listing in a shop, on disk, and what has become of it elsewhere."""
+
+    def __init__(self, shop: Shop) -> None:
+        self._database = sqlite3.connect("")  # a file of its own that goes with the connection
+        self._database.execute("PRAGMA journal_mode = OFF")
+        self._database.execute("CREATE TABLE stored (id TEXT PRIMARY KEY, content BLOB, met INTEGER) WITHOUT ROWID")
+        for id, content in _contents(shop):
+            self._database.execute("INSERT INTO stored VALUES (?, ?, ?)", (id, content, GONE))
+
+    def compare(self, id: str, content: bytes) -> bool:
+        """Whether a listing that is met elsewhere is here just so."""
+        found = self._database.execute("SELECT content FROM stored WHERE id = ?", (id,)).fetchone()
+        same = found is not None and found[0] == content
+        row = (id, content, SAME if same else CHANGED)
+        self._database.execute("INSERT OR REPLACE INTO stored VALUES (?, ?, ?)", row)
+        return same
+
+    def has_changed(self, id: str) -> bool:
+        """Whether a listing was compared, and is not here, or not so."""
+        found = self._database.execute("SELECT met FROM stored WHERE id = ?", (id,)).fetchone()
+        return found is not None and found[0] == CHANGED
+
+    @property
+    def changed(self) -> int:
+        """Listings that are not here, or not so."""
+        return self._count(CHANGED)
+
+    @property
+    def gone(self) -> int:
+        """Listings that are here and were not met elsewhere."""
+        return self._count(GONE)
+
+    def ids_changed(self, size: int) -> Iterator[list[str]]:
+        """So many at a time."""
+        return self._ids(CHANGED, size)
+
+    def ids_gone(self, size: int) -> Iterator[list[str]]:
+        """So many at a time."""
+        return self._ids(GONE, size)
+
+    def _ids(self, met: int, size: int) -> Iterator[list[str]]:
+        found = self._database.execute("SELECT id FROM stored WHERE met = ?", (met,))
+        while rows := found.fetchmany(size):
+            yield [id for (id,) in rows]
+
+    def _count(self, met: int) -> int:
+        return int(self._database.execute("SELECT count(*) FROM stored WHERE met = ?", (met,)).fetchone()[0])
+
+
+def _contents(shop: Shop) -> Iterator[tuple[str, bytes]]:
+    rows = cast("LanceEmptyQueryBuilder", shop.table.search()).select(["id", "content"]).limit(ALL)
+    for batch in rows.to_batches(BATCH):
+        yield from zip(batch["id"].to_pylist(), batch["content"].to_pylist(), strict=True)
+
+
+def _compared(shop: Shop, catalogue: AnyCatalogue) -> _Stored:
+    """A shop beside its catalogue. Raises CatalogueError where a listing does not go into the shop."""
+    stored = _Stored(shop)
+    with progress(None, "comparing", total=len(shop), unit="listings") as bar:
+        for part in catalogue.chunks(BATCH):
+            for listing, content in zip(part.listings, content_hashes(part, shop.cache), strict=True):
+                if not stored.compare(listing.id, content):
+                    shop.about.attributes.check(listing)
+            bar.update(len(part))
+    return stored
+
+
+def _changed(catalogue: AnyCatalogue, stored: _Stored) -> Iterator[Catalogue]:
+    """The listings of a catalogue that have changed, in chunks that are full."""
+    waiting: deque[tuple[Listing, int]] = deque()
+    for part in catalogue.chunks(BATCH):
+        lines = part.lines or (0,) * len(part)
+        waiting.extend(pair for pair in zip(part.listings, lines, strict=True) if stored.has_changed(pair[0].id))
+        while len(waiting) >= BATCH:
+            yield _joined(part, [waiting.popleft() for _ in range(BATCH)])
+    if waiting:
+        yield _joined(part, list(waiting))
+
+
+def _joined(part: Catalogue, pairs: list[tuple[Listing, int]]) -> Catalogue:
+    listings, lines = zip(*pairs, strict=True)
+    return replace(part, listings=listings, lines=lines, problems=())
+
+
+def _take_over(old: Shop, before: _Stored, new: Shop, on_error: OnError) -> None:
+    """Do to a build what was done to the one before it since that was looked at."""
+    for id, content in _contents(old):
+        before.compare(id, content)
+    for ids in before.ids_changed(BATCH):
+        listings = tuple(read_listings(old, ids).values())
+        rows, _ = new_rows(new, OfShop(old.catalogue, listings, shop=old), on_error)
+        merge(new.table, rows)
+    for ids in before.ids_gone(BATCH):
+        new.table.delete(with_ids(ids))

@@ -1,0 +1,107 @@
+"""The builds that a shop has been, and the way back to them.
+
+A build is kept when another takes its place, and a copy of one when the catalogue is taken over into it (wares.
+incremental). Rows never change once they are written, so a copy shares its files with what it was made of, and costs
+no more than what changes after it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from wares.errors import ShopError
+from wares.shop import ABOUT, BUILDS, LOCK, make_current, open_shop, read_current
+from wares.table import open_table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wares.shop import Shop
+
+KEPT = 2  # builds besides the one that is the shop now
+TIME = "%Y-%m-%dT%H%M%S.%fZ"
+PARTIAL = ".partial-"  # before the name of a build that is being written
+REWRITTEN = "latest_version_hint.json"  # the one file of a table that is written again and again
+
+
+@dataclass(frozen=True)
+class Version:
+    """A build. name: `roll_back` takes it; time: when it was completed, or copied; current: whether it is the shop"""
+
+    name: str
+    time: datetime
+    listings: int
+    current: bool
+
+
+def versions(path: Path) -> list[Version]:
+    """What a shop is, and what it can be set back to, the latest first. Raises ShopError."""
+    current = read_current(path).build
+    names = [current, *(name for name in _builds(path) if name != current)]
+    return [
+        Version(
+            name,
+            datetime.strptime(name, TIME).replace(tzinfo=UTC),
+            open_table(path / BUILDS / name).count_rows(),
+            name == current,
+        )
+        for name in names
+    ]
+
+
+def roll_back(path: Path, name: str) -> Shop:
+    """Make another build the shop; what was the shop is kept. Raises ShopError where there is no such build."""
+    known = [version.name for version in versions(path)]
+    if name not in known:
+        raise ShopError(f'{path} has no version "{name}". It has {", ".join(known)}.')
+    make_current(path, name)
+    return open_shop(path)
+
+
+def keep_version(shop: Shop) -> str:
+    """Copy the build that is the shop, which nobody may be writing to; the copy's name. Raises ShopError."""
+    name = build_name()
+    partial = shop.path / BUILDS / f"{PARTIAL}{name}"
+    try:
+        ignored = shutil.ignore_patterns(LOCK)
+        shutil.copytree(shop.folder, partial, ignore=ignored, copy_function=_linked)
+        partial.rename(partial.with_name(name))
+    except OSError as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise ShopError(f"{shop.path} cannot be copied ({error.strerror or error}). Make room beside it.") from error
+    drop_old_builds(shop.path, shop.folder.name)
+    return name
+
+
+def build_name() -> str:
+    """Builds are named by when they were completed, so that of two that are made at once none takes the other's."""
+    return f"{datetime.now(UTC):{TIME}}"
+
+
+def drop_old_builds(path: Path, before: str) -> None:
+    """Remove all builds but the last few. before: a build that others may be reading, which stays"""
+    current = read_current(path).build
+    others = [name for name in _builds(path) if name != current]
+    for name in others[KEPT:]:
+        if name != before:
+            shutil.rmtree(path / BUILDS / name, ignore_errors=True)
+
+
+def _builds(path: Path) -> list[str]:
+    """Complete builds, the latest first."""
+    folders = [folder for folder in (path / BUILDS).iterdir() if (folder / ABOUT).is_file()]
+    return sorted((folder.name for folder in folders if not folder.name.startswith(".")), reverse=True)
+
+
+def _linked(source: str, target: str) -> None:
+    """The same file under another name, or a copy where it may be written to, or cannot have two names."""
+    if os.path.basename(source) != REWRITTEN:
+        with suppress(OSError):
+            os.link(source, target)
+            return
+    shutil.copy2(source, target)
