@@ -6,15 +6,16 @@ Cost        15 minutes on 2 cores; needs no network.
 Writes      serving-LISTINGS.json and .png in --out; a table goes to stdout.
 Aim         at saturation at least .8 of what `search` gives in process, with listings being changed meanwhile
 
-Without --shop, listings are clouds: a hundred centres with vectors around them, three views each, words drawn from a
-vocabulary of ten thousand, and the offline text tower encodes queries. A shop that is given is copied first. Queries
-are two or three words of the titles, and hardly any comes twice, so that nothing is answered from memory. Server and
+Without --shop, listings are clouds (wares.samples.clouds), and the offline text tower encodes queries. A shop that is
+given is copied first. Queries are two or three words of the titles, and hardly any comes twice, so that nothing is
+answered from memory. Server and
 client share the cores, so the client's own work counts against the server.
 
 In process  as many threads as requests under way call `search(shop, text, k=20)`
 Server      as many connections ask GET /api/search?q=…&per_page=20 of `wares serve` in a process of its own
 Changing    the same, while one more connection puts listings, one after the other
-Memory      of the server: after its first minute of load, and after each level
+Saturation  16 requests under way, the three loads by turns, five times; a ratio is of two loads of one round
+Memory      of the server: after its first minute of load, after each level, and after each round
 """
 
 from __future__ import annotations
@@ -44,18 +45,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from wares.catalogue import Catalogue, Listing
-from wares.encode import Embeddings
-from wares.fuse import Fused, fuse
-from wares.index import write_shop
-from wares.search import Condition, Vectors, search, unranked, values
+from wares.index import outline_of, write_shop
+from wares.samples.clouds import Clouds, CloudTowers
+from wares.search import Condition, search, unranked, values
 from wares.shop import Shop, open_shop
-from wares.table import storable
 from wares.towers import build_towers
-from wares.views import photo_views, text_views
 
-WORDS, CENTRES, CHUNK, K = 10_000, 100, 10_000, 20
+TITLES, CHUNK, K = 10_000, 2_048, 20
 LEVELS = (1, 2, 4, 8, 16, 32)
+ROUNDS, SATURATED = 5, 16
 KEY = "the key of this benchmark"
 
 
@@ -92,7 +90,9 @@ def main(
     with TemporaryDirectory() as name:
         folder = Path(name) / "shop"
         if shop is None:
-            write_clouds(folder, listings)
+            clouds, towers = Clouds(listings), build_towers("offline")
+            vectors = CloudTowers(towers.dimension, towers.fusion)
+            write_shop(outline_of(clouds), towers, vectors.chunks(clouds, CHUNK), folder)
         else:
             shutil.copytree(shop, folder)
         figures, found = measured(folder, seconds)
@@ -112,75 +112,32 @@ def measured(folder: Path, seconds: float) -> tuple[dict[str, Any], list[Load]]:
     with served(folder) as (address, process):
         asyncio.run(over_http(address, queries, 8, min(60.0, 3 * seconds)))
         held = [memory_of(process)]
-        for under_way in LEVELS:
+        for under_way in (*LEVELS, *[SATURATED] * ROUNDS):
             found.append(in_process(shop, queries, under_way, seconds))
             found.append(asyncio.run(over_http(address, queries, under_way, seconds)))
             found.append(asyncio.run(over_http(address, queries, under_way, seconds, changing=True)))
             held.append(memory_of(process))
+    levels, rounds = found[: 3 * len(LEVELS)], found[3 * len(LEVELS) :]
     figures = {
         "date": datetime.now(UTC).isoformat(),
         "machine": {"cores": os.cpu_count(), "system": platform.platform()},
         "settings": {"listings": len(shop), "seconds": seconds, "k": K},
-        "loads": [load.figures() for load in found],
-        "saturated": saturated(found),
-        "MiB that the server held after each level": held,
+        "loads": [load.figures() for load in levels],
+        "rounds": [load.figures() for load in rounds],
+        "saturated": saturated(rounds),
+        "MiB that the server held after each level and round": held,
     }
-    return figures, found
+    return figures, levels
 
 
-# A shop of clouds, and what is looked for in it
-
-
-def vocabulary() -> list[str]:
-    """Words that can be said, so that the tokenizer does not fall to pieces over them."""
-    random = np.random.default_rng(0)
-    syllables = [first + vowel for first in "bdfgklmnprstvz" for vowel in "aeiou"]
-    return ["".join(random.choice(syllables, 3)) for _ in range(WORDS)]
+# What is looked for
 
 
 def written(shop: Shop) -> Iterator[str]:
     """Queries without end, each two or three words of the shop's titles."""
-    titles = values(shop, unranked(shop, WORDS, Condition()), ["title"])["title"]
+    titles = values(shop, unranked(shop, TITLES, Condition()), ["title"])["title"]
     words, random = sorted({word for title in titles for word in title.split()}), np.random.default_rng(1)
     return (" ".join(random.choice(words, random.integers(2, 4))) for _ in count())
-
-
-def write_clouds(folder: Path, listings: int) -> None:
-    """A shop of the offline towers whose vectors are drawn and not encoded."""
-    towers, words, random = build_towers("offline"), np.array(vocabulary()), np.random.default_rng(2)
-    titles = words[random.integers(0, WORDS, (listings, 6))]
-    goods = [
-        Listing(
-            f"g{i:07d}",
-            " ".join(titles[i]),
-            images=(f"{i}-1.jpg", f"{i}-2.jpg"),
-            price=float(i % 500),
-            attributes={"colour": f"colour {i % 12}", "size": float(i % 9)},
-        )
-        for i in range(listings)
-    ]
-    catalogue = Catalogue(folder.parent, tuple(goods))
-    centres = random.normal(size=(CENTRES, towers.dimension)).astype(np.float32)
-
-    def chunks() -> Iterator[tuple[Embeddings, Fused]]:
-        for start in range(0, listings, CHUNK):
-            part = catalogue.subset(range(start, min(start + CHUNK, listings)))
-            places = random.integers(0, CENTRES, len(part))
-            photos, texts = photo_views(part), text_views(part)
-            embeddings = storable(
-                Embeddings(
-                    photos, around(centres[places[photos.owners]], random), texts, around(centres[places], random)
-                )
-            )
-            yield embeddings, fuse(embeddings, towers.fusion)
-
-    write_shop(catalogue, towers, chunks(), folder)
-
-
-def around(centres: Vectors, random: np.random.Generator) -> Vectors:
-    """(n, d) unit vectors, each near a centre."""
-    vectors = centres + random.normal(size=centres.shape).astype(np.float32)
-    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float32)
 
 
 # Loads
@@ -277,21 +234,22 @@ def memory_of(process: psutil.Process) -> float:
 # Telling
 
 
-def saturated(found: Sequence[Load]) -> dict[str, float]:
-    """The most requests a second of each kind, and how the server's compare."""
-    kinds = dict.fromkeys(load.kind for load in found)
-    most = {kind: max(load.rate for load in found if load.kind == kind) for kind in kinds}
-    return most | {f"{kind} / in process": rate / most["in process"] for kind, rate in most.items()}
+def saturated(rounds: Sequence[Load]) -> dict[str, list[float]]:
+    """Requests a second of each kind beside those in process: least, median and greatest ratio of the rounds."""
+    rates = np.array([load.rate for load in rounds]).reshape(-1, 3)
+    ratios = np.quantile(rates / rates[:, :1], (0, 0.5, 1), axis=0).T
+    kinds = [load.kind for load in rounds[:3]]
+    return {f"{kind} / in process": ratio.tolist() for kind, ratio in zip(kinds[1:], ratios[1:], strict=True)}
 
 
 def show(figures: dict[str, Any]) -> None:
     """The loads as a table."""
     table = Table(*figures["loads"][0], title=f"{figures['settings']['listings']:,} listings")
-    for load in figures["loads"]:
+    for load in [*figures["loads"], *figures["rounds"]]:
         table.add_row(*(f"{value:.1f}" if isinstance(value, float) else str(value) for value in load.values()))
     console = Console()
     console.print(table)
-    console.print(figures["saturated"], figures["MiB that the server held after each level"])
+    console.print(figures["saturated"], figures["MiB that the server held after each level and round"])
 
 
 def draw(found: Sequence[Load], path: Path) -> None:
