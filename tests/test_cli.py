@@ -693,6 +693,41 @@ def test_index_needs_a_model_or_towers_and_not_both(shop: Shop, tmp_path: Path) 
     assert not (tmp_path / "shop").exists()
 
 
+def test_a_shop_is_brought_in_line_and_set_back(tmp_path: Path) -> None:
+    catalogue, shop = goods(tmp_path / "c"), tmp_path / "shop"
+    made = done("index", catalogue, "--towers", "small", "--out", shop, "--json").json
+    assert made["vector_index"]["kind"] == "exact" and made["vector_index"]["target"] == 0.95
+    rows = (catalogue / "listings.jsonl").read_text(encoding="utf-8").splitlines()
+    new = json.dumps({"id": "new", "title": "brass whistle"})
+    (catalogue / "listings.jsonl").write_text("\n".join([*rows[1:], new]) + "\n", encoding="utf-8")
+    said = done("index", catalogue, "--out", shop, "--update", "--json").json
+    assert (said["added"], said["changed"], said["deleted"], said["listings"]) == (1, 0, 1, len(rows))
+    assert done("search", shop, "brass whistle", "--system", "bm25", "--json").json[0]["id"] == "new"
+    said = done("index", catalogue, "--out", shop, "--update", "--recall", 0.9).out
+    assert f"0 listings are new, 0 have changed, 0 are gone, {len(rows)} are as they were." in said
+    assert open_shop(shop).vector_index.target == 0.9
+    now, _, before = done("versions", shop, "--json").json
+    assert (now["current"], before["current"]) == (True, False)
+    assert now["name"] in done("versions", shop).out
+    assert f"is version {before['name']}" in done("rollback", shop, before["name"]).out
+    assert done("search", shop, "brass whistle", "--system", "bm25", "--json").json == []
+    assert 'has no version "last week"' in refused("rollback", shop, "last week")
+
+
+def test_a_shop_is_updated_by_its_own_model_and_moved_to_another(shop: Shop, tmp_path: Path) -> None:
+    catalogue, path = goods(tmp_path / "c"), tmp_path / "shop"
+    before = done("index", catalogue, "--towers", "small", "--out", path, "--json").json
+    update = ("index", catalogue, "--out", path, "--update")
+    assert done(*update, "--towers", "small", "--json").json["changed"] == 0
+    assert "wares reembed" in refused(*update, "--model", shop.model)
+    assert "leave out --ranker and --overwrite" in refused(*update, "--overwrite")
+    assert "is of the catalogue in" in refused("index", goods(tmp_path / "d"), "--out", path, "--update")
+    moved = done("reembed", path, "--model", shop.model, "--json").json
+    assert (moved["listings"], moved["model"]) == (before["listings"], shop.index.json["model"])
+    assert moved["model"] != before["model"]
+    assert f"wares versions {path}" in done("reembed", path, "--towers", "small").out
+
+
 def test_a_damaged_shop_says_so(tmp_path: Path) -> None:
     catalogue, shop = goods(tmp_path / "c"), tmp_path / "shop"
     done("index", catalogue, "--towers", "small", "--out", shop)
@@ -754,6 +789,7 @@ def test_wrong_usage_is_told_from_wrong_input(tmp_path: Path) -> None:
 
 
 COMMANDS = ["demo", "check", "pretrain", "finetune", "index", "search", "queries", "supervise", "evaluate", "compare"]
+COMMANDS += ["reembed", "versions", "publish", "serve"]
 
 
 def test_help_lists_every_command_and_is_quick() -> None:
