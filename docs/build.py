@@ -23,6 +23,7 @@ PAGES = {
     "training": DOCS / "training.md",
     "supervision": DOCS / "supervision.md",
     "serving": DOCS / "serving.md",
+    "scale": DOCS / "scale.md",
     "formats": DOCS / "formats.md",
     "log": DOCS / "log.md",
     "changelog": DOCS.parent / "CHANGELOG.md",

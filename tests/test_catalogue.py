@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import string
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from wares.catalogue import (
     OnError,
     Problem,
     Query,
+    open_catalogue,
     read_catalogue,
     read_queries,
     write_listings,
@@ -699,6 +702,30 @@ def test_a_damaged_file_is_a_catalogue_or_a_catalogue_error(
     path.write_bytes(content[: int(len(content) * kept)])
     with suppress(CatalogueError):
         assert len(read_catalogue(path, "skip")) > 0
+
+
+@given(rows=st.lists(rows, max_size=12), size=st.integers(1, 5), on_error=st.sampled_from(["stop", "skip"]))
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_chunks_are_the_whole(
+    folder: Path, rows: list[dict[str, object] | str | bytes], size: int, on_error: OnError
+) -> None:
+    """Listings, lines and problems in order, or the same error; twice, because a file can be read again."""
+    put(folder, BOOT, *rows)
+    for _ in range(2):
+        try:
+            whole = read_catalogue(folder, on_error)
+        except CatalogueError as error:
+            with pytest.raises(CatalogueError, match=f"^{re.escape(str(error))}$"):
+                list(open_catalogue(folder, on_error).chunks(size))
+            continue
+        parts = list(open_catalogue(folder, on_error).chunks(size))
+        assert [len(part) for part in parts[:-1]] == [size] * (len(parts) - 1)
+        assert [row for part in parts for row in part.listings] == list(whole.listings)
+        assert [line for part in parts for line in part.lines] == list(whole.lines)
+        assert [problem for part in parts for problem in part.problems] == list(whole.problems)
+        again = list(whole.chunks(size))
+        assert [replace(part, problems=()) for part in again] == [replace(part, problems=()) for part in parts]
+        assert [problem for part in again for problem in part.problems] == list(whole.problems)
 
 
 # Real data -------------------------------------------------------------------------------------------------------

@@ -6,8 +6,6 @@ A build is written beside those that are there and takes their place when it is 
 
 from __future__ import annotations
 
-import os
-import platform
 import shutil
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -47,7 +45,7 @@ from wares.table import (
     table_schema,
 )
 from wares.vector_index import EXACT, RECALL, check_recall, index_vectors, write_vector_index
-from wares.versions import PARTIAL, build_name, drop_old_builds
+from wares.versions import PARTIAL, build_name, drop_old_builds, partial_build
 from wares.views import texts_of
 
 if TYPE_CHECKING:
@@ -270,20 +268,12 @@ def _is_left_over(path: Path) -> bool:
 @contextmanager
 def _new_build(out: Path) -> Iterator[Path]:
     """A folder that becomes the shop's build when all went well, and disappears when not."""
-    builds = out / BUILDS
-    builds.mkdir(parents=True, exist_ok=True)
-    prefix = f"{PARTIAL}{platform.node()}-"
-    for leftover in [path for path in builds.iterdir() if path.name.startswith(prefix)]:
-        if not _running(leftover.name.removeprefix(prefix)):
-            shutil.rmtree(leftover)
-    partial = builds / f"{prefix}{os.getpid()}"
-    partial.mkdir()
     try:
-        yield partial
-        _move_into_place(partial, out)
+        with partial_build(out) as partial:
+            yield partial
+            _move_into_place(partial, out)
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
-        for folder in (builds, out):
+        for folder in (out / BUILDS, out):
             with suppress(OSError):  # something is in it
                 folder.rmdir()
 
@@ -301,16 +291,3 @@ def _move_into_place(partial: Path, out: Path) -> None:
     for name in FORMAT_1:
         shutil.rmtree(out / name, ignore_errors=True)
     (out / PROBLEMS).unlink(missing_ok=True)
-
-
-def _running(process: str) -> bool:
-    """Whether another process of this number runs; where that cannot be asked without harm, it is taken to."""
-    if os.name != "posix":
-        return process != str(os.getpid())
-    try:
-        os.kill(int(process), 0)
-    except (ProcessLookupError, ValueError):
-        return False
-    except PermissionError:
-        return True
-    return process != str(os.getpid())

@@ -8,8 +8,9 @@ no more than what changes after it.
 from __future__ import annotations
 
 import os
+import platform
 import shutil
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from wares.shop import ABOUT, BUILDS, LOCK, make_current, open_shop, read_curren
 from wares.table import open_table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from wares.shop import Shop
@@ -66,16 +68,33 @@ def roll_back(path: Path, name: str) -> Shop:
 def keep_version(shop: Shop) -> str:
     """Copy the build that is the shop, which nobody may be writing to; the copy's name. Raises ShopError."""
     name = build_name()
-    partial = shop.path / BUILDS / f"{PARTIAL}{name}"
     try:
-        ignored = shutil.ignore_patterns(LOCK)
-        shutil.copytree(shop.folder, partial, ignore=ignored, copy_function=_linked)
-        partial.rename(partial.with_name(name))
+        with partial_build(shop.path) as partial:
+            shutil.copytree(
+                shop.folder, partial, ignore=shutil.ignore_patterns(LOCK), copy_function=_linked, dirs_exist_ok=True
+            )
+            partial.rename(partial.with_name(name))
     except OSError as error:
-        shutil.rmtree(partial, ignore_errors=True)
         raise ShopError(f"{shop.path} cannot be copied ({error.strerror or error}). Make room beside it.") from error
     drop_old_builds(shop.path, shop.folder.name)
     return name
+
+
+@contextmanager
+def partial_build(path: Path) -> Iterator[Path]:
+    """A folder for a build that is to be moved to its name, or else disappears; what was killed before is cleared."""
+    builds = path / BUILDS
+    builds.mkdir(parents=True, exist_ok=True)
+    prefix = f"{PARTIAL}{platform.node()}-"
+    for leftover in [folder for folder in builds.iterdir() if folder.name.startswith(prefix)]:
+        if not _running(leftover.name.removeprefix(prefix)):
+            shutil.rmtree(leftover)
+    partial = builds / f"{prefix}{os.getpid()}"
+    partial.mkdir()
+    try:
+        yield partial
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def build_name() -> str:
@@ -105,3 +124,16 @@ def _linked(source: str, target: str) -> None:
             os.link(source, target)
             return
     shutil.copy2(source, target)
+
+
+def _running(process: str) -> bool:
+    """Whether another process of this number runs; where that cannot be asked without harm, it is taken to."""
+    if os.name != "posix":
+        return process != str(os.getpid())
+    try:
+        os.kill(int(process), 0)
+    except (ProcessLookupError, ValueError):
+        return False
+    except PermissionError:
+        return True
+    return process != str(os.getpid())

@@ -1,0 +1,130 @@
+"""Bring a shop in line after 1 % of its listings have changed, beside building it anew, while it is searched.
+
+    python benchmarks/incremental.py [--listings 1000000] [--changed 10000] [--out benchmarks/results]
+
+Cost        40 minutes on 2 cores, 15 GB of disk; needs no network.
+Writes      incremental-LISTINGS.json in --out; what is in it goes to stdout.
+Aim         the update a small part of the build, and no search fails or waits for it
+
+Listings are clouds (wares.samples.clouds), whose vectors cost next to nothing. With towers that have photos to look at,
+a build takes longer and the update's part of it is smaller: this is what is left when encoding is free.
+
+Build       of the changed catalogue, from nothing
+Update      of a shop of the catalogue before; the changed listings stand together
+Searches    one after the other by another process that has the shop open and looks for changes before each
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import typer
+from rich.console import Console
+
+from wares.incremental import update_shop
+from wares.index import outline_of, write_shop
+from wares.samples.clouds import Clouds, CloudTowers
+from wares.search import search
+from wares.shop import open_shop
+from wares.versions import roll_back, versions
+
+CHUNK, QUERIES = 2_048, 1_000
+
+
+def main(listings: int = 1_000_000, changed: int = 10_000, out: Path = Path("benchmarks/results")) -> None:
+    """Build, change, update, build again, print and write."""
+    middle = listings // 2
+    before, after = Clouds(listings), Clouds(listings, anew=range(middle, middle + changed))
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        build(before, folder / "shop")
+        quiet = searched(folder / "shop", folder / "quiet", lambda: time.sleep(20))
+        began = time.monotonic()
+        meanwhile = searched(folder / "shop", folder / "meanwhile", lambda: update(folder / "shop", after, changed))
+        updating = time.monotonic() - began
+        began = time.monotonic()
+        roll_back(folder / "shop", versions(folder / "shop")[1].name)
+        back = time.monotonic() - began
+        rebuilding = build(after, folder / "again")
+    figures = {
+        "date": datetime.now(UTC).isoformat(),
+        "machine": {"cores": os.cpu_count(), "system": platform.platform()},
+        "settings": {"listings": listings, "changed": changed},
+        "seconds": {"build": rebuilding, "update": updating, "rollback": back},
+        "update / build": updating / rebuilding,
+        "searches": {"nothing else going on": quiet, "during the update": meanwhile},
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    (out / f"incremental-{listings}.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    Console().print(figures)
+
+
+def build(clouds: Clouds, path: Path) -> float:
+    """Seconds of a build, in a process of its own."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(_build, clouds, path).result()
+
+
+def _build(clouds: Clouds, path: Path) -> float:
+    towers, began = CloudTowers(), time.monotonic()
+    write_shop(outline_of(clouds), towers, towers.chunks(clouds, CHUNK), path)
+    return time.monotonic() - began
+
+
+def update(path: Path, clouds: Clouds, changed: int) -> None:
+    """Bring the shop in line. Raises AssertionError where that was not all that it was."""
+    done = update_shop(open_shop(path, CloudTowers()), clouds)
+    assert (done.added, done.changed, done.deleted) == (0, changed, 0), done
+
+
+def searched(path: Path, flag: Path, work: Any) -> dict[str, float]:
+    """What searches of another process take while this one works, in milliseconds."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool, _stopped(flag):
+        ready = flag.with_suffix(".ready")
+        running = pool.submit(_search, path, flag, ready)
+        while not ready.exists():
+            running.done() and running.result()
+            time.sleep(0.1)
+        work()
+        flag.touch()
+        took = running.result()
+    quantiles = {f"p{100 * q:.0f} ms": 1000 * float(np.quantile(took, q)) for q in (0.5, 0.95, 0.99, 1)}
+    return {"searches": len(took)} | quantiles
+
+
+@contextmanager
+def _stopped(flag: Path) -> Any:
+    """The other process stops, also where something failed here."""
+    try:
+        yield
+    finally:
+        flag.touch()
+
+
+def _search(path: Path, flag: Path, ready: Path) -> list[float]:
+    shop, took = open_shop(path, CloudTowers()), list[float]()
+    texts = [query.text for query in Clouds(len(shop)).queries(QUERIES)[0]]
+    for text in texts[:20]:
+        search(shop, text)
+    ready.touch()
+    while not flag.exists():
+        began = time.perf_counter()
+        shop.refresh()
+        assert search(shop, texts[len(took) % QUERIES])
+        took.append(time.perf_counter() - began)
+    return took
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,133 @@
+"""Read catalogues and index them: listings a second, and memory as catalogues grow.
+
+    python benchmarks/reading.py [--listings 100000] [--out benchmarks/results]
+
+Cost        15 minutes on 2 cores, 2 GB of disk; needs no network.
+Writes      reading-LISTINGS.json in --out; a table goes to stdout.
+Aim         memory the same for a catalogue ten times as large
+
+Listings have the words of clouds (wares.samples.clouds) and one photo of 256 pixels each, of a thousand that differ.
+Each line is a process of its own.
+
+Read        `wares.read_catalogue`: all of it at once
+Chunks      `wares.catalogue.open_catalogue(…).chunks(2048)`
+Index       `wares index` by the small towers, everything encoded
+Nothing     the same process, which has imported what the others import
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import resource
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import typer
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
+
+from wares.catalogue import Listing, open_catalogue, read_catalogue, write_listings
+from wares.index import build_shop
+from wares.samples.clouds import Clouds
+from wares.towers import build_towers
+
+CHUNK, PHOTOS, SIDE = 2_048, 1_000, 256
+
+
+def main(listings: int = 100_000, out: Path = Path("benchmarks/results")) -> None:
+    """Write catalogues, read and index them, print and write."""
+    found = []
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        write_photos(folder / "photos")
+        for count in (listings // 10, listings):
+            for suffix in ("jsonl", "csv", "parquet"):
+                write_listings(goods(count), folder / f"{count}.{suffix}")
+                for kind, work in WORKS.items():
+                    if kind in ("chunks", "read") or suffix == "parquet":
+                        found.append({"what": kind, "file": suffix} | alone(work, folder, f"{count}.{suffix}", count))
+                        print(found[-1], flush=True)
+    figures = {
+        "date": datetime.now(UTC).isoformat(),
+        "machine": {"cores": os.cpu_count(), "system": platform.platform()},
+        "settings": {"listings": listings},
+        "runs": found,
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    (out / f"reading-{listings}.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    table = Table("what", "file", "listings", "listings a second", "MiB")
+    for run in found:
+        rate, memory = f"{run['listings a second']:,.0f}", f"{run['MiB']:,.0f}"
+        table.add_row(run["what"], run["file"], f"{run['listings']:,}", rate, memory)
+    Console().print(table)
+
+
+def write_photos(folder: Path) -> None:
+    """Photos that differ."""
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    for number in range(PHOTOS):
+        small = Image.fromarray(random.integers(0, 256, (8, 8, 3), dtype=np.uint8))
+        small.resize((SIDE, SIDE)).save(folder / f"{number}.jpg")
+
+
+def goods(count: int) -> list[Listing]:
+    """Listings with a photo each."""
+    return [
+        replace(listing, images=(f"photos/{place % PHOTOS}.jpg",))
+        for place, listing in enumerate(Clouds(count).read().listings)
+    ]
+
+
+def alone(work: Callable[[Path, Path], int], folder: Path, name: str, count: int) -> dict[str, Any]:
+    """What some work takes in a process of its own."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        seconds, memory = pool.submit(measured, work, folder, folder / name).result()
+    return {"listings": count, "seconds": seconds, "listings a second": count / seconds, "MiB": memory}
+
+
+def measured(work: Callable[[Path, Path], int], folder: Path, file: Path) -> tuple[float, float]:
+    """Seconds, and MiB held at most."""
+    began = time.monotonic()
+    work(folder, file)
+    return time.monotonic() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def nothing(folder: Path, file: Path) -> int:
+    """What importing and the towers take."""
+    return build_towers("small").dimension
+
+
+def read(folder: Path, file: Path) -> int:
+    """The whole."""
+    return len(read_catalogue(file))
+
+
+def chunks(folder: Path, file: Path) -> int:
+    """Chunk by chunk."""
+    return sum(len(part) for part in open_catalogue(file).chunks(CHUNK))
+
+
+def index(folder: Path, file: Path) -> int:
+    """Read, encode, write."""
+    with TemporaryDirectory() as name:
+        path = Path(name)
+        return len(build_shop(open_catalogue(file), build_towers("small"), path / "shop", cache=path / "cache"))
+
+
+WORKS: dict[str, Callable[[Path, Path], int]] = {"nothing": nothing, "read": read, "chunks": chunks, "index": index}
+
+
+if __name__ == "__main__":
+    typer.run(main)
