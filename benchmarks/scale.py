@@ -9,8 +9,9 @@ Aim         half of the queries within 2 times what faiss' IVFFlat takes, at the
 Listings are clouds of 256 dimensions (wares.samples.clouds): two photos, a title and a description each. Everything is
 built and searched in a process of its own, so that what it holds in memory is its own; all get the same vectors.
 
-Effort      How much each looks at is the least that finds .95 of the 100 nearest of 200 titles; wares chooses so by
-            itself when it builds. What is reported is found and timed with queries of a log, each of two words.
+Effort      How much each looks at is the least that finds .95 of the 100 nearest for 200 queries of some words of a
+            title; wares chooses so by itself when it builds. What is reported is found and timed with queries of a log,
+            each of two words.
 One by one  500 queries, one after the other, 100 results each
 Batched     the same, 64 at a time
 """
@@ -55,7 +56,8 @@ T = TypeVar("T")
 class System(Protocol):
     """What finds the nearest of the vectors that it was built of."""
 
-    efforts: Sequence[int]
+    @property
+    def efforts(self) -> Sequence[int]: ...
 
     def nearest(self, queries: Vectors, k: int, effort: int) -> Places:
         """(Q, k) places of the vectors of the largest dot product."""
@@ -110,11 +112,11 @@ def build(folder: Path, listings: int) -> dict[str, Any]:
 def prepare(folder: Path, count: int) -> None:
     """The shop's vectors as one array, queries, and what NumPy finds for them, on disk for all systems."""
     shop = open_shop(folder / "shop", CloudTowers())
-    blocks = shop.table.search().select(["vector"]).limit(len(shop)).to_batches(65_536)  # type: ignore[union-attr]
+    blocks = shop.table.search().select(["vector"]).limit(len(shop)).to_batches(65_536)
     vectors = np.concatenate([block["vector"].flatten().to_numpy() for block in blocks]).reshape(len(shop), -1)
     np.save(folder / "vectors.npy", vectors)
     log = CloudTowers().texts([query.text for query in Clouds(len(shop)).queries(count)[0]])
-    for name, queries in (("tuning", sampled_queries(shop.table)), ("log", log)):
+    for name, queries in (("tuning", shop.encoder.texts(sampled_queries(shop.table))), ("log", log)):
         np.save(folder / f"{name}.npy", queries)
         np.save(folder / f"{name}-exact.npy", Exact(vectors).nearest(queries, max(DEPTHS), 0))
 
@@ -159,7 +161,7 @@ class Faiss:
     efforts = EFFORTS
 
     def __init__(self, vectors: Vectors, kind: str) -> None:
-        import faiss
+        import faiss  # type: ignore[import-not-found]
 
         n, d = vectors.shape
         lists = round(n**0.5)
@@ -185,7 +187,7 @@ class Usearch:
     efforts = EFFORTS
 
     def __init__(self, vectors: Vectors) -> None:
-        from usearch.index import Index
+        from usearch.index import Index  # type: ignore[import-not-found]
 
         self.index = Index(ndim=vectors.shape[1], metric="ip", dtype="f32")
         self.index.add(np.arange(len(vectors)), vectors)
@@ -227,7 +229,8 @@ def measure(folder: Path, name: str) -> dict[str, Any]:
         ),
         system.efforts[-1],
     )
-    took, batched = [], []
+    took: list[float] = []
+    batched: list[float] = []
     system.nearest(log[:BATCH], AIMED, effort)
     for query in log:
         with timed(took):
@@ -273,10 +276,10 @@ def show(figures: dict[str, Any]) -> None:
     console = Console()
     for name, value in figures["building"].items():
         console.print(f"{name}: {value:,.1f}" if isinstance(value, float) else f"{name}: {value}")
-    names = next(iter(figures["searching"].values()))
-    table = Table("system", *names, title=f"{figures['settings']['listings']:,} listings")
-    for system, found in figures["searching"].items():
-        table.add_row(system, *(f"{value:.3g}" for value in found.values()))
+    found = figures["searching"]
+    table = Table("", *found, title=f"{figures['settings']['listings']:,} listings")
+    for name in next(iter(found.values())):
+        table.add_row(name, *(f"{figures[name]:,.4g}" for figures in found.values()))
     console.print(table)
 
 

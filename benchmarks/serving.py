@@ -48,7 +48,7 @@ from rich.table import Table
 from wares.index import outline_of, write_shop
 from wares.samples.clouds import Clouds, CloudTowers
 from wares.search import Condition, search, unranked, values
-from wares.shop import Shop, open_shop
+from wares.shop import Shop, TowersEncoder, open_shop
 from wares.towers import build_towers
 
 TITLES, CHUNK, K = 10_000, 2_048, 20
@@ -92,7 +92,7 @@ def main(
         if shop is None:
             clouds, towers = Clouds(listings), build_towers("offline")
             vectors = CloudTowers(towers.dimension, towers.fusion)
-            write_shop(outline_of(clouds), towers, vectors.chunks(clouds, CHUNK), folder)
+            write_shop(outline_of(clouds), TowersEncoder(towers), vectors.chunks(clouds, CHUNK), folder)
         else:
             shutil.copytree(shop, folder)
         figures, found = measured(folder, seconds)

@@ -173,6 +173,19 @@ def test_a_shop_that_grows_gets_an_index_of_its_vectors(shop: Shop, monkeypatch:
     assert ids(shop, "thing 5", k=303) == before
 
 
+def test_memory_of_indexes_that_are_no_more_is_given_back(shop: Shop) -> None:
+    def session() -> object:
+        return shop.opener._session
+
+    first = session()
+    upsert(shop, [Listing("new", "Purple teapot")])
+    ids(shop, "purple", system="bm25")
+    assert session() is first, "a change leaves what is known of the rest"
+    optimise(shop)
+    assert session() is not first
+    assert ids(shop, "purple", system="bm25") == ["new"]
+
+
 def test_a_search_that_began_before_a_change_sees_none(shop: Shop) -> None:
     began = shop.table
     row = began.search().where("id = 'boots'").with_row_id(True).to_arrow()["_rowid"].to_pylist()

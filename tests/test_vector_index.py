@@ -111,7 +111,7 @@ def test_an_index_stays_what_it_is_when_it_is_brought_up_to_date(tmp_path: Path)
     """Lance would join partitions that it takes for too small; then all rows would be in a few of them."""
     shop = cloud_shop(tmp_path / "shop")
     optimise(shop)
-    again = tuned(shop.table, shop.vector_index)
+    again = tuned(shop.table, shop.vector_index, shop.encoder.texts)
     assert abs(again.probes - shop.vector_index.probes) <= 2
     assert abs(again.recall[100] - shop.vector_index.recall[100]) < 0.03
 
@@ -120,7 +120,7 @@ def test_an_index_stays_what_it_is_when_it_is_brought_up_to_date(tmp_path: Path)
 def test_fewer_partitions_would_not_do(tmp_path: Path) -> None:
     """By looking at every number of partitions, not by halving."""
     shop = cloud_shop(tmp_path / "shop")
-    index, queries = shop.vector_index, vector_index.sampled_queries(shop.table)
+    index, queries = shop.vector_index, shop.encoder.texts(vector_index.sampled_queries(shop.table))
     exact = vector_index._nearest(shop.table, vector_index.EXACT, queries, 500)
     for probes in range(1, index.probes):
         found = vector_index._nearest(shop.table, replace(index, probes=probes), queries, 500)
@@ -131,7 +131,7 @@ def test_fewer_partitions_would_not_do(tmp_path: Path) -> None:
 def test_an_index_that_has_become_too_coarse_is_made_anew(tmp_path: Path) -> None:
     shop = cloud_shop(tmp_path / "shop", 1_000)
     was = shop.vector_index
-    assert index_vectors(shop.table, was, was.target) == was
+    assert index_vectors(shop.table, was, was.target, shop.encoder.texts) == was
     more = cloud_shop(tmp_path / "more", 2_500)
     shop.table.add(more.table.to_arrow().slice(1_000, 900))
     optimise(shop)

@@ -308,7 +308,7 @@ class Trial:
         with TemporaryDirectory() as folder:
             path = Path(folder) / "shop"
             chunk = Chunk(corpus.catalogue, embeddings, fuse(embeddings, fusion), content_hashes(corpus.catalogue))
-            write_shop(outline_of(corpus.catalogue), towers, [chunk], path)
+            write_shop(outline_of(corpus.catalogue), TowersEncoder(towers), [chunk], path)
             yield open_shop(path, QueryEncoder(towers, self._queries))
 
 

@@ -93,7 +93,7 @@ def reembed_shop(path: Path, towers: Towers, *, cache: Path | None = None, on_er
 
         outline = Outline(old.catalogue, len(old), old.about.attributes)
         chunks = embedded(OfTable(old), outline.listings, encoder, on_error, cache)
-        write_shop(outline, towers, chunks, path, True, old.vector_index.target, catch_up)
+        write_shop(outline, encoder, chunks, path, True, old.vector_index.target, catch_up)
     return open_shop(path, encoder)
 
 

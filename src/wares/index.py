@@ -26,7 +26,6 @@ from wares.shop import (
     MODEL,
     PROBLEMS,
     About,
-    Model,
     Shop,
     TowersEncoder,
     make_current,
@@ -105,7 +104,7 @@ def build_shop(
     encoder = TowersEncoder(towers, cache=cache)
     outline = outline_of(catalogue)
     chunks = embedded(catalogue, outline.listings, encoder, on_error, cache)
-    write_shop(outline, towers, chunks, out, overwrite, recall, with_ranker)
+    write_shop(outline, encoder, chunks, out, overwrite, recall, with_ranker)
     # A shop with a query tower of its own loads it, and does not encode with the model that it was built by.
     return open_shop(out, None if ranker is not None and ranker.changes_queries else encoder)
 
@@ -169,7 +168,7 @@ def outline_of(catalogue: AnyCatalogue) -> Outline:
 
 def write_shop(
     outline: Outline,
-    model: Model,
+    encoder: Encoder,
     chunks: Iterable[Chunk],
     out: Path | str,
     overwrite: bool = False,
@@ -178,7 +177,7 @@ def write_shop(
 ) -> None:
     """Write a shop from chunks of the listings that it is to have.
 
-    chunks: read once, one at a time
+    encoder: made the chunks, and is kept in the shop; chunks: read once, one at a time
     recall: as of `build_shop`
     furnish: puts what else belongs to the build into its folder, before the folder takes its place
     """
@@ -187,11 +186,11 @@ def write_shop(
     if outline.listings == 0:
         raise ShopError("the catalogue has no listings, so there is nothing to index.")
     with _new_build(out) as partial:
-        photos, problems = _write_table(partial, outline, model.dimension, chunks, recall)
-        model.save(partial / MODEL)
+        photos, problems = _write_table(partial, outline, encoder, chunks, recall)
+        encoder.save(partial / MODEL)
         about = About(
-            model=model.identity,
-            dimension=model.dimension,
+            model=encoder.identity,
+            dimension=encoder.dimension,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             catalogue=str(outline.folder),
             listings=outline.listings,
@@ -215,13 +214,13 @@ def embedded(
 
 
 def _write_table(
-    folder: Path, outline: Outline, dimension: int, chunks: Iterable[Chunk], recall: float
+    folder: Path, outline: Outline, encoder: Encoder, chunks: Iterable[Chunk], recall: float
 ) -> tuple[int, int]:
     """Write the chunks into the table and index it; returns how many photo views and how many problems there are."""
     import pyarrow as pa
     from lancedb.index import FTS
 
-    schema = table_schema(dimension, outline.attributes)
+    schema = table_schema(encoder.dimension, outline.attributes)
     table = connect(folder).create_table(TABLE, schema=schema)
     photos = problems = 0
     waiting: list[pa.RecordBatch] = []
@@ -237,7 +236,7 @@ def _write_table(
     if (rows := table.count_rows()) != outline.listings:
         raise ShopError(f"{rows} listings were embedded, and the catalogue has {outline.listings}.")
     table.create_index("text", config=FTS(with_position=False))
-    write_vector_index(index_vectors(table, EXACT, recall), folder)
+    write_vector_index(index_vectors(table, EXACT, recall, encoder.texts), folder)
     return photos, problems
 
 

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from wares.errors import PhotoError, ShopError
 from wares.reranking import RANKER, load_reranker, query_towers
-from wares.table import HIDDEN, TABLE, AttributeColumns, Vectors, open_table, storable
+from wares.table import HIDDEN, TABLE, AttributeColumns, Opener, Vectors, storable
 from wares.vector_index import VectorIndex, read_vector_index
 
 if TYPE_CHECKING:
@@ -50,21 +50,17 @@ LOCK = "update.lock"
 UPLOADED = re.compile(r"uploads/([0-9a-f]{64}\.[a-z]+)")  # the name of a photo in SHOP/photos
 
 
-class Model(Protocol):
-    """What a shop keeps of the towers that made its embeddings."""
+class Encoder(Protocol):
+    """What a shop asks of its towers."""
 
     @property
     def dimension(self) -> int: ...
     @property
     def identity(self) -> str: ...
-    def save(self, folder: Path) -> None: ...
+    def save(self, folder: Path) -> None:
+        """Keep the towers that encode listings in a new folder."""
+        ...
 
-
-class Encoder(Protocol):
-    """What a shop asks of its towers."""
-
-    @property
-    def identity(self) -> str: ...
     def texts(self, texts: Sequence[str]) -> Vectors:
         """(n, d) unit vectors of queries."""
         ...
@@ -87,7 +83,10 @@ class TowersEncoder:
 
     def __init__(self, towers: Towers, queries: Towers | None = None, cache: Path | None = None) -> None:
         self._towers, self._queries, self._cache = towers, queries or towers, cache
-        self.identity = towers.identity
+        self.identity, self.dimension = towers.identity, towers.dimension
+
+    def save(self, folder: Path) -> None:
+        self._towers.save(folder)
 
     def texts(self, texts: Sequence[str]) -> Vectors:
         from wares.encode import embed_texts
@@ -149,6 +148,7 @@ class Shop:
     path: of the shop; folder: of the build of it that is open
     table: as it was when the shop was opened or last refreshed; a search that took it sees no change midway
     vector_index: how its vectors are searched; cache: as of `open_shop`
+    opener: gives the table as it is now
     """
 
     def __init__(
@@ -156,8 +156,6 @@ class Shop:
         path: Path,
         current: Current,
         about: About,
-        table: Table,
-        vector_index: VectorIndex,
         encoder: Encoder | None = None,
         cache: Path | None = None,
     ):
@@ -165,11 +163,12 @@ class Shop:
         self.folder = path / BUILDS / current.build
         self.current = current
         self.about = about
-        self.table, self.vector_index = table, vector_index
+        self.opener = Opener(self.folder)
         self.cache = cache
         self._encoder = encoder
         self._reranker: Reranker | None = None
         self._loading = RLock()
+        self.refresh()
 
     def __len__(self) -> int:
         return self.table.count_rows()
@@ -184,7 +183,8 @@ class Shop:
 
     def refresh(self) -> None:
         """See what other processes have changed in the build that is open. Raises ShopError where it is gone."""
-        self.table, self.vector_index = open_table(self.folder), read_vector_index(self.folder)
+        self.table: Table = self.opener.latest()
+        self.vector_index: VectorIndex = read_vector_index(self.folder)
 
     @property
     def encoder(self) -> Encoder:
@@ -266,9 +266,11 @@ def open_build(path: Path, current: Current, encoder: Encoder | None = None, cac
     """Open a build of the shop in a folder, as `open_shop` does the one that is the shop now."""
     folder = path / BUILDS / current.build
     about = _read_about(folder)
-    table = open_table(folder)
+    if encoder is not None:
+        _check_model(path, about, encoder)
+    shop = Shop(path, current, about, encoder, cache)
     try:
-        dimension = table.schema.field("vector").type.list_size
+        dimension = shop.table.schema.field("vector").type.list_size
     except KeyError as error:
         raise ShopError(f"{folder}: {TABLE}.lance is missing or damaged. Rebuild it with `wares index`.") from error
     if dimension != about.dimension:
@@ -276,9 +278,7 @@ def open_build(path: Path, current: Current, encoder: Encoder | None = None, cac
             f"{path}: the table's vectors have {dimension} dimensions and {ABOUT} says {about.dimension}. "
             "Rebuild it with `wares index`."
         )
-    if encoder is not None:
-        _check_model(path, about, encoder)
-    return Shop(path, current, about, table, read_vector_index(folder), encoder, cache)
+    return shop
 
 
 def read_current(path: Path) -> Current:
@@ -322,7 +322,7 @@ def writing(shop: Shop) -> Iterator[Table]:
     _check_current(shop)
     with FileLock(shop.folder / LOCK):
         _check_current(shop)  # again: others may have kept the lock for as long as a build takes
-        yield open_table(shop.folder)
+        yield shop.opener.latest()  # not `shop.table`, which others go on reading as it is
     shop.refresh()
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from wares.fuse import Fused
 
 TABLE = "listings"
+METADATA = 256 * 2**20  # bytes that Lance may keep of what it knows about files and states of a table
 FIELDS = ("title", "description", "tags")  # texts that have columns of their own
 # columns that no filter can use
 HIDDEN = ("vector", "texts", "view_names", "view_kinds", "view_weights", "view_vectors", "content")
@@ -215,28 +215,42 @@ def listing_of(row: Mapping[str, Any], attributes: AttributeColumns) -> Listing:
     )
 
 
-def open_table(folder: Path) -> Table:
+class Opener:
+    """Opens the table in a build's folder, again and again as it changes.
+
+    What Lance keeps of it in memory is kept from one time to the next, and dropped when the table has other indexes:
+    what was kept of the ones before would be of no more use, and never go.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._indexes: frozenset[str] | None = None
+        self._session: Session | None = None
+
+    def latest(self) -> Table:
+        """The table as it is now. Raises ShopError."""
+        indexes = frozenset(path.name for path in (self._folder / f"{TABLE}.lance" / "_indices").glob("*"))
+        if self._session is None or indexes != self._indexes:
+            import lancedb
+
+            self._indexes, self._session = indexes, lancedb.Session(metadata_cache_size_bytes=METADATA)
+        return open_table(self._folder, self._session)
+
+
+def open_table(folder: Path, session: Session | None = None) -> Table:
     """The table in a build's folder, as it is now. Raises ShopError."""
     try:
-        return connect(folder).open_table(TABLE)
+        return connect(folder, session).open_table(TABLE)
     except (ValueError, OSError, RuntimeError) as error:
         raise ShopError(f"{folder}: {TABLE}.lance is missing or damaged. Rebuild it with `wares index`.") from error
 
 
-def connect(folder: Path) -> DBConnection:
+def connect(folder: Path, session: Session | None = None) -> DBConnection:
     """Lance in a build's folder."""
     os.environ.setdefault("LANCEDB_LOG", "error")  # creating a table is no reason for a warning
     import lancedb
 
-    return lancedb.connect(str(folder), session=_session())
-
-
-@cache
-def _session() -> Session:
-    """What Lance keeps in memory, once for a process: a table that was changed is not read again as a whole."""
-    import lancedb
-
-    return lancedb.Session()
+    return lancedb.connect(str(folder), session=session)
 
 
 def with_ids(ids: Iterable[str]) -> str:

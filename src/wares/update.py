@@ -103,7 +103,8 @@ def optimise(shop: Shop, recall: float | None = None) -> None:
     with writing(shop) as table:
         table.optimize(cleanup_older_than=KEPT)
         index = read_vector_index(shop.folder)
-        if (better := index_vectors(table, index, index.target if recall is None else recall)) != index:
+        target = index.target if recall is None else recall
+        if (better := index_vectors(table, index, target, lambda texts: shop.encoder.texts(texts))) != index:
             write_vector_index(better, shop.folder)
             make_current(shop.path, shop.current.build)  # so that those who have it open notice
 

@@ -4,19 +4,20 @@
     ivf-flat   vectors lie in partitions by their nearest centre; those of the partitions nearest to the query are read
     ivf-sq     the same in a quarter of the bytes; the best are compared again by the vectors themselves
 
-What an index misses is measured when it is built: queries are titles of listings, as the text tower encoded them, and
-the search goes as deep as the share of the true results that is asked for takes.
+What an index misses is measured when it is built: queries are a few words of listings' titles, encoded by the text
+tower, and the search goes as deep as the share of the true results that is asked for takes. Whole titles would not do:
+they lie beside their listings, where an index finds everything, and short queries lie between.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +41,7 @@ SAMPLE = 200  # queries that recall is measured by
 BATCH = 50  # of them at once
 REFINE = 2  # how many times the results asked for are compared again by their own vectors
 Vectors = npt.NDArray[np.float32]
+Encode: TypeAlias = Callable[[Sequence[str]], Vectors]
 
 
 @dataclass(frozen=True)
@@ -99,10 +101,10 @@ def write_vector_index(index: VectorIndex, folder: Path) -> None:
     part.replace(folder / FILE)
 
 
-def index_vectors(table: Table, now: VectorIndex, target: float) -> VectorIndex:
+def index_vectors(table: Table, now: VectorIndex, target: float, encode: Encode) -> VectorIndex:
     """Give a table the index that goes with its size, where it has another or none; how it is to be searched.
 
-    now: as it is searched now; target: as of `VectorIndex`
+    now: as it is searched now; target: as of `VectorIndex`; encode: gives (n, d) unit vectors of queries
     """
     from lancedb.index import IvfFlat, IvfSq
 
@@ -116,8 +118,8 @@ def index_vectors(table: Table, now: VectorIndex, target: float) -> VectorIndex:
         size = partition_size_for(rows)
         # Asked for a number of partitions, Lance would join them to larger ones at the first optimisation.
         table.create_index("vector", config=made(distance_type="dot", target_partition_size=size))
-        return tuned(table, VectorIndex(kind, rows, rows // size, target=target))
-    return now if target == now.target else tuned(table, replace(now, target=target))
+        return tuned(table, VectorIndex(kind, rows, rows // size, target=target), encode)
+    return now if target == now.target else tuned(table, replace(now, target=target), encode)
 
 
 def kind_for(rows: int, dimension: int) -> Kind:
@@ -132,9 +134,9 @@ def partition_size_for(rows: int) -> int:
     return round(math.sqrt(rows))
 
 
-def tuned(table: Table, index: VectorIndex) -> VectorIndex:
+def tuned(table: Table, index: VectorIndex, encode: Encode) -> VectorIndex:
     """The index searched by the fewest partitions that reach its target, or by all where none do."""
-    queries = sampled_queries(table)
+    queries = encode(sampled_queries(table))
     depth = min(max(DEPTHS), table.count_rows())
     exact = _nearest(table, EXACT, queries, depth)
 
@@ -151,13 +153,12 @@ def tuned(table: Table, index: VectorIndex) -> VectorIndex:
     return enough
 
 
-def sampled_queries(table: Table) -> Vectors:
-    """(SAMPLE, d) vectors of titles, or of first photos where a listing has no texts; always of the same listings."""
-    rows = table.count_rows()
-    places = np.random.default_rng(0).choice(rows, min(SAMPLE, rows), replace=False)
-    found = table.take_offsets(sorted(places.tolist())).select(["view_kinds", "view_vectors"]).to_arrow()
-    pairs = zip(found["view_kinds"].to_pylist(), found["view_vectors"].to_pylist(), strict=True)
-    return np.stack([_query_of(kinds, views, _dimension(table)) for kinds, views in pairs if kinds])
+def sampled_queries(table: Table) -> list[str]:
+    """Two or three words in a row of the titles of some listings; always the same."""
+    random, rows = np.random.default_rng(0), table.count_rows()
+    places = random.choice(rows, min(SAMPLE, rows), replace=False)
+    titles = table.take_offsets(sorted(places.tolist())).select(["title"]).to_arrow()["title"].to_pylist()
+    return [_some_words(title.split(), random) for title in titles]
 
 
 def check_recall(target: float) -> None:
@@ -170,9 +171,10 @@ def _dimension(table: Table) -> int:
     return int(table.schema.field("vector").type.list_size)
 
 
-def _query_of(kinds: Sequence[str], views: Sequence[float], dimension: int) -> Vectors:
-    vectors = np.asarray(views, dtype=np.float32).reshape(-1, dimension)
-    return cast("Vectors", vectors[kinds.index("text") if "text" in kinds else 0])
+def _some_words(words: Sequence[str], random: np.random.Generator) -> str:
+    length = min(len(words), int(random.integers(2, 4)))
+    start = int(random.integers(0, len(words) - length + 1))
+    return " ".join(words[start : start + length])
 
 
 def _nearest(table: Table, index: VectorIndex, queries: Vectors, depth: int) -> list[npt.NDArray[np.int64]]:
