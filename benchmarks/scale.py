@@ -2,7 +2,8 @@
 
     python benchmarks/scale.py [--listings 1000000] [--queries 500] [--out benchmarks/results] [--keep FOLDER]
 
-Cost        45 minutes on 2 cores, 12 GB of disk and 6 GB of memory; needs no network. pip install faiss-cpu usearch
+Cost        45 minutes on 2 cores, 12 GB of disk and 6 GB of memory; needs no network. `pip install faiss-cpu usearch`
+            adds the libraries; without, they are left out.
 Writes      scale-LISTINGS.json and .png in --out; tables go to stdout.
 Aim         half of the queries within 2 times what faiss' IVFFlat takes, at the same recall
 
@@ -22,12 +23,14 @@ import json
 import os
 import platform
 import resource
+import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -73,7 +76,7 @@ def main(
         folder.mkdir(exist_ok=True)
         building = {} if (folder / "shop").exists() else alone(build, folder, listings)
         alone(prepare, folder, queries)
-        found = {name: alone(measure, folder, name) for name in SYSTEMS}
+        found = {name: alone(measure, folder, name) for name in SYSTEMS if installed(name)}
     figures = {
         "date": datetime.now(UTC).isoformat(),
         "machine": {"cores": os.cpu_count(), "system": platform.platform()},
@@ -209,6 +212,14 @@ SYSTEMS: dict[str, Callable[[Path], System]] = {
     "usearch": lambda folder: Usearch(_vectors(folder)),
     "numpy": lambda folder: Exact(_vectors(folder)),
 }
+
+
+def installed(name: str) -> bool:
+    """Whether the library of a system is there; told where it is not."""
+    there = find_spec(name.split()[0]) is not None
+    if not there:
+        print(f"{name} is left out: it is not installed.", file=sys.stderr)
+    return there
 
 
 # Measuring
