@@ -26,8 +26,9 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)  ## the whole story on the sample marketplace
 	$(BIN)/wares demo
 
+# A process a core, and a thread each: threads of several processes would only get in each other's way.
 test: lint  ## lint, types, then every test with coverage
-	$(BIN)/pytest --cov --cov-report=term
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n logical --maxprocesses 4 --cov --cov-report=term
 
 lint: $(STAMP)  ## ruff and mypy
 	$(BIN)/ruff check .

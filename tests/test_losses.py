@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from strategies import view_batches
 from torch.nn.functional import cross_entropy
 
@@ -106,6 +107,41 @@ def test_gradients_are_finite_where_views_are_missing() -> None:
     losses.pairwise(photos, single(unit(2)), 10.0, NONE).backward()
     assert vectors.grad is not None and torch.isfinite(vectors.grad).all()
     assert (vectors.grad[2] == 0).all() and (vectors.grad[0] != 0).any()
+
+
+@given(
+    view_batches(5, most=3, least=0),
+    view_batches(5, most=2, least=0),
+    st.sets(st.tuples(st.integers(0, 4), st.integers(0, 4))),
+    st.integers(1, 60),
+)
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_in_parts_it_is_the_same_loss_with_the_same_gradients(
+    monkeypatch: pytest.MonkeyPatch,
+    photos: ViewBatch,
+    texts: ViewBatch,
+    pairs: set[tuple[int, int]],
+    at_once: int,
+) -> None:
+    same = torch.eye(5, dtype=torch.bool)
+    for i, j in pairs:
+        same[i, j] = same[j, i] = True
+
+    def found(loss: str, scores: int) -> list[torch.Tensor | None]:
+        monkeypatch.setattr(losses, "SCORES", scores)
+        leaves = [side.vectors.clone().requires_grad_() for side in (photos, texts)]
+        scale = torch.tensor(6.0, requires_grad=True)
+        rows, columns = ViewBatch(leaves[0], photos.weights), ViewBatch(leaves[1], texts.weights)
+        if loss == "pairwise":
+            value = losses.pairwise(rows, columns, scale, same)
+        else:
+            value = losses.intra_modal(rows, scale, same)
+        value.backward()
+        return [value.detach(), scale.grad, *(leaf.grad for leaf in leaves)]
+
+    for loss in ("pairwise", "intra-modal"):
+        for whole, parts in zip(found(loss, 2**26), found(loss, at_once), strict=True):
+            torch.testing.assert_close(parts, whole, rtol=1e-5, atol=1e-6)
 
 
 def test_no_loss_leaves_the_device_of_its_views() -> None:

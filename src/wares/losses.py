@@ -7,11 +7,16 @@ listings, shape (B, B), that are the same product or share a title and so are no
 
 from __future__ import annotations
 
+from itertools import pairwise as steps
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from wares.transport import ViewBatch, factorized_scores
 
+SCORES = 2**26  # of pairs of views that are held at once; where a batch has more, they are computed in parts
 _FAR = -1e4
 
 
@@ -23,7 +28,10 @@ def info_nce(scores: Tensor, scale: Tensor | float, same: Tensor, weights: Tenso
         negative. None weighs all alike
     """
     weights = torch.ones(len(scores), device=scores.device) if weights is None else weights
-    return _pairs_nce((scores * scale)[None], same, weights[None], weights[None] > 0, weights[None] > 0)
+    present = weights[None] > 0
+    logits = (scores * scale)[None]
+    sums = _sums(logits, same, 0, present, present)
+    return _nce(sums, logits.diagonal(dim1=1, dim2=2), weights[None])
 
 
 def pairwise(photos: ViewBatch, texts: ViewBatch, scale: Tensor | float, same: Tensor) -> Tensor:
@@ -68,28 +76,72 @@ def intra_modal(views: ViewBatch, scale: Tensor | float, same: Tensor) -> Tensor
     return _cross(primary, others, scale, same)
 
 
+class _Sums(NamedTuple):
+    """Logarithms of InfoNCE's denominators. to_columns: (P, rows); to_rows: (P, columns)"""
+
+    to_columns: Tensor
+    to_rows: Tensor
+
+
 def _cross(rows: ViewBatch, columns: ViewBatch, scale: Tensor | float, same: Tensor) -> Tensor:
-    """Weighted mean of the InfoNCE of every place of `rows` with every place of `columns`."""
-    batch, places, _ = rows.vectors.shape
-    others = columns.vectors.shape[1]
-    scores = rows.vectors.flatten(0, 1) @ columns.vectors.flatten(0, 1).T * scale
-    scores = scores.reshape(batch, places, batch, others).permute(1, 3, 0, 2).reshape(-1, batch, batch)
-    weights = torch.einsum("bk,bl->klb", rows.weights, columns.weights).reshape(-1, batch)
-    row_present = rows.present.T[:, None].expand(places, others, batch).reshape(-1, batch)
-    column_present = columns.present.T[None].expand(places, others, batch).reshape(-1, batch)
-    return _pairs_nce(scores, same, weights, row_present, column_present)
+    """Weighted mean of the InfoNCE of every place of `rows` with every place of `columns`.
 
-
-def _pairs_nce(scores: Tensor, same: Tensor, weights: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Weighted mean over pairs of views and listings of the symmetric InfoNCE.
-
-    scores: (P, B, B) scaled scores of P pairs of views; weights: (P, B) of the positives
-    rows, columns: (P, B) which listings have the view at all
+    Of a large batch, the scores of some listings at a time are computed, and computed again in the backward pass:
+    memory grows with the batch instead of its square, and the gradients are the same.
     """
-    own = torch.eye(scores.shape[1], dtype=torch.bool, device=scores.device)
+    batch, pairs = len(rows.vectors), rows.vectors.shape[1] * columns.vectors.shape[1]
+    at_once = max(1, SCORES // max(1, pairs * batch))
+    if batch <= at_once:
+        sums = _part(rows.vectors, rows.present, columns.vectors, columns.present, scale, same, 0)
+    else:
+        parts = [
+            checkpoint(
+                _part,
+                rows.vectors[start:end],
+                rows.present[start:end],
+                columns.vectors,
+                columns.present,
+                scale,
+                same[start:end],
+                start,
+                use_reentrant=False,
+            )
+            for start, end in steps([*range(0, batch, at_once), batch])
+        ]
+        to_rows = torch.stack([part.to_rows for part in parts]).logsumexp(0)
+        sums = _Sums(torch.cat([part.to_columns for part in parts], dim=1), to_rows)
+    positives = torch.einsum("bkd,bld->klb", rows.vectors, columns.vectors).flatten(0, 1) * scale
+    weights = torch.einsum("bk,bl->klb", rows.weights, columns.weights).flatten(0, 1)
+    return _nce(sums, positives, weights)
+
+
+def _part(
+    rows: Tensor, row_present: Tensor, columns: Tensor, column_present: Tensor, scale: Tensor | float, same: Tensor,
+    start: int,
+) -> _Sums:  # fmt: skip
+    """The sums over some rows of a batch, those from `start` on. rows: (b, K, d); columns: (B, L, d); same: (b, B)"""
+    (some, places, _), (batch, others, _) = rows.shape, columns.shape
+    scores = rows.flatten(0, 1) @ columns.flatten(0, 1).T * scale
+    scores = scores.reshape(some, places, batch, others).permute(1, 3, 0, 2).reshape(-1, some, batch)
+    of_rows = row_present.T[:, None].expand(places, others, some).reshape(-1, some)
+    of_columns = column_present.T[None].expand(places, others, batch).reshape(-1, batch)
+    return _sums(scores, same, start, of_rows, of_columns)
+
+
+def _sums(scores: Tensor, same: Tensor, start: int, rows: Tensor, columns: Tensor) -> _Sums:
+    """scores: (P, b, B) scaled scores of P pairs of views, the positive of row i in column start + i
+
+    rows, columns: (P, b) and (P, B) which listings have the view at all
+    """
+    own = torch.zeros_like(same)
+    own.diagonal(start).fill_(True)
     excused = same & ~own
     to_columns = scores.masked_fill(excused | ~(columns[:, None, :] | own), _FAR)
     to_rows = scores.masked_fill(excused | ~(rows[:, :, None] | own), _FAR)
-    positives = scores.diagonal(dim1=1, dim2=2)
-    losses = (to_columns.logsumexp(2) + to_rows.logsumexp(1)) / 2 - positives
+    return _Sums(to_columns.logsumexp(2), to_rows.logsumexp(1))
+
+
+def _nce(sums: _Sums, positives: Tensor, weights: Tensor) -> Tensor:
+    """Weighted mean over pairs of views and listings of the symmetric InfoNCE. positives, weights: (P, B)"""
+    losses = (sums.to_columns + sums.to_rows) / 2 - positives
     return (losses * weights).sum() / weights.sum().clamp(min=1e-12)
