@@ -1,8 +1,8 @@
 """What the data pipeline costs: training and encoding against the bare tower on the same photos.
 
-    python benchmarks/throughput.py [--out benchmarks/results] [--listings 400] [--rounds 3]
+    python benchmarks/throughput.py [--out benchmarks/results] [--listings 300] [--rounds 2]
 
-Cost        15 minutes on 2 cores and 3 GB; draws a sample marketplace, needs no network.
+Cost        10 minutes on 2 cores and 3 GB; draws a sample marketplace, needs no network.
 Writes      throughput.json in --out; a table goes to stdout.
 Expected    training at 0.9 or more of the bare towers' forward and backward pass; encoding at 0.9 or more of the
             rate that decoding and the tower allow together on these cores.
@@ -45,11 +45,11 @@ if TYPE_CHECKING:
 
 HEADS = {"tiny": 3, "small": 6}  # of attention, 64 wide each: all that tells DeiT's sizes apart
 BATCH = 32  # listings, two photos each
-WARM_UP, STEPS = 2, 8  # of a round
+WARM_UP, STEPS = 2, 6  # of a round
 SEED = 0
 
 
-def main(out: Path = Path("benchmarks/results"), listings: int = 400, rounds: int = 3) -> None:
+def main(out: Path = Path("benchmarks/results"), listings: int = 300, rounds: int = 2) -> None:
     """Measure, print and write."""
     import torch
 
