@@ -24,6 +24,7 @@ PAGES = {
     "supervision": DOCS / "supervision.md",
     "serving": DOCS / "serving.md",
     "scale": DOCS / "scale.md",
+    "figures": DOCS / "figures.md",
     "formats": DOCS / "formats.md",
     "log": DOCS / "log.md",
     "changelog": DOCS.parent / "CHANGELOG.md",
