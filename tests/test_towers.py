@@ -234,6 +234,18 @@ def test_truncated_is_where_the_tower_stops_reading(family: str, shelf: Path) ->
     np.testing.assert_array_equal(beyond, further)
 
 
+@pytest.mark.parametrize("family", FROZEN)
+def test_counting_leaves_the_tokenizer_to_those_who_encode(family: str, shelf: Path) -> None:
+    """A server counts the texts of a change while it encodes queries, in another thread."""
+    tower: Any = build_towers(named(family, shelf)).text
+    tower.inputs(["boots", "red leather boots"])
+    shared = (tower.backbone.tokenizer if hasattr(tower, "backbone") else tower._tokenizer).backend_tokenizer
+    before = (shared.padding, shared.truncation)
+    assert None not in before
+    tower.truncated(["boots"])
+    assert (shared.padding, shared.truncation) == before
+
+
 def test_temperature_is_bounded() -> None:
     towers = build_towers("small")
     assert float(towers.scale.detach()) == pytest.approx(1 / 0.07, rel=1e-5)

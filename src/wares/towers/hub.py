@@ -9,6 +9,7 @@ vision model that has never seen the text model's space. Any name may be a folde
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -76,6 +77,7 @@ class JointTextTower(TextTower):
         self.key = f"{name}@{_revision(model)}, text"
         self._model = [model]
         self._tokenizer = load_published(AutoTokenizer, name)
+        self._uncut = deepcopy(self._tokenizer)  # being asked not to cut changes a tokenizer, also for other threads
         self._limit = int(model.config.text_config.max_position_embeddings)
         self.head = LinearHead(_text_width(model))
 
@@ -101,7 +103,7 @@ class JointTextTower(TextTower):
     def truncated(self, texts: Sequence[str]) -> list[bool]:
         if not texts:
             return []
-        lengths = self._tokenizer(list(texts), truncation=False, verbose=False)["input_ids"]
+        lengths = self._uncut(list(texts), truncation=False, verbose=False)["input_ids"]
         return [len(tokens) > self._limit for tokens in lengths]
 
     def forward(self, features: Tensor) -> Tensor:

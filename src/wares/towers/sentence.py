@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,11 @@ class SentenceTower(TextTower):
         """The model itself, kept out of the trained parameters."""
         return self._load()
 
+    @cached_property
+    def _uncut(self) -> Any:
+        """The model's tokenizer once more: being asked not to cut changes a tokenizer, also for other threads."""
+        return deepcopy(self.backbone.tokenizer)
+
     def inputs(self, items: Sequence[Any]) -> Inputs:
         """Tokens, padded to the longest of these texts."""
         tokens = self.backbone.preprocess(list(items))
@@ -57,7 +63,7 @@ class SentenceTower(TextTower):
         limit = self.backbone.max_seq_length
         if limit is None or not texts:
             return [False] * len(texts)
-        lengths = self.backbone.tokenizer(list(texts), truncation=False, verbose=False)["input_ids"]
+        lengths = self._uncut(list(texts), truncation=False, verbose=False)["input_ids"]
         return [len(tokens) > limit for tokens in lengths]
 
     def forward(self, features: Tensor) -> Tensor:
