@@ -1,8 +1,8 @@
 """A server's requests a second and how long they take, beside the same searches called in process.
 
-    python benchmarks/serving.py [--shop SHOP | --listings 200000] [--seconds 40] [--out benchmarks/results]
+    python benchmarks/serving.py [--shop SHOP | --listings 200000] [--seconds 40] [--minutes 10] [--out FOLDER]
 
-Cost        15 minutes on 2 cores; needs no network.
+Cost        as long as is asked for: 33 loads of --seconds each, then --minutes; needs no network.
 Writes      serving-LISTINGS.json and .png in --out; a table goes to stdout.
 Aim         at saturation at least .8 of what `search` gives in process, with listings being changed meanwhile
 
@@ -15,7 +15,8 @@ In process  as many threads as requests under way call `search(shop, text, k=20)
 Server      as many connections ask GET /api/search?q=…&per_page=20 of `wares serve` in a process of its own
 Changing    the same, while one more connection puts listings, one after the other
 Saturation  16 requests under way, the three loads by turns, five times; a ratio is of two loads of one round
-Memory      of the server: after its first minute of load, after each level, and after each round
+Best        in process and of the server, each at the number under way that suits it most
+Memory      of the server: every five seconds of a load that goes on, 8 requests under way while listings are put
 """
 
 from __future__ import annotations
@@ -54,6 +55,8 @@ from wares.towers import build_towers
 TITLES, CHUNK, K = 10_000, 2_048, 20
 LEVELS = (1, 2, 4, 8, 16, 32)
 ROUNDS, SATURATED = 5, 16
+LONG, LOOK = 8, 5.0  # requests under way, and seconds between looks at memory
+KINDS = ("in process", "server", "server, changing")
 KEY = "the key of this benchmark"
 
 
@@ -84,7 +87,11 @@ class Load:
 
 
 def main(
-    shop: Path | None = None, listings: int = 200_000, seconds: float = 40.0, out: Path = Path("benchmarks/results")
+    shop: Path | None = None,
+    listings: int = 200_000,
+    seconds: float = 40.0,
+    minutes: float = 10.0,
+    out: Path = Path("benchmarks/results"),
 ) -> None:
     """Build, load, print and write."""
     with TemporaryDirectory() as name:
@@ -95,7 +102,7 @@ def main(
             write_shop(outline_of(clouds), TowersEncoder(towers), vectors.chunks(clouds, CHUNK), folder)
         else:
             shutil.copytree(shop, folder)
-        figures, found = measured(folder, seconds)
+        figures, found = measured(folder, seconds, minutes)
     out.mkdir(parents=True, exist_ok=True)
     file = out / f"serving-{figures['settings']['listings']}.json"
     file.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
@@ -103,29 +110,29 @@ def main(
     draw(found, file.with_suffix(".png"))
 
 
-def measured(folder: Path, seconds: float) -> tuple[dict[str, Any], list[Load]]:
+def measured(folder: Path, seconds: float, minutes: float) -> tuple[dict[str, Any], list[Load]]:
     """Every load on a shop, as figures and one by one."""
     shop = open_shop(folder)
     queries = written(shop)
     search(shop, next(queries))
     found: list[Load] = []
     with served(folder) as (address, process):
-        asyncio.run(over_http(address, queries, 8, min(60.0, 3 * seconds)))
-        held = [memory_of(process)]
+        asyncio.run(over_http(address, queries, LONG, seconds))
         for under_way in (*LEVELS, *[SATURATED] * ROUNDS):
             found.append(in_process(shop, queries, under_way, seconds))
             found.append(asyncio.run(over_http(address, queries, under_way, seconds)))
             found.append(asyncio.run(over_http(address, queries, under_way, seconds, changing=True)))
-            held.append(memory_of(process))
+        held = asyncio.run(over_time(address, process, queries, 60 * minutes))
     levels, rounds = found[: 3 * len(LEVELS)], found[3 * len(LEVELS) :]
     figures = {
         "date": datetime.now(UTC).isoformat(),
         "machine": {"cores": os.cpu_count(), "system": platform.platform()},
-        "settings": {"listings": len(shop), "seconds": seconds, "k": K},
+        "settings": {"listings": len(shop), "seconds": seconds, "minutes": minutes, "k": K},
         "loads": [load.figures() for load in levels],
         "rounds": [load.figures() for load in rounds],
         "saturated": saturated(rounds),
-        "MiB that the server held after each level and round": held,
+        "best": {kind: max(load.rate for load in levels if load.kind == kind) for kind in KINDS},
+        "memory": held,
     }
     return figures, levels
 
@@ -162,7 +169,7 @@ def in_process(shop: Shop, queries: Iterator[str], under_way: int, seconds: floa
         thread.start()
     for thread in threads:
         thread.join()
-    return Load("in process", under_way, time.monotonic() - began, took)
+    return Load(KINDS[0], under_way, time.monotonic() - began, took)
 
 
 async def over_http(
@@ -194,7 +201,19 @@ async def over_http(
         began = time.monotonic()
         await asyncio.gather(*(ask(client) for _ in range(under_way)), *([change(client)] if changing else []))
         wall = time.monotonic() - began
-    return Load("server, changing" if changing else "server", under_way, wall, took, failed)
+    return Load(KINDS[2] if changing else KINDS[1], under_way, wall, took, failed)
+
+
+async def over_time(
+    address: str, process: psutil.Process, queries: Iterator[str], seconds: float
+) -> list[dict[str, float]]:
+    """What the server holds while it is asked and changed."""
+    began, held = time.monotonic(), []
+    load = asyncio.ensure_future(over_http(address, queries, LONG, seconds, changing=True))
+    while not load.done():
+        held.append({"seconds": time.monotonic() - began, "MiB": memory_of(process)})
+        await asyncio.wait([load], timeout=LOOK)
+    return held
 
 
 def refused(answer: httpx2.Response) -> bool:
@@ -249,7 +268,9 @@ def show(figures: dict[str, Any]) -> None:
         table.add_row(*(f"{value:.1f}" if isinstance(value, float) else str(value) for value in load.values()))
     console = Console()
     console.print(table)
-    console.print(figures["saturated"], figures["MiB that the server held after each level and round"])
+    console.print(figures["saturated"], figures["best"])
+    held = [look["MiB"] for look in figures["memory"]]
+    console.print("MiB that the server held:", *(f"{each:.0f}" for each in held[:: max(1, len(held) // 20)]))
 
 
 def draw(found: Sequence[Load], path: Path) -> None:

@@ -478,8 +478,18 @@ def test_a_photo_in_shops_of_two_models(page: Page, site: str) -> None:
     for column in ("#here", "#there"):
         expect(cards(page, column).first.get_by_role("heading")).to_contain_text("blue")
     expect(page).to_have_url(re.compile("photo="))
-    page.reload()  # now there is only the token, which is of one model
-    expect(page.locator("#there-note")).to_contain_text("Choose it again to compare.")
+    found = ids(page), ids(page, "#there")
+    page.reload()  # now there are only the tokens, one of each model
+    for column in ("#here", "#there"):
+        expect(cards(page, column).first.get_by_role("heading")).to_contain_text("blue")
+    assert (ids(page), ids(page, "#there")) == found
+
+
+def test_a_photo_that_only_one_model_has_read_says_so(page: Page, site: str) -> None:
+    sent = page.request.post(f"{site}api/search", multipart={"photo": photo("blue")}).json()
+    expect_in_console(page, "422")
+    page.goto(f"{site}?compare=true&other_shop=other&photo={sent['photo']}")
+    expect(page.locator("#there-note")).to_contain_text("read by another model. Give the photo again.")
     expect(cards(page).first.get_by_role("heading")).to_contain_text("blue")
 
 
@@ -489,12 +499,16 @@ def test_a_system_that_does_not_go_with_a_photo_says_so(page: Page, site: str) -
     expect(cards(page)).to_have_count(20)
 
 
-def test_another_shop_takes_the_words_along(page: Page, site: str) -> None:
+def test_another_shop_takes_words_and_photo_along(page: Page, site: str) -> None:
     page.goto(f"{site}?q=red")
+    told(page, "60 listings")
+    page.get_by_label("Photo to search by").set_input_files(photo("red"))
+    expect(chip(page, "your photo")).to_be_visible()
     page.get_by_role("combobox", name="Shop", exact=True).select_option("other")
     told(page, "30 listings")
     expect(box(page)).to_have_value("red")
-    expect(page).to_have_url(re.compile(r"\?shop=other&q=red$"))
+    expect(page).to_have_url(re.compile(r"\?shop=other&q=red&photo=[^&]+$"))
+    expect(cards(page).first.get_by_role("heading")).to_contain_text("red")
 
 
 # The address

@@ -7,7 +7,7 @@ import hashlib
 import logging
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,11 +15,14 @@ from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cachetools import LRUCache
-from fastapi import APIRouter, Depends, FastAPI, File, Header, Query, Request, UploadFile
+from fastapi import APIRouter, Depends, FastAPI, File, Query, Request, Security, UploadFile
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import FileResponse, JSONResponse, Response
+from fastapi.routing import APIRoute
+from fastapi.security import HTTPBearer
 from fastapi.staticfiles import StaticFiles
+from pydantic import AfterValidator
 from starlette.exceptions import HTTPException
 
 from wares import __version__
@@ -33,6 +36,7 @@ from wares.serve.schemas import (
     Changed,
     Deleted,
     ErrorAnswer,
+    Id,
     ListingIn,
     ListingOut,
     ListingsIn,
@@ -56,8 +60,9 @@ if TYPE_CHECKING:
 PAGE = Path(__file__).parent / "page"
 THUMBNAILS = 64_000_000  # bytes of them kept in memory
 FRESH = 3600  # seconds that a browser keeps a photo before it asks again
+SLOWEST = 120  # seconds that a request's body may take
+UPLOADS = 8  # photos held in memory at once; further ones wait on disk
 log = logging.getLogger("wares.serve")
-routes = APIRouter()
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,7 @@ class Server:
     metrics: Metrics
     rate: Rate
     thumbnails: LRUCache[str, bytes] = field(default_factory=lambda: LRUCache(THUMBNAILS, len))
+    uploads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(UPLOADS))
 
 
 def create_app(
@@ -90,11 +96,12 @@ def create_app(
     tended = _tended(shelf, opened_first)
     app = FastAPI(title="wares", version=__version__, docs_url=None, redoc_url=None, lifespan=tended)
     app.state.server = Server(settings, shelf, metrics, Rate(settings.rate))
-    app.include_router(routes)
+    for each in (searching, changing, others):
+        app.include_router(each)
     app.mount("/assets", Assets(directory=PAGE), name="assets")
     for kind in (WaresError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, _refuse)
-    app.add_middleware(BodyLimit, most=settings.upload_bytes)
+    app.add_middleware(BodyLimit, most=settings.upload_bytes, seconds=SLOWEST)
     app.add_middleware(Unforeseen)
     if settings.origins:
         app.add_middleware(CORSMiddleware, allow_origins=settings.origins, expose_headers=["X-Request-ID"])
@@ -128,53 +135,78 @@ def _server(request: Request) -> Server:
     return server
 
 
-def _admitted(request: Request) -> None:
-    """Raises Refused where the client asks too often."""
-    _server(request).rate.check(request.client.host if request.client else "")
-
-
 def _shop(request: Request, shop: Annotated[str | None, Query(max_length=200)] = None) -> OpenShop:
     return _server(request).shelf.get(shop)
 
 
 TheServer = Annotated[Server, Depends(_server)]
 TheShop = Annotated[OpenShop, Depends(_shop)]
-limited = [Depends(_admitted)]
-refusals: dict[int | str, dict[str, Any]] = {
-    status: {"model": ErrorAnswer} for status in (400, 404, 413, 422, 429, 503)
-}
+Named = Annotated[str, AfterValidator(str.strip)]  # as listings' ids are, however they came
 
 
-def _may_change(request: Request, opened: TheShop, authorization: Annotated[str | None, Header()] = None) -> None:
-    """Raises Refused where the key is missing or wrong, or the shop is a copy."""
-    check_key(authorization, _server(request).settings.key)
+class Limited(APIRoute):
+    """A route that refuses who asks too often before it reads what they send."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """As FastAPI calls it for a request."""
+        answer = super().get_route_handler()
+
+        async def checked(request: Request) -> Response:
+            self.check(request)
+            return await answer(request)
+
+        return checked
+
+    def check(self, request: Request) -> None:
+        """Raises Refused."""
+        _server(request).rate.check(request.client.host if request.client else "")
+
+
+class Locked(Limited):
+    """One that needs the key as well."""
+
+    def check(self, request: Request) -> None:
+        """Raises Refused."""
+        super().check(request)
+        check_key(request.headers.get("authorization"), _server(request).settings.key)
+
+
+def _changeable(opened: TheShop) -> None:
+    """Raises Refused where the shop is a copy."""
     if opened.replica is not None:
         raise Refused(403, "replica", "this shop is a copy. Change the one that it is published from.")
 
 
-changes = [*limited, Depends(_may_change)]
+refusals: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorAnswer} for status in (400, 404, 408, 413, 422, 429, 503)
+}
 refused_changes = refusals | {status: {"model": ErrorAnswer} for status in (401, 403)}
+key = HTTPBearer(auto_error=False, description="The key that the server was started with.")
+searching = APIRouter(route_class=Limited, responses=refusals)
+changing = APIRouter(route_class=Locked, responses=refused_changes, dependencies=[Security(key), Depends(_changeable)])
+others = APIRouter()  # not limited: a page shows many photos at once, and a monitor asks often
 
 
 # Searching
 
 
-@routes.get("/api/search", response_model=SearchAnswer, responses=refusals, dependencies=limited)
+@searching.get("/api/search", response_model=SearchAnswer)
 async def search(server: TheServer, asked: Annotated[SearchParameters, Query()]) -> Response:
     """Search by words, by a photo that was given before, by a listing, or by all of these together."""
     return await _answered(server, asked, asked.photo)
 
 
-@routes.post("/api/search", response_model=SearchAnswer, responses=refusals, dependencies=limited)
+@searching.post("/api/search", response_model=SearchAnswer)
 async def search_by_photo(
     server: TheServer, asked: Annotated[SearchParameters, Query()], photo: Annotated[UploadFile, File()]
 ) -> Response:
     """Search by a photo, and by whatever else is asked. `photo` of the answer stands for it in further requests."""
     if asked.photo is not None:
         raise Refused(422, "query", "a photo and the token of another cannot both be looked for. Leave one out.")
-    content = await photo.read()
-    await asyncio.to_thread(_check_photo, content, server.settings.upload_pixels)
-    return await _answered(server, asked, content)
+    async with server.uploads:
+        content = await photo.read()
+        await asyncio.to_thread(_check_photo, content, server.settings.upload_pixels)
+        return await _answered(server, asked, content)
 
 
 async def _answered(server: Server, asked: SearchParameters, photo: str | bytes | None) -> Response:
@@ -204,7 +236,7 @@ async def _answered(server: Server, asked: SearchParameters, photo: str | bytes 
     )
 
 
-@routes.get("/api/shops", response_model=ShopsAnswer, dependencies=limited)
+@searching.get("/api/shops", response_model=ShopsAnswer)
 async def shops(server: TheServer) -> Response:
     """The shops that are open, the first by default, and what they can be asked for."""
     found = [opened.to_json(await opened.searcher.latest()) for opened in server.shelf]
@@ -214,8 +246,8 @@ async def shops(server: TheServer) -> Response:
 # Listings
 
 
-@routes.get("/api/listings/{id:path}", response_model=ListingOut, responses=refusals, dependencies=limited)
-async def listing(opened: TheShop, id: str) -> Response:
+@searching.get("/api/listings/{id:path}", response_model=ListingOut)
+async def listing(opened: TheShop, id: Named) -> Response:
     """A listing as the shop has it."""
     shop = await opened.searcher.latest()
     found = await opened.searcher.with_store(lambda: read_listings(shop, [id]))
@@ -224,15 +256,13 @@ async def listing(opened: TheShop, id: str) -> Response:
     return JSONResponse(ListingOut.of(found[id]).model_dump())
 
 
-@routes.put("/api/listings/{id:path}", response_model=Changed, responses=refused_changes, dependencies=changes)
-async def put_listing(opened: TheShop, id: str, listing: ListingIn) -> Changed:
+@changing.put("/api/listings/{id:path}", response_model=Changed)
+async def put_listing(opened: TheShop, id: Id, listing: ListingIn) -> Changed:
     """Add a listing, or put it in the place of the one with its id. It can be found by the next request."""
-    if not id.strip():
-        raise Refused(422, "listing", "a listing's id is empty. Name it in the path.")
-    return await _put(opened, [listing.listing(id.strip())])
+    return await _put(opened, [listing.listing(id)])
 
 
-@routes.post("/api/listings", response_model=Changed, responses=refused_changes, dependencies=changes)
+@changing.post("/api/listings", response_model=Changed)
 async def post_listings(opened: TheShop, batch: ListingsIn) -> Changed:
     """Add or replace up to a thousand listings: all of them or none."""
     return await _put(opened, [each.listing(each.id) for each in batch.listings])
@@ -243,8 +273,8 @@ async def _put(opened: OpenShop, listings: Sequence[Listing]) -> Changed:
     return Changed(added=done.added, changed=done.changed)
 
 
-@routes.delete("/api/listings/{id:path}", response_model=Deleted, responses=refused_changes, dependencies=changes)
-async def delete_listing(opened: TheShop, id: str) -> Deleted:
+@changing.delete("/api/listings/{id:path}", response_model=Deleted)
+async def delete_listing(opened: TheShop, id: Named) -> Deleted:
     """Take a listing out of the shop."""
     gone = await opened.searcher.change(lambda shop: delete(shop, [id]))
     if not gone:
@@ -252,12 +282,13 @@ async def delete_listing(opened: TheShop, id: str) -> Deleted:
     return Deleted(deleted=gone)
 
 
-@routes.post("/api/photos", response_model=PhotoAdded, responses=refused_changes, dependencies=changes)
+@changing.post("/api/photos", response_model=PhotoAdded)
 async def post_photo(server: TheServer, opened: TheShop, photo: Annotated[UploadFile, File()]) -> PhotoAdded:
     """Keep a photo for listings to name."""
-    content = await photo.read()
-    await asyncio.to_thread(_check_photo, content, server.settings.upload_pixels)
-    return PhotoAdded(name=await asyncio.to_thread(add_photo, opened.shop, content))
+    async with server.uploads:
+        content = await photo.read()
+        await asyncio.to_thread(_check_photo, content, server.settings.upload_pixels)
+        return PhotoAdded(name=await asyncio.to_thread(add_photo, opened.shop, content))
 
 
 def _no_listing(id: str) -> Refused:
@@ -267,7 +298,7 @@ def _no_listing(id: str) -> Refused:
 # Photos
 
 
-@routes.get("/api/photos/{name:path}", response_class=Response, responses=refusals)  # a page shows many at once
+@others.get("/api/photos/{name:path}", response_class=Response, responses=refusals)  # a page shows many at once
 async def photo(
     request: Request, server: TheServer, opened: TheShop, name: str, size: ThumbnailSize | None = None
 ) -> Response:
@@ -305,19 +336,19 @@ def _check_photo(content: bytes, pixels: int) -> None:
 # For people and for those who run the server
 
 
-@routes.get("/", include_in_schema=False)
+@others.get("/", include_in_schema=False)
 async def page() -> Response:
     """The search page."""
     return FileResponse(PAGE / "index.html", headers={"Cache-Control": "no-cache"})
 
 
-@routes.get("/healthz")
+@others.get("/healthz")
 async def alive() -> dict[str, str]:
     """Whether the process answers."""
     return {"status": "ok"}
 
 
-@routes.get("/readyz", responses={503: {"model": ErrorAnswer}})
+@others.get("/readyz", responses={503: {"model": ErrorAnswer}})
 async def ready(server: TheServer) -> dict[str, str]:
     """Whether every shop can be searched."""
     if not server.shelf.ready:
@@ -325,7 +356,7 @@ async def ready(server: TheServer) -> dict[str, str]:
     return {"status": "ready"}
 
 
-@routes.get("/metrics", response_class=Response)
+@others.get("/metrics", response_class=Response)
 async def metrics(server: TheServer) -> Response:
     """Counts for Prometheus."""
     content = await asyncio.to_thread(server.metrics.text, server.shelf)

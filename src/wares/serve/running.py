@@ -51,6 +51,8 @@ def run(settings: ServeSettings, host: str, port: int, workers: int) -> None:
         "wares.serve.running:app" if workers == 1 else "wares.serve.running:worker",
         factory=True,
         workers=workers,
+        http="h11",  # which limits how long headers may be; httptools, a little faster, does not
+        ws="none",
         log_config=LOGGING,
         access_log=False,
         timeout_graceful_shutdown=PATIENCE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
     "font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+CLOSE = {"Connection": "close"}  # what is left of a body is not waited for
 HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -42,34 +44,47 @@ class SecurityHeaders:
 
 
 class BodyLimit:
-    """Stops reading a body that is longer than allowed, whatever its header says."""
+    """Stops reading a body that is longer than allowed, whatever its header says, or takes longer than allowed.
 
-    def __init__(self, app: ASGIApp, most: int) -> None:
-        self.app, self.most = app, most
+    most: bytes; seconds: until the last of them
+    """
+
+    def __init__(self, app: ASGIApp, most: int, seconds: float) -> None:
+        self.app, self.most, self.seconds = app, most, seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        read = 0
+        read, whole = 0, False
+        ends = asyncio.get_running_loop().time() + self.seconds
         stated = dict(scope["headers"]).get(b"content-length", b"0")
 
         async def receiving() -> Message:
-            nonlocal read
+            nonlocal read, whole
             if stated.isdigit() and int(stated) > self.most:
-                raise self._refused()
-            message = await receive()
+                raise self._too_large()
+            try:
+                async with asyncio.timeout_at(None if whole else ends):
+                    message = await receive()
+            except TimeoutError:
+                raise self._too_slow() from None
             read += len(message.get("body", b""))
+            whole = not message.get("more_body", False)
             if read > self.most:
-                raise self._refused()
+                raise self._too_large()
             return message
 
         await self.app(scope, receiving, send)
 
-    def _refused(self) -> Refused:
+    def _too_large(self) -> Refused:
         message = f"the request's body is longer than {self.most:,} bytes. Send a smaller photo, or fewer listings."
-        return Refused(413, "too_large", message, {"Connection": "close"})
+        return Refused(413, "too_large", message, CLOSE)
+
+    def _too_slow(self) -> Refused:
+        message = f"the request's body took longer than {self.seconds:g} seconds. Send it again, or something smaller."
+        return Refused(408, "too_slow", message, CLOSE)
 
 
 class Rate:
@@ -91,10 +106,10 @@ class Rate:
 
 
 def check_key(given: str | None, key: str | None) -> None:
-    """given: the Authorization header. Raises Refused where it does not open the write routes."""
+    """given: the Authorization header, its bytes as latin-1. Raises Refused where it does not open the write routes."""
     if key is None:
         raise Refused(403, "closed", "this server takes no changes: it was started without a key for them.")
     expected = f"Bearer {key}".encode()
-    if given is None or not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), expected):
+    if given is None or not hmac.compare_digest(given.encode("latin-1"), expected):
         message = "changes need the header Authorization: Bearer KEY, with the key that the server was started with."
         raise Refused(401, "key", message, {"WWW-Authenticate": "Bearer"})

@@ -9,6 +9,23 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from wares.catalogue import MAX_TEXT, Listing
 
 System = Literal["fused", "bm25", "fused+bm25"]
+BOOTS = {
+    "title": "Red leather boots",
+    "description": "Worn twice.",
+    "tags": ["boots", "vintage"],
+    "images": ["photos/17-front.jpg", "photos/17-sole.jpg"],
+    "price": 45.0,
+    "attributes": {"size": "39"},
+}
+SHOWN = {name: value for name, value in BOOTS.items() if name != "images"} | {"id": "17", "photos": BOOTS["images"]}
+FOUND = SHOWN | {
+    "score": 0.5,
+    "photo": "photos/17-front.jpg",
+    "why": [
+        {"view": "photos/17-front.jpg", "kind": "photo", "share": 0.3},
+        {"view": "title", "kind": "text", "share": 0.2},
+    ],
+}
 THUMBNAILS = (160, 320, 640, 1280)  # pixels of the longer side
 Text = Annotated[str, Field(max_length=1000)]
 Condition = Annotated[str, Field(max_length=500)]
@@ -31,7 +48,11 @@ class SearchParameters(BaseModel):
     q: Annotated[Text | None, Field(description="Words.", examples=["red leather boots"])] = None
     like: Annotated[Text | None, Field(description="Id of a listing to find more of.")] = None
     photo: Annotated[
-        str | None, Field(max_length=20_000, description="The `photo` of an earlier answer, to look for it again.")
+        str | None,
+        Field(
+            max_length=20_000,
+            description="The `photo` of an earlier answer, to look for it again; of several models, joined by dots.",
+        ),
     ] = None
     filter: Annotated[
         list[Condition],
@@ -63,7 +84,12 @@ def _distinct(names: list[str]) -> list[str]:
     return names
 
 
-Id = Annotated[str, Field(max_length=200), AfterValidator(_said)]
+def _example(content: dict[str, Any]) -> dict[str, Any]:
+    return {"examples": [content]}
+
+
+# No path can name a line break.
+Id = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$"), AfterValidator(_said)]
 LongText = Annotated[str, Field(max_length=MAX_TEXT)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -71,7 +97,7 @@ Number = Annotated[float, Field(allow_inf_nan=False)]
 class ListingIn(BaseModel):
     """A listing as it is to be. images: names of photos, those of POST /api/photos or paths in the catalogue"""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(json_schema_extra=_example(BOOTS), extra="forbid", strict=True)
     title: Annotated[LongText, AfterValidator(_said)]
     description: LongText = ""
     tags: Annotated[list[Name], Field(max_length=1000)] = []
@@ -99,19 +125,21 @@ class ListingIn(BaseModel):
 class NamedListing(ListingIn):
     """A listing of a batch."""
 
+    model_config = ConfigDict(json_schema_extra=_example({"id": "17"} | BOOTS))
     id: Id
 
 
 class ListingsIn(BaseModel):
     """Listings that are added, or take the place of those with their ids: all of them or none."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(json_schema_extra=_example({"listings": [{"id": "17"} | BOOTS]}), extra="forbid")
     listings: Annotated[list[NamedListing], Field(min_length=1, max_length=1000)]
 
 
 class Changed(BaseModel):
     """How many listings were new, and how many there were already."""
 
+    model_config = ConfigDict(json_schema_extra=_example({"added": 1, "changed": 0}))
     added: int
     changed: int
 
@@ -119,12 +147,14 @@ class Changed(BaseModel):
 class Deleted(BaseModel):
     """How many listings are gone."""
 
+    model_config = ConfigDict(json_schema_extra=_example({"deleted": 1}))
     deleted: int
 
 
 class PhotoAdded(BaseModel):
     """What to name in a listing's `images`."""
 
+    model_config = ConfigDict(json_schema_extra=_example({"name": f"uploads/{'5d41402abc4b2a76' * 4}.jpg"}))
     name: str
 
 
@@ -139,6 +169,7 @@ class Why(BaseModel):
 class ListingOut(BaseModel):
     """A listing as the shop has it."""
 
+    model_config = ConfigDict(json_schema_extra=_example(SHOWN))
     id: str
     title: str
     description: str
@@ -164,6 +195,7 @@ class ListingOut(BaseModel):
 class HitOut(ListingOut):
     """A result: the shares in `why` sum to the score; photo is the one that matched best."""
 
+    model_config = ConfigDict(json_schema_extra=_example(FOUND))
     score: float
     rerank_score: float | None = None
     photo: str | None
@@ -173,6 +205,24 @@ class HitOut(ListingOut):
 class SearchAnswer(BaseModel):
     """Results are the best thousand listings; `capped` says that there were more."""
 
+    model_config = ConfigDict(
+        json_schema_extra=_example(
+            {
+                "shop": "my-shop",
+                "system": "fused",
+                "total": 1,
+                "capped": False,
+                "page": 1,
+                "per_page": 20,
+                "pages": 1,
+                "took_ms": 21.5,
+                "photo": None,
+                "hits": [FOUND],
+                "facets": {"attributes.size": {"39": 1}},
+                "ranges": {"price": {"min": 45.0, "max": 45.0}},
+            }
+        )
+    )
     shop: str
     system: System
     total: int
@@ -211,6 +261,25 @@ class ShopOut(BaseModel):
 class ShopsAnswer(BaseModel):
     """All shops, and whether changes can be made with a key."""
 
+    model_config = ConfigDict(
+        json_schema_extra=_example(
+            {
+                "shops": [
+                    {
+                        "name": "my-shop",
+                        "listings": 1000,
+                        "photos": 3024,
+                        "model": "0c1f…",
+                        "systems": ["fused", "bm25"],
+                        "has_ranker": False,
+                        "facets": [{"name": "price", "label": "price", "kind": "number"}],
+                        "examples": ["red boots"],
+                    }
+                ],
+                "writes": True,
+            }
+        )
+    )
     shops: list[ShopOut]
     writes: bool
 
@@ -226,4 +295,15 @@ class ErrorOut(BaseModel):
 class ErrorAnswer(BaseModel):
     """Every answer that is no success."""
 
+    model_config = ConfigDict(
+        json_schema_extra=_example(
+            {
+                "error": {
+                    "code": "filter",
+                    "message": 'filter "cost<3" names no column of this shop. There are id, title, price.',
+                    "request_id": "5d41402abc4b2a765d41402abc4b2a76",
+                }
+            }
+        )
+    )
     error: ErrorOut

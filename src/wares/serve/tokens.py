@@ -2,6 +2,7 @@
 
 No photo is kept, and every process that serves the same model can read the token. It is url-safe base64 of the first
 eight hexadecimal digits of the model's identity and of the vector in 16-bit floats: 512 numbers make 1,371 characters.
+Tokens of one photo by several models, joined by dots, are a token too, for shops of any of them.
 """
 
 from __future__ import annotations
@@ -28,16 +29,23 @@ def write_token(vector: Vectors, model: str) -> str:
 
 
 def read_token(token: str, model: str, dimension: int) -> Vectors:
-    """(d,) unit vector. Raises Refused where the token is none, or of another model."""
-    try:
-        content = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        content = b""
-    of, vector = content[:MODEL], content[MODEL:]
-    if len(of) == MODEL and of != model[:MODEL].ljust(MODEL, "_").encode():
+    """(d,) unit vector. Raises Refused where the token is none, or of other models."""
+    contents = [_decoded(part) for part in token.split(".")]
+    of = model[:MODEL].ljust(MODEL, "_").encode()
+    [content, *_] = [each for each in contents if each[:MODEL] == of] or contents
+    if len(content) >= MODEL and content[:MODEL] != of:
         raise Refused(422, "photo_token", "this link's photo was read by another model. Give the photo again.")
+    vector = content[MODEL:]
     numbers = np.frombuffer(vector, dtype="<f2").astype(np.float32) if len(vector) == 2 * dimension else np.zeros(1)
     norm = float(np.linalg.norm(numbers))
     if not SMALL < norm < np.inf:
         raise Refused(422, "photo_token", "this is no photo token: take it, whole, from the answer to an upload.")
     return np.asarray(numbers / norm, dtype=np.float32)
+
+
+def _decoded(token: str) -> bytes:
+    """Empty where it cannot be."""
+    try:
+        return base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        return b""

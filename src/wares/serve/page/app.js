@@ -59,10 +59,10 @@ async function start() {
     const query = box.typed();
     search.setUiState((ui) => ({ [INDEX]: { ...ui[INDEX], page: undefined, query, ...changed } }));
   };
-  const photos = watchPhotos(shop, change);
+  const photos = watchPhotos(shops, shop, change);
   const search = instantsearch({
     indexName: INDEX,
-    searchClient: makeClient({ shops, shop, photos, status, state, retry: () => search.refresh() }),
+    searchClient: makeClient({ shops, shop, status, state, retry: () => search.refresh() }),
     routing: routing(shop, shop === shops[0]),
     insights: false, // nothing about searches leaves the server
   });

@@ -68,16 +68,15 @@ export async function openShops(name, status) {
 
 /**
  * What InstantSearch calls a search client.
- * @param {{shops, shop, photos, status, state: () => object, retry: () => void}} page state: of the moment
+ * @param {{shops, shop, status, state: () => object, retry: () => void}} page state: of the moment
  */
-export function makeClient({ shops, shop, photos, status, state, retry }) {
+export function makeClient({ shops, shop, status, state, retry }) {
   let running = new AbortController();
 
   async function answer(asked, column) {
     const { signal } = running;
     const { settings, note } = settle(column, asked);
     const own = { ...asked, ...Object.fromEntries(OTHER.map((name) => [name, undefined])), ...settings };
-    if (asked.photo) own.photo = await photos.tokenFor(column.shop, asked.photo, signal);
     own.per_page = perPage(asked);
     if (asked.compare) {
       own.page = Math.floor(first(asked) / BLOCK) + 1;

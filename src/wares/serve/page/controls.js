@@ -1,5 +1,5 @@
 /** What else can be chosen, and what can be taken away: selectors, chips, examples. */
-import { filtersOf, OTHER, parse, refinementsOf } from "./address.js";
+import { filtersOf, OTHER, parse, queryOf, refinementsOf } from "./address.js";
 import { fetchJson } from "./client.js";
 import { byId, element, fill } from "./dom.js";
 import { plain } from "./hits.js";
@@ -49,9 +49,9 @@ function toggle(id, parent, label, on, onchange) {
 function showShops({ shops, shop, state }) {
   if (shops.length < 2) return;
   const names = shops.map(({ name }) => [name, name]);
-  // Another shop has other filters: the page begins anew there, with the same words.
+  // Another shop has other filters: the page begins anew there, with the same words and photo.
   select("shop", byId("shops"), "Shop", names, shop.name, (name) => {
-    location.search = new URLSearchParams({ shop: name, ...(state.query && { q: state.query }) });
+    location.search = new URLSearchParams([["shop", name], ...queryOf({ query: state.query, photo: state.photo })]);
   });
 }
 

@@ -24,7 +24,9 @@ export function hitsWidget(container, more, columnOf) {
 function nothing(column, results) {
   if (!column || column.note) return ""; // the note says why
   if (results.filtered) return "No listing passes these filters. Take one away.";
-  return results.query ? `Nothing was found for “${results.query}”.` : "There are no listings.";
+  if (!results.query) return "There are no listings.";
+  const advice = column.system === "bm25" ? " No listing has these words: “fused” finds what is like them." : "";
+  return `Nothing was found for “${results.query}”.${advice}`;
 }
 
 export function photoAddress(name, shop, size) {

@@ -1,23 +1,22 @@
 /**
  * Search by a photo: from a file, a drop, or the clipboard.
  *
- * A photo is sent once. The server answers with a token, the encoded photo itself; the token is what the page's state
- * and its address have, so that a link to the page looks for the same photo, although it cannot show it.
+ * A photo is sent once for each model that the shops have. The server answers with a token, the encoded photo itself; the
+ * tokens, joined by dots, are what the page's state and its address have, so that a link to the page looks for the same
+ * photo in any of the shops, although it cannot show it.
  */
-import { fetchJson, Failure } from "./client.js";
+import { fetchJson } from "./client.js";
 import { byId, sentence } from "./dom.js";
 
 const LONGER_SIDE = 1024; // pixels. Models look at fewer, and a phone's photo has many more
 
 /**
- * @param shop the shop to ask
- * @param {(changed: object) => void} change takes the token into the page's state
+ * @param shops all of them; shop: the one that is shown
+ * @param {(changed: object) => void} change takes the tokens into the page's state
  */
-export function watchPhotos(shop, change) {
-  /** @type {Map<string, Blob>} */
-  const blobs = new Map();
+export function watchPhotos(shops, shop, change) {
   const previews = new Map();
-  const others = new Map(); // tokens for shops of other models
+  const asked = new Map([...shops, shop].map((each) => [each.model, each])); // one of each model
   let sending = new AbortController();
 
   async function take(file) {
@@ -28,10 +27,9 @@ export function watchPhotos(shop, change) {
     byId("pick").classList.add("busy");
     try {
       const photo = await smaller(file);
-      const token = await send(photo, shop, signal);
-      blobs.set(token, photo);
-      previews.set(token, URL.createObjectURL(photo));
-      change({ photo: token, like: undefined });
+      const tokens = (await Promise.all([...asked.values()].map((each) => send(photo, each, signal)))).join(".");
+      previews.set(tokens, URL.createObjectURL(photo));
+      change({ photo: tokens, like: undefined });
     } catch (failure) {
       if (!signal.aborted) trouble(failure.message);
     } finally {
@@ -39,20 +37,8 @@ export function watchPhotos(shop, change) {
     }
   }
 
-  /** The token of the same photo for a shop, which may have another model. */
-  async function tokenFor(other, token, signal) {
-    if (other.model === shop.model) return token;
-    const key = `${other.model} ${token}`;
-    if (others.has(key)) return others.get(key);
-    if (!blobs.has(token)) {
-      throw new Failure("The photo of this link was read by another model. Choose it again to compare.", 422, "photo");
-    }
-    others.set(key, await send(blobs.get(token), other, signal));
-    return others.get(key);
-  }
-
   watchFiles(take);
-  return { preview: (token) => previews.get(token), tokenFor };
+  return { preview: (tokens) => previews.get(tokens) };
 }
 
 async function send(photo, shop, signal) {
