@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 from collections.abc import Iterator
@@ -25,7 +26,7 @@ from schemathesis.specs.openapi.checks import (
 from test_serve import opened
 from toys import toy_shop
 
-from wares.serve import ServeSettings, create_app
+from wares.serve import ServeSettings, create_app, schemas
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 KEY = "a key for the tests"
@@ -64,5 +65,21 @@ def test_whatever_is_described_is_answered_as_described(case: Case[Any], address
 
 
 def test_every_route_is_described() -> None:
-    paths = set(described.raw_schema["paths"])
-    assert paths >= {"/api/search", "/api/shops", "/api/photos/{name}", "/healthz", "/readyz", "/metrics"}
+    paths = described.raw_schema["paths"]
+    assert set(paths) >= {"/api/search", "/api/shops", "/api/photos/{name}", "/healthz", "/readyz", "/metrics"}
+    locked = {(path, method) for path, of in paths.items() for method, about in of.items() if "security" in about}
+    listings = [("/api/listings/{id}", "put"), ("/api/listings/{id}", "delete"), ("/api/listings", "post")]
+    assert locked == {*listings, ("/api/photos", "post")}
+
+
+def test_examples_are_what_they_are_examples_of() -> None:
+    models = {model.__name__: model for model in vars(schemas).values() if hasattr(model, "model_validate_json")}
+    shown = {
+        name: about["examples"]
+        for name, about in described.raw_schema["components"]["schemas"].items()
+        if "examples" in about
+    }
+    assert set(shown) >= {"ListingIn", "ListingsIn", "SearchAnswer", "ListingOut", "ShopsAnswer", "ErrorAnswer"}
+    for name, examples in shown.items():
+        for example in examples:
+            models[name].model_validate_json(json.dumps(example))

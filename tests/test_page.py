@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import numpy as np
 import pytest
@@ -307,6 +307,27 @@ def test_a_photo_that_never_comes_leaves_its_name(page: Page, site: str) -> None
     expect(main).to_have_class("broken", timeout=10_000)
 
 
+def test_what_sellers_write_is_text_and_nothing_else(page: Page, tmp_path: Path) -> None:
+    """The browser's console would also tell of a script that the content policy refused."""
+    evil = "<img src=x onerror=alert(1)><script>alert(2)</script>"
+    listing = Listing(
+        evil, evil, evil, (evil,), (f"{evil.replace('/', '')}-red.png",), 1.0, {"colour": evil, "a&lt;b": "c"}
+    )
+    tame = Listing("tame", "tame", attributes={"colour": "red"})
+    running = Site(ServeSettings((("goods", str(toy_shop(tmp_path, (listing, tame)).path)),))).start()
+    page.goto(f"{running.address}?{urlencode({'q': evil, 'like': 'tame', 'filter': f'attributes.colour={evil}'})}")
+    told(page, "1 listing")
+    first = cards(page).first
+    expect(first.get_by_role("heading")).to_have_text(evil)
+    first.get_by_text("Why").click()
+    expect(first.locator("details")).to_contain_text(f"#{evil}")
+    expect(chip(page, f"colour: {evil}")).to_be_visible()
+    expect(page.get_by_role("checkbox", name=evil)).to_be_checked()
+    page.wait_for_function("image => image.naturalWidth > 0", arg=first.locator(".card-photo img").element_handle())
+    page.goto("about:blank")
+    running.stop()
+
+
 def test_words_are_named_as_such(page: Page, site: str) -> None:
     page.goto(f"{site}?q=red&system=bm25")
     expect(cards(page).first.get_by_role("list", name="What matched")).to_have_text(re.compile(r"words \(BM25\) 100 %"))
@@ -314,7 +335,7 @@ def test_words_are_named_as_such(page: Page, site: str) -> None:
 
 def test_nothing_found_says_what_can_be_done(page: Page, site: str) -> None:
     page.goto(f"{site}?q=zebra&system=bm25")
-    expect(page.get_by_text("Nothing was found for “zebra”.")).to_be_visible()
+    expect(page.get_by_text("Nothing was found for “zebra”. No listing has these words")).to_be_visible()
     page.goto(f"{site}?filter=price%3E%3D999")
     expect(page.get_by_text("No listing passes these filters.")).to_be_visible()
     page.get_by_role("button", name="Clear filters").click()

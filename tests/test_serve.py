@@ -6,10 +6,14 @@ The server is real (uvicorn in a thread of this process, or `wares serve` in ano
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
 import json
 import logging
+import struct
 import threading
+import weakref
+import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -32,6 +36,7 @@ from wares.serve.batches import Batches
 from wares.serve.filters import Column, columns_of, parse_filter, where
 from wares.serve.observing import JsonLines
 from wares.serve.refusals import Refused
+from wares.serve.safety import BodyLimit
 from wares.serve.searching import Question, Searcher, counted, extent
 from wares.serve.settings import named_shops
 from wares.serve.tokens import read_token, write_token
@@ -210,6 +215,38 @@ def test_whatever_is_uploaded_is_a_photo_or_refused(client: TestClient, content:
     assert "/tmp" not in answer.json()["error"]["message"]
 
 
+def chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def claimed(width: int, height: int, more: bytes = b"") -> bytes:
+    """A PNG that says how large it is, and then has hardly any pixels. more: chunks before them"""
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    pixels = chunk(b"IDAT", zlib.compress(bytes(100)))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + more + pixels + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>', "is an SVG drawing"),
+        (b"<!doctype html><script>alert(1)</script>", "is a web page"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(/etc/passwd) run", "is not a photo"),
+        (b"%PDF-1.7", "is not a photo"),
+        (b"", "is empty"),
+        (claimed(60_000, 60_000), "60,000 x 60,000 pixels"),
+        (claimed(7_000, 7_000), "is not a photo"),
+        (claimed(8, 8, chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(2**22)))), "too large"),
+        (claimed(8, 8, chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(2**22)))), "too large"),
+    ],
+    ids=["svg", "html", "postscript", "pdf", "nothing", "bomb", "liar", "text bomb", "profile bomb"],
+)
+def test_what_only_looks_like_a_photo_is_refused(client: TestClient, content: bytes, said: str) -> None:
+    answer = client.post("/api/search", files={"photo": ("x.png", content, "image/png")})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "photo")
+    assert said in answer.json()["error"]["message"]
+
+
 def test_a_photo_of_too_many_pixels_is_not_decoded(shops: dict[str, Path]) -> None:
     with client_of(shops, upload_pixels=63) as small:
         answer = until_ready(small).post("/api/search", files={"photo": png()})
@@ -258,6 +295,15 @@ def test_nothing_but_photos_of_the_shop_is_served(client: TestClient, shops: dic
     answer = client.get(f"/api/photos/{name}")
     assert answer.status_code == 404
     assert str(folder) not in answer.text
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["../api.py", "%2e%2e/api.py", "..%2fapi.py", "vendor/..%5c..%5capi.py", "/etc/passwd", "%2fetc%2fpasswd", "%00"],
+)
+def test_nothing_but_the_page_is_served_as_its_assets(client: TestClient, path: str) -> None:
+    assert client.get("/assets/app.js").status_code == 200
+    assert client.get(f"/assets/{path}").status_code == 404
 
 
 # What is refused
@@ -334,6 +380,36 @@ def test_long_bodies_are_refused_stated_or_not(shops: dict[str, Path]) -> None:
         )
     for answer in (stated, streamed):
         assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_large")
+
+
+def test_a_body_that_does_not_end_is_not_waited_for() -> None:
+    async def stalled() -> None:
+        async def reads(scope: Any, receive: Any, send: Any) -> None:
+            while (await receive())["more_body"]:
+                pass
+
+        parts = [{"type": "http.request", "body": b"{", "more_body": True}]
+
+        async def receive() -> Any:
+            return parts.pop() if parts else await asyncio.Event().wait()
+
+        await BodyLimit(reads, 100, 0.01)({"type": "http", "headers": []}, receive, None)  # type: ignore[arg-type]
+
+    with pytest.raises(Refused, match="took longer than") as refusal:
+        asyncio.run(stalled())
+    assert (refusal.value.status, refusal.value.headers) == (408, {"Connection": "close"})
+
+
+@pytest.mark.parametrize(("method", "path"), [("PUT", "listings/hat"), ("POST", "photos"), ("POST", "search")])
+def test_what_is_refused_is_not_read(shops: dict[str, Path], method: str, path: str) -> None:
+    """Neither without the key nor where a client asks too often."""
+    with client_of(shops, key=KEY, rate="1/hour") as strict:
+        strict.get("/api/shops") if path == "search" else None
+        body = iter([b"--x\r\n", b"more"])
+        headers = {"Content-Type": "multipart/form-data; boundary=x"}
+        answer = strict.request(method, f"/api/{path}", content=body, headers=headers)
+    assert answer.status_code == (429 if path == "search" else 401)
+    assert list(body) == [b"--x\r\n", b"more"]
 
 
 def test_a_client_that_asks_too_often_waits(shops: dict[str, Path]) -> None:
@@ -461,12 +537,27 @@ def test_a_listing_is_found_by_the_next_request(writable: TestClient) -> None:
 
 
 def test_ids_may_be_anything(writable: TestClient) -> None:
-    for id in ("a/b", "ü?&", "it's", "100%"):
-        path = f"/api/listings/{quote(id, safe='')}"
+    for id in ("a/b", "ü?&", "it's", "100%", '"', "\N{GRINNING FACE}", "\u202ea", "..", "' OR 1=1 --", " hat "):
+        path, id = f"/api/listings/{quote(id, safe='').replace('.', '%2E')}", id.strip()
         assert writable.put(path, json={"title": "odd"}).status_code == 200
         assert writable.get(path).json()["id"] == id
         assert id not in ids(found(writable, like=id))
         assert writable.delete(path).json() == {"deleted": 1}
+
+
+@pytest.mark.parametrize("id", ["a\nb", "a\x00b", " ", "x" * 201])
+def test_ids_that_no_path_can_name_are_refused(writable: TestClient, id: str) -> None:
+    assert writable.post("/api/listings", json={"listings": [{"id": id, **HAT}]}).status_code == 422
+    assert writable.put(f"/api/listings/{quote(id, safe='')}", json=HAT).status_code in (404, 422)
+    assert found(writable)["total"] == 3
+
+
+def test_a_key_may_have_any_letters(tmp_path: Path) -> None:
+    key = "schlüssel für alle"
+    with client_of({"three": toy_shop(tmp_path).path}, key=key) as changing:
+        until_ready(changing)
+        headers = [(b"authorization", f"Bearer {key}".encode())]
+        assert changing.request("DELETE", "/api/listings/mug", headers=headers).json() == {"deleted": 1}
 
 
 @pytest.mark.parametrize(
@@ -565,6 +656,28 @@ def test_a_table_is_put_in_order_after_many_changes(tmp_path: Path, monkeypatch:
         while fragments(folder) > 2:  # of four
             pass
         assert found(changing)["total"] == 6
+
+
+def test_a_shop_that_was_replaced_leaves_nothing_behind(tmp_path: Path) -> None:
+    folder = toy_shop(tmp_path).path
+    shops: list[weakref.ref[Shop]] = []
+
+    def watched(folder: Path) -> Shop:
+        shop = opened(folder)
+        shops.append(weakref.ref(shop))
+        return shop
+
+    app = create_app(ServeSettings((("three", str(folder)),)), watched)
+    with TestClient(app) as client:
+        until_ready(client)
+        for count in (2, 1):
+            assert found(client, q="boots")["total"] == count + 1
+            toy_shop(tmp_path, THREE[:count], overwrite=True)
+            while found(client, q="boots")["total"] != count:
+                pass
+        while any(shop() for shop in shops[:-1]):  # some are still looked at by the last search, or in a thread
+            gc.collect()
+        assert shops[-1]() is not None
 
 
 # What is seen from outside
@@ -672,6 +785,8 @@ def test_a_token_keeps_its_vector() -> None:
     np.testing.assert_allclose(read_token(token, "0123456789", 64), vector, atol=1e-3)
     with pytest.raises(Refused, match="read by another model"):
         read_token(token, "123", 64)
+    other = write_token(vector[:32], "9876543210")
+    np.testing.assert_array_equal(read_token(f"{token}.{other}", "9876543210", 32), read_token(other, "9876543210", 32))
     with pytest.raises(Refused, match="no photo token"):
         read_token(token, "0123456789", 32)
     with pytest.raises(Refused, match="no photo token"):

@@ -97,6 +97,16 @@ def served(shop: Path | str, *options: object, log: Path | None = None) -> Itera
             process.terminate()
 
 
+def answered_to(server: Served, request: bytes) -> bytes:
+    """What comes first for bytes that are no whole request."""
+    host, port = server.address.removeprefix("http://").rstrip("/").split(":")
+    with socket.create_connection((host, int(port)), timeout=60) as connection, suppress(ConnectionError):
+        with suppress(ConnectionError):  # not all of it is taken
+            connection.sendall(request)
+        return connection.recv(100)
+    return b""
+
+
 def until(true: Callable[[], bool]) -> None:
     """Ask again and again; what never comes true ends with the test run's own limit."""
     while True:
@@ -108,6 +118,9 @@ def until(true: Callable[[], bool]) -> None:
 def test_it_serves_until_it_is_told_to_stop(shop: Path) -> None:
     with served(shop) as server:
         assert server.get("api/search", q="red thing").json()["total"] == 12
+        assert answered_to(server, b"GET /healthz HTTP/1.1\r\nHost: here\r\nX: " + b"a" * 1_000_000).startswith(
+            b"HTTP/1.1 400"
+        )
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(60) in STOPPED
     assert {"shop opened", "request", "Application shutdown complete."} <= {line["message"] for line in server.lines()}

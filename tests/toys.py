@@ -93,12 +93,12 @@ def embedded(catalogue: Catalogue, toys: Toys, chunk: int = 2) -> Iterator[Chunk
         yield Chunk(part, *toys.embed(part, "stop"), content_hashes(part))
 
 
-def toy_shop(folder: Path, listings: Sequence[Listing] = THREE, chunk: int = 2) -> Shop:
+def toy_shop(folder: Path, listings: Sequence[Listing] = THREE, chunk: int = 2, overwrite: bool = False) -> Shop:
     """Write the photos and the shop of some listings, and open it."""
     toys = Toys()
     catalogue = Catalogue((folder / "catalogue").absolute(), tuple(listings))
     write_photos(catalogue.folder, listings)
-    write_shop(outline_of(catalogue), toys, embedded(catalogue, toys, chunk), folder / "shop")
+    write_shop(outline_of(catalogue), toys, embedded(catalogue, toys, chunk), folder / "shop", overwrite=overwrite)
     return open_shop(folder / "shop", toys)
 
 

@@ -216,7 +216,7 @@ class SearchAnswer(BaseModel):
                 "per_page": 20,
                 "pages": 1,
                 "took_ms": 21.5,
-                "photo": None,
+                "photo": "MGMxZjJhM2IAPAA4",
                 "hits": [FOUND],
                 "facets": {"attributes.size": {"39": 1}},
                 "ranges": {"price": {"min": 45.0, "max": 45.0}},

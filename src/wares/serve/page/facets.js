@@ -11,7 +11,7 @@ export function facetWidgets(facets, setRange) {
   byId("filters").hidden = !facets.length;
   return facets.map((facet) => {
     const container = element("div");
-    const name = element("h3", {}, plain(facet.label));
+    const name = element("h2", {}, plain(facet.label));
     byId("facets").append(element("section", { className: "facet" }, name, container));
     return facet.kind === "number" ? range(facet, container, setRange) : values(facet, container);
   });
