@@ -641,6 +641,30 @@ def test_questions_that_come_together_get_what_each_gets_alone(tmp_path: Path) -
     asyncio.run(asked())
 
 
+def test_a_query_is_encoded_once_and_keeps_nobody_waiting_who_needs_no_model(shops: dict[str, Path]) -> None:
+    encoding, go_on = threading.Event(), threading.Event()
+    encoded: list[str] = []
+
+    class Slow(Toys):
+        def texts(self, texts: Sequence[str]) -> Any:
+            encoded.extend(texts)
+            if "slow" in texts:
+                encoding.set()
+                go_on.wait()
+            return super().texts(texts)
+
+    app = create_app(ServeSettings((("three", str(shops["three"])),)), lambda folder: open_shop(folder, Slow()))
+    with TestClient(app) as asked, ThreadPoolExecutor(1) as pool:
+        until_ready(asked)
+        slow = pool.submit(found, asked, q="slow")
+        encoding.wait()
+        assert asked.get("/healthz").status_code == 200
+        assert ids(found(asked, q="mug", system="bm25")) == ["mug"]
+        go_on.set()
+        assert found(asked, q="slow")["hits"] == slow.result()["hits"]
+    assert encoded.count("slow") == 1
+
+
 def fragments(folder: Path) -> int:
     stats: Any = opened(folder).table.stats()
     return int(stats["fragment_stats"]["num_fragments"])

@@ -181,9 +181,11 @@ refusals: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorAnswer} for status in (400, 404, 408, 413, 422, 429, 503)
 }
 refused_changes = refusals | {status: {"model": ErrorAnswer} for status in (401, 403)}
-key = HTTPBearer(auto_error=False, description="The key that the server was started with.")
+bearer = HTTPBearer(auto_error=False, description="The key that the server was started with.")
 searching = APIRouter(route_class=Limited, responses=refusals)
-changing = APIRouter(route_class=Locked, responses=refused_changes, dependencies=[Security(key), Depends(_changeable)])
+changing = APIRouter(
+    route_class=Locked, responses=refused_changes, dependencies=[Security(bearer), Depends(_changeable)]
+)
 others = APIRouter()  # not limited: a page shows many photos at once, and a monitor asks often
 
 
@@ -239,8 +241,13 @@ async def _answered(server: Server, asked: SearchParameters, photo: str | bytes 
 @searching.get("/api/shops", response_model=ShopsAnswer)
 async def shops(server: TheServer) -> Response:
     """The shops that are open, the first by default, and what they can be asked for."""
-    found = [opened.to_json(await opened.searcher.latest()) for opened in server.shelf]
+    found = [await _told(opened) for opened in server.shelf]
     return JSONResponse({"shops": found, "writes": server.settings.key is not None})
+
+
+async def _told(opened: OpenShop) -> dict[str, object]:
+    shop = await opened.searcher.latest()
+    return await opened.searcher.with_store(lambda: opened.to_json(shop))
 
 
 # Listings
@@ -298,7 +305,7 @@ def _no_listing(id: str) -> Refused:
 # Photos
 
 
-@others.get("/api/photos/{name:path}", response_class=Response, responses=refusals)  # a page shows many at once
+@others.get("/api/photos/{name:path}", response_class=Response, responses=refusals)
 async def photo(
     request: Request, server: TheServer, opened: TheShop, name: str, size: ThumbnailSize | None = None
 ) -> Response:
