@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import reduce
 from itertools import pairwise
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -21,11 +22,12 @@ import wares.supervise as module
 from wares.catalogue import Catalogue, Listing, Query
 from wares.corpus import Corpus
 from wares.errors import EvaluationError, ModelError, SettingsError, WaresError
+from wares.evaluate import measure
 from wares.labelers import NONE, get_labeler
 from wares.rankers.learning import LearningSettings
 from wares.relabel import STRATEGIES, Strategy, Teacher
-from wares.runs import read_run, write_run
-from wares.supervise import Classroom, SuperviseSettings, supervise
+from wares.runs import Run, read_run, write_run
+from wares.supervise import Classroom, Dev, SuperviseSettings, supervise
 from wares.supervise_report import brief, judge, run_results, write_report
 
 QUERIES = [Query(str(i), f"{one} {other}") for i, (one, other) in enumerate(pairwise(WORDS))]
@@ -159,6 +161,33 @@ def test_a_teacher_that_teaches_down_is_found_out(corpus: Corpus, settings: Supe
     assert found.verdicts == [f"No round is better than {static}, untrained. Keep what there was."]
     written = json.loads((tmp_path / "run" / "reliability.json").read_text())
     assert written["kept"] == found.kept
+
+
+def test_judged_dev_queries_choose_teachers_where_they_are_given(
+    corpus: Corpus, settings: SuperviseSettings, tmp_path: Path
+) -> None:
+    """Of four in the pool, the first that is chosen answers them best, whichever way up answers are valued."""
+    settings, judged = replace(settings, strategy="greedy"), {"t1": {"l1": 1, "l9": 1}, "t2": {"l8": 2}}
+    firsts, pool = [], len(settings.labelers) + len(settings.rankers)
+    for sign in (1, -1):
+        said: list[float] = []
+
+        def value(results: Run, sign: int = sign, said: list[float] = said) -> float:
+            said.append(sign * fmean(measure(results, judged, ["AP"])["AP"].values()))
+            return said[-1]
+
+        dev, out = Dev(TESTS, value, f"judgments {sign}"), tmp_path / str(sign)
+        chosen = supervise(corpus, QUERIES, settings, out, dev=dev).rounds[2].greedy
+        assert len(set(said[:pool])) > 1, "they differ"
+        assert chosen[0][1] == max(said[:pool])
+        firsts.append(chosen[0])
+        assert "chosen by 2 judged dev queries" in write_report(out).read_text(encoding="utf-8")
+    assert firsts[0] != firsts[1]
+    for other in (None, Dev(TESTS, value, "other judgments")):
+        with pytest.raises(ModelError, match="holds a run with other"):
+            supervise(corpus, QUERIES, settings, out, dev=other)
+    with pytest.raises(SettingsError, match="which self does not"):
+        supervise(corpus, QUERIES, replace(settings, strategy="self"), tmp_path / "self", dev=dev)
 
 
 def test_an_untrained_ranker_labels_and_can_be_taught(
@@ -390,7 +419,7 @@ def test_judging_names_every_system(corpus: Corpus, settings: SuperviseSettings,
     assert written["queries"] == 2
     assert set(written["systems"]) == expected
     assert written["systems"]["bm25"]["AP"] == pytest.approx(found.systems["bm25"]["AP"])
-    assert {row["baseline"] for row in written["tests"]} == {"bm25"}
+    assert {row["baseline"] for row in written["tests"]} == {"bm25+dense"}
 
 
 def test_a_run_without_results_is_not_judged(corpus: Corpus, settings: SuperviseSettings, tmp_path: Path) -> None:

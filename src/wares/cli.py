@@ -16,15 +16,17 @@ import typer
 from wares.errors import CatalogueError, ModelError, SettingsError, ShopError, WaresError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from rich.console import Console
 
-    from wares.catalogue import AnyCatalogue, Catalogue
+    from wares.catalogue import AnyCatalogue, Catalogue, Query
     from wares.choose import Knob
     from wares.reranking import TrainedRanker
+    from wares.runs import Run
     from wares.search import Hit
     from wares.shop import Shop
+    from wares.supervise import Dev
     from wares.towers import Towers
 
 SERVING = ("fastapi", "uvicorn", "obstore")  # libraries of the extra "serve", those that are asked for first
@@ -592,6 +594,10 @@ def supervise(
     seed: Annotated[int, typer.Option(min=0, help="Of everything drawn.")] = 0,
     test_queries: Annotated[Path | None, typer.Option(help="Queries whose results are written.")] = None,
     qrels: Annotated[Path | None, typer.Option(help="Judgments of them, for reporting only.")] = None,
+    dev_queries: Annotated[
+        Path | None, typer.Option(help="A few judged queries, by which greedy chooses teachers; no test queries.")
+    ] = None,
+    dev_qrels: Annotated[Path | None, typer.Option(help="Judgments of --dev-queries.")] = None,
     processes: Annotated[
         int | None, typer.Option(min=1, help="That label, at most; no result depends on it.  [default: one a core]")
     ] = None,
@@ -614,6 +620,8 @@ def supervise(
 
     if qrels is not None and test_queries is None:
         raise SettingsError("--qrels are judgments of --test-queries; name both.")
+    if (dev_queries is None) != (dev_qrels is None):
+        raise SettingsError("--dev-qrels are judgments of --dev-queries; name both.")
     if (out / "settings.json").exists() and not resume:
         raise ModelError(f"{out} holds a run. Choose another --out, or pass --resume to go on with it.")
     settings = SuperviseSettings(
@@ -632,8 +640,9 @@ def supervise(
     listings = read_catalogue(corpus, on_error.value, text_field or ())
     _report_problems(list(listings.problems))
     tests = read_queries(test_queries) if test_queries is not None else []
+    dev = _dev(dev_queries, dev_qrels, tests) if dev_queries is not None and dev_qrels is not None else None
     searched = Corpus(listings)
-    found = run(searched, read_queries(queries), settings, out, tests, processes)
+    found = run(searched, read_queries(queries), settings, out, tests, processes, dev)
     if as_json:
         _print_json({"out": str(out), **asdict(found)})
     else:
@@ -948,6 +957,26 @@ def _told(shop: Shop) -> dict[str, Any]:
 
     about = {"shop": str(shop.path), "listings": len(shop), "model": shop.about.model}
     return about | {"vector_index": asdict(shop.vector_index)}
+
+
+def _dev(queries: Path, qrels: Path, tests: Sequence[Query]) -> Dev:
+    """Judged queries that greedy selection goes by. Raises SettingsError where they are to be reported on, too."""
+    import hashlib
+    from statistics import fmean
+
+    from wares.catalogue import read_queries
+    from wares.evaluate import measure, read_qrels
+    from wares.supervise import Dev
+
+    asked, judgments = read_queries(queries), read_qrels(qrels)
+    texts = {query.text.casefold() for query in tests}
+    if shared := sum(query.text.casefold() in texts for query in asked):
+        raise SettingsError(f"{shared:,} of --dev-queries are among --test-queries, and would flatter the run.")
+
+    def value(run: Run) -> float:
+        return fmean(measure(run, judgments, ["nDCG@10"])["nDCG@10"].values())
+
+    return Dev(asked, value, hashlib.sha256(queries.read_bytes() + qrels.read_bytes()).hexdigest())
 
 
 def _trained(path: Path) -> TrainedRanker | None:

@@ -371,7 +371,7 @@ def shop_runs(shop: Shop, queries: Sequence[Query], depth: int = DEPTH) -> dict[
     fused, bm25, fused+bm25: the shop's own systems (wares.search)
     dense: the baseline, the shop's text tower untrained, on all texts of a listing as one
     bm25+dense: reciprocal rank fusion of the two baselines
-    reranked: fused+bm25 under the shop's ranker, where it has one
+    reranked: fused+bm25 and the shop's ranker together, where it has one
     """
     from wares.reranking import DEPTH as RERANKED
     from wares.search import SYSTEMS, ranked

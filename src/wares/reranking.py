@@ -3,7 +3,7 @@
 In a build's folder (wares.shop):
 
     query-tower/   the query side of a two-tower ranker, in place of the model's own text head
-    ranker/        any other ranker, which reorders what the shop retrieves
+    ranker/        any other ranker, whose scores and the shop's together reorder what the shop retrieves
         ranker.json         its name with settings, where it comes from, and what is kept of listings
         ranker.safetensors  what it learned
         listings.parquet    id and vector of every listing, where a ranker compares vectors

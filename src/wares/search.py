@@ -25,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wares.errors import FilterError, SettingsError, ShopError
+from wares.relabel import standardised
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -63,7 +64,7 @@ class Hit:
 
     photo: the photo with the largest share (the first one where only words counted); None where there is none
     photos: all of them, in the listing's own order
-    rerank_score: by which the shop's ranker ordered it; None where it was not asked, or abstained
+    rerank_score: the shop's ranker's own; None where it was not asked, or abstained
     """
 
     id: str
@@ -162,8 +163,8 @@ def search(
     where: SQL over the table's columns, as in "price < 50 AND attributes.gender = 'men'"; it is applied before
         ranking, so k listings come back wherever k fit
     system: "fused" by default; "fused+bm25" where results are reranked
-    rerank: how many of the best results the shop's ranker reorders; those after them, and those that the ranker has
-        nothing to say of, follow as they were. Each hit keeps the score that it was retrieved by
+    rerank: how many of the best results are reordered, by their own scores and those of the shop's ranker; those after
+        them, and those that the ranker has nothing to say of, follow as they were
 
     Several parts of a query are added up as unit vectors. BM25 and the ranker read the text alone.
     Raises SettingsError, FilterError, PhotoError, ShopError.
@@ -234,8 +235,10 @@ def rank(
 
 
 def reorder(shop: Shop, text: str, best: Sequence[Ranked], depth: int) -> list[Ranked]:
-    """The first `depth` results as the shop's ranker orders them, then those it says nothing of, then the rest.
+    """The first `depth` results by their own and the ranker's scores, then those it says nothing of, then the rest.
 
+    Both count alike, standardised over the results that the ranker has scored. What the retrieval knows is not thrown
+    away: without it, a ranker that is worse than the shop makes it much worse. Our reading.
     Raises ShopError where the shop has no ranker.
     """
     first = best[:depth]
@@ -252,7 +255,9 @@ def reorder(shop: Shop, text: str, best: Sequence[Ranked], depth: int) -> list[R
         for hit, score in zip(first, scores, strict=True)
     ]
     judged = [hit for hit in scored if hit.reranked is not None]
-    ordered = sorted(judged, key=lambda hit: (-(hit.reranked or 0.0), hit.id))
+    both = np.array([[hit.score for hit in judged], [hit.reranked for hit in judged]], dtype=np.float64)
+    together = standardised(both).sum(axis=0)
+    ordered = [judged[place] for place in sorted(range(len(judged)), key=lambda i: (-together[i], judged[i].id))]
     return [*ordered, *(hit for hit in scored if hit.reranked is None), *best[depth:]]
 
 

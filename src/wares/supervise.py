@@ -23,7 +23,7 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -124,6 +124,19 @@ class SuperviseSettings:
 
 
 @dataclass(frozen=True)
+class Dev:
+    """Queries whose answers somebody knows, by which greedy selection chooses instead of by its own criterion.
+
+    value: of results for these queries, higher is better; source: what they and their judgments are, as a digest, so
+    that a run is gone on with by the same ones only
+    """
+
+    queries: Sequence[Query]
+    value: Callable[[Run], float]
+    source: str
+
+
+@dataclass(frozen=True)
 class RoundRecord:
     """What happened to one ranker in one round.
 
@@ -178,14 +191,18 @@ def supervise(
     out: Path,
     tests: Sequence[Query] = (),
     processes: int | None = None,
+    dev: Dev | None = None,
 ) -> Supervised:
     """Train rankers in rounds and keep everything under `out`; what is there already of the same run is not redone.
 
     queries: to learn from; tests: queries whose results are written for every system, to be judged by whoever can
     processes: that label, at most; by default one a core. What comes of the run does not depend on it
+    dev: what greedy selection goes by, where that is to be judged queries; nothing is learned from them
     Raises ModelError where `out` holds another run, SettingsError where there is nothing to learn from.
     """
-    asked = identity(settings, corpus, queries)
+    if dev is not None and settings.strategy != "greedy":
+        raise SettingsError(f"judged dev queries choose teachers, which {settings.strategy} does not. Use greedy.")
+    asked = identity(settings, corpus, queries) | ({} if dev is None else {"dev": [len(dev.queries), dev.source]})
     agree(out, asked)
     classroom = Classroom(corpus, queries, settings, processes)
     out.mkdir(parents=True, exist_ok=True)
@@ -196,7 +213,7 @@ def supervise(
         for name in settings.rankers:
             folder = out / f"round-{round}" / folder_name(name)
             done = (folder / "round.json").exists()
-            scorer = classroom.trained(name, folder) if done else teach(classroom, round, name, folder)
+            scorer = classroom.trained(name, folder) if done else teach(classroom, round, name, folder, dev)
             classroom.enter(Teacher(round, name), scorer)
             records.append(read_round(folder))
             if tests and not (folder / "run.txt").exists():
@@ -268,12 +285,14 @@ def rounds_of(settings: SuperviseSettings) -> int:
     return 1 if settings.strategy == "weak" else settings.rounds
 
 
-def teach(classroom: Classroom, round: int, name: str, folder: Path) -> Scorer:
+def teach(classroom: Classroom, round: int, name: str, folder: Path, dev: Dev | None = None) -> Scorer:
     """One ranker in one round: choose teachers, label, learn, and write it all down. Returns what it became."""
     settings, began = classroom.settings, time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
     pool = teachers_of(settings.strategy, round, name, settings.rankers, settings.labelers)
-    chosen = greedy(pool, classroom.criterion(pool)) if settings.strategy == "greedy" and round > 1 else None
+    chosen = None
+    if settings.strategy == "greedy" and round > 1:
+        chosen = greedy(pool, classroom.criterion(pool) if dev is None else classroom.judged(pool, dev))
     mixture = chosen.chosen if chosen else pool
     lessons = classroom.lessons(mixture, round, folder / "labels")
     write_weights(lessons, folder / "weights.parquet")
@@ -361,7 +380,7 @@ class Classroom:
             weights = get_weight_map(settings.weight_map)(labels.predictions)
         return Lessons(self.queries, labels.listings, labels.log_shares, weights)
 
-    def criterion(self, pool: Sequence[Teacher]) -> Any:
+    def criterion(self, pool: Sequence[Teacher]) -> Callable[[Sequence[Teacher]], float]:
         """How much a mixture's results agree with what each of the pool says, the clearer voices counting more.
 
         A voice is the mean Clarity of a teacher's results, which needs no judgments and no scores. Our reading.
@@ -376,6 +395,18 @@ class Classroom:
             ranking = Labels.of(listings, mixed([scores[each] for each in mixture]).astype(np.float32)).listings
             agreed = [float(agreement(ranking, found[each].listings).mean()) for each in pool]
             return float(voices @ np.array(agreed))
+
+        return value
+
+    def judged(self, pool: Sequence[Teacher], dev: Dev) -> Callable[[Sequence[Teacher]], float]:
+        """How well a mixture answers the dev queries, as whoever judged them says."""
+        found = [self.scorers[each].retrieve(dev.queries, self.settings.depth) for each in pool]
+        listings = union(found, self.settings.depth)
+        scores = {each: self.scorers[each].score(dev.queries, listings) for each in pool}
+
+        def value(mixture: Sequence[Teacher]) -> float:
+            ranking = Labels.of(listings, mixed([scores[each] for each in mixture]).astype(np.float32))
+            return dev.value(as_run(self.corpus, dev.queries, ranking))
 
         return value
 

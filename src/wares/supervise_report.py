@@ -19,7 +19,7 @@ from wares.performance_prediction import PREDICTORS, get_predictor
 from wares.reliability import LEVEL
 from wares.report import line_chart, page
 from wares.runs import read_run
-from wares.supervise import PERCENTILES, folder_name, write_json
+from wares.supervise import MIXED, PERCENTILES, folder_name, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -72,11 +72,11 @@ def render_rounds(records: Sequence[RoundRecord], console: Console) -> None:
 
 
 def judge(run: Path, qrels: Qrels, measures: Sequence[str] = MEASURES) -> Evaluation:
-    """Measure every system of a run and test it against BM25; write `results.json` into the run.
+    """Measure every system of a run and test it against the hybrid, the baseline to beat; write `results.json`.
 
     Raises EvaluationError where the run has no results.
     """
-    found = evaluate(run_results(run), qrels, "bm25", measures)
+    found = evaluate(run_results(run), qrels, MIXED, measures)
     write_json(found.to_json(), run / "results.json")
     return found
 
@@ -127,7 +127,8 @@ def write_report(run: Path) -> Path:
     """Write `report.html`, and its pictures beside it; with effectiveness where the run was judged."""
     asked = _read(run / "settings.json")["settings"]
     short = brief([*asked["labelers"], *asked["rankers"]])
-    settings = _read(run / "settings.json", short)["settings"]
+    about = _read(run / "settings.json", short)
+    settings = about["settings"]
     rounds = [_read(folder / "round.json", short) for folder in _folders(run)]
     reliability, changes = _read(run / "reliability.json", short), _read(run / "changes.json", short)
     judged = _read(run / "results.json", short) if (run / "results.json").exists() else None
@@ -147,6 +148,7 @@ def write_report(run: Path) -> Path:
         pictures,
         name=run.name,
         settings=settings,
+        dev=about["dev"][0] if "dev" in about else 0,
         rounds=rounds,
         reliability=reliability,
         changes=changes,
@@ -195,8 +197,10 @@ def draw_rounds(
 
 
 def draw_weights(rounds: Sequence[dict[str, Any]], out: Path) -> Path:
-    """Weights of queries against the share of queries that count so much or less."""
+    """Weights of queries against the share of queries that count so much or less; what is the same everywhere, once."""
     curves = {f"{each['ranker']}, round {each['round']}": (PERCENTILES, each["weights"]) for each in rounds}
+    if all(each["weights"] == rounds[0]["weights"] for each in rounds):
+        curves = {"every ranker and round": (PERCENTILES, rounds[0]["weights"])}
     return line_chart({"weights of queries": curves}, out, "per cent of queries", ["weight (mean 1)"])
 
 

@@ -43,6 +43,8 @@ NOISE = 6.0  # deviations of a token's likeness over all states, below which ano
 class SparseRanker:
     """A head from token states to weights of tokens, over a frozen sentence encoder.
 
+    Here for its index, not for its results: it starts below BM25, as its start is no masked language model.
+
     towers: a name as `wares pretrain --towers` takes it
     flops: how much the FLOPS of queries and of listings count in the loss, >= 0; larger is sparser
     """
