@@ -308,6 +308,7 @@ def test_long_names_are_cut_in_paths_and_stay_apart() -> None:
 def test_rounds_end_when_results_settle(corpus: Corpus, settings: SuperviseSettings, tmp_path: Path) -> None:
     settings = replace(settings, strategy="self", rounds=5, settled=0.0)
     assert max(each.round for each in supervise(corpus, QUERIES, settings, tmp_path / "run").rounds) == 2
+    assert "Rounds ended before the 5" in write_report(tmp_path / "run").read_text(encoding="utf-8")
 
 
 def test_labels_of_a_rankers_own_are_an_exact_e_step(
@@ -397,6 +398,7 @@ def test_labels_are_written_for_people_and_tools(corpus: Corpus, settings: Super
         ({"weights": "luck"}, "luck"),
         ({"weight_map": "luck"}, "luck"),
         ({"start": "hot"}, "fresh or warm"),
+        ({"settled": 98.0}, r"in \[0, 1\], not 98.0"),
     ],
 )
 def test_settings_that_cannot_be(changed: dict[str, Any], message: str) -> None:

@@ -586,6 +586,9 @@ def supervise(
     ] = None,
     weight_map: Annotated[str, typer.Option(help="How predictions become weights.")] = "rank",
     rounds: Annotated[int, typer.Option(min=1, help="Rounds, at most; weak has one.")] = 3,
+    settled: Annotated[
+        float, typer.Option(help="Rounds end early when results agree by so much with those of the round before.")
+    ] = 0.98,
     start: Annotated[Start, typer.Option(help="What a round starts from.")] = Start.fresh,
     loss: Annotated[str, typer.Option(help="Ranking loss.")] = "listwise-kl",
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the queries in a round.")] = 3,
@@ -629,6 +632,7 @@ def supervise(
         labelers=tuple(split_names(labelers)),
         rankers=tuple(split_names(rankers)),
         rounds=rounds,
+        settled=settled,
         depth=depth,
         temperature=temperature,
         weights=weights,

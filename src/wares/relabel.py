@@ -106,7 +106,7 @@ def standardised(scores: Scores) -> Floats:
     count = np.maximum(there.sum(axis=1, keepdims=True), 1)
     deviation = np.sqrt((np.where(there, values, 0.0) ** 2).sum(axis=1, keepdims=True) / count)
     # What differs by rounding only says nothing, and is not blown up to say something.
-    largest = np.where(there, np.abs(scores), 0.0).max(axis=1, keepdims=True)
+    largest = np.where(there, np.abs(scores), 0.0).max(axis=1, keepdims=True, initial=0.0)
     level = deviation <= 1e-6 * np.maximum(largest, 1e-30)
     return np.where(level, np.where(there, 0.0, np.nan), values / np.where(level, 1.0, deviation))
 

@@ -255,7 +255,7 @@ def reorder(shop: Shop, text: str, best: Sequence[Ranked], depth: int) -> list[R
         for hit, score in zip(first, scores, strict=True)
     ]
     judged = [hit for hit in scored if hit.reranked is not None]
-    both = np.array([[hit.score for hit in judged], [hit.reranked for hit in judged]], dtype=np.float64)
+    both = np.array([[hit.score for hit in judged], [hit.reranked for hit in judged]], dtype=np.float32)
     together = standardised(both).sum(axis=0)
     ordered = [judged[place] for place in sorted(range(len(judged)), key=lambda i: (-together[i], judged[i].id))]
     return [*ordered, *(hit for hit in scored if hit.reranked is None), *best[depth:]]

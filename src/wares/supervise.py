@@ -110,6 +110,8 @@ class SuperviseSettings:
                 raise SettingsError(f"each of {', '.join(names)} is to be named once.")
         if min(self.rounds, self.depth) < 1 or self.random < 0:
             raise SettingsError("rounds and depth are 1 or more, random is 0 or more.")
+        if not 0 <= self.settled <= 1:
+            raise SettingsError(f"results agree by a share in [0, 1], not {self.settled}, when rounds end.")
         if self.start not in ("fresh", "warm"):
             raise SettingsError(f"a round starts fresh or warm, not {self.start!r}.")
         log_shares(np.zeros((1, 1)), self.temperature)
