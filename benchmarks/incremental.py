@@ -1,6 +1,6 @@
 """Bring a shop in line after 1 % of its listings have changed, beside building it anew, while it is searched.
 
-    python benchmarks/incremental.py [--listings 1000000] [--changed 10000] [--out benchmarks/results]
+    python benchmarks/incremental.py [--listings 1000000] [--changed 10000] [--out benchmarks/results] [--kept SHOP]
 
 Cost        40 minutes on 2 cores, 15 GB of disk; needs no network.
 Writes      incremental-LISTINGS.json in --out; what is in it goes to stdout.
@@ -19,6 +19,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 import time
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -42,13 +43,24 @@ from wares.versions import roll_back, versions
 CHUNK, QUERIES = 2_048, 1_000
 
 
-def main(listings: int = 1_000_000, changed: int = 10_000, out: Path = Path("benchmarks/results")) -> None:
-    """Build, change, update, build again, print and write."""
+def main(
+    listings: int = 1_000_000,
+    changed: int = 10_000,
+    out: Path = Path("benchmarks/results"),
+    kept: Path | None = None,
+) -> None:
+    """Build, change, update, build again, print and write.
+
+    kept: a shop of so many clouds (benchmarks/scale.py --keep leaves one); a copy of it is what is changed
+    """
     middle = listings // 2
     before, after = Clouds(listings), Clouds(listings, anew=range(middle, middle + changed))
     with TemporaryDirectory() as name:
         folder = Path(name)
-        build(before, folder / "shop")
+        if kept is None:
+            build(before, folder / "shop")
+        else:
+            shutil.copytree(kept, folder / "shop")
         quiet = searched(folder / "shop", folder / "quiet", lambda: time.sleep(20))
         began = time.monotonic()
         meanwhile = searched(folder / "shop", folder / "meanwhile", lambda: update(folder / "shop", after, changed))

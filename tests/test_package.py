@@ -18,7 +18,18 @@ import pytest
 import wares
 
 SOURCE = Path(wares.__file__).parent
-HEAVY = {"torch", "transformers", "sentence_transformers", "lancedb", "matplotlib", "scipy", "ot", "bm25s", "numba"}
+HEAVY = {
+    "torch",
+    "transformers",
+    "sentence_transformers",
+    "lancedb",
+    "matplotlib",
+    "scipy",
+    "ot",
+    "bm25s",
+    "numba",
+    "faiss",
+}
 
 # Data flows from left to right; a room may import only what stands to its left.
 ORDER = [
@@ -60,6 +71,7 @@ ORDER = [
     "content",
     "table",
     "vector_index",
+    "in_memory",
     "shop",
     "versions",
     "index",

@@ -843,12 +843,18 @@ def serve(
     upload_pixels: Annotated[
         int, typer.Option(envvar="WARES_UPLOAD_PIXELS", min=1, help="Of an uploaded photo, at most.")
     ] = 50_000_000,
+    in_memory: Annotated[
+        bool,
+        typer.Option(
+            "--in-memory", envvar="WARES_IN_MEMORY", help="Hold the fused vectors in memory; takes `wares[memory]`."
+        ),
+    ] = False,
 ) -> None:
     """Shops behind an HTTP API, with a search page."""
     from wares.serve.running import run
     from wares.serve.settings import ServeSettings, named_shops
 
-    settings = ServeSettings(named_shops(shops), key, tuple(origin or ()), rate, upload_bytes, upload_pixels)
+    settings = ServeSettings(named_shops(shops), key, tuple(origin or ()), rate, upload_bytes, upload_pixels, in_memory)
     run(settings, host, port, workers)
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from lancedb.query import LanceQueryBuilder, LanceVectorQueryBuilder
 
     from wares.catalogue import Query
+    from wares.in_memory import InMemory
     from wares.shop import Shop
 
 System = Literal["fused", "bm25", "fused+bm25"]
@@ -280,23 +281,39 @@ def _nearest(
     vectors: (Q, d); more: whether further partitions of the index are looked through where these leave fewer than k
         rows; always so under a filter. Being ready for it takes Lance three times as long
     """
+    limit, memory = k + spare, shop.memory if condition.where is None else None
+    if memory is not None:
+        more = more or memory.exact
+        lists = _in_memory(memory, vectors, limit, condition.without, more)
+    else:
+        more = more or bool(condition.sql)
+        lists = _in_table(shop, vectors, limit, condition, more)
+    return [
+        _best_first(found)[:k]
+        if _settled(found, k, spare) and (more or len(found) >= limit or len(found) >= len(shop))
+        else _nearest(shop, vectors[i : i + 1], k, condition, 4 * limit, more=True)[0]
+        for i, found in enumerate(lists)
+    ]
+
+
+def _in_memory(memory: InMemory, vectors: Vectors, limit: int, without: str | None, more: bool) -> list[list[Ranked]]:
+    """At least `limit` rows for each vector, of those that are held in memory."""
+    lists = memory.nearest(vectors, limit + (without is not None), more)
+    return [[Ranked(row, id, views=dot) for row, id, dot in found if id != without] for found in lists]
+
+
+def _in_table(shop: Shop, vectors: Vectors, limit: int, condition: Condition, more: bool) -> list[list[Ranked]]:
+    """As many rows for each vector, of the table."""
     lists: list[list[Ranked]] = [[] for _ in vectors]
-    more = more or bool(condition.sql)
     for start in range(0, len(vectors), BATCH):
         query = cast("LanceVectorQueryBuilder", shop.table.search(list(vectors[start : start + BATCH]), "vector"))
         query = shop.vector_index.apply(query, more)
-        found = _run(shop, query.select(["id", "_distance"]), k + spare, condition)
+        found = _run(shop, query.select(["id", "_distance"]), limit, condition)
         owners = found["query_index"].to_pylist() if "query_index" in found.column_names else [0] * found.num_rows
         rows = zip(found["_rowid"].to_pylist(), found["id"].to_pylist(), found["_distance"].to_pylist(), strict=True)
         for owner, (row, id, distance) in zip(owners, rows, strict=True):
             lists[start + owner].append(Ranked(row, id, views=1.0 - distance))
-    whole = 0 if more else min(k + spare, shop.table.count_rows())
-    return [
-        _best_first(found)[:k]
-        if len(found) >= whole and _settled(found, k, spare)
-        else _nearest(shop, vectors[i : i + 1], k, condition, 4 * (k + spare), more=True)[0]
-        for i, found in enumerate(lists)
-    ]
+    return lists
 
 
 def _matching(shop: Shop, text: str, k: int, condition: Condition, spare: int = 16) -> list[Ranked]:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from wares.corpus import Corpus
     from wares.encode import Embeddings
     from wares.fuse import Fused
+    from wares.in_memory import InMemory
     from wares.reranking import Reranker
     from wares.towers import Towers
 
@@ -147,7 +148,7 @@ class Shop:
 
     path: of the shop; folder: of the build of it that is open
     table: as it was when the shop was opened or last refreshed; a search that took it sees no change midway
-    vector_index: how its vectors are searched; cache: as of `open_shop`
+    vector_index: how its vectors are searched; cache, in_memory: as of `open_shop`
     opener: gives the table as it is now
     """
 
@@ -158,6 +159,7 @@ class Shop:
         about: About,
         encoder: Encoder | None = None,
         cache: Path | None = None,
+        in_memory: bool = False,
     ):
         self.path = path
         self.folder = path / BUILDS / current.build
@@ -165,8 +167,10 @@ class Shop:
         self.about = about
         self.opener = Opener(self.folder)
         self.cache = cache
+        self.in_memory = in_memory
         self._encoder = encoder
         self._reranker: Reranker | None = None
+        self._memory: InMemory | None = None
         self._loading = RLock()
         self.refresh()
 
@@ -183,8 +187,30 @@ class Shop:
 
     def refresh(self) -> None:
         """See what other processes have changed in the build that is open. Raises ShopError where it is gone."""
-        self.table: Table = self.opener.latest()
-        self.vector_index: VectorIndex = read_vector_index(self.folder)
+        table, vector_index = self.opener.latest(), read_vector_index(self.folder)
+        # Before the table, so that who copies the shop meanwhile never has a table whose vectors are yet to come.
+        self._memory = self._memory and self._memory.followed(table)
+        self.vector_index: VectorIndex = vector_index
+        self.table: Table = table
+
+    @property
+    def memory(self) -> InMemory | None:
+        """The vectors of `table`, where they are held in memory."""
+        held = self._memory
+        return held if held is not None and held.table is self.table else None
+
+    def hold(self) -> None:
+        """Read the vectors of a shop that is to have them in memory, where it has not, or too many have changed.
+
+        Until then the table is searched. Raises SettingsError where faiss is not installed.
+        """
+        if not self.in_memory or self.memory is not None:
+            return
+        from wares.in_memory import hold
+
+        table = self.table
+        held = self._memory and self._memory.followed(table)
+        self._memory = held or hold(table, self.vector_index, lambda texts: self.encoder.texts(texts))
 
     @property
     def encoder(self) -> Encoder:
@@ -250,25 +276,33 @@ class Shop:
         return place
 
 
-def open_shop(path: Path | str, encoder: Encoder | None = None, cache: Path | None = None) -> Shop:
+def open_shop(
+    path: Path | str, encoder: Encoder | None = None, cache: Path | None = None, in_memory: bool = False
+) -> Shop:
     """Open the build that is the shop now; what is open stays that build, whatever comes later.
 
     encoder: where it is already loaded; otherwise the shop's own towers, queries by its query tower where it has one
     cache: where features of listings to come, and digests of their photos, are kept (wares.cache)
+    in_memory: whether the fused vectors are read into memory, for faster searches without a filter (wares.in_memory)
 
-    Raises ShopError where there is no shop, or one that is damaged, of another format, or of another model.
+    Raises ShopError where there is no shop, or one that is damaged, of another format, or of another model;
+    SettingsError where vectors are to be held in memory and faiss is not installed.
     """
     path = Path(path).absolute()
-    return open_build(path, read_current(path), encoder, cache)
+    shop = open_build(path, read_current(path), encoder, cache, in_memory)
+    shop.hold()
+    return shop
 
 
-def open_build(path: Path, current: Current, encoder: Encoder | None = None, cache: Path | None = None) -> Shop:
-    """Open a build of the shop in a folder, as `open_shop` does the one that is the shop now."""
+def open_build(
+    path: Path, current: Current, encoder: Encoder | None = None, cache: Path | None = None, in_memory: bool = False
+) -> Shop:
+    """Open a build of the shop in a folder, as `open_shop` does the one that is the shop now; hold nothing yet."""
     folder = path / BUILDS / current.build
     about = _read_about(folder)
     if encoder is not None:
         _check_model(path, about, encoder)
-    shop = Shop(path, current, about, encoder, cache)
+    shop = Shop(path, current, about, encoder, cache, in_memory)
     try:
         dimension = shop.table.schema.field("vector").type.list_size
     except KeyError as error:

@@ -41,6 +41,7 @@ SAMPLE = 200  # queries that recall is measured by
 BATCH = 50  # of them at once
 REFINE = 2  # how many times the results asked for are compared again by their own vectors
 Vectors = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.int64]
 Encode: TypeAlias = Callable[[Sequence[str]], Vectors]
 
 
@@ -140,15 +141,25 @@ def tuned(table: Table, index: VectorIndex, encode: Encode) -> VectorIndex:
     depth = min(max(DEPTHS), table.count_rows())
     exact = _nearest(table, EXACT, queries, depth)
 
-    def searched_by(probes: int) -> VectorIndex:
-        found = _nearest(table, replace(index, probes=probes), queries, depth)
+    return fewest(index, lambda probes: _nearest(table, replace(index, probes=probes), queries, depth), exact)
+
+
+def fewest(index: VectorIndex, searched_by: Callable[[int], Sequence[Rows]], exact: Sequence[Rows]) -> VectorIndex:
+    """The index searched by the fewest partitions that reach its target, or by all where none do.
+
+    searched_by: the nearest rows for each query, the nearest first, by so many partitions; exact: by all of them
+    """
+    depth = min(len(rows) for rows in exact)
+
+    def measured(probes: int) -> VectorIndex:
+        found = searched_by(probes)
         return replace(index, probes=probes, recall={k: _recall(found, exact, k) for k in DEPTHS if k <= depth})
 
-    too_few, enough = 0, searched_by(1)
+    too_few, enough = 0, measured(1)
     while not enough.reached and enough.probes < index.partitions:
-        too_few, enough = enough.probes, searched_by(min(index.partitions, 2 * enough.probes))
+        too_few, enough = enough.probes, measured(min(index.partitions, 2 * enough.probes))
     while enough.probes - too_few > 1:
-        middle = searched_by((too_few + enough.probes) // 2)
+        middle = measured((too_few + enough.probes) // 2)
         too_few, enough = (too_few, middle) if middle.reached else (middle.probes, enough)
     return enough
 
@@ -177,9 +188,9 @@ def _some_words(words: Sequence[str], random: np.random.Generator) -> str:
     return " ".join(words[start : start + length])
 
 
-def _nearest(table: Table, index: VectorIndex, queries: Vectors, depth: int) -> list[npt.NDArray[np.int64]]:
+def _nearest(table: Table, index: VectorIndex, queries: Vectors, depth: int) -> list[Rows]:
     """Row ids of the nearest for each query, the nearest first."""
-    lists: list[npt.NDArray[np.int64]] = []
+    lists: list[Rows] = []
     for start in range(0, len(queries), BATCH):
         block = queries[start : start + BATCH]
         query = cast("LanceVectorQueryBuilder", table.search(list(block), "vector"))
@@ -188,7 +199,7 @@ def _nearest(table: Table, index: VectorIndex, queries: Vectors, depth: int) -> 
     return lists
 
 
-def _by_query(found: pa.Table, queries: int) -> list[npt.NDArray[np.int64]]:
+def _by_query(found: pa.Table, queries: int) -> list[Rows]:
     if "query_index" not in found.column_names:
         return [found["_rowid"].to_numpy()]
     owners, rows, distances = (found[name].to_numpy() for name in ("query_index", "_rowid", "_distance"))
@@ -197,5 +208,5 @@ def _by_query(found: pa.Table, queries: int) -> list[npt.NDArray[np.int64]]:
     return [rows[order[start:end]] for start, end in pairwise(bounds)]
 
 
-def _recall(found: Sequence[npt.NDArray[np.int64]], exact: Sequence[npt.NDArray[np.int64]], k: int) -> float:
+def _recall(found: Sequence[Rows], exact: Sequence[Rows], k: int) -> float:
     return float(np.mean([len(np.intersect1d(a[:k], b[:k])) / k for a, b in zip(found, exact, strict=True)]))

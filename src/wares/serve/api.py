@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Annotated, Any
@@ -82,7 +83,7 @@ def create_app(
 ) -> FastAPI:
     """The API and the page, for any ASGI server.
 
-    open: opens a shop's folder; `wares.open_shop` by default
+    open: opens a shop's folder; `wares.open_shop` by default, as the settings say
     opened_first: whether the app starts with its shops opened, for it is one of several that share a socket
 
     Shops are opened in the background: until then searches are answered with 503, and /readyz too. With `opened_first`
@@ -92,7 +93,7 @@ def create_app(
 
     metrics = Metrics()
     places = {name: Replica(place) if is_url(place) else Path(place) for name, place in settings.shops}
-    shelf = Shelf(places, open or open_shop, metrics.observe)
+    shelf = Shelf(places, open or partial(open_shop, in_memory=settings.in_memory), metrics.observe)
     tended = _tended(shelf, opened_first)
     app = FastAPI(title="wares", version=__version__, docs_url=None, redoc_url=None, lifespan=tended)
     app.state.server = Server(settings, shelf, metrics, Rate(settings.rate))

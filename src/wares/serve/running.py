@@ -11,6 +11,7 @@ import tempfile
 from typing import TYPE_CHECKING, Any
 
 from wares.errors import SettingsError, ShopError
+from wares.in_memory import find_faiss
 from wares.progress import NO_BARS
 from wares.replicas import Replica, is_url
 from wares.serve.settings import ServeSettings
@@ -37,11 +38,13 @@ LOGGING: dict[str, Any] = {
 def run(settings: ServeSettings, host: str, port: int, workers: int) -> None:
     """Serve until the process is told to stop. Requests are logged to stderr, one line of JSON each.
 
-    Raises SettingsError where the address cannot be had, ShopError where there is no shop.
+    Raises SettingsError where the address cannot be had, or a library, and ShopError where there is no shop.
     """
     import uvicorn
     from uvicorn.supervisors import Multiprocess
 
+    if settings.in_memory:
+        find_faiss()
     for _, place in settings.shops:
         _check(place)
     os.environ[NO_BARS] = "1"  # from here on, what goes to stderr is for programs

@@ -180,6 +180,10 @@ class Searcher:
             self._changes = 0
             await asyncio.get_running_loop().run_in_executor(self._changing, optimise, self.shop)
 
+    async def hold(self) -> None:
+        """Read the vectors into memory where they are to be there and are not, while the shop is searched."""
+        await asyncio.to_thread(self.shop.hold)
+
     async def latest(self) -> Shop:
         """The shop as it is now, whoever changed it. What is returned stays as it is: a request has one view of it.
 
@@ -192,7 +196,7 @@ class Searcher:
                     await self.with_store(self.shop.refresh)
                     # Two changes within a tick of the file system's clock look like one: look again.
                     self._seen = stamp if time.time_ns() - stamp > TICK else 0
-        if self._snapshot.table is not self.shop.table:
+        if self._snapshot.table is not self.shop.table or self._snapshot.memory is not self.shop.memory:
             self._snapshot = copy(self.shop)
         return self._snapshot
 

@@ -21,6 +21,7 @@ class ServeSettings:
     origins: of other sites whose pages may read answers (CORS)
     rate: requests of one client, such as "20/second", in each worker process; None for no limit
     upload_bytes, upload_pixels: of a request's body and of a photo in it, at most
+    in_memory: whether the shops' fused vectors are held in memory (wares.in_memory)
     """
 
     shops: tuple[tuple[str, str], ...]
@@ -29,6 +30,7 @@ class ServeSettings:
     rate: str | None = None
     upload_bytes: int = 20_000_000
     upload_pixels: int = 50_000_000
+    in_memory: bool = False
 
     def __post_init__(self) -> None:
         names = [name for name, _ in self.shops]

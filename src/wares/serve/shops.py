@@ -152,6 +152,7 @@ class Shelf:
             else:
                 await known.searcher.latest()
                 await known.searcher.tidy()
+                await known.searcher.hold()
         except (WaresError, OSError) as error:
             self._fail(self._failed, name, "shop cannot be opened", error)
 

@@ -1,0 +1,211 @@
+"""A shop's fused vectors held in memory: searches without a filter find the same and do not go to the table for it.
+
+faiss has the vectors, in partitions of √n listings, and searches as deep as the shop's target of recall takes, measured
+when they were read; where a table has no index, it compares them all. What has changed since is seen at once: rows that
+came are compared one by one, rows that are no more are passed over. When many have, the vectors are to be read anew.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+import numpy as np
+import pyarrow as pa
+
+from wares.errors import SettingsError
+from wares.progress import progress
+from wares.vector_index import DEPTHS, Encode, Rows, VectorIndex, Vectors, fewest, partition_size_for, sampled_queries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import faiss
+    from lancedb.query import LanceEmptyQueryBuilder
+    from lancedb.table import Table
+
+BATCH = 65_536  # rows read at once
+TRAINED_BY = 64  # vectors of each partition that its centre is found by
+CHANGES = 0.02  # share of the rows that may have come or gone until all are to be read anew
+FEW = 1_000  # and how many may in any case
+ALL = 2**31 - 1  # rows that Lance can be asked for
+NONE = np.zeros(0, np.int64)
+Found: TypeAlias = tuple[int, str, float]  # row, id and dot product
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """Vectors as they were read; nothing of it ever changes.
+
+    rows: (n,) where each stands in the table, ascending; ids: of the listings
+    index: over the vectors; searched_by: how, and what that finds
+    """
+
+    rows: Rows
+    ids: pa.Array
+    index: faiss.Index
+    searched_by: VectorIndex
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def nearest(self, queries: Vectors, k: int, gone: Rows = NONE, whole: bool = False) -> Rows:
+        """(Q, k) places of the nearest of each query, the nearest first; -1 where there are fewer.
+
+        gone: places that are passed over; whole: whether all partitions are read
+        """
+        faiss = find_faiss()
+        left_out = faiss.IDSelectorBatch(gone)
+        passed = faiss.IDSelectorNot(left_out) if len(gone) else None
+        if self.searched_by.kind == "exact":
+            how = faiss.SearchParameters(sel=passed)
+        else:
+            probes = self.searched_by.partitions if whole else self.searched_by.probes
+            how = faiss.SearchParametersIVF(sel=passed, nprobe=probes)
+        return np.asarray(self.index.search(queries, k, params=how)[1])
+
+
+@dataclass(frozen=True, eq=False)
+class InMemory:
+    """The vectors of one state of a table.
+
+    table: that state; held: vectors as they were read; gone: places among them of rows that are no more
+    rows, ids, vectors: of rows that have come since, (m,), (m,) and (m, d)
+    """
+
+    table: Table
+    held: Held
+    gone: Rows
+    rows: Rows
+    ids: pa.Array
+    vectors: Vectors
+
+    @property
+    def exact(self) -> bool:
+        """Whether every vector is compared."""
+        return self.held.searched_by.kind == "exact"
+
+    def nearest(self, queries: Vectors, k: int, whole: bool = False) -> list[list[Found]]:
+        """The k rows of the largest dot product for each of (Q, d) vectors, in no order.
+
+        whole: whether all partitions are read
+        """
+        places = self.held.nearest(queries, max(1, min(k, len(self.held))), self.gone, whole)
+        return [self._found(query, some[some >= 0], k) for query, some in zip(queries, places, strict=True)]
+
+    def _found(self, query: Vectors, places: Rows, k: int) -> list[Found]:
+        """Dot products are computed anew, so that equal vectors have equal ones, wherever they lie."""
+        rows = np.concatenate([self.held.rows[places], self.rows])
+        ids = pa.concat_arrays([self.held.ids.take(pa.array(places)), self.ids])
+        scores = np.concatenate([_dots(self.held.index.reconstruct_batch(places), query), _dots(self.vectors, query)])
+        if len(scores) > k:
+            best = np.argpartition(-scores, k - 1)[:k]
+            rows, ids, scores = rows[best], ids.take(pa.array(best)), scores[best]
+        return list(zip(rows.tolist(), ids.to_pylist(), scores.tolist(), strict=True))
+
+    def followed(self, table: Table) -> InMemory | None:
+        """The vectors of a later state of the table; None where so much has changed that all are to be read anew."""
+        now = np.sort(np.concatenate([NONE, *(_rows_of(part) for part in _scanned(table, ["id"]))]))
+        gone, came = _missing(self.held.rows, now), now[_missing(now, self.held.rows)]
+        if len(gone) + len(came) > max(FEW, CHANGES * len(self.held)):
+            return None
+        kept = np.flatnonzero(np.isin(self.rows, came))
+        rows, ids, vectors = _taken(table, np.setdiff1d(came, self.rows))
+        return InMemory(
+            table,
+            self.held,
+            gone,
+            np.concatenate([self.rows[kept], rows]),
+            pa.concat_arrays([self.ids.take(pa.array(kept)), ids]),
+            np.concatenate([self.vectors[kept], vectors]),
+        )
+
+
+def hold(table: Table, now: VectorIndex, encode: Encode) -> InMemory:
+    """Read all vectors of a table.
+
+    now: how the table itself is searched: where it compares all vectors, so is done here; elsewhere its target holds
+    encode: gives (n, d) unit vectors of queries, by which what a search finds is measured
+
+    Raises SettingsError where faiss is not installed.
+    """
+    faiss = find_faiss()
+    count, dimension = table.count_rows(), int(table.schema.field("vector").type.list_size)
+    if now.kind == "exact":
+        searched_by, index = replace(now, recall={}), faiss.IndexFlatIP(dimension)
+    else:
+        partitions = count // partition_size_for(count)
+        searched_by = VectorIndex("ivf-flat", count, partitions, target=now.target)
+        index = faiss.index_factory(dimension, f"IVF{partitions},Flat", faiss.METRIC_INNER_PRODUCT)
+        sample = np.linspace(0, count - 1, min(count, TRAINED_BY * partitions), dtype=np.int64)
+        index.train(_vectors_of(table.take_offsets(sample.tolist()).select(["vector"]).to_arrow()["vector"], dimension))
+    rows, ids = [NONE], [pa.array([], pa.string())]
+    with progress(None, "reading vectors into memory", total=count, unit="listings") as bar:
+        for part in _scanned(table, ["id", "vector"]):
+            index.add(_vectors_of(part["vector"], dimension))
+            rows.append(_rows_of(part))
+            ids.append(part["id"])
+            bar.update(part.num_rows)
+    held = Held(np.concatenate(rows), pa.concat_arrays(ids), index, searched_by)
+    if now.kind != "exact":
+        index.make_direct_map()
+        held = _tuned(held, encode(sampled_queries(table)))
+    return InMemory(table, held, NONE, *_taken(table, NONE))
+
+
+def _tuned(held: Held, queries: Vectors) -> Held:
+    """Searched by the fewest partitions that reach the target."""
+    depth = min(max(DEPTHS), len(held))
+
+    def by(probes: int) -> list[Rows]:
+        tried = replace(held, searched_by=replace(held.searched_by, probes=probes))
+        return list(tried.nearest(queries, depth))
+
+    return replace(held, searched_by=fewest(held.searched_by, by, by(held.searched_by.partitions)))
+
+
+def find_faiss() -> Any:
+    """The library. Raises SettingsError where it is not installed."""
+    try:
+        import faiss
+    except ModuleNotFoundError as error:
+        if error.name != "faiss":
+            raise
+        raise SettingsError("vectors are held in memory by faiss: pip install 'wares[memory]'.") from None
+    return faiss
+
+
+def _scanned(table: Table, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Some columns of all rows, with where they stand."""
+    query = cast("LanceEmptyQueryBuilder", table.search()).select(list(columns)).with_row_id(True).limit(ALL)
+    return iter(query.to_batches(BATCH))
+
+
+def _taken(table: Table, rows: Rows) -> tuple[Rows, pa.Array, Vectors]:
+    """Rows with their ids and vectors."""
+    dimension = int(table.schema.field("vector").type.list_size)
+    if not len(rows):
+        return rows, pa.array([], pa.string()), np.zeros((0, dimension), np.float32)
+    found = table.take_row_ids(rows.tolist()).select(["id", "vector", "_rowid"]).to_arrow().combine_chunks()
+    return _rows_of(found), found["id"].combine_chunks(), _vectors_of(found["vector"], dimension)
+
+
+def _rows_of(part: pa.RecordBatch | pa.Table) -> Rows:
+    return np.asarray(part["_rowid"].to_numpy(), dtype=np.int64)
+
+
+def _vectors_of(column: pa.Array | pa.ChunkedArray, dimension: int) -> Vectors:
+    """(n, d) of a column of vectors."""
+    column = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    return np.asarray(column.flatten().to_numpy(), dtype=np.float32).reshape(-1, dimension)
+
+
+def _missing(some: Rows, among: Rows) -> Rows:
+    """Places of those that are not among others; both ascend."""
+    places = np.searchsorted(among, some)
+    there = np.append(among, -1)[places] == some
+    return np.flatnonzero(~there)
+
+
+def _dots(vectors: Vectors, query: Vectors) -> Vectors:
+    return np.asarray(vectors.astype(np.float64) @ query.astype(np.float64), dtype=np.float32)
