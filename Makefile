@@ -20,7 +20,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "wares needs Python 3.11 or newer: install it, or run make PYTHON=/path/to/python" >&2; exit 1; }
 	@echo "Installing into $(VENV) (a few minutes the first time)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(PIP) install -c constraints.txt -e '.[offline,train,serve,memory,pyterrier,dev]'
+	@$(PIP) install -c constraints.txt -e '.[offline,train,serve,memory,ray,pyterrier,dev]'
 	@touch $@
 
 demo: $(STAMP)  ## the whole story on the sample marketplace

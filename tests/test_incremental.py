@@ -27,7 +27,6 @@ from wares.errors import CatalogueError, PhotoError, ShopError
 from wares.fuse import Fused
 from wares.incremental import OfTable, reembed_shop, update_shop
 from wares.index import build_shop, outline_of, write_shop
-from wares.index import embedded as in_chunks
 from wares.search import search
 from wares.shop import Shop, open_shop
 from wares.towers import build_towers
@@ -329,17 +328,17 @@ def test_a_shop_moves_to_another_model(tmp_path: Path) -> None:
     assert [row["vector"] for row in rows(again).values()] == [row["vector"] for row in rows(moved).values()]
 
 
-def test_changes_while_a_shop_moves_are_taken_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_changes_while_a_shop_moves_are_taken_over(tmp_path: Path) -> None:
     shop, _ = shop_of(tmp_path, *THREE)
 
-    def meanwhile(*arguments: Any) -> Any:
-        yield from in_chunks(*arguments)
-        other = open_shop(shop.path, Toys())
-        upsert(other, [replace(MUG, title="Bowl"), Listing("late", "Late thing")])
-        delete(other, [SCARF.id])
+    class Meanwhile:
+        def map(self, work: Any, items: Any) -> Any:
+            yield from map(work, items)
+            other = open_shop(shop.path, Toys())
+            upsert(other, [replace(MUG, title="Bowl"), Listing("late", "Late thing")])
+            delete(other, [SCARF.id])
 
-    monkeypatch.setattr(incremental, "embedded", meanwhile)
-    moved = reembed_shop(shop.path, build_towers("small"))
+    moved = reembed_shop(shop.path, build_towers("small"), runner=Meanwhile())
     assert {id: row["title"] for id, row in rows(moved).items()} == {
         BOOTS.id: BOOTS.title,
         MUG.id: "Bowl",

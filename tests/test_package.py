@@ -29,6 +29,7 @@ HEAVY = {
     "bm25s",
     "numba",
     "faiss",
+    "ray",
 }
 
 # Data flows from left to right; a room may import only what stands to its left.
@@ -39,6 +40,7 @@ ORDER = [
     "catalogue",
     "interactions",
     "photos",
+    "cluster",
     "cache",
     "views",
     "weights",
@@ -73,6 +75,7 @@ ORDER = [
     "vector_index",
     "in_memory",
     "shop",
+    "rows",
     "versions",
     "index",
     "update",

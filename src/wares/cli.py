@@ -94,6 +94,9 @@ CatalogueArgument = Annotated[
 ShopArgument = Annotated[Path, typer.Argument(help="A shop made by `wares index`.")]
 OnErrorOption = Annotated[OnError, typer.Option(help="Stop at a bad row or photo, or leave it out and list it.")]
 TextFieldOption = Annotated[list[str] | None, typer.Option("--text-field", help="Another text column; repeatable.")]
+OnOption = Annotated[
+    str, typer.Option(help="Where: local, ray (a Ray cluster of this machine), or ray://ADDRESS.", metavar="WHERE")
+]
 CacheOption = Annotated[
     Path | None, typer.Option(help="Where photo and text features are kept.  [default: ~/.cache/wares]")
 ]
@@ -319,6 +322,7 @@ def finetune(
     epochs: Annotated[int, typer.Option(help="Passes over the interactions.")] = 3,
     learning_rate: Annotated[float, typer.Option(help="Of the heads.")] = 1e-4,
     seed: Annotated[int, typer.Option(help="Of order, views and negatives.")] = 0,
+    on: OnOption = "local",
     resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was stopped.")] = False,
     overwrite: OverwriteFlag = False,
     on_error: OnErrorOption = OnError.stop,
@@ -328,6 +332,7 @@ def finetune(
 ) -> None:
     """Tune a model to shoppers' queries, and measure it on what they did later."""
     from wares.catalogue import read_catalogue
+    from wares.cluster import running
     from wares.encode import catalogue_features
     from wares.evaluate import evaluate as judge
     from wares.evaluate import towers_run
@@ -366,7 +371,8 @@ def finetune(
     earlier, held_out = clicks.split(later)
     queries, chosen = as_queries(held_out)
     runs = {"pretrained": towers_run(features, towers, ids, queries)}
-    record = train(listings, features, towers, earlier, settings, trainer, out, resume)
+    with running(on) as runner:
+        record = train(listings, features, towers, earlier, settings, trainer, out, resume, runner)
     if not first:
         return
     found = None
@@ -405,6 +411,11 @@ def index(
     update: Annotated[
         bool, typer.Option("--update", help="Bring the shop in line: only what is new or has changed is encoded.")
     ] = False,
+    on: OnOption = "local",
+    rows: Annotated[
+        str | None,
+        typer.Option(help="Folder or URL (s3://, gs://, az://) to gather rows at and keep them.  [default: the shop]"),
+    ] = None,
     overwrite: OverwriteFlag = False,
     on_error: OnErrorOption = OnError.stop,
     text_field: TextFieldOption = None,
@@ -413,16 +424,17 @@ def index(
 ) -> None:
     """Fuse every listing into one embedding and write the shop."""
     from wares.catalogue import open_catalogue
+    from wares.cluster import running
     from wares.index import add_ranker, build_shop
     from wares.search import Condition, unranked, values
     from wares.vector_index import RECALL
 
     listings = open_catalogue(catalogue, on_error.value, text_field or ())
     if update:
-        if ranker is not None or overwrite:
-            raise SettingsError("--update keeps the shop and its ranker; leave out --ranker and --overwrite.")
+        if ranker is not None or overwrite or rows is not None:
+            raise SettingsError("--update keeps the shop and its ranker; leave out --ranker, --rows and --overwrite.")
         encoders = None if model is None and towers is None else _towers(model, towers)
-        _update(listings, out, encoders, recall, on_error.value, cache, as_json)
+        _update(listings, out, encoders, recall, on, on_error.value, cache, as_json)
         return
     trained = _trained(ranker) if ranker is not None else None
     built_by = _towers(model, towers)
@@ -430,16 +442,19 @@ def index(
         shop = _shop_to_keep(out, listings.read(), built_by)
         shop = shop if trained is None else add_ranker(shop, trained, listings.read())
     else:
-        shop = build_shop(
-            listings,
-            built_by,
-            out,
-            cache=cache,
-            on_error=on_error.value,
-            overwrite=overwrite,
-            ranker=trained,
-            recall=RECALL if recall is None else recall,
-        )
+        with running(on) as runner:
+            shop = build_shop(
+                listings,
+                built_by,
+                out,
+                cache=cache,
+                on_error=on_error.value,
+                overwrite=overwrite,
+                ranker=trained,
+                recall=RECALL if recall is None else recall,
+                runner=runner,
+                rows=rows,
+            )
     _report_problems(shop.problems)
     if as_json:
         told: dict[str, Any] = {"photos": shop.about.photos, "problems": shop.about.problems}
@@ -604,6 +619,7 @@ def supervise(
     processes: Annotated[
         int | None, typer.Option(min=1, help="That label, at most; no result depends on it.  [default: one a core]")
     ] = None,
+    on: OnOption = "local",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
     on_error: OnErrorOption = OnError.stop,
     text_field: TextFieldOption = None,
@@ -613,6 +629,7 @@ def supervise(
     from dataclasses import asdict
 
     from wares.catalogue import read_catalogue, read_queries
+    from wares.cluster import running
     from wares.corpus import Corpus
     from wares.evaluate import read_qrels, render_correlations
     from wares.naming import split_names
@@ -646,7 +663,9 @@ def supervise(
     tests = read_queries(test_queries) if test_queries is not None else []
     dev = _dev(dev_queries, dev_qrels, tests) if dev_queries is not None and dev_qrels is not None else None
     searched = Corpus(listings)
-    found = run(searched, read_queries(queries), settings, out, tests, processes, dev)
+    with running(on) as runner:
+        labelling = None if on == "local" else runner
+        found = run(searched, read_queries(queries), settings, out, tests, processes, dev, labelling)
     if as_json:
         _print_json({"out": str(out), **asdict(found)})
     else:
@@ -745,14 +764,17 @@ def reembed(
     shop: ShopArgument,
     model: Annotated[Path | None, typer.Option(help="A model made by `wares pretrain`.")] = None,
     towers: Annotated[str | None, typer.Option(help="Untrained towers by name, instead of --model.")] = None,
+    on: OnOption = "local",
     on_error: OnErrorOption = OnError.stop,
     cache: CacheOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Move a shop to another model, beside what is searched; it takes over when all listings are there."""
+    from wares.cluster import running
     from wares.incremental import reembed_shop
 
-    moved = reembed_shop(shop, _towers(model, towers), cache=cache, on_error=on_error.value)
+    with running(on) as runner:
+        moved = reembed_shop(shop, _towers(model, towers), cache=cache, on_error=on_error.value, runner=runner)
     _report_problems(moved.problems)
     if as_json:
         _print_json(_told(moved))
@@ -937,16 +959,19 @@ def _update(
     out: Path,
     towers: Towers | None,
     recall: float | None,
+    on: str,
     on_error: Any,
     cache: Path | None,
     as_json: bool,
 ) -> None:
     """`wares index --update`. towers: refused where they are not the shop's own"""
+    from wares.cluster import running
     from wares.incremental import update_shop
     from wares.shop import TowersEncoder, open_shop
 
     shop = open_shop(out, None if towers is None else TowersEncoder(towers, cache=cache), cache)
-    done = update_shop(shop, catalogue, on_error=on_error, recall=recall)
+    with running(on) as runner:
+        done = update_shop(shop, catalogue, on_error=on_error, recall=recall, runner=runner)
     _report_problems(list(done.problems))
     if as_json:
         counts = {"added": done.added, "changed": done.changed, "deleted": done.deleted}

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from torch.nn.functional import normalize
 from torch.utils.data import Dataset
 
 from wares import transport
+from wares.cluster import Here
 from wares.encode import embed_features, embed_texts
 from wares.errors import SettingsError
 from wares.fuse import fuse
@@ -40,13 +42,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wares.catalogue import Catalogue
-    from wares.encode import CatalogueFeatures
+    from wares.cluster import Runner
+    from wares.encode import CatalogueFeatures, Vectors
     from wares.pretrain import PretrainRecord
     from wares.towers import Fusion, Towers
     from wares.towers.encoder import Batch
     from wares.trainer import TrainerSettings
     from wares.views import Chosen
 
+HERE = Here()
+ASKED = 32  # queries that negatives are mined for at once
 Places = npt.NDArray[np.int64]
 _FAR = -1e4
 
@@ -94,18 +99,19 @@ def finetune(
     trainer: TrainerSettings,
     out: Path,
     resume: bool = False,
+    runner: Runner = HERE,
 ) -> PretrainRecord:
     """Train the towers in place on interactions and save them in `out` with a record of what was done.
 
     features: of the catalogue under these towers
     interactions: those to learn from; keep the later ones apart to see what it gained
-    resume: continue from the checkpoint in `out`
+    resume: continue from the checkpoint in `out`; runner: where negatives are mined (wares.cluster)
 
     Raises SettingsError where there are fewer than two interactions, ModelError where the checkpoint is another run's.
     """
     if len(interactions) < 2:
         raise SettingsError(f"{len(interactions)} interactions are too few to learn from.")
-    data = clicks_of(catalogue, features, towers, interactions, settings, trainer)
+    data = clicks_of(catalogue, features, towers, interactions, settings, trainer, runner)
     record = new_record(features, settings)
     record.settings |= {"trainer": asdict(trainer), "interactions": len(interactions), "queries": len(data.hard)}
     of_photos = [parameter for parameter in towers.image.parameters() if parameter.requires_grad]
@@ -188,6 +194,7 @@ def clicks_of(
     interactions: Interactions,
     settings: FinetuneSettings,
     trainer: TrainerSettings,
+    runner: Runner = HERE,
 ) -> Clicks:
     """The training data of a run, its hard negatives mined with the towers as they are."""
     places = {listing.id: place for place, listing in enumerate(catalogue.listings)}
@@ -204,7 +211,7 @@ def clicks_of(
         Side(views, towers.text.features(texts) if frozen else None),
         rows,
         torch.tensor([row.weight for row in interactions.rows], dtype=torch.float32),
-        mine(features, towers, texts, pairs, settings.mined),
+        mine(features, towers, texts, pairs, settings.mined, runner),
         torch.from_numpy(pairs),
         torch.from_numpy(np.log(share)).float(),
         settings.hard,
@@ -212,15 +219,44 @@ def clicks_of(
 
 
 def mine(
-    features: CatalogueFeatures, towers: Towers, texts: Sequence[str], pairs: Places, ranks: tuple[int, int]
+    features: CatalogueFeatures,
+    towers: Towers,
+    texts: Sequence[str],
+    pairs: Places,
+    ranks: tuple[int, int],
+    runner: Runner = HERE,
 ) -> Places:
-    """(Q, H) listings that the towers rank between `ranks` for each query, those interacted with left out."""
+    """(Q, H) listings that the towers rank between `ranks` for each query, those interacted with left out.
+
+    pairs: sorted query x listings + listing of those. Memory holds a few queries' scores of all listings.
+    """
     listings = fuse(embed_features(features, towers), towers.fusion).vectors
     queries = embed_texts(texts, towers)
     first, last = min(ranks[0], max(0, len(listings) - 2)), min(ranks[1], len(listings))
-    known = np.isin(np.arange(len(queries) * len(listings)), pairs).reshape(len(queries), len(listings))
-    scores = np.where(known, -np.inf, queries @ listings.T)
-    return np.argsort(-scores, axis=1, kind="stable")[:, first:last]
+    bounds = np.searchsorted(pairs, np.arange(len(queries) + 1) * len(listings))
+    known = [pairs[start:end] % len(listings) for start, end in pairwise(bounds)]
+    asked = ((queries[i : i + ASKED], known[i : i + ASKED]) for i in range(0, len(queries), ASKED))
+    found = list(runner.map(Mining(listings, last), asked))
+    return np.concatenate(found)[:, first:] if found else np.zeros((0, last - first), dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Mining:
+    """The work of `mine`. listings: (N, d); last: how many are found for a query, at most N"""
+
+    listings: Vectors
+    last: int
+
+    def __call__(self, asked: tuple[Vectors, list[Places]]) -> Places:
+        """(Q, last) the best listings of each query, the best first; those that it knows come after all others."""
+        rows = []
+        queries, pairs = asked
+        for scores, known in zip(queries @ self.listings.T, pairs, strict=True):
+            scores[known] = -np.inf
+            least = np.partition(scores, len(scores) - self.last)[len(scores) - self.last]
+            best = np.flatnonzero(scores >= least)  # more than are wanted where some score the same
+            rows.append(best[np.argsort(-scores[best], kind="stable")][: self.last])
+        return np.array(rows, dtype=np.int64)
 
 
 def sampled_views(

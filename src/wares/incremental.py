@@ -1,22 +1,21 @@
 """A shop brought in line with its catalogue, or moved to another model, while it is searched and changed.
 
-Only listings whose content hash has changed are encoded again. What is compared lies on disk, so that memory does not
-grow with the catalogue.
+Only listings whose content hash has changed are encoded again.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from collections import deque
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 from wares.catalogue import Catalogue
-from wares.content import content_hashes
+from wares.content import Stored, content_hashes
 from wares.errors import ShopError
-from wares.index import Outline, embedded, write_shop
+from wares.index import HERE, Outline, encode_shop
 from wares.progress import progress
+from wares.rows import ALL, Encoding, Part
 from wares.shop import FORMAT, Current, Shop, TowersEncoder, open_build, open_shop, writing
 from wares.table import listing_of, with_ids
 from wares.update import OfShop, Updated, columns_of_listings, delete, merge, new_rows, optimise, read_listings
@@ -29,20 +28,25 @@ if TYPE_CHECKING:
     from lancedb.query import LanceEmptyQueryBuilder
 
     from wares.catalogue import AnyCatalogue, Listing, OnError
+    from wares.cluster import Runner
     from wares.towers import Towers
 
 BATCH = 2048  # listings compared, or encoded and put into the shop, at once
-ALL = 2**31 - 1  # rows that Lance can be asked for
-GONE, SAME, CHANGED = range(3)
 
 
 def update_shop(
-    shop: Shop, catalogue: AnyCatalogue, *, on_error: OnError = "stop", recall: float | None = None
+    shop: Shop,
+    catalogue: AnyCatalogue,
+    *,
+    on_error: OnError = "stop",
+    recall: float | None = None,
+    runner: Runner = HERE,
 ) -> Updated:
     """Bring a shop in line with its catalogue: what is new or has changed is encoded, what is gone is taken out.
 
     catalogue: in the folder that the shop was built from
     recall: as of `wares.build_shop`; as it was where None
+    runner: where listings are encoded (wares.cluster)
 
     The whole catalogue is checked before anything changes. The state before is kept (wares.versions). Changes come in
     batches, and searches see each as it comes; where this is killed, the next update goes on.
@@ -60,22 +64,30 @@ def update_shop(
         keep_version(shop)
     total = Updated(0, 0)
     with progress(None, "encoding what has changed", total=stored.changed, unit="listings") as bar:
-        for part in _changed(catalogue, stored):
-            rows, problems = new_rows(shop, part, on_error)
+        work = Encoding(shop.encoder, shop.about.attributes, on_error, shop.cache)
+        for made in runner.map(work, (Part(part, {}) for part in _changed(catalogue, stored))):
             with writing(shop) as table:
-                done = merge(table, rows)
-            total = Updated(total.added + done.added, total.changed + done.changed, (*total.problems, *problems))
-            bar.update(len(part))
+                done = merge(table, made.rows)
+            total = Updated(total.added + done.added, total.changed + done.changed, (*total.problems, *made.problems))
+            bar.update(made.listings)
     deleted = sum(delete(shop, ids) for ids in stored.ids_gone(BATCH))
     optimise(shop, recall)
     return replace(total, deleted=deleted)
 
 
-def reembed_shop(path: Path, towers: Towers, *, cache: Path | None = None, on_error: OnError = "skip") -> Shop:
+def reembed_shop(
+    path: Path,
+    towers: Towers,
+    *,
+    cache: Path | None = None,
+    on_error: OnError = "skip",
+    runner: Runner = HERE,
+) -> Shop:
     """Embed a shop's listings by another model, beside what is searched, and take its place when all are there.
 
     cache: as of `wares.build_shop`
     on_error: what becomes of a listing whose photo is no longer there
+    runner: where listings are encoded (wares.cluster)
 
     Changes of the shop that come meanwhile are taken over; those that come in the last seconds are refused as after any
     build, and can be sent again. A ranker stays behind: it was made for the other model.
@@ -86,14 +98,14 @@ def reembed_shop(path: Path, towers: Towers, *, cache: Path | None = None, on_er
     with ExitStack() as until_replaced:
 
         def catch_up(folder: Path) -> None:
-            before = _Stored(old)
+            before = Stored(_contents(old))
             until_replaced.enter_context(writing(old))
             old.refresh()
             _take_over(old, before, open_build(old.path, Current(FORMAT, folder.name, ""), encoder), on_error)
 
         outline = Outline(old.catalogue, len(old), old.about.attributes)
-        chunks = embedded(OfTable(old), outline.listings, encoder, on_error, cache)
-        write_shop(outline, encoder, chunks, path, True, old.vector_index.target, catch_up)
+        work = Encoding(encoder, outline.attributes, on_error, cache)
+        encode_shop(outline, work, OfTable(old), path, True, old.vector_index.target, catch_up, runner)
     return open_shop(path, encoder)
 
 
@@ -121,65 +133,15 @@ class OfTable:
         return OfShop(self.folder, listings, shop=self.shop)
 
 
-class _Stored:
-    """The content of each listing in a shop, on disk, and what has become of it elsewhere."""
-
-    def __init__(self, shop: Shop) -> None:
-        self._database = sqlite3.connect("")  # a file of its own that goes with the connection
-        self._database.execute("PRAGMA journal_mode = OFF")
-        self._database.execute("CREATE TABLE stored (id TEXT PRIMARY KEY, content BLOB, met INTEGER) WITHOUT ROWID")
-        for id, content in _contents(shop):
-            self._database.execute("INSERT INTO stored VALUES (?, ?, ?)", (id, content, GONE))
-
-    def compare(self, id: str, content: bytes) -> bool:
-        """Whether a listing that is met elsewhere is here just so."""
-        found = self._database.execute("SELECT content FROM stored WHERE id = ?", (id,)).fetchone()
-        same = found is not None and found[0] == content
-        row = (id, content, SAME if same else CHANGED)
-        self._database.execute("INSERT OR REPLACE INTO stored VALUES (?, ?, ?)", row)
-        return same
-
-    def has_changed(self, id: str) -> bool:
-        """Whether a listing was compared, and is not here, or not so."""
-        found = self._database.execute("SELECT met FROM stored WHERE id = ?", (id,)).fetchone()
-        return found is not None and found[0] == CHANGED
-
-    @property
-    def changed(self) -> int:
-        """Listings that are not here, or not so."""
-        return self._count(CHANGED)
-
-    @property
-    def gone(self) -> int:
-        """Listings that are here and were not met elsewhere."""
-        return self._count(GONE)
-
-    def ids_changed(self, size: int) -> Iterator[list[str]]:
-        """So many at a time."""
-        return self._ids(CHANGED, size)
-
-    def ids_gone(self, size: int) -> Iterator[list[str]]:
-        """So many at a time."""
-        return self._ids(GONE, size)
-
-    def _ids(self, met: int, size: int) -> Iterator[list[str]]:
-        found = self._database.execute("SELECT id FROM stored WHERE met = ?", (met,))
-        while rows := found.fetchmany(size):
-            yield [id for (id,) in rows]
-
-    def _count(self, met: int) -> int:
-        return int(self._database.execute("SELECT count(*) FROM stored WHERE met = ?", (met,)).fetchone()[0])
-
-
 def _contents(shop: Shop) -> Iterator[tuple[str, bytes]]:
     rows = cast("LanceEmptyQueryBuilder", shop.table.search()).select(["id", "content"]).limit(ALL)
     for batch in rows.to_batches(BATCH):
         yield from zip(batch["id"].to_pylist(), batch["content"].to_pylist(), strict=True)
 
 
-def _compared(shop: Shop, catalogue: AnyCatalogue) -> _Stored:
+def _compared(shop: Shop, catalogue: AnyCatalogue) -> Stored:
     """A shop beside its catalogue. Raises CatalogueError where a listing does not go into the shop."""
-    stored = _Stored(shop)
+    stored = Stored(_contents(shop))
     with progress(None, "comparing", total=len(shop), unit="listings") as bar:
         for part in catalogue.chunks(BATCH):
             for listing, content in zip(part.listings, content_hashes(part, shop.cache), strict=True):
@@ -189,7 +151,7 @@ def _compared(shop: Shop, catalogue: AnyCatalogue) -> _Stored:
     return stored
 
 
-def _changed(catalogue: AnyCatalogue, stored: _Stored) -> Iterator[Catalogue]:
+def _changed(catalogue: AnyCatalogue, stored: Stored) -> Iterator[Catalogue]:
     """The listings of a catalogue that have changed, in chunks that are full."""
     waiting: deque[tuple[Listing, int]] = deque()
     for part in catalogue.chunks(BATCH):
@@ -206,7 +168,7 @@ def _joined(part: Catalogue, pairs: list[tuple[Listing, int]]) -> Catalogue:
     return replace(part, listings=listings, lines=lines, problems=())
 
 
-def _take_over(old: Shop, before: _Stored, new: Shop, on_error: OnError) -> None:
+def _take_over(old: Shop, before: Stored, new: Shop, on_error: OnError) -> None:
     """Do to a build what was done to the one before it since that was looked at."""
     for id, content in _contents(old):
         before.compare(id, content)

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wares import __version__
-from wares.content import content_hashes
+from wares.cluster import Here
 from wares.errors import ShopError
 from wares.progress import progress
 from wares.reranking import keep_ranker
+from wares.rows import CHUNK, Encoding, Gathered, Made
 from wares.shop import (
     ABOUT,
     BUILDS,
@@ -33,16 +34,7 @@ from wares.shop import (
     read_current,
     write_json,
 )
-from wares.table import (
-    HIDDEN,
-    TABLE,
-    AttributeColumns,
-    Chunk,
-    attribute_columns,
-    connect,
-    rows_of,
-    table_schema,
-)
+from wares.table import HIDDEN, AttributeColumns, Chunk, attribute_columns
 from wares.vector_index import EXACT, RECALL, check_recall, index_vectors, write_vector_index
 from wares.versions import PARTIAL, build_name, drop_old_builds, partial_build
 from wares.views import texts_of
@@ -50,15 +42,15 @@ from wares.views import texts_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    import pyarrow as pa
+    from lancedb.table import Table
 
     from wares.catalogue import AnyCatalogue, Catalogue, Listing, OnError
+    from wares.cluster import Runner
     from wares.reranking import TrainedRanker
     from wares.shop import Encoder
     from wares.towers import Towers
 
-CHUNK = 2048  # listings embedded at once
-WRITTEN = 16_384  # listings held in memory, at least, before they are written
+HERE = Here()
 FORMAT_1 = ("listings.lance", "model", "ranker", "query-tower")  # folders that lay beside shop.json
 
 
@@ -81,6 +73,8 @@ def build_shop(
     overwrite: bool = False,
     ranker: TrainedRanker | None = None,
     recall: float = RECALL,
+    runner: Runner = HERE,
+    rows: str | None = None,
 ) -> Shop:
     """Embed a catalogue chunk by chunk and write its shop; of `open_catalogue`, memory does not grow with it.
 
@@ -88,8 +82,12 @@ def build_shop(
     on_error: "stop" raises PhotoError at the first bad photo; "skip" leaves it out and lists it in the shop
     ranker: what is to rerank, or to encode queries (wares.reranking); it reads the whole catalogue
     recall: the share of the 100 nearest listings that a search of a large shop is to find, in (0, 1]; it is measured
+    runner: where listings are encoded (wares.cluster)
+    rows: a folder or a URL (s3://, gs://, az://) where rows are gathered on the way to the shop, and stay; by default
+        they are gathered in the shop
 
-    A build that fails or is killed leaves no half shop, and older ones as they were.
+    A build that fails or is killed leaves no half shop, and older ones as they were. What it had committed is not
+    encoded again by the next.
     Raises ShopError where `out` is taken: overwrite=True replaces a shop, never anything else. Raises ModelError where
     the ranker does not go with the model or with the catalogue.
     """
@@ -103,8 +101,8 @@ def build_shop(
     check_target(Path(out), overwrite)
     encoder = TowersEncoder(towers, cache=cache)
     outline = outline_of(catalogue)
-    chunks = embedded(catalogue, outline.listings, encoder, on_error, cache)
-    write_shop(outline, encoder, chunks, out, overwrite, recall, with_ranker)
+    work = Encoding(encoder, outline.attributes, on_error, cache)
+    encode_shop(outline, work, catalogue, out, overwrite, recall, with_ranker, runner, rows)
     # A shop with a query tower of its own loads it, and does not encode with the model that it was built by.
     return open_shop(out, None if ranker is not None and ranker.changes_queries else encoder)
 
@@ -181,63 +179,74 @@ def write_shop(
     recall: as of `build_shop`
     furnish: puts what else belongs to the build into its folder, before the folder takes its place
     """
-    out = Path(out).absolute()
-    check_target(out, overwrite)
-    if outline.listings == 0:
-        raise ShopError("the catalogue has no listings, so there is nothing to index.")
-    with _new_build(out) as partial:
-        photos, problems = _write_table(partial, outline, encoder, chunks, recall)
-        encoder.save(partial / MODEL)
-        about = About(
-            model=encoder.identity,
-            dimension=encoder.dimension,
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-            catalogue=str(outline.folder),
-            listings=outline.listings,
-            photos=photos,
-            problems=problems,
-            attributes=outline.attributes,
-            versions={"wares": __version__} | {name: version(name) for name in ("lancedb", "numpy", "pyarrow")},
-        )
-        write_json(partial / ABOUT, asdict(about))
+    work = Encoding(encoder, outline.attributes)
+    with _new_build(out, overwrite, outline) as partial:
+        gathered = Gathered(partial, work)
+        made = (Made.of(chunk, outline.attributes, work.schema) for chunk in chunks)
+        photos, problems = _noted(gathered.take(made), partial, outline)
+        _complete(partial, gathered.table, outline, encoder, photos, problems, recall)
         furnish(partial)
 
 
-def embedded(
-    catalogue: AnyCatalogue, total: int, encoder: Encoder, on_error: OnError, cache: Path | None
-) -> Iterator[Chunk]:
-    """A catalogue of so many listings with its embeddings. Raises PhotoError."""
-    with progress(None, "indexing", total=total, unit="listings") as bar:
-        for part in catalogue.chunks(CHUNK):
-            yield Chunk(part, *encoder.embed(part, on_error), content_hashes(part, cache))
-            bar.update(len(part))
+def encode_shop(
+    outline: Outline,
+    work: Encoding,
+    catalogue: AnyCatalogue,
+    out: Path | str,
+    overwrite: bool = False,
+    recall: float = RECALL,
+    furnish: Callable[[Path], None] = lambda folder: None,
+    runner: Runner = HERE,
+    rows: str | None = None,
+) -> None:
+    """Write the shop of a catalogue, its listings encoded wherever the runner says.
+
+    rows, recall, furnish: as of `build_shop` and `write_shop`
+    What a build of the same listings by the same model committed before it was killed is not encoded again.
+    """
+    with _new_build(out, overwrite, outline, resume=rows is None) as partial:
+        gathered = Gathered(partial if rows is None else rows, work)
+        made = gathered.take(runner.map(work, gathered.parts(catalogue)))
+        photos, problems = _noted(made, partial, outline)
+        table = gathered.table if rows is None else gathered.copy(partial)
+        _complete(partial, table, outline, work.encoder, photos, problems, recall)
+        furnish(partial)
 
 
-def _write_table(
-    folder: Path, outline: Outline, encoder: Encoder, chunks: Iterable[Chunk], recall: float
-) -> tuple[int, int]:
-    """Write the chunks into the table and index it; returns how many photo views and how many problems there are."""
-    import pyarrow as pa
+def _noted(made: Iterable[Made], folder: Path, outline: Outline) -> tuple[int, int]:
+    """Go through all rows and write down what could not be used; how many photos and how many problems there are."""
+    photos = problems = 0
+    with progress(None, "indexing", total=outline.listings, unit="listings") as bar:
+        for each in made:
+            photos += each.photos
+            problems += _note(folder, each.problems)
+            bar.update(each.listings)
+    return photos, problems
+
+
+def _complete(
+    folder: Path, table: Table, outline: Outline, encoder: Encoder, photos: int, problems: int, recall: float
+) -> None:
+    """Make a build of a folder with a table: index it, and put beside it what a shop has."""
     from lancedb.index import FTS
 
-    schema = table_schema(encoder.dimension, outline.attributes)
-    table = connect(folder).create_table(TABLE, schema=schema)
-    photos = problems = 0
-    waiting: list[pa.RecordBatch] = []
-    for chunk in chunks:
-        waiting.append(rows_of(chunk, outline.attributes, schema))
-        photos += len(chunk.embeddings.photo_views.items)
-        problems += _note(folder, chunk.problems)
-        if sum(batch.num_rows for batch in waiting) >= WRITTEN:
-            table.add(pa.Table.from_batches(waiting))
-            waiting = []
-    if waiting:
-        table.add(pa.Table.from_batches(waiting))
     if (rows := table.count_rows()) != outline.listings:
         raise ShopError(f"{rows} listings were embedded, and the catalogue has {outline.listings}.")
     table.create_index("text", config=FTS(with_position=False))
     write_vector_index(index_vectors(table, EXACT, recall, encoder.texts), folder)
-    return photos, problems
+    encoder.save(folder / MODEL)
+    about = About(
+        model=encoder.identity,
+        dimension=encoder.dimension,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        catalogue=str(outline.folder),
+        listings=outline.listings,
+        photos=photos,
+        problems=problems,
+        attributes=outline.attributes,
+        versions={"wares": __version__} | {name: version(name) for name in ("lancedb", "numpy", "pyarrow")},
+    )
+    write_json(folder / ABOUT, asdict(about))
 
 
 def _note(folder: Path, problems: Sequence[str]) -> int:
@@ -265,10 +274,17 @@ def _is_left_over(path: Path) -> bool:
 
 
 @contextmanager
-def _new_build(out: Path) -> Iterator[Path]:
-    """A folder that becomes the shop's build when all went well, and disappears when not."""
+def _new_build(out: Path | str, overwrite: bool, outline: Outline, resume: bool = False) -> Iterator[Path]:
+    """A folder that becomes the shop's build when all went well, and disappears when not.
+
+    resume: as of `partial_build`. Raises ShopError as `check_target` does, or where there is nothing to index.
+    """
+    out = Path(out).absolute()
+    check_target(out, overwrite)
+    if outline.listings == 0:
+        raise ShopError("the catalogue has no listings, so there is nothing to index.")
     try:
-        with partial_build(out) as partial:
+        with partial_build(out, resume=resume) as partial:
             yield partial
             _move_into_place(partial, out)
     finally:

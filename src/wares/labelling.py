@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wares.catalogue import Query
+    from wares.cluster import Runner
 
 Floats = npt.NDArray[np.float64]
 
@@ -154,11 +155,18 @@ class Block:
     path: Path
 
 
-def label(mixture: Mixture, queries: Sequence[Query], folder: Path, processes: int | None = None) -> Labelled:
+def label(
+    mixture: Mixture,
+    queries: Sequence[Query],
+    folder: Path,
+    processes: int | None = None,
+    runner: Runner | None = None,
+) -> Labelled:
     """What a mixture says of all queries: read from `folder` where it is there, and else labelled and written.
 
     processes: at most; by default one a core. A script that calls this guards its own start with
         `if __name__ == "__main__":`
+    runner: labels in place of processes (wares.cluster)
 
     Memory holds a few blocks, and what is returned. Raises ModelError where the folder holds labels of other queries.
     """
@@ -169,7 +177,7 @@ def label(mixture: Mixture, queries: Sequence[Query], folder: Path, processes: i
     every = list(blocks(queries, folder))
     todo = [block for block in every if not block.path.exists()]
     with progress(None, "labelling queries", total=len(todo), unit="blocks") as bar:
-        for _ in labelled(mixture, todo, most):
+        for _ in labelled(mixture, todo, most) if runner is None else _spread(mixture, todo, runner):
             bar.update(1)
     return read_labels(every, mixture)
 
@@ -195,6 +203,23 @@ def labelled(mixture: Mixture, todo: Sequence[Block], processes: int) -> Iterato
             if sent is not None:
                 yield from _in_processes(sent, left, min(processes, len(left)))
                 return
+
+
+def _spread(mixture: Mixture, todo: Sequence[Block], runner: Runner) -> Iterator[Block]:
+    """Label blocks wherever a runner does it, and write them here; yields each when it is written."""
+    for block, labels in zip(todo, runner.map(_Labelling(mixture), todo), strict=True):
+        write_block(labels, block, mixture.ids)
+        yield block
+
+
+@dataclass(frozen=True)
+class _Labelling:
+    """The work of `label`, which can be sent elsewhere where the mixture's scorers can."""
+
+    mixture: Mixture
+
+    def __call__(self, block: Block) -> Labelled:
+        return self.mixture.label(block.queries, block.number)
 
 
 def label_block(mixture: Mixture, block: Block) -> None:

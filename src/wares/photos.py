@@ -34,6 +34,7 @@ MAX_BYTES = 100_000_000  # of a photo's file
 MAX_PIXELS = 120_000_000  # width times height
 CHUNK = 32  # photos handed to a worker at once
 FEW = 128  # fewer photos than this are read in this process: starting others costs more
+PROCESSES = "WARES_PROCESSES"  # environment variable: how many read photos where nothing is said, at most
 
 Fit = Literal["pad", "crop", "stretch"]
 Pixels: TypeAlias = npt.NDArray[np.uint8]
@@ -359,6 +360,8 @@ def _cores(workers: int | None) -> int:
         if workers < 1:
             raise SettingsError(f"workers is a number of processes, at least 1, not {workers}.")
         return workers
+    if most := os.environ.get(PROCESSES):
+        return int(most)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -99,12 +99,25 @@ class TowersEncoder:
 
         return embed_photo_files(paths, self._queries)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Sent to other processes as what `Towers.save` writes; what is frozen they load by its name."""
+        from wares.towers import packed
+
+        queries = None if self._queries is self._towers else packed(self._queries)
+        return _unpacked, (packed(self._towers), queries, self._cache)
+
     def embed(self, catalogue: Catalogue, on_error: OnError) -> tuple[Embeddings, Fused]:
         from wares.encode import embed
         from wares.fuse import fuse
 
         embeddings = storable(embed(catalogue, self._towers, self._cache, on_error))
         return embeddings, fuse(embeddings, self._towers.fusion)
+
+
+def _unpacked(towers: dict[str, bytes], queries: dict[str, bytes] | None, cache: Path | None) -> TowersEncoder:
+    from wares.towers import unpacked
+
+    return TowersEncoder(unpacked(towers), None if queries is None else unpacked(queries), cache)
 
 
 @dataclass(frozen=True)
@@ -176,6 +189,10 @@ class Shop:
 
     def __len__(self) -> int:
         return self.table.count_rows()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Other processes open the same build in the same folder, by its own towers."""
+        return open_build, (self.path, self.current, None, self.cache)
 
     @property
     def outdated(self) -> bool:

@@ -57,6 +57,7 @@ from wares.runs import Run, write_run
 
 if TYPE_CHECKING:
     from wares.catalogue import Query
+    from wares.cluster import Runner
     from wares.corpus import Corpus
     from wares.rankers import RankerModel
 
@@ -194,11 +195,13 @@ def supervise(
     tests: Sequence[Query] = (),
     processes: int | None = None,
     dev: Dev | None = None,
+    runner: Runner | None = None,
 ) -> Supervised:
     """Train rankers in rounds and keep everything under `out`; what is there already of the same run is not redone.
 
     queries: to learn from; tests: queries whose results are written for every system, to be judged by whoever can
-    processes: that label, at most; by default one a core. What comes of the run does not depend on it
+    processes: that label, at most; by default one a core; runner: labels in their place (wares.cluster). What comes of
+        the run depends on neither
     dev: what greedy selection goes by, where that is to be judged queries; nothing is learned from them
     Raises ModelError where `out` holds another run, SettingsError where there is nothing to learn from.
     """
@@ -206,7 +209,7 @@ def supervise(
         raise SettingsError(f"judged dev queries choose teachers, which {settings.strategy} does not. Use greedy.")
     asked = identity(settings, corpus, queries) | ({} if dev is None else {"dev": [len(dev.queries), dev.source]})
     agree(out, asked)
-    classroom = Classroom(corpus, queries, settings, processes)
+    classroom = Classroom(corpus, queries, settings, processes, runner)
     out.mkdir(parents=True, exist_ok=True)
     write_json(asked, out / SETTINGS)
     baselines(classroom, out / "baselines", tests)
@@ -331,9 +334,15 @@ class Classroom:
     """Corpus, queries, and everybody who has something to say about them so far."""
 
     def __init__(
-        self, corpus: Corpus, queries: Sequence[Query], settings: SuperviseSettings, processes: int | None = None
+        self,
+        corpus: Corpus,
+        queries: Sequence[Query],
+        settings: SuperviseSettings,
+        processes: int | None = None,
+        runner: Runner | None = None,
     ) -> None:
-        self.corpus, self.queries, self.settings, self.processes = corpus, queries, settings, processes
+        self.corpus, self.queries, self.settings = corpus, queries, settings
+        self.processes, self.runner = processes, runner
         self.lexical = BM25().over(corpus)
         self.scorers: dict[Teacher, Scorer] = {}
         for name in settings.labelers:
@@ -376,7 +385,7 @@ class Classroom:
             (settings.seed, round),
             None if predictor is None else Performance(predictor, self.lexical),
         )
-        labels = label(asked, self.queries, folder, self.processes)
+        labels = label(asked, self.queries, folder, self.processes, self.runner)
         weights = np.ones(len(labels))
         if predictor is not None:
             weights = get_weight_map(settings.weight_map)(labels.predictions)

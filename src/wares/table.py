@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from wares.fuse import Fused
 
 TABLE = "listings"
+PRIMARY = {
+    "lance-schema:unenforced-primary-key": "true"
+}  # of what is put in at once, Lance sees whether it is the same
 METADATA = 256 * 2**20  # bytes that Lance may keep of what it knows about files and states of a table
 FIELDS = ("title", "description", "tags")  # texts that have columns of their own
 # columns that no filter can use
@@ -143,7 +146,8 @@ def table_schema(dimension: int, attributes: AttributeColumns) -> pa.Schema:
         "view_vectors": pa.list_(pa.float16()),
         "content": pa.binary(BYTES),
     }
-    return pa.schema([(name, kind) for name, kind in columns.items() if name != "attributes" or attributes.names])
+    fields = [pa.field(name, kind) for name, kind in columns.items() if name != "attributes" or attributes.names]
+    return pa.schema([pa.field("id", pa.string(), nullable=False, metadata=PRIMARY), *fields[1:]])
 
 
 @dataclass(frozen=True)
@@ -245,12 +249,12 @@ def open_table(folder: Path, session: Session | None = None) -> Table:
         raise ShopError(f"{folder}: {TABLE}.lance is missing or damaged. Rebuild it with `wares index`.") from error
 
 
-def connect(folder: Path, session: Session | None = None) -> DBConnection:
-    """Lance in a build's folder."""
+def connect(place: Path | str, session: Session | None = None) -> DBConnection:
+    """Lance in a build's folder, or on object storage."""
     os.environ.setdefault("LANCEDB_LOG", "error")  # creating a table is no reason for a warning
     import lancedb
 
-    return lancedb.connect(str(folder), session=session)
+    return lancedb.connect(str(place), session=session)
 
 
 def with_ids(ids: Iterable[str]) -> str:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from wares.errors import ShopError
 from wares.shop import ABOUT, BUILDS, LOCK, make_current, open_shop, read_current
-from wares.table import open_table
+from wares.table import TABLE, open_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 KEPT = 2  # builds besides the one that is the shop now
 TIME = "%Y-%m-%dT%H%M%S.%fZ"
-PARTIAL = ".partial-"  # before the name of a build that is being written
+PARTIAL, COPY = ".partial-", ".copy-"  # before the name of a build that is being written, or copied
 REWRITTEN = "latest_version_hint.json"  # the one file of a table that is written again and again
 
 
@@ -69,7 +69,7 @@ def keep_version(shop: Shop) -> str:
     """Copy the build that is the shop, which nobody may be writing to; the copy's name. Raises ShopError."""
     name = build_name()
     try:
-        with partial_build(shop.path) as partial:
+        with partial_build(shop.path, COPY) as partial:
             shutil.copytree(
                 shop.folder, partial, ignore=shutil.ignore_patterns(LOCK), copy_function=_linked, dirs_exist_ok=True
             )
@@ -81,20 +81,34 @@ def keep_version(shop: Shop) -> str:
 
 
 @contextmanager
-def partial_build(path: Path) -> Iterator[Path]:
-    """A folder for a build that is to be moved to its name, or else disappears; what was killed before is cleared."""
+def partial_build(path: Path, kind: str = PARTIAL, resume: bool = False) -> Iterator[Path]:
+    """A folder for a build that is to be moved to its name, or else disappears; what was killed before is cleared.
+
+    kind: PARTIAL or COPY, each of which clears its own
+    resume: start with the table that was left by the last one that was killed, and leave it where this one fails
+    """
     builds = path / BUILDS
     builds.mkdir(parents=True, exist_ok=True)
-    prefix = f"{PARTIAL}{platform.node()}-"
-    for leftover in [folder for folder in builds.iterdir() if folder.name.startswith(prefix)]:
-        if not _running(leftover.name.removeprefix(prefix)):
-            shutil.rmtree(leftover)
+    prefix = f"{kind}{platform.node()}-"
     partial = builds / f"{prefix}{os.getpid()}"
-    partial.mkdir()
+    left = [folder for folder in builds.iterdir() if folder.name.startswith(prefix)]
+    left = [folder for folder in left if not _running(folder.name.removeprefix(prefix))]
+    tables = [folder for folder in left if resume and _has_rows(folder)]
+    last = max(tables, key=lambda folder: folder.stat().st_mtime, default=None)
+    for folder in left:
+        if folder != last:
+            shutil.rmtree(folder)
+    if last is not None:
+        last.rename(partial)
+    partial.mkdir(exist_ok=True)
+    for other in partial.iterdir():
+        if other.name != f"{TABLE}.lance":
+            shutil.rmtree(other) if other.is_dir() else other.unlink()
     try:
         yield partial
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        if not (resume and _has_rows(partial)):
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 def build_name() -> str:
@@ -115,6 +129,11 @@ def _builds(path: Path) -> list[str]:
     """Complete builds, the latest first."""
     folders = [folder for folder in (path / BUILDS).iterdir() if (folder / ABOUT).is_file()]
     return sorted((folder.name for folder in folders if not folder.name.startswith(".")), reverse=True)
+
+
+def _has_rows(folder: Path) -> bool:
+    """Whether rows were committed to the table in a folder."""
+    return any((folder / f"{TABLE}.lance" / "data").glob("*"))
 
 
 def _linked(source: str, target: str) -> None:

@@ -17,6 +17,7 @@ from copy import copy, deepcopy
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -33,7 +34,7 @@ from wares.views import Marginals
 from wares.weights import save_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 Features = npt.NDArray[np.generic]
 Inputs = dict[str, Tensor]
@@ -264,6 +265,21 @@ def load_towers(folder: Path | str) -> Towers:
         raise ModelError(f"{folder}/towers.safetensors does not load ({reason}). Train the model again.") from None
     towers.fusion = fusion
     return towers
+
+
+def packed(towers: Towers) -> dict[str, bytes]:
+    """The files that `Towers.save` writes."""
+    with TemporaryDirectory() as folder:
+        towers.save(Path(folder))
+        return {file.name: file.read_bytes() for file in Path(folder).iterdir()}
+
+
+def unpacked(files: Mapping[str, bytes]) -> Towers:
+    """Towers that another process has packed, on a GPU where this one has one. Raises ModelError as `load_towers`."""
+    with TemporaryDirectory() as folder:
+        for name, content in files.items():
+            (Path(folder) / name).write_bytes(content)
+        return load_towers(folder).to("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _described(folder: Path) -> tuple[str, dict[str, str], list[str], Fusion]:

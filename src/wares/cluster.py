@@ -1,0 +1,189 @@
+"""Where work is done: in this process, or by the workers of a Ray cluster.
+
+    with running("ray") as runner:
+        for rows in runner.map(work, items):
+            ...
+
+Work is a function of one item. Either runner calls the same function with the same items and gives what it returns in
+their order, so that what comes of it does not depend on where it was done. Who maps keeps what it has got: when this
+process ends, so does the work.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from wares.errors import SettingsError, WaresError
+from wares.photos import PROCESSES
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from ray import ObjectRef
+
+ITEM, RESULT = "item", "result"  # the one column of what goes to a worker, and of what comes back
+TRIES = 5  # deaths of workers that an item survives; more are hardly by chance
+# Whatever Ray prints besides its errors, and what it would send home.
+QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Runner(Protocol):
+    """Does work."""
+
+    def map(self, work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+        """What the work returns for each item, in order; a few are done ahead at most. Raises what the work raises."""
+        ...
+
+
+@dataclass(frozen=True)
+class Here:
+    """Does work in this process, one item after the other."""
+
+    def map(self, work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+        """As of `Runner`."""
+        return map(work, items)
+
+
+@dataclass(frozen=True)
+class OnRay:
+    """Does work on the Ray cluster that this process is connected to (ray.init), by actors of ray.data.
+
+    Work, items and results are pickled. A worker takes the work in once; its item is done again where a worker or a
+    machine dies. Items wait in Ray's object store, which puts on disk what is too much for memory.
+
+    workers: how many; by default one for each GPU, or for each core where there is none
+    """
+
+    workers: int | None = None
+
+    def map(self, work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+        """As of `Runner`. Raises WaresError where workers keep dying."""
+        import pyarrow as pa
+        import ray
+        from ray.exceptions import RayError
+
+        sent = [ray.put(pa.table({ITEM: [pickle.dumps(item)]})) for item in items]
+        if not sent:
+            return
+        try:
+            for outcome in self._outcomes([ray.put(work)], sent):
+                if isinstance(outcome, _Raised):
+                    raise outcome.error
+                yield outcome
+        except RayError as error:
+            raise WaresError(
+                f"the work on Ray ended: {_first_line(error)}. What was committed is kept; see that workers have "
+                "memory enough, and run it again."
+            ) from error
+
+    def _outcomes(self, parcel: list[ObjectRef[Any]], sent: list[ObjectRef[Any]]) -> Iterator[Any]:
+        import ray.data
+
+        workers, cpus, gpus = _shares(self.workers)
+        data = ray.data.from_arrow_refs(sent)  # type: ignore[arg-type]
+        data.context.enable_progress_bars = False
+        data.context.execution_options.preserve_order = True
+        done = data.map_batches(
+            _Worker,
+            batch_size=1,
+            batch_format="pyarrow",
+            fn_constructor_args=(parcel, cpus),
+            compute=ray.data.ActorPoolStrategy(size=min(workers, len(sent))),
+            num_cpus=cpus,
+            num_gpus=gpus,
+            max_restarts=-1,
+            max_task_retries=TRIES,
+        )
+        for batch in done.iter_batches(batch_size=1, batch_format="pyarrow"):
+            yield pickle.loads(batch[RESULT][0].as_py())
+
+
+@contextmanager
+def running(on: str) -> Iterator[Runner]:
+    """The runner of a name: "local"; "ray", a cluster of this machine that goes afterwards; or "ray://ADDRESS".
+
+    Raises SettingsError for another name, or where Ray is not installed; WaresError where no cluster answers.
+    """
+    scheme, _, address = on.partition("://")
+    if on == "local":
+        yield Here()
+        return
+    if scheme != "ray":
+        raise SettingsError(f'work is done on local, ray or ray://ADDRESS, not "{on}".')
+    try:
+        import ray
+    except ModuleNotFoundError:
+        raise SettingsError("Ray is missing. It comes with an extra: pip install 'wares[ray]'") from None
+    connect(address or "local")
+    try:
+        yield OnRay()
+    finally:
+        ray.shutdown()
+
+
+def connect(address: str, **options: Any) -> None:
+    """Connect this process to a cluster, or start one of this machine ("local"). options: of ray.init"""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    import ray
+
+    if address == "local":
+        options |= {"include_dashboard": False}
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise WaresError(f"no Ray cluster at {address}: {_first_line(error)}. Start one with `ray start`.") from error
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+
+
+@dataclass(frozen=True)
+class _Raised:
+    """What work raised on purpose, on its way back."""
+
+    error: WaresError
+
+
+class _Worker:
+    """What an actor of ray.data does. parcel: holds the work; cpus: that this worker has for itself"""
+
+    def __init__(self, parcel: list[ObjectRef[Any]], cpus: int) -> None:
+        os.environ[PROCESSES] = str(cpus)
+        self._parcel = parcel
+        self._work: Callable[[Any], Any] | None = None
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        import pyarrow as pa
+
+        return pa.table({RESULT: [pickle.dumps(self._outcome(batch[ITEM][0].as_py()))]})
+
+    def _outcome(self, item: bytes) -> Any:
+        import ray
+
+        try:
+            if self._work is None:
+                self._work = ray.get(self._parcel[0])
+            return self._work(pickle.loads(item))
+        except WaresError as error:
+            return _Raised(error)
+
+
+def _shares(workers: int | None) -> tuple[int, int, int]:
+    """How many workers there are, and how many cores and GPUs of the cluster each has."""
+    import ray
+
+    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    cores, gpus = int(resources.get("CPU", 1)), int(resources.get("GPU", 0))
+    if workers is None:
+        workers = gpus or cores
+    return workers, max(1, cores // gpus if gpus else 1), min(1, gpus)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
