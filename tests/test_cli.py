@@ -480,6 +480,7 @@ def test_supervise_refusals(passages: Path) -> None:
     dev = ("--dev-queries", passages / "tests.jsonl", "--dev-qrels", passages / "qrels.txt")
     assert "name both" in refused(*run, *dev[:2])
     assert "choose teachers, which weak does not" in refused(*run, *dev)
+    assert "judges none of the queries" in refused(*run, "--dev-queries", passages / "asked.jsonl", *dev[2:])
     assert "2 of --dev-queries are among --test-queries" in refused(*run, *dev, "--test-queries", dev[1])
     assert not (passages / "run").exists()
 
@@ -487,7 +488,7 @@ def test_supervise_refusals(passages: Path) -> None:
 def test_supervise_chooses_by_judged_dev_queries(passages: Path) -> None:
     """BM25 finds the red mug at once, and comes first of those that do; no agreement is perfect."""
     run = ("supervise", passages, "--queries", passages / "asked.jsonl", "--out", passages / "run", *SMALL)
-    (passages / "dev.txt").write_text("t1 0 p9 1\n")
+    (passages / "dev.txt").write_text("t1 0 p9 1\nelsewhere 0 p0 1\n")
     dev = ("--dev-queries", passages / "tests.jsonl", "--dev-qrels", passages / "dev.txt")
     found = done(*run, *dev, "--strategy", "greedy", "--rounds", 2, "--json").json
     assert found["rounds"][1]["greedy"][0] == ["bm25", 1.0]

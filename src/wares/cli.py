@@ -1003,7 +1003,10 @@ def _dev(queries: Path, qrels: Path, tests: Sequence[Query]) -> Dev:
     from wares.evaluate import measure, read_qrels
     from wares.supervise import Dev
 
-    asked, judgments = read_queries(queries), read_qrels(qrels)
+    asked, judged = read_queries(queries), read_qrels(qrels)
+    judgments = {query.id: judged[query.id] for query in asked if query.id in judged}
+    if not judgments:
+        raise SettingsError(f"{qrels} judges none of the queries of {queries}. Do their ids agree?")
     texts = {query.text.casefold() for query in tests}
     if shared := sum(query.text.casefold() in texts for query in asked):
         raise SettingsError(f"{shared:,} of --dev-queries are among --test-queries, and would flatter the run.")
