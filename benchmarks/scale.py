@@ -173,7 +173,7 @@ class Faiss:
         n, d = vectors.shape
         lists = round(n**0.5)
         described = f"IVF{lists},Flat" if kind == "ivf" else "HNSW32,Flat"
-        self.index = faiss.index_factory(d, described, faiss.METRIC_INNER_PRODUCT)
+        self.index: Any = faiss.index_factory(d, described, faiss.METRIC_INNER_PRODUCT)
         if kind == "ivf":
             sample = np.random.default_rng(0).choice(n, min(n, 64 * lists), replace=False)
             self.index.train(vectors[np.sort(sample)])
@@ -196,7 +196,7 @@ class Usearch:
     def __init__(self, vectors: Vectors) -> None:
         from usearch.index import Index
 
-        self.index = Index(ndim=vectors.shape[1], metric="ip", dtype="f32")
+        self.index: Any = Index(ndim=vectors.shape[1], metric="ip", dtype="f32")
         self.index.add(np.arange(len(vectors)), vectors)
 
     def nearest(self, queries: Vectors, k: int, effort: int) -> Places:

@@ -25,6 +25,7 @@ PAGES = {
     "serving": DOCS / "serving.md",
     "scale": DOCS / "scale.md",
     "figures": DOCS / "figures.md",
+    "capacity": DOCS / "capacity.md",
     "formats": DOCS / "formats.md",
     "log": DOCS / "log.md",
     "changelog": DOCS.parent / "CHANGELOG.md",

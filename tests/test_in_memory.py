@@ -6,6 +6,7 @@ import asyncio
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -126,7 +127,7 @@ def test_equal_vectors_have_equal_scores_wherever_they_lie(tmp_path: Path) -> No
 
 names = st.sampled_from(["boots", "scarf", "mug", "hat", "cap"])
 goods = st.builds(Listing, id=names, title=st.sampled_from(["Red hat", "Blue cap", "Coffee mug", "Leather boots"]))
-changes = st.one_of(
+changes: st.SearchStrategy[tuple[str, list[Any]]] = st.one_of(
     st.lists(goods, max_size=3, unique_by=lambda listing: listing.id).map(lambda some: ("upsert", some)),
     st.lists(names, max_size=2).map(lambda ids: ("delete", ids)),
     st.just(("optimise", [])),
@@ -136,7 +137,7 @@ changes = st.one_of(
 @settings(max_examples=15, deadline=None)
 @given(st.lists(changes, min_size=1, max_size=5))
 def test_after_any_changes_the_table_and_memory_agree(
-    tmp_path_factory: pytest.TempPathFactory, drawn: list[tuple[str, list[Listing] | list[str]]]
+    tmp_path_factory: pytest.TempPathFactory, drawn: list[tuple[str, list[Any]]]
 ) -> None:
     writer = toy_shop(tmp_path_factory.mktemp("changed"), [BOOTS, SCARF, MUG])
     shop = with_memory(writer)
