@@ -1,6 +1,6 @@
 """Fixtures shared by all tests."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -34,3 +34,33 @@ def shared_data() -> Callable[[str], Path]:
         return path
 
     return folder
+
+
+@pytest.fixture(scope="session")
+def storage() -> Iterator[str]:
+    """The address of an S3 server that runs."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def bucket(storage: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A place in an empty bucket that the environment has the credentials of."""
+    import httpx2
+
+    for name, value in {
+        "AWS_ENDPOINT": storage,
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_ACCESS_KEY_ID": "somebody",
+        "AWS_SECRET_ACCESS_KEY": "something",
+        "AWS_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    httpx2.post(f"{storage}/moto-api/reset").raise_for_status()
+    httpx2.put(f"{storage}/goods").raise_for_status()
+    return "s3://goods/the/shop"

@@ -18,7 +18,6 @@ from typing import Any
 import httpx2
 import pytest
 from filelock import FileLock
-from moto.server import ThreadedMotoServer
 from obstore.store import ObjectStore
 from PIL import Image
 from test_cli import command, environment
@@ -35,32 +34,6 @@ from wares.towers import build_towers
 from wares.update import add_photo, delete, optimise, upsert
 
 ODD = "ä ö#1 100%&[x].png"  # a photo's name
-
-
-@pytest.fixture(scope="session")
-def storage() -> Iterator[str]:
-    """The address of an S3 server that runs."""
-    server = ThreadedMotoServer(port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture
-def bucket(storage: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """An empty bucket that the environment has the credentials of."""
-    for name, value in {
-        "AWS_ENDPOINT": storage,
-        "AWS_ALLOW_HTTP": "true",
-        "AWS_ACCESS_KEY_ID": "somebody",
-        "AWS_SECRET_ACCESS_KEY": "something",
-        "AWS_REGION": "us-east-1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    httpx2.post(f"{storage}/moto-api/reset").raise_for_status()
-    httpx2.put(f"{storage}/goods").raise_for_status()
-    return "s3://goods/the/shop"
 
 
 @dataclass(frozen=True)

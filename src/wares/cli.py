@@ -969,8 +969,8 @@ def _update(
     from wares.incremental import update_shop
     from wares.shop import TowersEncoder, open_shop
 
-    shop = open_shop(out, None if towers is None else TowersEncoder(towers, cache=cache), cache)
-    with running(on) as runner:
+    with running(on) as runner:  # before Lance is loaded, after which no process is to be forked
+        shop = open_shop(out, None if towers is None else TowersEncoder(towers, cache=cache), cache)
         done = update_shop(shop, catalogue, on_error=on_error, recall=recall, runner=runner)
     _report_problems(list(done.problems))
     if as_json:

@@ -14,16 +14,18 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from wares.errors import SettingsError, WaresError
 from wares.photos import PROCESSES
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from lancedb.table import LanceTable, Table
     from ray import ObjectRef
 
 ITEM, RESULT = "item", "result"  # the one column of what goes to a worker, and of what comes back
@@ -35,10 +37,14 @@ R = TypeVar("R")
 
 
 class Runner(Protocol):
-    """Does work."""
+    """Does work, and builds indexes."""
 
     def map(self, work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
         """What the work returns for each item, in order; a few are done ahead at most. Raises what the work raises."""
+        ...
+
+    def index(self, table: Table, kind: str, rows: int, size: int) -> None:
+        """Give a table of so many rows an index of its vectors, "ivf-flat" or "ivf-sq", in partitions of that size."""
         ...
 
 
@@ -49,6 +55,14 @@ class Here:
     def map(self, work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
         """As of `Runner`."""
         return map(work, items)
+
+    def index(self, table: Table, kind: str, rows: int, size: int) -> None:
+        """As of `Runner`."""
+        from lancedb.index import IvfFlat, IvfSq
+
+        made = IvfFlat if kind == "ivf-flat" else IvfSq
+        # Asked for a number of partitions, Lance would join them to larger ones at the first optimisation.
+        table.create_index("vector", config=made(distance_type="dot", target_partition_size=size))
 
 
 @dataclass(frozen=True)
@@ -83,24 +97,48 @@ class OnRay:
                 "memory enough, and run it again."
             ) from error
 
+    def index(self, table: Table, kind: str, rows: int, size: int) -> None:
+        """As of `Runner`: centres are found here, and each worker sorts its part of the rows to them.
+
+        Where not all machines see the table's folder, the index is built here alone.
+        """
+        import lance_ray
+
+        place = cast("LanceTable", table).uri
+        if not _seen_by_all(place):
+            Here().index(table, kind, rows, size)
+            return
+        lance_ray.create_index(
+            place,
+            "vector",
+            kind.upper().replace("-", "_"),
+            "vector_idx",
+            metric="dot",
+            num_workers=_shares(self.workers)[0],
+            num_partitions=rows // size,
+            target_partition_size=size,  # as of `Here`
+        )
+        table.checkout_latest()
+
     def _outcomes(self, parcel: list[ObjectRef[Any]], sent: list[ObjectRef[Any]]) -> Iterator[Any]:
         import ray.data
+        from ray.util.annotations import RayDeprecationWarning
 
         workers, cpus, gpus = _shares(self.workers)
         data = ray.data.from_arrow_refs(sent)  # type: ignore[arg-type]
         data.context.enable_progress_bars = False
         data.context.execution_options.preserve_order = True
-        done = data.map_batches(
-            _Worker,
-            batch_size=1,
-            batch_format="pyarrow",
-            fn_constructor_args=(parcel, cpus),
-            compute=ray.data.ActorPoolStrategy(size=min(workers, len(sent))),
-            num_cpus=cpus,
-            num_gpus=gpus,
-            max_restarts=-1,
-            max_task_retries=TRIES,
-        )
+        with warnings.catch_warnings(action="ignore", category=RayDeprecationWarning):
+            done = data.map_batches(
+                _Worker,
+                batch_size=1,
+                batch_format="pyarrow",
+                fn_constructor_args=(parcel, cpus),
+                compute=ray.data.ActorPoolStrategy(size=min(workers, len(sent))),
+                num_cpus=cpus,
+                num_gpus=gpus,
+                max_task_retries=TRIES,  # has no other place yet, and without it Ray would try for ever
+            )
         for batch in done.iter_batches(batch_size=1, batch_format="pyarrow"):
             yield pickle.loads(batch[RESULT][0].as_py())
 
@@ -133,6 +171,7 @@ def connect(address: str, **options: Any) -> None:
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     import ray
+    import ray.data  # its loggers are set up with it
 
     if address == "local":
         options |= {"include_dashboard": False}
@@ -172,6 +211,20 @@ class _Worker:
             return self._work(pickle.loads(item))
         except WaresError as error:
             return _Raised(error)
+
+
+def _seen_by_all(folder: str) -> bool:
+    """Whether all machines of the cluster have a folder."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    seen = ray.remote(os.path.isdir)
+    nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
+    asked = [
+        seen.options(num_cpus=0, scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(folder)
+        for node in nodes
+    ]
+    return all(ray.get(asked))
 
 
 def _shares(workers: int | None) -> tuple[int, int, int]:

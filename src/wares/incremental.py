@@ -67,7 +67,7 @@ def update_shop(
         work = Encoding(shop.encoder, shop.about.attributes, on_error, shop.cache)
         for made in runner.map(work, (Part(part, {}) for part in _changed(catalogue, stored))):
             with writing(shop) as table:
-                done = merge(table, made.rows)
+                done = Updated(0, 0) if made.rows is None else merge(table, made.rows)
             total = Updated(total.added + done.added, total.changed + done.changed, (*total.problems, *made.problems))
             bar.update(made.listings)
     deleted = sum(delete(shop, ids) for ids in stored.ids_gone(BATCH))

@@ -209,7 +209,7 @@ def encode_shop(
         made = gathered.take(runner.map(work, gathered.parts(catalogue)))
         photos, problems = _noted(made, partial, outline)
         table = gathered.table if rows is None else gathered.copy(partial)
-        _complete(partial, table, outline, work.encoder, photos, problems, recall)
+        _complete(partial, table, outline, work.encoder, photos, problems, recall, runner)
         furnish(partial)
 
 
@@ -225,7 +225,14 @@ def _noted(made: Iterable[Made], folder: Path, outline: Outline) -> tuple[int, i
 
 
 def _complete(
-    folder: Path, table: Table, outline: Outline, encoder: Encoder, photos: int, problems: int, recall: float
+    folder: Path,
+    table: Table,
+    outline: Outline,
+    encoder: Encoder,
+    photos: int,
+    problems: int,
+    recall: float,
+    runner: Runner = HERE,
 ) -> None:
     """Make a build of a folder with a table: index it, and put beside it what a shop has."""
     from lancedb.index import FTS
@@ -233,7 +240,7 @@ def _complete(
     if (rows := table.count_rows()) != outline.listings:
         raise ShopError(f"{rows} listings were embedded, and the catalogue has {outline.listings}.")
     table.create_index("text", config=FTS(with_position=False))
-    write_vector_index(index_vectors(table, EXACT, recall, encoder.texts), folder)
+    write_vector_index(index_vectors(table, EXACT, recall, encoder.texts, runner), folder)
     encoder.save(folder / MODEL)
     about = About(
         model=encoder.identity,

@@ -53,11 +53,12 @@ class Part:
 class Made:
     """What was made of some listings.
 
-    rows: of those that were not known, or not so; listings, photos: how many all of them are, and can be used
+    rows: of those that were not known, or not so; None where all were
+    listings, photos: how many all of them are, and have that can be used
     problems: what could not be used, one line each
     """
 
-    rows: pa.RecordBatch
+    rows: pa.RecordBatch | None
     listings: int
     photos: int
     problems: list[str]
@@ -88,9 +89,11 @@ class Encoding:
         ids = [listing.id for listing in part.catalogue.listings]
         new = [i for i, id in enumerate(ids) if part.known.get(id) != marks[i]]
         catalogue = part.catalogue.subset(new)
+        kept = sum(map(_images, part.catalogue.listings)) - sum(map(_images, catalogue.listings))
+        if not new:
+            return Made(None, len(part.catalogue), kept, [" ".join(str(each).split()) for each in catalogue.problems])
         chunk = Chunk(catalogue, *self.encoder.embed(catalogue, self.on_error), [contents[i] for i in new])
         made = Made.of(chunk, self.attributes, self.schema)
-        kept = sum(map(_images, part.catalogue.listings)) - sum(map(_images, catalogue.listings))
         return replace(made, listings=len(part.catalogue), photos=made.photos + kept)
 
     @property
@@ -124,7 +127,7 @@ class Gathered:
         waiting: list[pa.RecordBatch] = []
         committed = time.monotonic()
         for each in made:
-            if each.rows.num_rows:
+            if each.rows is not None:
                 waiting.append(each.rows)
             many = sum(rows.num_rows for rows in waiting)
             if many >= WRITTEN or (many and time.monotonic() - committed >= SECONDS):
@@ -158,7 +161,8 @@ class Gathered:
 def _opened(place: Path | str, schema: pa.Schema, shared: bool) -> Table:
     database = connect(place)
     try:
-        table = database.create_table(TABLE, schema=schema, exist_ok=True)
+        there = TABLE in database.list_tables().tables
+        table = database.open_table(TABLE) if there else database.create_table(TABLE, schema=schema, exist_ok=True)
         same = table.schema.equals(schema) and (table.schema.metadata or {}).get(ABOUT) == schema.metadata[ABOUT]
     except (ValueError, OSError, RuntimeError) as error:
         if shared:

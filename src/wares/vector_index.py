@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 import numpy as np
 import numpy.typing as npt
 
+from wares.cluster import Here
 from wares.errors import SettingsError, ShopError
 
 if TYPE_CHECKING:
@@ -29,8 +30,11 @@ if TYPE_CHECKING:
     from lancedb.query import LanceVectorQueryBuilder
     from lancedb.table import Table
 
+    from wares.cluster import Runner
+
 Kind = Literal["exact", "ivf-flat", "ivf-sq"]
 FILE = "vector-index.json"  # in a build's folder
+HERE = Here()
 EXACT_ROWS = 50_000  # from here on vectors are searched through an index
 FLAT_BYTES = 2 * 2**30  # of vectors, up to which they are kept whole in the index
 GROWTH = 2.0  # how many times as many rows make an index too coarse
@@ -102,23 +106,20 @@ def write_vector_index(index: VectorIndex, folder: Path) -> None:
     part.replace(folder / FILE)
 
 
-def index_vectors(table: Table, now: VectorIndex, target: float, encode: Encode) -> VectorIndex:
+def index_vectors(table: Table, now: VectorIndex, target: float, encode: Encode, runner: Runner = HERE) -> VectorIndex:
     """Give a table the index that goes with its size, where it has another or none; how it is to be searched.
 
     now: as it is searched now; target: as of `VectorIndex`; encode: gives (n, d) unit vectors of queries
+    runner: where it is built
     """
-    from lancedb.index import IvfFlat, IvfSq
-
     check_recall(target)
     rows = table.count_rows()
     kind = kind_for(rows, _dimension(table))
     if kind == "exact":
         return replace(now, target=target)
     if kind != now.kind or rows >= GROWTH * now.rows:
-        made = IvfFlat if kind == "ivf-flat" else IvfSq
         size = partition_size_for(rows)
-        # Asked for a number of partitions, Lance would join them to larger ones at the first optimisation.
-        table.create_index("vector", config=made(distance_type="dot", target_partition_size=size))
+        runner.index(table, kind, rows, size)
         return tuned(table, VectorIndex(kind, rows, rows // size, target=target), encode)
     return now if target == now.target else tuned(table, replace(now, target=target), encode)
 
