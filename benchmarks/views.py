@@ -3,7 +3,7 @@
     python benchmarks/views.py [FOLDER...] [--listings 200000] [--photos 4] [--seeds 3] [--out benchmarks/results]
 
 Draws       a sample marketplace of 1,000 listings where no folder is named; folders have queries.jsonl and qrels.txt.
-            --listings 0 leaves the cost out.
+            --listings 0 leaves the cost out, --seeds 0 what is found.
 Cost        2 minutes a catalogue once its photos are encoded, 15 minutes for the cost; 6 GB of memory and disk.
 Writes      views.json and views-LISTINGS.json in --out; tables go to stdout.
 Claim       the paper's "no additional online overhead": a search of fused vectors costs what a search of one view does
@@ -31,6 +31,7 @@ import platform
 import resource
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
@@ -75,14 +76,15 @@ def main(
 ) -> None:
     """Measure, print and write."""
     out.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory() as name:
-        if not folders:
-            folders = [Path(name) / "marketplace"]
-            write_marketplace(folders[0], 1000, 0)
-        found = {folder.name: quality([judged(folder, seed) for seed in range(seeds)]) for folder in folders}
-    write({"settings": {"seeds": seeds}, "catalogues": found}, out / "views.json")
-    for title, figures in found.items():
-        show(title, figures["systems"])
+    if seeds:
+        with TemporaryDirectory() as name:
+            if not folders:
+                folders = [Path(name) / "marketplace"]
+                write_marketplace(folders[0], 1000, 0)
+            found = {folder.name: quality([judged(folder, seed) for seed in range(seeds)]) for folder in folders}
+        write({"settings": {"seeds": seeds}, "catalogues": found}, out / "views.json")
+        for title, figures in found.items():
+            show(title, figures["systems"])
     if listings:
         with TemporaryDirectory() as name:
             alone(prepare, Path(name), listings, photos)
@@ -107,8 +109,19 @@ def alone(work: Callable[..., T], *arguments: Any) -> T:
 # What is found
 
 
-def judged(folder: Path, seed: int) -> dict[str, PerQuery]:
-    """Each system's measures, query by query."""
+@dataclass(frozen=True)
+class Judged:
+    """What judges say after training with a seed.
+
+    measures: of each system, query by query; by_text: share of first tens of `all views` whose best view is a text
+    """
+
+    measures: dict[str, PerQuery]
+    by_text: float
+
+
+def judged(folder: Path, seed: int) -> Judged:
+    """Train on a catalogue, and measure with its queries."""
     catalogue = read_catalogue(folder, "skip")
     queries, qrels = read_queries(folder / "queries.jsonl"), read_qrels(folder / "qrels.txt")
     towers = build_towers("offline", seed)
@@ -117,15 +130,18 @@ def judged(folder: Path, seed: int) -> dict[str, PerQuery]:
     embeddings = embed_features(features, towers)
     asked = embed_texts([query.text for query in queries], towers)
     ids = np.array([listing.id for listing in catalogue.listings])
-    found = {}
-    for name, scores in scores_of(asked, embeddings, fuse(embeddings, towers.fusion).vectors).items():
+    found, scored = {}, scores_of(asked, embeddings, fuse(embeddings, towers.fusion).vectors)
+    for name, scores in scored.items():
         best = np.argsort(-scores, axis=1, kind="stable")[:, :DEPTH]
         run = {
             query.id: dict(zip(ids[places].tolist(), row[places].tolist(), strict=True))
             for query, places, row in zip(queries, best, scores, strict=True)
         }
         found[name] = measure(run, qrels, MEASURES)
-    return found
+    first = np.argsort(-scored["all views"], axis=1, kind="stable")[:, :10]
+    texts = best_of(asked @ embeddings.texts.T, embeddings.text_views.offsets)
+    by_text = np.take_along_axis(texts >= scored["all views"], first, axis=1)
+    return Judged(found, float(by_text.mean()))
 
 
 def scores_of(queries: Vectors, embeddings: Embeddings, fused: Vectors) -> dict[str, Vectors]:
@@ -151,19 +167,22 @@ def best_of(scores: Vectors, offsets: Places) -> Vectors:
     return found
 
 
-def quality(seeds: Sequence[dict[str, PerQuery]]) -> dict[str, Any]:
+def quality(seeds: Sequence[Judged]) -> dict[str, Any]:
     """Means over queries and seeds, with the standard deviation of seeds, and tests against fused."""
-    averaged = {name: mean_of([seed[name] for seed in seeds]) for name in seeds[0]}
+    names = list(seeds[0].measures)
+    averaged = {name: mean_of([seed.measures[name] for seed in seeds]) for name in names}
     spread = {
-        name: {of: float(np.std([means(seed[name])[of] for seed in seeds], ddof=1)) for of in MEASURES}
-        for name in seeds[0]
+        name: {of: float(np.std([means(seed.measures[name])[of] for seed in seeds], ddof=1)) for of in MEASURES}
+        for name in names
         if len(seeds) > 1
     }
     tests = [
         {"system": test.system, "measure": test.measure, "difference": test.difference, "p": test.p_holm}
         for test in paired_tests(averaged, "fused")
     ]
-    return {"systems": {name: means(each) for name, each in averaged.items()}, "spread": spread, "tests": tests}
+    by_text = float(np.mean([seed.by_text for seed in seeds]))
+    systems = {name: means(each) for name, each in averaged.items()}
+    return {"systems": systems, "spread": spread, "tests": tests, "best view is a text": by_text}
 
 
 # What it costs

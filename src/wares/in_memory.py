@@ -8,6 +8,7 @@ came are compared one by one, rows that are no more are passed over. When many h
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
@@ -37,7 +38,7 @@ Found: TypeAlias = tuple[int, str, float]  # row, id and dot product
 class Held:
     """Vectors as they were read; nothing of it ever changes.
 
-    rows: (n,) where each stands in the table, ascending; ids: of the listings
+    rows: (n,) where each stands in the table; ids: of the listings
     index: over the vectors; searched_by: how, and what that finds
     """
 
@@ -49,19 +50,17 @@ class Held:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def nearest(self, queries: Vectors, k: int, gone: Rows = NONE, whole: bool = False) -> Rows:
+    def nearest(self, queries: Vectors, k: int, among: Any = None, whole: bool = False) -> Rows:
         """(Q, k) places of the nearest of each query, the nearest first; -1 where there are fewer.
 
-        gone: places that are passed over; whole: whether all partitions are read
+        among: faiss' selector of the places that may be found; whole: whether all partitions are read
         """
         faiss = find_faiss()
-        left_out = faiss.IDSelectorBatch(gone)
-        passed = faiss.IDSelectorNot(left_out) if len(gone) else None
         if self.searched_by.kind == "exact":
-            how = faiss.SearchParameters(sel=passed)
+            how = faiss.SearchParameters(sel=among)
         else:
             probes = self.searched_by.partitions if whole else self.searched_by.probes
-            how = faiss.SearchParametersIVF(sel=passed, nprobe=probes)
+            how = faiss.SearchParametersIVF(sel=among, nprobe=probes)
         return np.asarray(self.index.search(queries, k, params=how)[1])
 
 
@@ -90,23 +89,33 @@ class InMemory:
 
         whole: whether all partitions are read
         """
-        places = self.held.nearest(queries, max(1, min(k, len(self.held))), self.gone, whole)
+        places = self.held.nearest(queries, max(1, min(k, len(self.held))), self._there, whole)
         return [self._found(query, some[some >= 0], k) for query, some in zip(queries, places, strict=True)]
+
+    @cached_property
+    def _there(self) -> Any:
+        """Faiss' selector of the places whose rows are there still; None where all are."""
+        if not len(self.gone):
+            return None
+        there = np.ones(len(self.held), dtype=np.bool_)
+        there[self.gone] = False
+        return find_faiss().IDSelectorBitmap(np.packbits(there, bitorder="little"))
 
     def _found(self, query: Vectors, places: Rows, k: int) -> list[Found]:
         """Dot products are computed anew, so that equal vectors have equal ones, wherever they lie."""
-        rows = np.concatenate([self.held.rows[places], self.rows])
-        ids = pa.concat_arrays([self.held.ids.take(pa.array(places)), self.ids])
-        scores = np.concatenate([_dots(self.held.index.reconstruct_batch(places), query), _dots(self.vectors, query)])
-        if len(scores) > k:
-            best = np.argpartition(-scores, k - 1)[:k]
-            rows, ids, scores = rows[best], ids.take(pa.array(best)), scores[best]
-        return list(zip(rows.tolist(), ids.to_pylist(), scores.tolist(), strict=True))
+        came = _largest(self.vectors @ query, k)
+        vectors = np.concatenate([self.held.index.reconstruct_batch(places), self.vectors[came]])
+        scores = np.asarray(vectors.astype(np.float64) @ query.astype(np.float64), dtype=np.float32)
+        rows = np.concatenate([self.held.rows[places], self.rows[came]])
+        ids = pa.concat_arrays([self.held.ids.take(pa.array(places)), self.ids.take(pa.array(came))])
+        best = _largest(scores, k)
+        found = zip(rows[best].tolist(), ids.take(pa.array(best)).to_pylist(), scores[best].tolist(), strict=True)
+        return list(found)
 
     def followed(self, table: Table) -> InMemory | None:
         """The vectors of a later state of the table; None where so much has changed that all are to be read anew."""
         now = np.sort(np.concatenate([NONE, *(_rows_of(part) for part in _scanned(table, ["id"]))]))
-        gone, came = _missing(self.held.rows, now), now[_missing(now, self.held.rows)]
+        gone, came = _missing(self.held.rows, now), now[_missing(now, np.sort(self.held.rows))]
         if len(gone) + len(came) > max(FEW, CHANGES * len(self.held)):
             return None
         kept = np.flatnonzero(np.isin(self.rows, came))
@@ -201,11 +210,12 @@ def _vectors_of(column: pa.Array | pa.ChunkedArray, dimension: int) -> Vectors:
 
 
 def _missing(some: Rows, among: Rows) -> Rows:
-    """Places of those that are not among others; both ascend."""
+    """Places of those that are not among others, which ascend."""
     places = np.searchsorted(among, some)
     there = np.append(among, -1)[places] == some
     return np.flatnonzero(~there)
 
 
-def _dots(vectors: Vectors, query: Vectors) -> Vectors:
-    return np.asarray(vectors.astype(np.float64) @ query.astype(np.float64), dtype=np.float32)
+def _largest(scores: Vectors, k: int) -> Rows:
+    """Places of the k largest, in no order."""
+    return np.argpartition(-scores, k - 1)[:k] if len(scores) > k else np.arange(len(scores))
