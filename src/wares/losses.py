@@ -29,9 +29,7 @@ def info_nce(scores: Tensor, scale: Tensor | float, same: Tensor, weights: Tenso
     """
     weights = torch.ones(len(scores), device=scores.device) if weights is None else weights
     present = weights[None] > 0
-    logits = (scores * scale)[None]
-    sums = _sums(logits, same, 0, present, present)
-    return _nce(sums, logits.diagonal(dim1=1, dim2=2), weights[None])
+    return _nce(_sums((scores * scale)[None], same, 0, present, present), weights[None])
 
 
 def pairwise(photos: ViewBatch, texts: ViewBatch, scale: Tensor | float, same: Tensor) -> Tensor:
@@ -77,8 +75,12 @@ def intra_modal(views: ViewBatch, scale: Tensor | float, same: Tensor) -> Tensor
 
 
 class _Sums(NamedTuple):
-    """Logarithms of InfoNCE's denominators. to_columns: (P, rows); to_rows: (P, columns)"""
+    """What InfoNCE is made of, over some rows of a batch.
 
+    positives: (P, rows) their scores; to_columns: (P, rows) and to_rows: (P, columns) logarithms of the denominators
+    """
+
+    positives: Tensor
     to_columns: Tensor
     to_rows: Tensor
 
@@ -109,10 +111,10 @@ def _cross(rows: ViewBatch, columns: ViewBatch, scale: Tensor | float, same: Ten
             for start, end in steps([*range(0, batch, at_once), batch])
         ]
         to_rows = torch.stack([part.to_rows for part in parts]).logsumexp(0)
-        sums = _Sums(torch.cat([part.to_columns for part in parts], dim=1), to_rows)
-    positives = torch.einsum("bkd,bld->klb", rows.vectors, columns.vectors).flatten(0, 1) * scale
+        positives, to_columns = (torch.cat(each, dim=1) for each in list(zip(*parts, strict=True))[:2])
+        sums = _Sums(positives, to_columns, to_rows)
     weights = torch.einsum("bk,bl->klb", rows.weights, columns.weights).flatten(0, 1)
-    return _nce(sums, positives, weights)
+    return _nce(sums, weights)
 
 
 def _part(
@@ -138,10 +140,11 @@ def _sums(scores: Tensor, same: Tensor, start: int, rows: Tensor, columns: Tenso
     excused = same & ~own
     to_columns = scores.masked_fill(excused | ~(columns[:, None, :] | own), _FAR)
     to_rows = scores.masked_fill(excused | ~(rows[:, :, None] | own), _FAR)
-    return _Sums(to_columns.logsumexp(2), to_rows.logsumexp(1))
+    positives = scores.diagonal(start, 1, 2).clone()  # a view would keep all scores in memory
+    return _Sums(positives, to_columns.logsumexp(2), to_rows.logsumexp(1))
 
 
-def _nce(sums: _Sums, positives: Tensor, weights: Tensor) -> Tensor:
-    """Weighted mean over pairs of views and listings of the symmetric InfoNCE. positives, weights: (P, B)"""
-    losses = (sums.to_columns + sums.to_rows) / 2 - positives
+def _nce(sums: _Sums, weights: Tensor) -> Tensor:
+    """Weighted mean over pairs of views and listings of the symmetric InfoNCE. weights: (P, B)"""
+    losses = (sums.to_columns + sums.to_rows) / 2 - sums.positives
     return (losses * weights).sum() / weights.sum().clamp(min=1e-12)
