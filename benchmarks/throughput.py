@@ -79,20 +79,22 @@ def seconds(work: Callable[[], Any]) -> float:
 
 def encoding_rates(catalogue: Catalogue, folder: Path, rounds: int) -> dict[str, float]:
     """Photos a second of decoding alone, of the tower alone, and of the two as `catalogue_features` runs them."""
-    from wares.encode import catalogue_features
+    from wares.encode import catalogue_features, text_features
     from wares.towers import build_towers
+    from wares.views import text_views
 
     towers = build_towers("offline", SEED)
     paths = [catalogue.photo(name) for listing in catalogue.listings for name in listing.images]
     photos = [
         photo for photo in load_photos(paths, towers.image.size, towers.image.fit) if isinstance(photo, np.ndarray)
     ]
-    catalogue_features(catalogue, towers, folder / "warm")  # texts, models and digests are there from here on
+    catalogue_features(catalogue, towers, folder / "warm")  # models are loaded from here on
     times: dict[str, list[float]] = {"decoding": [], "tower": [], "both": []}
     for number in range(rounds):
         times["decoding"].append(seconds(lambda: list(load_photos(paths, towers.image.size, towers.image.fit))))
         times["tower"].append(seconds(lambda: towers.image.features(photos)))
         cache = folder / f"cache-{number}"
+        text_features(text_views(catalogue).items, towers.text, cache)  # so that only photos are left to encode
         times["both"].append(seconds(partial(catalogue_features, catalogue, towers, cache)))
     rates = {name: len(paths) / float(np.median(each)) for name, each in times.items()}
     floor = 1 / (1 / rates["decoding"] + 1 / rates["tower"])
