@@ -42,6 +42,7 @@ from wares.shop import open_shop
 from wares.towers import build_towers
 
 CHUNK, WRITTEN = 16, 32  # listings encoded, and committed, at once
+os.environ.setdefault("RAY_worker_niceness", "0")  # as the driver, so that other work on the machine slows both
 MEMORY = 200 * 2**20  # bytes of a machine's object store
 
 

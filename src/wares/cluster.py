@@ -14,7 +14,8 @@ from __future__ import annotations
 import logging
 import os
 import pickle
-import warnings
+import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
     from lancedb.table import LanceTable, Table
     from ray import ObjectRef
 
-ITEM, RESULT = "item", "result"  # the one column of what goes to a worker, and of what comes back
-TRIES = 5  # deaths of workers that an item survives; more are hardly by chance
+PLACE, ITEM, RESULT = "place", "item", "result"  # columns of what goes to a worker, and of what comes back
+SAMPLED = 256  # rows for each partition, at most, that its centre is found by; as Lance does it
+TRIES = 5  # times that an item is begun: workers that die more often do so hardly by chance
 # Whatever Ray prints besides its errors, and what it would send home.
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
 T = TypeVar("T")
@@ -83,7 +85,7 @@ class OnRay:
         import ray
         from ray.exceptions import RayError
 
-        sent = [ray.put(pa.table({ITEM: [pickle.dumps(item)]})) for item in items]
+        sent = [ray.put(pa.table({PLACE: [i], ITEM: [pickle.dumps(item)]})) for i, item in enumerate(items)]
         if not sent:
             return
         try:
@@ -93,8 +95,7 @@ class OnRay:
                 yield outcome
         except RayError as error:
             raise WaresError(
-                f"the work on Ray ended: {_first_line(error)}. What was committed is kept; see that workers have "
-                "memory enough, and run it again."
+                f"the work on Ray ended: {_reason(error)}. What was committed is kept; see to it, and run it again."
             ) from error
 
     def index(self, table: Table, kind: str, rows: int, size: int) -> None:
@@ -116,29 +117,29 @@ class OnRay:
             metric="dot",
             num_workers=_shares(self.workers)[0],
             num_partitions=rows // size,
+            sample_rate=min(SAMPLED, size),
             target_partition_size=size,  # as of `Here`
         )
         table.checkout_latest()
 
     def _outcomes(self, parcel: list[ObjectRef[Any]], sent: list[ObjectRef[Any]]) -> Iterator[Any]:
         import ray.data
-        from ray.util.annotations import RayDeprecationWarning
 
         workers, cpus, gpus = _shares(self.workers)
         data = ray.data.from_arrow_refs(sent)  # type: ignore[arg-type]
         data.context.enable_progress_bars = False
         data.context.execution_options.preserve_order = True
-        with warnings.catch_warnings(action="ignore", category=RayDeprecationWarning):
-            done = data.map_batches(
-                _Worker,
-                batch_size=1,
-                batch_format="pyarrow",
-                fn_constructor_args=(parcel, cpus),
-                compute=ray.data.ActorPoolStrategy(size=min(workers, len(sent))),
-                num_cpus=cpus,
-                num_gpus=gpus,
-                max_task_retries=TRIES,  # has no other place yet, and without it Ray would try for ever
-            )
+        # Ray itself tries for ever: it cannot tell work that kills from a machine that is slow to be given up.
+        starts = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(_Starts).remote()
+        done = data.map_batches(
+            _Worker,
+            batch_size=1,
+            batch_format="pyarrow",
+            fn_constructor_args=(parcel, cpus, starts),
+            compute=ray.data.ActorPoolStrategy(size=min(workers, len(sent))),
+            num_cpus=cpus,
+            num_gpus=gpus,
+        )
         for batch in done.iter_batches(batch_size=1, batch_format="pyarrow"):
             yield pickle.loads(batch[RESULT][0].as_py())
 
@@ -178,7 +179,7 @@ def connect(address: str, **options: Any) -> None:
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise WaresError(f"no Ray cluster at {address}: {_first_line(error)}. Start one with `ray start`.") from error
+        raise WaresError(f"no Ray cluster at {address}: {_reason(error)}. Start one with `ray start`.") from error
     logging.getLogger("ray.data").setLevel(logging.ERROR)
 
 
@@ -189,22 +190,44 @@ class _Raised:
     error: WaresError
 
 
-class _Worker:
-    """What an actor of ray.data does. parcel: holds the work; cpus: that this worker has for itself"""
+class _Starts:
+    """An actor that counts how often each item was begun."""
 
-    def __init__(self, parcel: list[ObjectRef[Any]], cpus: int) -> None:
+    def __init__(self) -> None:
+        self._of: Counter[int] = Counter()
+
+    def begin(self, place: int) -> int:
+        self._of[place] += 1
+        return self._of[place]
+
+
+class _Worker:
+    """What an actor of ray.data does.
+
+    parcel: holds the work; cpus: that this worker has for itself; starts: the actor that counts (`_Starts`)
+    """
+
+    def __init__(self, parcel: list[ObjectRef[Any]], cpus: int, starts: Any) -> None:
         os.environ[PROCESSES] = str(cpus)
-        self._parcel = parcel
+        self._parcel, self._starts = parcel, starts
         self._work: Callable[[Any], Any] | None = None
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         import pyarrow as pa
 
-        return pa.table({RESULT: [pickle.dumps(self._outcome(batch[ITEM][0].as_py()))]})
+        outcome = self._outcome(batch[PLACE][0].as_py(), batch[ITEM][0].as_py())
+        return pa.table({RESULT: [pickle.dumps(outcome)]})
 
-    def _outcome(self, item: bytes) -> Any:
+    def _outcome(self, place: int, item: bytes) -> Any:
         import ray
 
+        if ray.get(self._starts.begin.remote(place)) > TRIES:
+            return _Raised(
+                WaresError(
+                    f"workers on Ray died {TRIES} times with the same work, perhaps for want of memory. What was "
+                    "committed is kept; give them more, and run it again."
+                )
+            )
         try:
             if self._work is None:
                 self._work = ray.get(self._parcel[0])
@@ -238,5 +261,7 @@ def _shares(workers: int | None) -> tuple[int, int, int]:
     return workers, max(1, cores // gpus if gpus else 1), min(1, gpus)
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+def _reason(error: Exception) -> str:
+    """The error at the end of a traceback, or the first line of what is said."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return next((line for line in reversed(lines) if re.match(r"\w+Error: ", line)), lines[0]).rstrip(".")

@@ -38,6 +38,7 @@ CHUNK = 1024  # listings encoded at once
 WRITTEN = 16_384  # rows that are committed at once, at least,
 SECONDS = 60  # unless so much time has passed since the last commit
 ALL = 2**31 - 1  # rows that Lance can be asked for
+LONGEST = 200  # letters of what Lance says of an error, which may be pages
 ABOUT = b"wares"  # what a table says of its rows, besides their columns
 
 
@@ -159,22 +160,22 @@ class Gathered:
 
 
 def _opened(place: Path | str, schema: pa.Schema, shared: bool) -> Table:
-    database = connect(place)
     try:
+        database = connect(place)
         there = TABLE in database.list_tables().tables
         table = database.open_table(TABLE) if there else database.create_table(TABLE, schema=schema, exist_ok=True)
         same = table.schema.equals(schema) and (table.schema.metadata or {}).get(ABOUT) == schema.metadata[ABOUT]
     except (ValueError, OSError, RuntimeError) as error:
         if shared:
-            reason = str(error).splitlines()[0]
-            raise ShopError(f"{place}: {reason}. Check the place, and the credentials in the environment.") from error
+            said = f"{type(error).__name__}: {error}".splitlines()[0][:LONGEST]
+            raise ShopError(f"{place}: {said}… Check the place, and the credentials in the environment.") from error
         same = False
     if same:
         return table
     if shared:
         raise ShopError(f"{place} has rows of another model, or of other attributes. Name another place for rows.")
     shutil.rmtree(f"{place}/{TABLE}.lance", ignore_errors=True)
-    return database.create_table(TABLE, schema=schema)
+    return connect(place).create_table(TABLE, schema=schema)
 
 
 def _marks(table: Table) -> Iterator[tuple[str, bytes]]:

@@ -101,10 +101,12 @@ class TowersEncoder:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Sent to other processes as what `Towers.save` writes; what is frozen they load by its name."""
+        import torch
+
         from wares.towers import packed
 
         queries = None if self._queries is self._towers else packed(self._queries)
-        return _unpacked, (packed(self._towers), queries, self._cache)
+        return _unpacked, (packed(self._towers), queries, self._cache, torch.get_num_threads())
 
     def embed(self, catalogue: Catalogue, on_error: OnError) -> tuple[Embeddings, Fused]:
         from wares.encode import embed
@@ -114,9 +116,16 @@ class TowersEncoder:
         return embeddings, fuse(embeddings, self._towers.fusion)
 
 
-def _unpacked(towers: dict[str, bytes], queries: dict[str, bytes] | None, cache: Path | None) -> TowersEncoder:
+def _unpacked(
+    towers: dict[str, bytes], queries: dict[str, bytes] | None, cache: Path | None, threads: int
+) -> TowersEncoder:
+    """threads: of torch, where this was packed"""
+    import torch
+
     from wares.towers import unpacked
 
+    # With one thread, convolutions are computed another way and differ in the last bits; with more, all are the same.
+    torch.set_num_threads(min(threads, max(2, torch.get_num_threads())))
     return TowersEncoder(unpacked(towers), None if queries is None else unpacked(queries), cache)
 
 
