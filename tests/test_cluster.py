@@ -14,13 +14,14 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lancedb
 import numpy as np
 import pyarrow as pa
 import pytest
 import ray
+from lancedb.query import LanceVectorQueryBuilder
 from PIL import Image
 from ray.cluster_utils import Cluster
 from toys import Toys
@@ -115,6 +116,7 @@ def test_a_shop_is_the_same_to_the_last_bit(name: str, goods: Path, tmp_path: Pa
     assert (shops[0].about.photos, shops[1].about.photos) == (20, 20)
 
 
+@pytest.mark.slow
 def test_updates_and_other_models(goods: Path, tmp_path: Path, on_ray: OnRay) -> None:
     (goods / "broken.png").write_bytes((goods / "3.png").read_bytes())
     shop = build_shop(read_catalogue(goods), build_towers("small"), tmp_path / "shop", cache=tmp_path / "cache")
@@ -127,6 +129,7 @@ def test_updates_and_other_models(goods: Path, tmp_path: Path, on_ray: OnRay) ->
     assert {row["title"] for row in table(moved)} >= {"other", "thing 1"}
 
 
+@pytest.mark.slow
 def test_labels_are_the_same(tmp_path: Path, on_ray: OnRay, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(labelling, "BLOCK", 4)
     words = ["red", "leather", "boots", "blue", "wool", "scarf"]
@@ -142,6 +145,7 @@ def test_labels_are_the_same(tmp_path: Path, on_ray: OnRay, monkeypatch: pytest.
         assert path.read_bytes() == (tmp_path / "ray" / path.name).read_bytes()
 
 
+@pytest.mark.slow
 def test_negatives_are_the_same(goods: Path, tmp_path: Path, on_ray: OnRay, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(finetuning, "ASKED", 3)
     towers = build_towers("small")
@@ -152,6 +156,7 @@ def test_negatives_are_the_same(goods: Path, tmp_path: Path, on_ray: OnRay, monk
     assert found.shape == (10, 10)
 
 
+@pytest.mark.slow
 def test_an_index_that_all_build_is_the_same_after_tidying(tmp_path: Path, on_ray: OnRay) -> None:
     random = np.random.default_rng(0)
 
@@ -171,7 +176,12 @@ def test_an_index_that_all_build_is_the_same_after_tidying(tmp_path: Path, on_ra
     indexed.optimize()
     assert partitions() == {44}, "asked for by number alone, there would be 2"
     query = random.normal(size=16).astype(np.float32)
-    search = indexed.search(query, "vector").distance_type("dot").with_row_id(True).limit(10)
+    search = (
+        cast("LanceVectorQueryBuilder", indexed.search(query, "vector"))
+        .distance_type("dot")
+        .with_row_id(True)
+        .limit(10)
+    )
     read = search.minimum_nprobes(44).maximum_nprobes(44).to_arrow()["_rowid"]
     assert read.to_pylist() == search.bypass_vector_index().to_arrow()["_rowid"].to_pylist()
 
@@ -193,6 +203,7 @@ class Dying:
         return item, os.getpid()
 
 
+@pytest.mark.slow
 def test_a_killed_worker_costs_what_it_was_doing(tmp_path: Path, on_ray: OnRay) -> None:
     (tmp_path / "5-a").touch()
     (tmp_path / "7-a").touch()
@@ -201,6 +212,7 @@ def test_a_killed_worker_costs_what_it_was_doing(tmp_path: Path, on_ray: OnRay) 
     assert len({process for _, process in done}) > 2
 
 
+@pytest.mark.slow
 def test_work_that_always_kills_is_given_up(tmp_path: Path, on_ray: OnRay) -> None:
     for i in range(20):
         (tmp_path / f"0-{i}").touch()
@@ -209,6 +221,7 @@ def test_work_that_always_kills_is_given_up(tmp_path: Path, on_ray: OnRay) -> No
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.slow
 def test_a_killed_machine_costs_what_was_done_there(tmp_path: Path, machines: Cluster, on_ray: OnRay) -> None:
     third = machines.add_node(num_cpus=1, object_store_memory=MEMORY)
     done = []
@@ -278,7 +291,7 @@ def rebuilt(tmp_path: Path, toys: Toys, catalogue: Catalogue) -> list[dict[str, 
     return table(open_shop(tmp_path / "shop", toys))
 
 
-@pytest.mark.parametrize("where", ["here", "ray"])
+@pytest.mark.parametrize("where", ["here", pytest.param("ray", marks=pytest.mark.slow)])
 def test_a_killed_driver_loses_what_it_had_not_committed(where: str, tmp_path: Path, request: Any) -> None:
     runner = "Here()"
     if where == "ray":
@@ -324,6 +337,7 @@ def test_a_row_that_lacks_a_photo_is_made_again_so_that_it_is_told_again(goods: 
 # Errors ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_what_work_raises_is_raised(goods: Path, tmp_path: Path, on_ray: OnRay) -> None:
     with pytest.raises(PhotoError, match=r"line 30: .*broken\.png.*--on-error skip"):
         build_shop(read_catalogue(goods), build_towers("small"), tmp_path / "shop", runner=on_ray)

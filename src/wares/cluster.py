@@ -254,7 +254,7 @@ def _shares(workers: int | None) -> tuple[int, int, int]:
     """How many workers there are, and how many cores and GPUs of the cluster each has."""
     import ray
 
-    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    resources: dict[str, float] = ray.cluster_resources()
     cores, gpus = int(resources.get("CPU", 1)), int(resources.get("GPU", 0))
     if workers is None:
         workers = gpus or cores
