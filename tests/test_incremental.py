@@ -21,6 +21,7 @@ from toys import BOOTS, MUG, SCARF, THREE, Toys, embedded, write_photos
 from wares import incremental
 from wares.cache import photo_digests
 from wares.catalogue import Catalogue, Listing, OnError, open_catalogue, read_catalogue, write_listings
+from wares.cluster import Here
 from wares.content import content_hashes
 from wares.encode import Embeddings
 from wares.errors import CatalogueError, PhotoError, ShopError
@@ -331,7 +332,7 @@ def test_a_shop_moves_to_another_model(tmp_path: Path) -> None:
 def test_changes_while_a_shop_moves_are_taken_over(tmp_path: Path) -> None:
     shop, _ = shop_of(tmp_path, *THREE)
 
-    class Meanwhile:
+    class Meanwhile(Here):
         def map(self, work: Any, items: Any) -> Any:
             yield from map(work, items)
             other = open_shop(shop.path, Toys())
