@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-settings.register_profile("wares", derandomize=True)  # the same cases on every machine, as with every other seed
+# The same cases on every machine, as with every other seed, and however slow it is.
+settings.register_profile("wares", derandomize=True, deadline=None)
 settings.load_profile("wares")
 
 ROOT = Path(__file__).resolve().parents[1]

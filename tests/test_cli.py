@@ -735,7 +735,7 @@ def test_a_shop_is_updated_by_its_own_model_and_moved_to_another(shop: Shop, tmp
     update = ("index", catalogue, "--out", path, "--update")
     assert done(*update, "--towers", "small", "--json").json["changed"] == 0
     assert "wares reembed" in refused(*update, "--model", shop.model)
-    assert "leave out --ranker and --overwrite" in refused(*update, "--overwrite")
+    assert "leave out --ranker, --rows and --overwrite" in refused(*update, "--overwrite")
     assert "is of the catalogue in" in refused("index", goods(tmp_path / "d"), "--out", path, "--update")
     moved = done("reembed", path, "--model", shop.model, "--json").json
     assert (moved["listings"], moved["model"]) == (before["listings"], shop.index.json["model"])

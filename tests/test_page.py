@@ -483,13 +483,14 @@ def test_two_systems_side_by_side(page: Page, site: str) -> None:
 
 
 def test_places_are_known_beyond_the_page(page: Page, site: str) -> None:
-    """Turned around, the first of sixty is the last: each is higher where it is first."""
+    """A ranker that is of another opinion: the first of one side stands far down on the other."""
+    far = re.compile(r"↑[2-5]\d")  # of sixty, twenty to a page
     page.goto(f"{site}?q=red&system=fused&compare=true&other_system=fused&other_rerank=true")
-    expect(page.locator("#there .moved b").first).to_have_text("↑59")
-    expect(page.locator("#here .moved b").first).to_have_text("↑59")
+    expect(page.locator("#there .moved b").first).to_have_text(far)
+    expect(page.locator("#here .moved b").first).to_have_text(far)
     expect(cards(page, "#there").first.locator("details table")).to_contain_text("rerank score")
     page.goto(f"{site}?q=red&system=fused&compare=true&other_system=fused&other_rerank=true&page=2")
-    expect(page.locator("#here .moved").first).to_have_text(re.compile(r"21\s*↑19"))
+    expect(page.locator("#here .moved").first).to_have_text(re.compile(r"21\s*[↑↓]\d+"))
 
 
 def test_a_photo_in_shops_of_two_models(page: Page, site: str) -> None:

@@ -248,7 +248,7 @@ def test_a_query_tower_of_another_model_is_refused(world: World, tmp_path: Path)
     arguments = ("index", world.catalogue.folder, "--model", tmp_path / "other", "--out", tmp_path / "shop")
     said = refused(*arguments, "--ranker", world.round("two-tower"))
     assert "which is model" in said and "Index with --model" in said
-    assert not (tmp_path / "shop").exists()
+    assert not (tmp_path / "shop" / "shop.json").exists()
 
 
 # Which ranker
@@ -290,7 +290,7 @@ def test_no_ranker_where_one_is_named(world: World, tmp_path: Path) -> None:
     run = single(world, tmp_path / "run", "dense", "round 1")
     next(run.glob("round-1/*/model/*")).write_bytes(b"")
     assert "does not load" in refused(*world.index(tmp_path / "shop", "--ranker", run))
-    assert not (tmp_path / "shop").exists()
+    assert not (tmp_path / "shop" / "shop.json").exists()
 
 
 @pytest.mark.parametrize("kind", ["late-interaction", "sparse"])
@@ -298,7 +298,7 @@ def test_a_ranker_made_for_other_listings_is_refused(kind: str, world: World, tm
     less = Catalogue(world.catalogue.folder, world.catalogue.listings[:4])
     with pytest.raises(ModelError, match="listings"):
         build_shop(less, load_towers(world.model), tmp_path / "shop", ranker=world.trained(kind))
-    assert not (tmp_path / "shop").exists()
+    assert not (tmp_path / "shop" / "shop.json").exists()
 
 
 def test_a_ranker_that_compares_vectors_may_meet_new_listings(world: World, tmp_path: Path) -> None:

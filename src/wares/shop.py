@@ -199,6 +199,12 @@ class Shop:
     def __len__(self) -> int:
         return self.table.count_rows()
 
+    def __copy__(self) -> Shop:
+        """The shop as it is at this moment: what one of the two sees of later changes, the other does not."""
+        twin = object.__new__(Shop)
+        twin.__dict__ |= self.__dict__
+        return twin
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Other processes open the same build in the same folder, by its own towers."""
         return open_build, (self.path, self.current, None, self.cache)
