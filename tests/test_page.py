@@ -46,6 +46,7 @@ LISTINGS = tuple(
 )
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium (chromium, google-chrome) on the path")
+expect.set_options(timeout=60_000)  # milliseconds; a busy machine takes its time
 
 
 # The server and the browser
