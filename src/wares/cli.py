@@ -370,7 +370,7 @@ def finetune(
             _report_problems([*listings.problems, *features.problems, *clicks.problems])
     earlier, held_out = clicks.split(later)
     queries, chosen = as_queries(held_out)
-    runs = {"pretrained": towers_run(features, towers, ids, queries)}
+    runs = {"pretrained": towers_run(features, towers, ids, queries)} if first else {}
     with running(on) as runner:
         record = train(listings, features, towers, earlier, settings, trainer, out, resume, runner)
     if not first:

@@ -67,6 +67,9 @@ class Here:
         table.create_index("vector", config=made(distance_type="dot", target_partition_size=size))
 
 
+HERE = Here()
+
+
 @dataclass(frozen=True)
 class OnRay:
     """Does work on the Ray cluster that this process is connected to (ray.init), by actors of ray.data.
@@ -107,7 +110,7 @@ class OnRay:
 
         place = cast("LanceTable", table).uri
         if not _seen_by_all(place):
-            Here().index(table, kind, rows, size)
+            HERE.index(table, kind, rows, size)
             return
         lance_ray.create_index(
             place,
@@ -152,7 +155,7 @@ def running(on: str) -> Iterator[Runner]:
     """
     scheme, _, address = on.partition("://")
     if on == "local":
-        yield Here()
+        yield HERE
         return
     if scheme != "ray":
         raise SettingsError(f'work is done on local, ray or ray://ADDRESS, not "{on}".')

@@ -27,7 +27,7 @@ from torch.nn.functional import normalize
 from torch.utils.data import Dataset
 
 from wares import transport
-from wares.cluster import Here
+from wares.cluster import HERE
 from wares.encode import embed_features, embed_texts
 from wares.errors import SettingsError
 from wares.fuse import fuse
@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from wares.trainer import TrainerSettings
     from wares.views import Chosen
 
-HERE = Here()
 ASKED = 32  # queries that negatives are mined for at once
 Places = npt.NDArray[np.int64]
 _FAR = -1e4

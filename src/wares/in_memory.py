@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from wares.errors import SettingsError
 from wares.progress import progress
+from wares.table import ALL
 from wares.vector_index import DEPTHS, Encode, Rows, VectorIndex, Vectors, fewest, partition_size_for, sampled_queries
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ BATCH = 65_536  # rows read at once
 TRAINED_BY = 64  # vectors of each partition that its centre is found by
 CHANGES = 0.02  # share of the rows that may have come or gone until all are to be read anew
 FEW = 1_000  # and how many may in any case
-ALL = 2**31 - 1  # rows that Lance can be asked for
 NONE = np.zeros(0, np.int64)
 Found: TypeAlias = tuple[int, str, float]  # row, id and dot product
 

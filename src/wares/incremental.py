@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 from wares.catalogue import Catalogue
+from wares.cluster import HERE
 from wares.content import Stored, content_hashes
 from wares.errors import ShopError
-from wares.index import HERE, Outline, encode_shop
+from wares.index import Outline, encode_shop
 from wares.progress import progress
-from wares.rows import ALL, Encoding, Part
+from wares.rows import Encoding, Part
 from wares.shop import FORMAT, Current, Shop, TowersEncoder, open_build, open_shop, writing
-from wares.table import listing_of, with_ids
+from wares.table import ALL, listing_of, with_ids
 from wares.update import OfShop, Updated, columns_of_listings, delete, merge, new_rows, optimise, read_listings
 from wares.versions import keep_version
 

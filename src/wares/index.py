@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wares import __version__
-from wares.cluster import Here
+from wares.cluster import HERE
 from wares.errors import ShopError
 from wares.progress import progress
 from wares.reranking import keep_ranker
@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from wares.shop import Encoder
     from wares.towers import Towers
 
-HERE = Here()
 FORMAT_1 = ("listings.lance", "model", "ranker", "query-tower")  # folders that lay beside shop.json
 
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from wares.content import Stored, content_hashes
 from wares.errors import ShopError
-from wares.table import TABLE, Chunk, connect, rows_of, table_schema, with_ids
+from wares.table import ALL, TABLE, Chunk, connect, rows_of, table_schema, with_ids
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 CHUNK = 1024  # listings encoded at once
 WRITTEN = 16_384  # rows that are committed at once, at least,
 SECONDS = 60  # unless so much time has passed since the last commit
-ALL = 2**31 - 1  # rows that Lance can be asked for
 LONGEST = 200  # letters of what Lance says of an error, which may be pages
 ABOUT = b"wares"  # what a table says of its rows, besides their columns
 

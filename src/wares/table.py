@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from wares.fuse import Fused
 
 TABLE = "listings"
-PRIMARY = {
-    "lance-schema:unenforced-primary-key": "true"
-}  # of what is put in at once, Lance sees whether it is the same
+ALL = 2**31 - 1  # rows that Lance can be asked for
+# By it, Lance sees of rows that are put in at once by several whether they are the same.
+PRIMARY = {"lance-schema:unenforced-primary-key": "true"}
 METADATA = 256 * 2**20  # bytes that Lance may keep of what it knows about files and states of a table
 FIELDS = ("title", "description", "tags")  # texts that have columns of their own
 # columns that no filter can use

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 import numpy as np
 import numpy.typing as npt
 
-from wares.cluster import Here
+from wares.cluster import HERE
 from wares.errors import SettingsError, ShopError
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 Kind = Literal["exact", "ivf-flat", "ivf-sq"]
 FILE = "vector-index.json"  # in a build's folder
-HERE = Here()
 EXACT_ROWS = 50_000  # from here on vectors are searched through an index
 FLAT_BYTES = 2 * 2**30  # of vectors, up to which they are kept whole in the index
 GROWTH = 2.0  # how many times as many rows make an index too coarse
