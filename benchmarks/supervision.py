@@ -2,16 +2,18 @@
 
     python benchmarks/supervision.py                          # draws a sample marketplace of 1,000 listings
     python benchmarks/supervision.py ../shared/data/magento [--out benchmarks/results] [--seeds 3] [--queries 4000]
-        [--work FOLDER]
+        [--rankers static,sparse] [--work FOLDER]
 
 Cost        twenty minutes (listings) to three hours (passages) a corpus, on one core. Goes on with what is in --work.
-Writes      supervision-NAME.json and .md in --out, of the seeds that are done; the last table goes to stdout.
+Writes      supervision-NAME.json and .md in --out, of the seeds that are done; the last table goes to stdout. With
+            --rankers it is supervision-NAME-rankers.
 Expected    cross, joint, greedy above weak where one ranker is much better than the labelers; self below (README.md).
 
 Queries are written from the corpus, as long as the judged queries are (their words are not used, their judgments only
 here). Passages: BM25 and MiniLM are the weak labelers, heads on MiniLM (`dense`) and late interaction the rankers.
 Listings with photos: a model is pretrained on them first; BM25 and that model are the labelers, `dense` and the model's
-query tower (`two-tower`) the rankers. Two rounds. Everything else is the defaults, which were chosen on Vaswani.
+query tower (`two-tower`) the rankers, unless --rankers names others. Two rounds. Everything else is the defaults,
+which were chosen on Vaswani.
 
 Systems     RANKER WAY: what a ranker is after its last round; "+ bm25": the sum of its standardised scores and BM25's.
 Ways        weak: learned from the weak labelers, or from BM25 only. self, cross, joint, greedy: a round more, taught by
@@ -72,10 +74,11 @@ def main(
     seeds: int = 3,
     queries: int = 4000,
     listings: int = 1000,
+    rankers: str | None = None,
     work: Path | None = None,
 ) -> None:
     """Draw where there is something to draw, teach, measure, print and write."""
-    name, table = Path(corpus).name, ""
+    name, table = Path(corpus).name + ("-rankers" if rankers else ""), ""
     with TemporaryDirectory() as temporary:
         runs = Path(temporary) if work is None else work
         folder = Path(corpus)
@@ -89,7 +92,7 @@ def main(
         values: defaultdict[str, list[PerQuery]] = defaultdict(list)
         out.mkdir(parents=True, exist_ok=True)
         for seed in range(seeds):
-            for system, each in taught(searched, judged, queries, seed, runs / str(seed)):
+            for system, each in taught(searched, judged, queries, seed, rankers, runs / str(seed)):
                 values[system].append(each)
             settings = {"seeds": seed + 1, "queries": queries, "rounds": ROUNDS, "weights": WEIGHTS}
             figures, table = compared(values)
@@ -119,12 +122,14 @@ def compared(values: Mapping[str, list[PerQuery]]) -> tuple[dict[str, Any], str]
 
 
 def taught(
-    corpus: Corpus, judged: tuple[list[Query], Qrels], count: int, seed: int, folder: Path
+    corpus: Corpus, judged: tuple[list[Query], Qrels], count: int, seed: int, rankers: str | None, folder: Path
 ) -> Iterator[tuple[str, PerQuery]]:
     """Every system of one seed, measured."""
     tests, qrels = judged
     learned_from = written(corpus, count, seed, lengths_of(tests)).queries
     teachers = teachers_of(corpus.catalogue, seed, folder)
+    if rankers is not None:
+        teachers = Teachers(teachers.labelers, tuple(rankers.split(",")), ())
     given: set[str] = set()
     for weights in (None, WEIGHTS):
         suffix = ", weighted" if weights else ""

@@ -249,8 +249,10 @@ def write_block(labels: Labelled, block: Block, ids: npt.NDArray[np.object_]) ->
         "prediction": pa.array(labels.predictions, from_pandas=True),
     }
     with replaced(block.path) as part:
-        # Dictionaries and statistics of numbers that are all different take five times as long as writing them.
-        pq.write_table(pa.table(columns), part, use_dictionary=["listings.list.element"], write_statistics=False)
+        # Dictionaries and statistics of numbers that are all different take five times as long as writing them, and
+        # compressed they are as large.
+        names = ["listings.list.element"]
+        pq.write_table(pa.table(columns), part, compression="none", use_dictionary=names, write_statistics=False)
 
 
 def read_labels(every: Sequence[Block], mixture: Mixture) -> Labelled:
@@ -274,7 +276,7 @@ def _read_block(block: Block, ids: Any, listings: Places, shares: Floats, predic
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    table = pq.read_table(block.path).combine_chunks()
+    table = pq.ParquetFile(block.path).read().combine_chunks()
     lists = table["listings"].combine_chunks()
     named = lists.flatten()
     places = pc.index_in(named.dictionary, value_set=ids)
