@@ -151,8 +151,8 @@ def test_a_trained_ranker(shelf: Path, tmp_path: Path, monkeypatch: pytest.Monke
         assert score == pytest.approx(written[qid][docno], rel=1e-5)
     assert rows(Reranker(trained(tmp_path / "run", corpus), corpus)(found[["qid", "query", "docno"]]))
     fewer = replace(corpus, catalogue=corpus.catalogue.subset(range(4)))
-    with pytest.raises(ModelError, match="learned on 9 listings, and the corpus has 4"):
-        trained(tmp_path / "run", fewer)
+    among: Any = Retriever(trained(folder, fewer), fewer)(found[["qid", "query"]])
+    assert set(among["docno"]) <= {"l0", "l1", "l2", "l3"}
     with pytest.raises(ModelError, match="is no run of"):
         trained(tmp_path, corpus)
 

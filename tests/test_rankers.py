@@ -140,6 +140,27 @@ def test_a_saved_ranker_is_the_same_ranker(
     assert np.abs(before - untaught).max() > 1e-3
 
 
+@pytest.mark.parametrize("name", MEMBERS)
+def test_a_saved_ranker_ranks_listings_that_it_was_not_taught_with(
+    name: str, make: Callable[[str], Ranker], corpus: Corpus, tmp_path: Path
+) -> None:
+    """Of which some words are new and most are gone, as in known-item search."""
+    ranker, taught = make(name), lessons(corpus)
+    model = ranker.build(corpus, seed=1)
+    learn(model, taught, Pace(1e-2, 6, 8), LearningSettings(epochs=3), tmp_path)
+    model.save(tmp_path / "ranker")
+    kept = np.arange(4)
+    few = Corpus(corpus.catalogue.subset(kept.tolist()))
+    if name not in LAYERED and name != "two-tower":  # which are bound to photos' features
+        few = Corpus(replace(few.catalogue, listings=(*few.catalogue.listings, Listing("new", "an aubergine"))))
+    again = ranker.build(few, seed=1)
+    again.load(tmp_path / "ranker")
+    listings = np.broadcast_to(kept, (6, 4))
+    before, after = (each.scorer().score(taught.queries, listings) for each in (model, again))
+    np.testing.assert_allclose(before, after, rtol=1e-4, atol=1e-4)
+    assert again.scorer().retrieve([Query("1", "aubergine")], 5).listings.shape == (1, 5)
+
+
 @pytest.mark.parametrize("name", ["static", "sparse", "late-interaction", "cross-encoder"])
 def test_the_seed_decides(name: str, make: Callable[[str], Ranker], corpus: Corpus, tmp_path: Path) -> None:
     taught, scores = lessons(corpus), []

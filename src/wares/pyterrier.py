@@ -40,17 +40,11 @@ Floats = npt.NDArray[np.float64]
 
 
 def trained(run: Path | str, corpus: Corpus) -> Scorer:
-    """The ranker that a run of `wares supervise` keeps, or the one of a round's folder, at work on its corpus.
+    """The ranker that a run of `wares supervise` keeps, or the one of a round's folder, at work on a corpus.
 
-    Raises ModelError where there is none, or it learned on another number of listings, and SettingsError where a run
-    has several rankers: name the folder of one.
+    Raises ModelError where there is none, and SettingsError where a run has several rankers: name the folder of one.
     """
     found = find_ranker(Path(run))
-    if len(corpus) != found.listings:
-        raise ModelError(
-            f"{found} of {run} learned on {found.listings:,} listings, and the corpus has {len(corpus):,}. "
-            "Use the corpus of the run."
-        )
     model = found.ranker.build(corpus, found.seed)
     if not found.untrained:
         model.load(found.folder)

@@ -9,7 +9,7 @@ In a build's folder (wares.shop):
         listings.parquet    id and vector of every listing, where a ranker compares vectors
 
 A ranker that reads query and listing together is given the texts of the candidates alone. One of which nothing better
-is known is built over all listings when it is first asked, as the run built it.
+is known is built over all listings when it is first asked.
 """
 
 from __future__ import annotations
@@ -59,14 +59,13 @@ class Reranker(Protocol):
 class TrainedRanker:
     """A ranker of a run. folder: of its weights; round: 0 where the run keeps the ranker as it was before training
 
-    seed: of the run; listings: how many the run was over; run: its folder
+    seed: of the run; run: its folder
     """
 
     name: str
     round: int
     folder: Path
     seed: int
-    listings: int
     run: Path
 
     def __str__(self) -> str:
@@ -121,7 +120,7 @@ def keep_ranker(trained: TrainedRanker, corpus: Corpus, model: str, shop: Path) 
     """Write what a shop needs of a ranker into its folder, in place of what was there.
 
     corpus: the shop's listings; model: identity of the shop's model; shop: folder of its build
-    Raises ModelError where the ranker does not load, or is of another model or of other listings than it needs.
+    Raises ModelError where the ranker does not load, or is of another model.
     """
     from wares.rankers import WEIGHTS
 
@@ -248,11 +247,6 @@ def _listing_side(trained: TrainedRanker, corpus: Corpus) -> tuple[Needs, Scores
     scorer = _loaded(ranker, corpus, trained.seed, trained.folder).scorer()
     if isinstance(scorer, EmbeddingScorer):
         return "vectors", scorer.listings.numpy()
-    if len(corpus) != trained.listings:
-        raise ModelError(
-            f"{trained.name} is made for the {trained.listings:,} listings that it was trained on, and the catalogue "
-            f"has {len(corpus):,}. Train it again on this catalogue."
-        )
     return "corpus", None
 
 
@@ -304,7 +298,7 @@ def _check_same_model(trained: TrainedRanker, identity: str) -> None:
 def _of_run(run: Path, name: str, round: int, folder: Path) -> TrainedRanker:
     about = _read(run / "settings.json")
     try:
-        return TrainedRanker(name, round, folder, about["settings"]["seed"], about["listings"], run)
+        return TrainedRanker(name, round, folder, about["settings"]["seed"], run)
     except (KeyError, TypeError):
         raise ModelError(f"{run / 'settings.json'} is damaged. Train the rankers again.") from None
 

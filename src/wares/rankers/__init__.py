@@ -129,14 +129,18 @@ class RankerModel(nn.Module, ABC):
         folder.mkdir(parents=True, exist_ok=True)
         save_weights(self.trained(), folder / WEIGHTS)
 
+    def fit(self, saved: Mapping[str, Tensor]) -> None:
+        """Make room for what was saved, where its shape depends on the listings that it was taught with."""
+
     def load(self, folder: Path) -> None:
-        """Take on what was saved by a model of the same settings. Raises ModelError."""
+        """Take on what was saved by a model of the same settings, over these listings or others. Raises ModelError."""
         try:
             saved = load_file(str(folder / WEIGHTS))
         except (OSError, SafetensorError) as error:
             raise ModelError(f"{folder / WEIGHTS} does not load ({error}). Train the ranker again.") from None
         if set(saved) != set(self.trained()):
             raise ModelError(f"{folder / WEIGHTS} is of another ranker than this. Train the ranker again.")
+        self.fit(saved)
         try:
             self.load_state_dict(saved, strict=False)
         except RuntimeError as error:  # of weights with other shapes

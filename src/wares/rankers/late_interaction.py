@@ -23,7 +23,7 @@ from wares.rankers.tokens import Tokens, token_states
 from wares.towers import LinearHead, build_towers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from wares.catalogue import Query
     from wares.corpus import Corpus
@@ -64,31 +64,49 @@ class LateInteractionRanker:
     def build(self, corpus: Corpus, seed: int) -> LateInteractionModel:
         """Heads start as the identity. Raises SettingsError where the towers have no sentence encoder."""
         tower = sentence_tower("late-interaction", self.towers, build_towers(self.towers, seed).text)
-        states = token_states(corpus.texts, tower)
-        axes = principal_axes(states, self.dimensions)
-        return LateInteractionModel(
-            Tokens.of(projected(states, axes)),
-            lambda texts: projected(token_states(texts, tower), axes),
-            get_labeler(self.first).over(corpus),
-            self.depth,
-        )
+        axes = principal_axes(token_states(corpus.texts, tower), self.dimensions)
+        first = get_labeler(self.first).over(corpus)
+        return LateInteractionModel(corpus.texts, lambda texts: token_states(texts, tower), axes, first, self.depth)
 
 
 class LateInteractionModel(RankerModel):
     """Sums, over a query's tokens, of the cosine with the nearest token of a listing; on a learned scale.
 
-    listings: their tokens; encode: texts -> (t, d) of each; first, depth: as `MaxSim` takes them
+    texts: of the listings; states: texts -> (t, h) of each; axes: (h, d) along which tokens are compared
+    first, depth: as `MaxSim` takes them
     """
 
+    axes: Tensor
+
     def __init__(
-        self, listings: Tokens, encode: Callable[[Sequence[str]], list[Tensor]], first: Scorer, depth: int
+        self,
+        texts: Sequence[str],
+        states: Callable[[Sequence[str]], list[Tensor]],
+        axes: Tensor,
+        first: Scorer,
+        depth: int,
     ) -> None:
         super().__init__()
-        self.listings, self.encode, self.first, self.depth = listings, encode, first, depth
-        width = listings.vectors.shape[1]
+        self.texts, self.states, self.first, self.depth = texts, states, first, depth
+        self.register_buffer("axes", axes)
+        self.listings, width = Tokens.of(self.encode(texts)), axes.shape[1]
         self.query_head, self.listing_head = LinearHead(width), LinearHead(width)
         self.log_scale = nn.Parameter(torch.tensor(math.log(SCALE)))
         self.known: dict[str, Tensor] = {}
+
+    def encode(self, texts: Sequence[str]) -> list[Tensor]:
+        """(t, d) unit vectors of each text's tokens, before any head."""
+        return projected(self.states(texts), self.axes)
+
+    def trained(self) -> Mapping[str, Tensor]:
+        """The heads, and the axes that they were taught along, which follow from the listings that were there."""
+        return {**super().trained(), "axes": self.axes}
+
+    def fit(self, saved: Mapping[str, Tensor]) -> None:
+        """Tokens along the axes that were saved."""
+        if not torch.equal(saved["axes"], self.axes):
+            self.axes, self.known = saved["axes"], {}
+            self.listings = Tokens.of(self.encode(self.texts))
 
     def prepare(self, queries: Sequence[Query]) -> None:
         """Read what training will ask for."""
@@ -179,7 +197,7 @@ def principal_axes(texts: Sequence[Tensor], dimensions: int) -> Tensor:
     axes = torch.linalg.eigh(moment).eigenvectors.flip(1)[:, :dimensions]
     largest = axes.gather(0, axes.abs().argmax(0, keepdim=True))
     signed: Tensor = axes * largest.sign()
-    return signed.float()
+    return signed.float().contiguous()
 
 
 def projected(texts: Sequence[Tensor], axes: Tensor) -> list[Tensor]:

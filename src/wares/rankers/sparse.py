@@ -24,7 +24,7 @@ from wares.rankers.tokens import Tokens, token_ids, token_states
 from wares.towers import build_towers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from scipy.sparse import csr_array
 
@@ -97,10 +97,12 @@ Plain = tuple[list[Tensor], list[Tensor]]
 
 
 class SparseModel(RankerModel):
-    """Weights over the corpus' own tokens: no listing could be found by others.
+    """Weights over the tokens of the corpus that it is taught with, and of any that is searched by it afterwards.
 
     vocabulary: (V,) ids, rising; ids, states: (t,) and (t, h) of each listing's tokens; encode: texts -> the same
     """
+
+    vocabulary: Tensor
 
     def __init__(
         self,
@@ -112,10 +114,21 @@ class SparseModel(RankerModel):
         flops: float,
     ) -> None:
         super().__init__()
-        self.vocabulary, self.encode, self.head, self.flops = vocabulary, encode, head, flops
+        self.encode, self.head, self.flops = encode, head, flops
+        self.register_buffer("vocabulary", vocabulary)
         self.ids, self.states = Tokens.of([each[:, None] for each in ids]), Tokens.of(states)
         self.known: dict[str, tuple[Tensor, Tensor]] = {}
         self.spent = torch.zeros(())
+
+    def trained(self) -> Mapping[str, Tensor]:
+        """The head, and which tokens its weights are of."""
+        return {**super().trained(), "vocabulary": self.vocabulary}
+
+    def fit(self, saved: Mapping[str, Tensor]) -> None:
+        """As many tokens as were saved."""
+        many = len(saved["vocabulary"])
+        self.vocabulary = torch.zeros(many, dtype=torch.int64)
+        self.head = Head(nn.Linear(self.head.linear.in_features, many), torch.zeros(many))
 
     def prepare(self, queries: Sequence[Query]) -> None:
         """Read what training will ask for."""
