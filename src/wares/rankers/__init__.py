@@ -129,8 +129,8 @@ class RankerModel(nn.Module, ABC):
         folder.mkdir(parents=True, exist_ok=True)
         save_weights(self.trained(), folder / WEIGHTS)
 
-    def fit(self, saved: Mapping[str, Tensor]) -> None:
-        """Make room for what was saved, where its shape depends on the listings that it was taught with."""
+    def adopt(self, saved: Mapping[str, Tensor]) -> None:
+        """Take on what weights that were saved depend on of the listings that they were taught with; nothing for most."""
 
     def load(self, folder: Path) -> None:
         """Take on what was saved by a model of the same settings, over these listings or others. Raises ModelError."""
@@ -140,7 +140,7 @@ class RankerModel(nn.Module, ABC):
             raise ModelError(f"{folder / WEIGHTS} does not load ({error}). Train the ranker again.") from None
         if set(saved) != set(self.trained()):
             raise ModelError(f"{folder / WEIGHTS} is of another ranker than this. Train the ranker again.")
-        self.fit(saved)
+        self.adopt(saved)
         try:
             self.load_state_dict(saved, strict=False)
         except RuntimeError as error:  # of weights with other shapes

@@ -102,7 +102,7 @@ class LateInteractionModel(RankerModel):
         """The heads, and the axes that they were taught along, which follow from the listings that were there."""
         return {**super().trained(), "axes": self.axes}
 
-    def fit(self, saved: Mapping[str, Tensor]) -> None:
+    def adopt(self, saved: Mapping[str, Tensor]) -> None:
         """Tokens along the axes that were saved."""
         if not torch.equal(saved["axes"], self.axes):
             self.axes, self.known = saved["axes"], {}

@@ -124,7 +124,7 @@ class SparseModel(RankerModel):
         """The head, and which tokens its weights are of."""
         return {**super().trained(), "vocabulary": self.vocabulary}
 
-    def fit(self, saved: Mapping[str, Tensor]) -> None:
+    def adopt(self, saved: Mapping[str, Tensor]) -> None:
         """As many tokens as were saved."""
         many = len(saved["vocabulary"])
         self.vocabulary = torch.zeros(many, dtype=torch.int64)
