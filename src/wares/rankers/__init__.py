@@ -130,7 +130,7 @@ class RankerModel(nn.Module, ABC):
         save_weights(self.trained(), folder / WEIGHTS)
 
     def adopt(self, saved: Mapping[str, Tensor]) -> None:
-        """Take on what weights that were saved depend on of the listings that they were taught with; nothing for most."""
+        """Take on what saved weights depend on, of the listings that they were taught with; nothing for most."""
 
     def load(self, folder: Path) -> None:
         """Take on what was saved by a model of the same settings, over these listings or others. Raises ModelError."""
