@@ -369,6 +369,19 @@ def test_labels_are_those_of_pythons_sort(pairs: list[tuple[int, float]]) -> Non
 # Words in common -------------------------------------------------------------------------------------------------
 
 
+@given(
+    known=st.lists(st.dictionaries(st.integers(0, 9), st.integers(0, 5), max_size=4), min_size=1, max_size=3),
+    asked=st.lists(st.integers(-1, 12), min_size=1, max_size=8),
+)
+def test_what_was_said_is_found_by_its_listing(known: list[dict[int, int]], asked: list[int]) -> None:
+    """NaN of others, and where no listing is asked for."""
+    listings = np.array([[*each, *[NONE] * (4 - len(each))] for each in known], dtype=np.int64)
+    scores = np.array([[*each.values(), *[np.nan] * (4 - len(each))] for each in known], dtype=np.float32)
+    found = Labels(listings, scores).scores_of(np.array([asked] * len(known), dtype=np.int64))
+    expected = np.array([[each.get(place, np.nan) for place in asked] for each in known], dtype=np.float32)
+    np.testing.assert_array_equal(found, expected)
+
+
 @pytest.mark.parametrize("name", LEXICAL)
 def test_lexical_labelers_by_eye(name: str, goods: Corpus) -> None:
     """Two listings say red, and one of them boots; one is Russian; stems are one word."""

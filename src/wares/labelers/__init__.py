@@ -78,13 +78,11 @@ class Labels:
 
     def scores_of(self, listings: Places) -> Scores:
         """(Q, K) what was said of these listings; NaN of others, and where there is none."""
-        order = np.argsort(self.listings, axis=1)
-        rows = np.arange(len(self))[:, None] * (max(self.listings.max(initial=NONE), listings.max(initial=NONE)) + 2)
-        known = (np.take_along_axis(self.listings, order, axis=1) + rows).ravel()  # rising over all rows
-        asked = listings + rows
-        at = np.minimum(np.searchsorted(known, asked), len(known) - 1)
-        said = np.take_along_axis(self.scores, order, axis=1).ravel()[at]
-        return np.where((known[at] == asked) & (listings != NONE), said, np.float32(np.nan))
+        from wares.labelers.kernels import fill_known
+
+        said = np.full(listings.shape, np.nan, dtype=np.float32)
+        fill_known(*(np.ascontiguousarray(each) for each in (self.listings, self.scores, listings)), said)
+        return said
 
     def select(self, queries: npt.NDArray[np.int64] | slice) -> Labels:
         """Of some of the queries."""

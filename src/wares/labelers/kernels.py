@@ -133,6 +133,25 @@ def fill_best(
 
 
 @compiled
+def fill_known(listings: Array, scores: Array, asked: Array, said: Array) -> None:  # pragma: no cover
+    """What is known of the listings that are asked for, (Q, K); nothing is filled in of others, or for no listing.
+
+    listings, scores: (Q, J), each listing once in a row
+    """
+    many = listings.max() + 1 if listings.size else 0
+    last, held = np.full(many, -1, dtype=np.int64), np.empty(many, dtype=np.float32)  # query that a score belongs to
+    for query in range(len(listings)):
+        for place in range(listings.shape[1]):
+            row = listings[query, place]
+            if row >= 0:
+                last[row], held[row] = query, scores[query, place]
+        for place in range(asked.shape[1]):
+            row = asked[query, place]
+            if 0 <= row < many and last[row] == query:
+                said[query, place] = held[row]
+
+
+@compiled
 def _summed(
     starts: Array, terms: Array, counts: Array, columns: Array, rows: Array, weights: Array, query: int, row: int
 ) -> np.float32:  # pragma: no cover
