@@ -2,7 +2,7 @@
 
     python benchmarks/cluster.py [--listings 320] [--out benchmarks/results]
 
-Cost        8 minutes on 2 cores; needs no network.
+Cost        4 minutes on 2 cores; needs no network.
 Writes      cluster.json in --out; a table goes to stdout.
 Aim         nothing lost and nothing doubled, whatever dies; 2 workers as near to half the time of 1 as two cores allow
 
