@@ -310,8 +310,8 @@ def draw(found: dict[str, dict[str, Any]], path: Path) -> None:
     figure, (single, batched) = plt.subplots(1, 2, figsize=(10, 3), layout="constrained", sharey=True)
     for axes, name in ((single, "p50 ms"), (batched, "batched queries a second")):
         bars = axes.barh(list(found), [system[name] for system in found.values()], color="#0072b2")
-        axes.bar_label(bars, fmt="%.3g", padding=3)
-        axes.set(xlabel=name, xscale="log")
+        axes.bar_label(bars, [f"{bar.get_width():,.{1 if bar.get_width() < 100 else 0}f}" for bar in bars], padding=3)
+        axes.set(xlabel=name)
         axes.margins(x=0.15)
     single.invert_yaxis()
     figure.savefig(path, dpi=120)
