@@ -20,7 +20,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import resource
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -37,6 +36,7 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
+from measuring import peak_memory
 from wares.catalogue import Listing, open_catalogue, read_catalogue, write_listings
 from wares.index import build_shop
 from wares.samples.clouds import Clouds
@@ -101,7 +101,7 @@ def measured(work: Callable[[Path, Path], int], folder: Path, file: Path) -> tup
     """Seconds, and MiB held at most."""
     began = time.monotonic()
     work(folder, file)
-    return time.monotonic() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return time.monotonic() - began, peak_memory()
 
 
 def nothing(folder: Path, file: Path) -> int:

@@ -23,7 +23,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -42,6 +41,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from measuring import peak_memory
 from wares.index import outline_of, write_shop
 from wares.samples.clouds import Clouds, CloudTowers
 from wares.search import Condition, rank
@@ -281,11 +281,6 @@ def timed(took: list[tuple[float, float]]) -> Any:
     began, worked = time.perf_counter(), time.process_time()
     yield
     took.append((time.perf_counter() - began, time.process_time() - worked))
-
-
-def peak_memory() -> float:
-    """MiB that this process has held at most."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 # Telling

@@ -28,7 +28,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import resource
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -44,7 +43,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from measuring import mean_of, means, seconds
+from measuring import mean_of, means, peak_memory, seconds
 from wares.catalogue import read_catalogue, read_queries
 from wares.encode import Embeddings, catalogue_features, embed_features, embed_texts
 from wares.evaluate import PerQuery, measure, paired_tests, read_qrels
@@ -302,7 +301,7 @@ def cost(folder: Path, name: str, views: int) -> dict[str, float]:
         "seconds to build": built[0],
         "processor seconds to build": built[1],
         "MB": system.size / 1e6,
-        "MiB at most": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "MiB at most": peak_memory(),
         "effort": effort,
         "recall@100": found,
         "p50 ms": float(np.median(wall)),

@@ -1,9 +1,11 @@
-"""What benchmarks share: work timed in turns by two clocks, and values averaged over seeds."""
+"""What benchmarks share: work timed in turns by two clocks, memory, and values averaged over seeds."""
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,6 +35,15 @@ def seconds(work: Callable[[], Any]) -> list[float]:
     began = [clock() for clock in CLOCKS.values()]
     work()
     return [clock() - start for clock, start in zip(CLOCKS.values(), began, strict=True)]
+
+
+def peak_memory() -> float:
+    """MiB that this process has held at most, on Linux.
+
+    Not ru_maxrss, which is that of the process that started this one, where that held more.
+    """
+    [peak] = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    return int(peak) / 1024
 
 
 def rates(times: Mapping[str, npt.NDArray[np.float64]], size: int) -> dict[str, dict[str, float]]:
