@@ -366,9 +366,6 @@ def test_labels_are_those_of_pythons_sort(pairs: list[tuple[int, float]]) -> Non
     assert (-labels.scores[0, there]).tolist() == [score for score, _ in sorted(said)]
 
 
-# Words in common -------------------------------------------------------------------------------------------------
-
-
 @given(
     known=st.lists(st.dictionaries(st.integers(0, 9), st.integers(0, 5), max_size=4), min_size=1, max_size=3),
     asked=st.lists(st.integers(-1, 12), min_size=1, max_size=8),
@@ -380,6 +377,9 @@ def test_what_was_said_is_found_by_its_listing(known: list[dict[int, int]], aske
     found = Labels(listings, scores).scores_of(np.array([asked] * len(known), dtype=np.int64))
     expected = np.array([[each.get(place, np.nan) for place in asked] for each in known], dtype=np.float32)
     np.testing.assert_array_equal(found, expected)
+
+
+# Words in common -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", LEXICAL)

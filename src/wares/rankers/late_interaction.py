@@ -64,16 +64,23 @@ class LateInteractionRanker:
     def build(self, corpus: Corpus, seed: int) -> LateInteractionModel:
         """Heads start as the identity. Raises SettingsError where the towers have no sentence encoder."""
         tower = sentence_tower("late-interaction", self.towers, build_towers(self.towers, seed).text)
-        axes = principal_axes(token_states(corpus.texts, tower), self.dimensions)
-        first = get_labeler(self.first).over(corpus)
-        return LateInteractionModel(corpus.texts, lambda texts: token_states(texts, tower), axes, first, self.depth)
+        states = token_states(corpus.texts, tower)
+        axes = principal_axes(states, self.dimensions)
+        return LateInteractionModel(
+            corpus.texts,
+            lambda texts: token_states(texts, tower),
+            axes,
+            Tokens.of(projected(states, axes)),
+            get_labeler(self.first).over(corpus),
+            self.depth,
+        )
 
 
 class LateInteractionModel(RankerModel):
     """Sums, over a query's tokens, of the cosine with the nearest token of a listing; on a learned scale.
 
     texts: of the listings; states: texts -> (t, h) of each; axes: (h, d) along which tokens are compared
-    first, depth: as `MaxSim` takes them
+    listings: their tokens along these axes; first, depth: as `MaxSim` takes them
     """
 
     axes: Tensor
@@ -83,13 +90,14 @@ class LateInteractionModel(RankerModel):
         texts: Sequence[str],
         states: Callable[[Sequence[str]], list[Tensor]],
         axes: Tensor,
+        listings: Tokens,
         first: Scorer,
         depth: int,
     ) -> None:
         super().__init__()
-        self.texts, self.states, self.first, self.depth = texts, states, first, depth
+        self.texts, self.states, self.listings, self.first, self.depth = texts, states, listings, first, depth
         self.register_buffer("axes", axes)
-        self.listings, width = Tokens.of(self.encode(texts)), axes.shape[1]
+        width = axes.shape[1]
         self.query_head, self.listing_head = LinearHead(width), LinearHead(width)
         self.log_scale = nn.Parameter(torch.tensor(math.log(SCALE)))
         self.known: dict[str, Tensor] = {}
