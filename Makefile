@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 BENCHMARKS := $(sort $(wildcard benchmarks/*.py))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench docs clean
+.PHONY: help install demo test lint format bench examples docs clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -33,7 +33,7 @@ test: lint  ## lint, types, then every test with coverage
 lint: $(STAMP)  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy src/wares tests docs/build.py $(BENCHMARKS)
+	$(BIN)/mypy src/wares tests docs/build.py examples/execute.py $(BENCHMARKS)
 
 format: $(STAMP)  ## rewrite the code as lint wants it
 	$(BIN)/ruff check --fix .
@@ -42,6 +42,9 @@ format: $(STAMP)  ## rewrite the code as lint wants it
 bench: $(STAMP)  ## the benchmarks, one after another (minutes to an hour)
 	@test -n "$(BENCHMARKS)" || { echo "no scripts in benchmarks/"; exit 1; }
 	@set -e; for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python $$script; done
+
+examples: $(STAMP)  ## the notebooks, run anew
+	$(BIN)/python examples/execute.py
 
 docs: $(STAMP)  ## the documents and the API reference, as a site in site/
 	$(BIN)/python docs/build.py site

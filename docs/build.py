@@ -62,7 +62,8 @@ math[display=block] {{ margin: 1.1rem 0; overflow-x: auto }}
 
 def page(name: str, source: Path) -> str:
     """One document as a page; links between documents become links between pages."""
-    text = re.sub(r"\]\((?:docs/)?(\w+)\.md\)", lambda link: f"]({link[1].lower()}.html)", source.read_text("utf-8"))
+    text = source.read_text("utf-8").replace("](../examples/", "](examples/")
+    text = re.sub(r"\]\((?:docs/)?(\w+)\.md\)", lambda link: f"]({link[1].lower()}.html)", text)
     current = {name: ' aria-current="page"'}
     links = "".join(f'<a href="{other}.html"{current.get(other, "")}>{other}</a>' for other in PAGES)
     return PAGE.format(name=name, links=links, body=markdown2.markdown(text, extras=EXTRAS))
@@ -72,6 +73,7 @@ def build(site: Path) -> None:
     """Write every page and the API reference into a folder, which is made if need be."""
     site.mkdir(parents=True, exist_ok=True)
     shutil.copytree(DOCS / "images", site / "images", dirs_exist_ok=True)
+    shutil.copytree(DOCS.parent / "examples", site / "examples", dirs_exist_ok=True)
     for name, source in PAGES.items():
         (site / f"{name}.html").write_text(page(name, source), encoding="utf-8")
     pdoc.render.configure(docformat="markdown", footer_text="wares")

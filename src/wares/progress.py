@@ -1,4 +1,4 @@
-"""Progress of long jobs: a bar with rate and time left on a terminal, plain lines in a pipe."""
+"""Progress of long jobs: a bar with rate and time left on a terminal or in a notebook, plain lines in a pipe."""
 
 from __future__ import annotations
 
@@ -34,9 +34,10 @@ def progress(items: Iterable[Any] | None, label: str, total: int | None = None, 
     items: what to iterate over, or None to call `.update(n)` by hand; unit: "B" for bytes, told in kB and MB
     """
     from tqdm.auto import tqdm
+    from tqdm.notebook import tqdm_notebook
 
-    terminal = sys.stderr.isatty()
-    style: dict[str, Any] = {} if terminal else {"file": _Lines(), "mininterval": 10.0, "ncols": 100, "ascii": True}
-    style |= {"unit_scale": unit == "B", "leave": not terminal, "dynamic_ncols": terminal}
+    drawn = sys.stderr.isatty() or issubclass(tqdm, tqdm_notebook)
+    style: dict[str, Any] = {} if drawn else {"file": _Lines(), "mininterval": 10.0, "ncols": 100, "ascii": True}
+    style |= {"unit_scale": unit == "B", "leave": not drawn, "dynamic_ncols": drawn}
     off = bool(os.environ.get(NO_BARS))
     return tqdm(items, desc=label, total=total, unit=unit, delay=2.0, disable=off, **style)

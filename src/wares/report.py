@@ -190,6 +190,7 @@ def hits_picture(answers: Sequence[tuple[str, Sequence[Hit]]], photo: Callable[[
     figure.set_layout_engine("constrained", h_pad=0.5, w_pad=0.08, rect=(0, 0.035, 1, 0.965))
     for axis in axes:
         axis.axis("off")
+        axis.set_anchor("N")
     for row, (question, hits) in enumerate(answers):
         asked = textwrap.shorten(_printable(question), 70, placeholder=" …")
         axes[row * columns].set_title(asked, loc="left", fontsize=11).set_in_layout(False)

@@ -91,12 +91,13 @@ class TrainedRanker:
         return isinstance(self.ranker, TwoTowerRanker)
 
 
-def find_ranker(path: Path) -> TrainedRanker:
+def find_ranker(path: Path, name: str | None = None) -> TrainedRanker:
     """The ranker that a run keeps, or the one in a round's folder, whatever the run says of it.
 
-    path: a run of `wares supervise`, or one ranker's folder in one of its rounds
+    path: a run of `wares supervise`, or one ranker's folder in one of its rounds; name: which of a run's rankers
     Without a check (`reliability.json`) the last round is taken.
-    Raises ModelError where nothing is found, SettingsError where a run has several rankers.
+    Raises ModelError where nothing is found, SettingsError where a run has several rankers and none is named,
+    or has not the one that is.
     """
     if (path / "round.json").is_file():
         about = _read(path / "round.json")
@@ -106,14 +107,17 @@ def find_ranker(path: Path) -> TrainedRanker:
     rounds = {each.parent: _read(each) for each in sorted(path.glob("round-*/*/round.json"))}
     if not rounds:
         raise ModelError(f"{path} has no finished round. Finish the run with `wares supervise --resume`.")
-    names = list(dict.fromkeys(about["ranker"] for about in rounds.values()))
+    every = dict.fromkeys(about["ranker"] for about in rounds.values())
+    if name not in (None, *every):
+        raise SettingsError(f"{path} has no ranker {name}; it has {', '.join(every)}.")
+    names = [each for each in every if name in (None, each)]
     folders = {(about["ranker"], about["round"]): folder for folder, about in rounds.items()}
     kept = {name: _kept_round(path, name, max(r for n, r in folders if n == name)) for name in names}
     if len(names) > 1:
         best = ", ".join(str(folders[name, kept[name] or 1]) for name in names)
         raise SettingsError(f"{path} has several rankers; name the folder of one: {best}.")
-    [(name, round)] = kept.items()
-    return _of_run(path, name, round, folders[name, round] / "model" if round else path)
+    [(only, round)] = kept.items()
+    return _of_run(path, only, round, folders[only, round] / "model" if round else path)
 
 
 def keep_ranker(trained: TrainedRanker, corpus: Corpus, model: str, shop: Path) -> None:

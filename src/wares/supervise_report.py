@@ -47,7 +47,8 @@ def render(found: Supervised, console: Console) -> None:
         return
     for name in found.reliability.unreliable:
         console.print(f"Warning: {name} hardly finds the listings that queries were written from. Its labels may harm.")
-    titles = ", ".join(f"{name} {value:.3f}" for name, value in found.reliability.titles.items())
+    short = brief(list(found.reliability.titles))
+    titles = ", ".join(f"{short[name]} {value:.3f}" for name, value in found.reliability.titles.items())
     console.print(f"Titles find their listings among others without titles (mean reciprocal rank): {titles}.")
     for name in found.reliability.worse:
         console.print(f"Warning: {name} is worse than it was untrained.")
@@ -60,14 +61,16 @@ def render_rounds(records: Sequence[RoundRecord], console: Console) -> None:
     from rich.table import Table
 
     table = Table(title="Rounds", caption="Free energy before and after learning; agreement of the first ten results.")
-    for name in ("round", "ranker", "teachers", "queries", "free energy", "agreement", "seconds"):
-        table.add_column(name, justify="left" if name in ("ranker", "teachers") else "right")
+    for name in ("round", "ranker", "agreement with its teachers", "queries", "free energy", "seconds"):
+        words = name in ("ranker", "agreement with its teachers")
+        table.add_column(name, justify="left" if words else "right", overflow="fold")
+    short = brief([name for each in records for name in (each.ranker, *each.agreement)])
+    short["before"] = "the round before"
     for each in records:
         before, after = each.free_energy
-        agreed = ", ".join(f"{name} {value:.2f}" for name, value in each.agreement.items())
-        seconds = sum(each.seconds.values())
-        cells = (each.ranker, ", ".join(each.teachers), f"{each.queries:,}", f"{before:.3f} → {after:.3f}", agreed)
-        table.add_row(str(each.round), *cells, f"{seconds:.0f}")
+        agreed = "\n".join(f"{value:.2f} {short[name]}" for name, value in each.agreement.items())
+        cells = (short[each.ranker], agreed, f"{each.queries:,}", f"{before:.3f} → {after:.3f}")
+        table.add_row(str(each.round), *cells, f"{sum(each.seconds.values()):.0f}")
     console.print(table)
 
 

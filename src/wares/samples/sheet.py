@@ -12,7 +12,7 @@ from wares.samples.camera import font
 
 
 def contact_sheet(folder: Path, out: Path, rows: int = 12, columns: int = 2, start: int = 0, side: int = 128) -> Path:
-    """Save a PNG of rows x columns listings of a catalogue, from listing number `start` on."""
+    """Save a picture of rows x columns listings of a catalogue, from listing number `start` on."""
     folder, out = Path(folder), Path(out)
     with (folder / "listings.jsonl").open(encoding="utf-8") as lines:
         listings = [json.loads(line) for line in lines][start : start + rows * columns]

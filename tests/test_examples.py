@@ -1,0 +1,30 @@
+"""The notebooks: all of their cells run, one after another, in an empty folder, and show what they showed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+
+from execute import EXAMPLES, execute, tidy
+from wares.progress import NO_BARS
+
+NOTEBOOKS = sorted(EXAMPLES.glob("*.ipynb"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_cell_runs_and_shows_what_it_showed(notebook: Path, tmp_path: Path) -> None:
+    found = [tidy(each).cells for each in (execute(notebook, tmp_path), nbformat.read(notebook, as_version=4))]
+    ran, kept = ([[each.output_type for each in cell.get("outputs", [])] for cell in cells] for cells in found)
+    assert ran == kept and any(kept)
+
+
+def test_jobs_draw_bars_in_notebooks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(NO_BARS, raising=False)
+    cell = new_code_cell("from wares.progress import progress\nprint(progress(range(3), 'counting').container.layout.width)")
+    nbformat.write(new_notebook(cells=[cell]), tmp_path / "bar.ipynb")
+    [ran] = execute(tmp_path / "bar.ipynb", tmp_path).cells
+    assert ran.outputs[0].text == "100%\n"
