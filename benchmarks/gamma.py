@@ -70,12 +70,12 @@ def curves(folder: Path, seed: int) -> dict[str, Curve]:
     features = catalogue_features(catalogue, build_towers("offline", seed), on_error="skip")
     towers = trained(features.select(np.sort(rest)), seed)
     some = Corpus(catalogue.subset(np.sort(held).tolist()))
-    titles = title_items(some, seed)
-    assert titles is not None, "listings have nothing but titles"
+    titles, names = title_items(some, seed), written_items(some, seed)
+    assert titles is not None and names is not None, "listings say too little to be asked for"
     return {
         "truth": truth(folder, catalogue, features, trained(features, seed)),
         "titles": known(titles, towers),
-        "written": known(written_items(some, seed), towers),
+        "written": known(names, towers),
     }
 
 

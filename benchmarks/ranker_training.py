@@ -87,7 +87,7 @@ def labelled(corpus: Corpus, count: int) -> Lessons:
 
 def teach(corpus: Corpus, lessons: Lessons, folder: Path) -> None:
     """One epoch of wares. A new model each time: what is measured is not how far it came."""
-    learn(RANKER.build(corpus, SEED), lessons, RANKER.pace, LearningSettings(epochs=1), folder)
+    learn(RANKER.build(corpus, SEED), lessons, RANKER.pace, LearningSettings(epochs=1), SEED, folder)
 
 
 def teach_bare(corpus: Corpus, lessons: Lessons, folder: Path) -> None:

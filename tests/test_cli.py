@@ -419,9 +419,21 @@ def test_queries_of_a_log(lamps: Path) -> None:
     assert found["sets"]["log"]["unknown_queries"] == 0.5
 
 
+def test_some_queries_of_a_log_are_kept_apart(lamps: Path) -> None:
+    texts = [f"oak lamp {i}" for i in range(40)]
+    (lamps / "log.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    out, test = lamps / "learn.jsonl", lamps / "test.jsonl"
+    answer = done("queries", lamps, "--out", out, "--log", lamps / "log.jsonl", "--held-out", test, "--share", 0.5)
+    learn, kept = ({query.text for query in read_queries(path)} for path in (out, test))
+    assert learn | kept == set(texts) and not learn & kept and 10 <= len(kept) <= 30
+    assert f"{len(kept)} of them are kept apart" in answer.out
+
+
 def test_queries_refusals(lamps: Path) -> None:
     log, out = lamps / "log.jsonl", lamps / "queries.jsonl"
     assert "is there already" in refused("queries", lamps, "--out", log)
+    assert "name all that it takes" in refused("queries", lamps, "--out", out, "--held-out", lamps / "test.jsonl")
+    assert "name all that it takes" in refused("queries", lamps, "--out", out, "--log", log, "--share", 0.5)
     assert "leave them out" in refused("queries", lamps, "--out", out, "--log", log, "--seed", 0)
     assert "does not exist" in refused("queries", lamps, "--out", out, "--log", lamps / "none.jsonl")
     assert "No such file or directory" in refused("queries", lamps, "--out", lamps / "none" / "queries.jsonl")

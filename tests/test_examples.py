@@ -24,7 +24,8 @@ def test_every_cell_runs_and_shows_what_it_showed(notebook: Path, tmp_path: Path
 
 def test_jobs_draw_bars_in_notebooks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(NO_BARS, raising=False)
-    cell = new_code_cell("from wares.progress import progress\nprint(progress(range(3), 'counting').container.layout.width)")
+    said = "print(progress(range(3), 'counting').container.layout.width)"
+    cell = new_code_cell(f"from wares.progress import progress\n{said}")
     nbformat.write(new_notebook(cells=[cell]), tmp_path / "bar.ipynb")
     [ran] = execute(tmp_path / "bar.ipynb", tmp_path).cells
     assert ran.outputs[0].text == "100%\n"

@@ -159,7 +159,7 @@ def test_rankers_learn_among_hard_queries(
     weights = np.ones(len(queries))
     weights[1] = 0.0
     model, taught = make(name).build(corpus, seed=1), Lessons(queries, listings, shares, weights)
-    record = learn(model, taught, Pace(1e-2, 4, 4), LearningSettings(epochs=1), tmp_path)
+    record = learn(model, taught, Pace(1e-2, 4, 4), LearningSettings(epochs=1), 0, tmp_path)
     assert record.steps > 0
     assert np.isfinite(record.losses).all()
     assert all(torch.isfinite(value).all() for value in model.trained().values())
@@ -260,7 +260,6 @@ def test_a_labeler_that_always_abstains_changes_nothing(
     both = supervise(corpus, GOOD, replace(settings, labelers=("bm25", label("silent"))), tmp_path / "both", GOOD)
     for text, shares in labels_of(tmp_path / "alone").items():
         assert labels_of(tmp_path / "both")[text] == pytest.approx(shares)
-    assert both.reliability is not None
     assert both.reliability.unreliable == [label("silent")]
     judge(tmp_path / "both", {query.id: {"l0": 1} for query in GOOD})
 

@@ -20,7 +20,7 @@ from toys import write_photos
 
 from wares.catalogue import Catalogue, Listing, Query
 from wares.corpus import Corpus
-from wares.errors import EvaluationError, SettingsError
+from wares.errors import EvaluationError, PhotoError, SettingsError
 from wares.labelers import NONE, Labeler, Labels, Scorer, get_labeler, labelers
 from wares.labelers.bm25 import BM25
 from wares.labelers.embeddings import BLOCK, EmbeddingScorer
@@ -30,6 +30,7 @@ from wares.labelers.rm3 import RM3
 from wares.labelers.run_file import RunFile
 from wares.labelers.two_tower import TwoTower
 from wares.naming import shown
+from wares.rankers.two_tower import TwoTowerRanker
 from wares.runs import write_run
 from wares.terms import analyse
 from wares.towers import build_towers
@@ -186,10 +187,12 @@ def test_scores_of_what_was_retrieved_are_the_same(scorer: Scorer) -> None:
 
 
 def test_what_scores_best_is_retrieved(scorer: Scorer, name: str, goods: Corpus) -> None:
-    """Of all listings; a lexical labeler retrieves those that share a term only, but scores them all."""
+    """Of all listings; a lexical labeler retrieves those that share a term only, and a run those that it has; both
+    score them all.
+    """
     labels = scorer.retrieve(QUERIES, 20)
     scores = scorer.score(QUERIES, everywhere(QUERIES, goods))
-    if name not in LEXICAL:
+    if name not in [*LEXICAL, "run"]:
         assert (~np.isnan(scores)).sum(axis=1).tolist() == labels.present.sum(axis=1).tolist()
     for row, found, there in zip(scores, labels.listings, labels.present, strict=True):
         if there.any():
@@ -572,6 +575,25 @@ def test_nearest_vectors_are_those_of_a_sort() -> None:
     )
 
 
+@pytest.mark.parametrize("work", ["labels", "learns"])
+def test_two_tower_stops_at_a_photo_that_is_damaged_or_notes_it(work: str, tmp_path: Path) -> None:
+    write_photos(tmp_path, LISTINGS)
+    photo = tmp_path / "boots-red.png"
+    photo.write_bytes(photo.read_bytes()[:40])
+    build_towers("small", 2).save(tmp_path / "model")
+    model = str(tmp_path / "model")
+
+    def use(over: Corpus) -> object:
+        return TwoTower(model).over(over) if work == "labels" else TwoTowerRanker(model).build(over, 0)
+
+    with pytest.raises(PhotoError, match=r"boots-red\.png"):
+        use(corpus(*LISTINGS, folder=tmp_path))
+    skipping = Corpus(Catalogue(tmp_path, LISTINGS), "skip")
+    for _ in range(2):
+        use(skipping)
+    assert ["boots-red.png" in str(problem) for problem in skipping.problems] == [True]
+
+
 def test_two_tower_scores_are_those_of_fused_embeddings(goods: Corpus, tmp_path: Path) -> None:
     from wares.encode import embed, embed_texts
     from wares.fuse import fuse
@@ -590,7 +612,7 @@ def test_two_tower_scores_are_those_of_fused_embeddings(goods: Corpus, tmp_path:
 
 
 def test_a_run_is_what_its_file_says(tmp_path: Path) -> None:
-    """By scores, not by ranks; equal scores in the order of the corpus; no word about what it does not have."""
+    """By scores, not by ranks; equal scores in the order of the corpus; what it does not have is a step below."""
     rows = ["b 1 0.5", "a 2 2.5", "c 3 0.5"]
     (tmp_path / "run.txt").write_text("".join(f"q1 Q0 {row} x\n" for row in rows), encoding="utf-8")
     over = corpus(*(Listing(each, each) for each in "abcd"))
@@ -600,7 +622,7 @@ def test_a_run_is_what_its_file_says(tmp_path: Path) -> None:
     assert labels.listings.tolist() == [[NONE] * 5, [0, 1, 2, NONE, NONE]]
     np.testing.assert_array_equal(labels.scores[1], [2.5, 0.5, 0.5, math.nan, math.nan])
     scores = found.score(queries, np.array([[0, 1, 2], [3, 1, NONE]]))
-    np.testing.assert_array_equal(scores, [[math.nan] * 3, [math.nan, 0.5, math.nan]])
+    np.testing.assert_array_equal(scores, [[math.nan] * 3, [-0.5, 0.5, math.nan]])
 
 
 def test_a_run_of_another_corpus_is_refused(tmp_path: Path) -> None:

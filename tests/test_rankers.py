@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -55,7 +56,7 @@ def make(shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callab
 def saved(ranker: Ranker, taught: Lessons, corpus: Corpus, folder: Path) -> RankerModel:
     """A model that has learned a little, and its weights in `folder/ranker`."""
     model = ranker.build(corpus, seed=1)
-    learn(model, taught, Pace(1e-2, 6, 8), LearningSettings(epochs=3), folder)
+    learn(model, taught, Pace(1e-2, 6, 8), LearningSettings(epochs=3), 0, folder)
     model.save(folder / "ranker")
     return model
 
@@ -124,7 +125,7 @@ def test_every_ranker_learns_what_it_is_taught(
 ) -> None:
     model, taught = make(name).build(corpus, seed=1), lessons(corpus)
     rate, epochs = (5e-3, 90) if name in LAYERED else (2e-2, 60)
-    record = learn(model, taught, Pace(rate, 3, 8), LearningSettings(epochs=epochs, seed=2), tmp_path)
+    record = learn(model, taught, Pace(rate, 3, 8), LearningSettings(epochs=epochs), 2, tmp_path)
     assert record.steps == 2 * epochs
     assert record.losses[-1] < 0.8 * record.losses[0]
     assert precision(model, taught) > (0.45 if name in LAYERED else 0.9), "1/3 of listings hold a word"
@@ -170,7 +171,7 @@ def test_the_seed_decides(name: str, make: Callable[[str], Ranker], corpus: Corp
     listings = np.broadcast_to(np.arange(len(corpus)), (6, len(corpus)))
     for seed in (3, 3, 4):
         model = make(name).build(corpus, seed)
-        learn(model, taught, Pace(1e-2, 2, 4), LearningSettings(epochs=2, seed=seed), tmp_path)
+        learn(model, taught, Pace(1e-2, 2, 4), LearningSettings(epochs=2), seed, tmp_path)
         scores.append(model.scorer().score(taught.queries, listings))
     np.testing.assert_array_equal(scores[0], scores[1])
     assert np.abs(scores[0] - scores[2]).max() > 1e-4
@@ -183,7 +184,7 @@ def test_a_query_of_no_weight_teaches_nothing(
     taught = lessons(corpus)
     nobody = replace(taught, weights=np.zeros(6))
     with pytest.raises(SettingsError, match="nothing to learn from"):
-        learn(make(name).build(corpus, 0), nobody, Pace(1e-2, 2, 4), LearningSettings(), tmp_path)
+        learn(make(name).build(corpus, 0), nobody, Pace(1e-2, 2, 4), LearningSettings(), 0, tmp_path)
 
 
 def test_a_damaged_or_foreign_ranker_is_refused(make: Callable[[str], Ranker], corpus: Corpus, tmp_path: Path) -> None:
@@ -325,7 +326,7 @@ def test_two_towers_listings_stay_where_they_are(make: Callable[[str], Ranker], 
     model = make("two-tower").build(corpus, seed=0)
     assert isinstance(model, TwoEncoder)
     before = model.listing_vectors(torch.arange(len(corpus))).clone()
-    learn(model, lessons(corpus), Pace(1e-2, 6, 8), LearningSettings(epochs=5), tmp_path)
+    learn(model, lessons(corpus), Pace(1e-2, 6, 8), LearningSettings(epochs=5), 0, tmp_path)
     torch.testing.assert_close(model.listing_vectors(torch.arange(len(corpus))), before, rtol=0, atol=0)
 
 
@@ -396,7 +397,7 @@ def test_more_flops_regularisation_makes_sparser_vectors(
         model = make(name).build(corpus, seed=0)
         assert isinstance(model, SparseModel)
         torch.nn.init.constant_(model.head.linear.bias, 1.0)
-        learn(model, lessons(corpus), Pace(2e-2, 6, 8), LearningSettings(epochs=60), tmp_path)
+        learn(model, lessons(corpus), Pace(2e-2, 6, 8), LearningSettings(epochs=60), 0, tmp_path)
         held.append(model.scorer().listings.nnz)
     assert held[1] < held[0]
 
@@ -473,9 +474,9 @@ def test_a_run_that_was_stopped_goes_on(
     from transformers import Trainer
 
     monkeypatch.setattr("wares.rankers.learning.CHECKPOINT_STEPS", 4)
-    taught, pace, settings = lessons(corpus), Pace(1e-2, 2, 4), LearningSettings(epochs=3, seed=1)
+    taught, pace, settings = lessons(corpus), Pace(1e-2, 2, 4), LearningSettings(epochs=3)
     whole = make("static").build(corpus, 0)
-    assert learn(whole, taught, pace, settings, tmp_path / "whole").steps == 9
+    assert learn(whole, taught, pace, settings, 1, tmp_path / "whole").steps == 9
 
     class Killed(Exception):
         pass
@@ -491,9 +492,13 @@ def test_a_run_that_was_stopped_goes_on(
     original = Trainer.training_step
     monkeypatch.setattr(Trainer, "training_step", step)
     with pytest.raises(Killed):
-        learn(make("static").build(corpus, 0), taught, pace, settings, tmp_path / "stopped")
+        learn(make("static").build(corpus, 0), taught, pace, settings, 1, tmp_path / "stopped")
+    checkpoints = tmp_path / "stopped" / "checkpoints"
+    for number, written in ((5, '{"epoch": 1.'), (6, None)):  # killed while it wrote these
+        half = shutil.copytree(checkpoints / "checkpoint-4", checkpoints / f"checkpoint-{number}")
+        (half / "trainer_state.json").unlink() if written is None else (half / "trainer_state.json").write_text(written)
     again = make("static").build(corpus, 0)
-    learn(again, taught, pace, settings, tmp_path / "stopped")
+    learn(again, taught, pace, settings, 1, tmp_path / "stopped")
     assert len(made) == 6 + 9 - 4
     for name, value in whole.trained().items():
         torch.testing.assert_close(again.trained()[name], value)

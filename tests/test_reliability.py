@@ -101,6 +101,7 @@ def test_of_a_large_corpus_some_are_searched(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_written_queries_want_their_listings() -> None:
     known = written_items(SHOP)
+    assert known is not None
     assert reciprocal_ranks(get_labeler("bm25").over(SHOP), known).mean() > 0.8
     assert reciprocal_ranks(Fixed(2), known).mean() < 0.5
 

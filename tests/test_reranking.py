@@ -190,18 +190,21 @@ def test_a_moved_shop_stands_alone(world: World, tmp_path: Path, with_ranker: Ca
 def test_a_ranker_meets_listings_that_it_does_not_know(
     kind: str, world: World, with_ranker: Callable[[str], Shop]
 ) -> None:
-    """One that has vectors of its listings abstains, one that reads them does not."""
-    shop = with_ranker(kind)
+    """What is new is scored by its texts, as when the shop is indexed with it; a ranker that is built over all listings
+    says nothing of it until the shop is opened anew.
+    """
+    shop, last = with_ranker(kind), world.catalogue.listings[29]
     before = {hit.id: hit.rerank_score for hit in search(shop, "red wool", k=30, rerank=30)}
-    upsert(shop, [Listing("new", "red wool")])
+    upsert(shop, [Listing("new", "red wool"), replace(last, id="copy")])
     delete(shop, ["l03"])
     for opened in (shop, open_shop(shop.path)):
         hits = {hit.id: hit.rerank_score for hit in search(opened, "red wool", k=31, rerank=31)}
-        assert hits.keys() == before.keys() - {"l03"} | {"new"}
-        if kind in ("static", "dense", "dense-last-1"):
-            assert hits.pop("new") is None and hits == {id: score for id, score in before.items() if id != "l03"}
-        elif kind == "cross-encoder":
-            assert hits["new"] is not None
+        assert hits.keys() == before.keys() - {"l03"} | {"new", "copy"}
+        late = kind in ("sparse", "late-interaction") and opened is shop
+        assert (hits["new"] is None) == (hits["copy"] is None) == late
+        if kind in ("static", "dense", "dense-last-1", "cross-encoder"):
+            known = {"copy": before[last.id]} | {id: score for id, score in before.items() if id != "l03"}
+            assert {id: hits[id] for id in known} == pytest.approx(known, abs=1e-4)
 
 
 def test_a_new_ranker_is_noticed_and_given_to_the_build_that_is_open(world: World, tmp_path: Path) -> None:
@@ -267,6 +270,20 @@ def test_the_kept_round_is_taken(world: World, tmp_path: Path) -> None:
     assert find_ranker(run).round == 2
 
 
+def test_rounds_that_are_not_kept_are_not_recommended(world: World, tmp_path: Path) -> None:
+    for kind in ("static", "dense"):
+        shutil.copytree(world.round(kind), tmp_path / "round-1" / world.round(kind).name)
+    shutil.copyfile(world.run / "settings.json", tmp_path / "settings.json")
+    static, dense = world.names["static"], world.names["dense"]
+    for kept, said in (
+        ({static: f"{static}, round 1", dense: f"{dense}, untrained"}, r"of one: \S*static\S* \(no round of dense"),
+        ({static: f"{static}, untrained", dense: f"{dense}, untrained"}, "it keeps none of them"),
+    ):
+        (tmp_path / "reliability.json").write_text(json.dumps({"kept": kept}))
+        with pytest.raises(SettingsError, match=said):
+            find_ranker(tmp_path)
+
+
 def test_a_run_that_keeps_the_untrained_ranker_leaves_the_shop_without(world: World, tmp_path: Path) -> None:
     run = single(world, tmp_path / "run", "dense", "untrained")
     answer = done(*world.index(tmp_path / "shop", "--ranker", run, "--json"))
@@ -278,10 +295,17 @@ def test_a_run_that_keeps_the_untrained_ranker_leaves_the_shop_without(world: Wo
 
 
 def test_no_ranker_where_one_is_named(world: World, tmp_path: Path) -> None:
+    static, several = world.names["static"], tmp_path / "several"
+    for kind in ("static", "two-tower"):
+        shutil.copytree(world.round(kind), several / "round-1" / world.round(kind).name)
+    shutil.copyfile(world.run / "settings.json", several / "settings.json")
     with pytest.raises(
         SettingsError, match=r"several rankers; name the folder of one: .*round-1/static.*, .*two-tower"
     ):
-        find_ranker(world.run)
+        find_ranker(several)
+    assert find_ranker(several, static) == find_ranker(several / "round-1" / folder_name(static))
+    with pytest.raises(SettingsError, match="has no ranker bm25; it has"):
+        find_ranker(several, "bm25")
     with pytest.raises(ModelError, match="is no run of `wares supervise`"):
         find_ranker(tmp_path)
     shutil.copyfile(world.run / "settings.json", tmp_path / "settings.json")

@@ -24,11 +24,14 @@ from wares.corpus import Corpus
 from wares.errors import EvaluationError, ModelError, SettingsError, WaresError
 from wares.evaluate import measure
 from wares.labelers import NONE, get_labeler
+from wares.labelers.embeddings import EmbeddingScorer
 from wares.rankers.learning import LearningSettings
 from wares.relabel import STRATEGIES, Strategy, Teacher
+from wares.reranking import find_ranker
 from wares.runs import Run, read_run, write_run
 from wares.supervise import Classroom, Dev, SuperviseSettings, supervise
 from wares.supervise_report import brief, judge, run_results, write_report
+from wares.towers import build_towers
 
 QUERIES = [Query(str(i), f"{one} {other}") for i, (one, other) in enumerate(pairwise(WORDS))]
 PAIRS = [(one, two) for i, one in enumerate(WORDS) for two in WORDS[i + 1 :]]
@@ -153,11 +156,11 @@ def test_a_teacher_that_teaches_down_is_found_out(corpus: Corpus, settings: Supe
     taught: dict[str, Any] = {"learning": LearningSettings(epochs=30), "temperature": 0.3, "random": 0, "depth": 20}
     settings = replace(settings, labelers=labelers, rankers=(static,), **taught)
     found = supervise(good, queries, settings, tmp_path / "run").reliability
-    assert found is not None
     assert found.titles[f"{static}, untrained"] > 0.9
     assert found.kept == {static: f"{static}, untrained"}
     assert found.worse == [f"{static}, round 1"]
-    assert found.unreliable == list(labelers)
+    assert found.labelers == {labelers[0]: None}, "a run answers no other queries"
+    assert found.unreliable == []
     assert found.verdicts == [f"No round is better than {static}, untrained. Keep what there was."]
     written = json.loads((tmp_path / "run" / "reliability.json").read_text())
     assert written["kept"] == found.kept
@@ -197,19 +200,35 @@ def test_an_untrained_ranker_labels_and_can_be_taught(
     settings = replace(settings, strategy="greedy", labelers=("bm25", static), rankers=(static,))
     found = supervise(corpus, QUERIES, settings, tmp_path / "run", TESTS)
     assert found.rounds[0].teachers == ["bm25", static]
-    assert found.reliability is not None
     assert set(found.reliability.labelers) == {"bm25", static}
 
 
 def test_a_labeler_that_finds_nothing_is_warned_of(corpus: Corpus, settings: SuperviseSettings, tmp_path: Path) -> None:
-    """A run of other queries knows none of those that are written from listings."""
-    write_run({query.id: {"l0": 1.0, "l1": 0.5} for query in QUERIES}, tmp_path / "run.txt")
-    labelers = ("bm25", f"run(file={str(tmp_path / 'run.txt')!r})")
+    (tmp_path / "labels.py").write_text("def silent(query, listings):\n    return [None for each in listings]\n")
+    labelers = ("bm25", f"function(file={str(tmp_path / 'labels.py')!r}, name='silent')")
     settings = replace(settings, labelers=labelers, rankers=settings.rankers[:1])
     found = supervise(corpus, QUERIES, settings, tmp_path / "out").reliability
-    assert found is not None
     assert found.unreliable == [labelers[1]]
-    assert found.labelers["bm25"] > 0.5
+    assert (found.labelers["bm25"] or 0.0) > 0.5
+
+
+def listings_of(titles: Sequence[str], description: str = "", folder: Path = Path()) -> Corpus:
+    made = [Listing(f"j{i}", title, description, (), ("photo.png",)) for i, title in enumerate(titles)]
+    return Corpus(Catalogue(folder, tuple(made if folder != Path() else [replace(each, images=()) for each in made])))
+
+
+def test_what_can_be_checked_is_checked(settings: SuperviseSettings, tmp_path: Path) -> None:
+    """Of titles alone, labelers; of titles that are one word of a photo each, rankers."""
+    settings = replace(settings, rankers=settings.rankers[:1], labelers=("bm25",))
+    titles = listings_of([f"{one} {other}" for one, other in PAIRS])
+    found = supervise(titles, QUERIES, settings, tmp_path / "titles")
+    assert found.reliability.labelers["bm25"] and not found.reliability.titles and not found.reliability.kept
+    assert find_ranker(tmp_path / "titles").round == 1
+    assert "rankers cannot be checked" in write_report(tmp_path / "titles").read_text(encoding="utf-8")
+    words = listings_of(["赤い靴", "青い帽子", "緑の椅子", "白い時計", "黒い鞄"], folder=tmp_path)
+    found = supervise(words, [Query("1", "赤い靴"), Query("2", "黒い鞄")], settings, tmp_path / "words")
+    assert found.reliability.titles and not found.reliability.labelers
+    assert "labelers cannot be checked" in write_report(tmp_path / "words").read_text(encoding="utf-8")
 
 
 # Being stopped
@@ -284,8 +303,55 @@ def test_an_edited_labeler_is_another_run(corpus: Corpus, settings: SuperviseSet
     supervise(corpus, QUERIES, settings, tmp_path / "run")
     supervise(corpus, QUERIES, settings, tmp_path / "run")
     file.write_text(source.format("1.0"))
-    with pytest.raises(ModelError, match="or files of labelers"):
+    with pytest.raises(ModelError, match="or files that these name"):
         supervise(corpus, QUERIES, settings, tmp_path / "run")
+
+
+@pytest.mark.parametrize("role", ["labelers", "rankers"])
+def test_another_model_in_the_same_folder_is_another_run(
+    role: str, corpus: Corpus, settings: SuperviseSettings, tmp_path: Path
+) -> None:
+    build_towers("small", 1).save(tmp_path / "model")
+    named: dict[str, Any] = {role: (f"two-tower(model={str(tmp_path / 'model')!r})",)}
+    settings = replace(settings, **{"rankers": settings.rankers[:1], **named})
+    for _ in range(2):
+        supervise(corpus, QUERIES, settings, tmp_path / "run")
+    build_towers("small", 2).save(tmp_path / "model")
+    with pytest.raises(ModelError, match="or files that these name"):
+        supervise(corpus, QUERIES, settings, tmp_path / "run")
+
+
+def test_other_test_queries_are_answered_by_everybody(
+    corpus: Corpus, settings: SuperviseSettings, tmp_path: Path
+) -> None:
+    """Gone on with for other queries, a run has the results of one that had them from the start."""
+    settings = replace(settings, strategy="self", rankers=settings.rankers[:1])
+    supervise(corpus, QUERIES, settings, tmp_path / "run", TESTS)
+    judge(tmp_path / "run", {"t1": {"l1": 1}})
+    others = [TESTS[0], Query("t3", "boots"), Query("t4", "blue scarf")]
+    supervise(corpus, QUERIES, settings, tmp_path / "run", others)
+    supervise(corpus, QUERIES, settings, tmp_path / "fresh", others)
+    assert contents(tmp_path / "run") == contents(tmp_path / "fresh")
+
+
+def test_rankers_of_the_same_teachers_learn_from_the_same_labels(
+    corpus: Corpus, settings: SuperviseSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are made once: in the first round and where all teach, but not where each has teachers of its own."""
+    made: list[Path] = []
+    original = module.label
+
+    def counted(mixture: Any, queries: Any, folder: Path, *rest: Any) -> Any:
+        made.extend([] if folder.exists() else [folder])
+        return original(mixture, queries, folder, *rest)
+
+    monkeypatch.setattr(module, "label", counted)
+    for strategy, count in (("joint", 2), ("self", 3)):
+        made.clear()
+        supervise(corpus, QUERIES, replace(settings, strategy=strategy), tmp_path / strategy)
+        assert len(made) == count
+    ours, theirs = (contents(folder / "labels") for folder in tmp_path.glob("joint/round-2/*"))
+    assert ours == theirs
 
 
 def test_a_labeler_that_cannot_work_leaves_no_run_behind(
@@ -305,6 +371,14 @@ def test_long_names_are_cut_in_paths_and_stay_apart() -> None:
     assert module.folder_name("dense(backbone='last-2')") == "dense_backbone=_last-2"
 
 
+def test_members_are_named_once_and_have_folders_of_their_own(settings: SuperviseSettings) -> None:
+    for twice in (("bm25", "bm25()"), ("bm25", "rm3", "bm25(k1=1.2)")):
+        with pytest.raises(SettingsError, match="is to be named once"):
+            replace(settings, labelers=twice)
+    with pytest.raises(SettingsError, match="in the same folder"):
+        replace(settings, labelers=("run(file='m/a')", "run(file='m_a')"))
+
+
 def test_rounds_end_when_results_settle(corpus: Corpus, settings: SuperviseSettings, tmp_path: Path) -> None:
     settings = replace(settings, strategy="self", rounds=5, settled=0.0)
     assert max(each.round for each in supervise(corpus, QUERIES, settings, tmp_path / "run").rounds) == 2
@@ -321,6 +395,23 @@ def test_labels_of_a_rankers_own_are_an_exact_e_step(
 
 
 # By eye
+
+
+def test_greedy_values_a_mixture_by_what_it_would_teach(
+    corpus: Corpus, settings: SuperviseSettings, tmp_path: Path
+) -> None:
+    """Rankers' scores as they are, labelers' standardised: the order of the labels."""
+    classroom = Classroom(corpus, QUERIES, settings)
+    loud = np.random.default_rng(1).permutation(len(corpus)).astype(np.float32) * 9
+    classroom.enter(
+        Teacher(1, "loud"), EmbeddingScorer(loud[:, None], lambda texts: np.ones((len(texts), 1), np.float32))
+    )
+    mixture = [Teacher(0, "bm25"), Teacher(1, "loud")]
+    listings = classroom.lessons(mixture, 2, tmp_path / "labels").listings
+    scores = {each: classroom.scorers[each].score(QUERIES, listings) for each in mixture}
+    assert classroom.together(mixture, listings, scores).listings.tolist() == listings.tolist()
+    alone = classroom.together(mixture[:1], listings, scores).listings
+    assert alone.tolist() != listings.tolist()
 
 
 def test_labels_are_of_the_best_and_of_some_drawn(corpus: Corpus, settings: SuperviseSettings, tmp_path: Path) -> None:
@@ -442,7 +533,6 @@ def test_the_report_shows_what_happened(
     evaluation = judge(tmp_path / "run", {"t1": {"l1": 1, "l2": 1}, "t2": {"l8": 2}})
     page = write_report(tmp_path / "run").read_text(encoding="utf-8")
     words = " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
-    assert found.reliability is not None
     changes = json.loads((tmp_path / "run" / "changes.json").read_text(encoding="utf-8"))
     short = brief([*settings.labelers, *settings.rankers])
     for said in (

@@ -523,6 +523,10 @@ def queries(
     like: Annotated[
         Path | None, typer.Option(help="A log to take the lengths of queries from, and to show beside them.")
     ] = None,
+    held_out: Annotated[
+        Path | None, typer.Option(help="File for a share of the log's queries, kept apart to test with.")
+    ] = None,
+    share: Annotated[float | None, typer.Option(help="That share, 0 to 1.  [default: 0.2]")] = None,
     overwrite: OverwriteFlag = False,
     on_error: OnErrorOption = OnError.stop,
     text_field: TextFieldOption = None,
@@ -538,6 +542,7 @@ def queries(
         lengths_of,
         likeness,
         render_likeness,
+        split,
         tidied,
         write_written,
         written,
@@ -545,28 +550,37 @@ def queries(
 
     if log is not None and not (count is None and seed is None and like is None):
         raise SettingsError("--count, --seed, --like are of queries written from listings; with --log, leave them out.")
-    if out.exists() and not overwrite:
-        raise CatalogueError(f"{out} is there already. Choose another --out, or pass --overwrite.")
+    if (held_out is not None and log is None) or (share is not None and held_out is None):
+        raise SettingsError("--held-out keeps a --share of the queries of a --log apart; name all that it takes.")
+    for path in (out, held_out):
+        if path is not None and path.exists() and not overwrite:
+            raise CatalogueError(f"{path} is there already. Choose another file, or pass --overwrite.")
     logs = {name: tidied(path) for name, path in (("log", log), ("like", like)) if path is not None}
     corpus = Corpus(read_catalogue(catalogue, on_error.value, text_field or ()))
     _report_problems(list(corpus.catalogue.problems))
     pools: dict[str, Log | Written]
+    apart: list[Query] = []
     if log is None:
         lengths = LENGTHS if like is None else lengths_of(logs["like"].queries)
         found = written(corpus, 5000 if count is None else count, seed or 0, lengths)
         write_written(found, corpus, out)
         pools = {"written": found, **logs}
     else:
-        write_queries(logs["log"].queries, out)
+        kept, apart = split(logs["log"].queries, 0.0 if held_out is None else 0.2 if share is None else share)
+        write_queries(kept, out)
+        if held_out is not None:
+            write_queries(apart, held_out)
         pools = {**logs}
     looks = {name: likeness(pool.queries, corpus) for name, pool in pools.items()}
     examples = [query.text for query in next(iter(pools.values())).queries[:10]]
     if as_json:
         sets = {name: pool.to_json() | looks[name].to_json() for name, pool in pools.items()}
-        _print_json({"out": str(out), "sets": sets, "examples": examples})
+        _print_json({"out": str(out), "held_out": len(apart), "sets": sets, "examples": examples})
         return
     for name, pool in pools.items():
         _console().print(f"{name}: {pool}", markup=False, soft_wrap=True)
+    if held_out is not None:
+        _console().print(f"{len(apart):,} of them are kept apart in {held_out}.", markup=False, soft_wrap=True)
     render_likeness(_console(), looks)
     _console().print("For example:", *examples, sep="\n  ", markup=False, soft_wrap=True)
 
@@ -608,6 +622,7 @@ def supervise(
     loss: Annotated[str, typer.Option(help="Ranking loss.")] = "listwise-kl",
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the queries in a round.")] = 3,
     depth: Annotated[int, typer.Option(min=1, help="Best listings of each teacher that are labelled.")] = 50,
+    random: Annotated[int, typer.Option(min=0, help="Listings labelled beside them, drawn from all.")] = 30,
     temperature: Annotated[float, typer.Option(help="Of labelers; small values put all on the first listing.")] = 0.6,
     seed: Annotated[int, typer.Option(min=0, help="Of everything drawn.")] = 0,
     test_queries: Annotated[Path | None, typer.Option(help="Queries whose results are written.")] = None,
@@ -651,21 +666,23 @@ def supervise(
         rounds=rounds,
         settled=settled,
         depth=depth,
+        random=random,
         temperature=temperature,
         weights=weights,
         weight_map=weight_map,
         start=start.value,
-        learning=LearningSettings(loss, epochs, seed),
+        learning=LearningSettings(loss, epochs),
         seed=seed,
     )
     listings = read_catalogue(corpus, on_error.value, text_field or ())
     _report_problems(list(listings.problems))
     tests = read_queries(test_queries) if test_queries is not None else []
     dev = _dev(dev_queries, dev_qrels, tests) if dev_queries is not None and dev_qrels is not None else None
-    searched = Corpus(listings)
+    searched = Corpus(listings, on_error.value)
     with running(on) as runner:
         labelling = None if on == "local" else runner
         found = run(searched, read_queries(queries), settings, out, tests, processes, dev, labelling)
+    _report_problems(searched.problems)
     if as_json:
         _print_json({"out": str(out), **asdict(found)})
     else:

@@ -5,7 +5,7 @@ What labels or ranks listings for queries starts here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -15,19 +15,30 @@ from wares.terms import Terms
 from wares.views import texts_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
 
-    from wares.catalogue import Catalogue
+    from wares.catalogue import Catalogue, OnError, Problem
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """The listings of a catalogue, as one text each."""
+    """The listings of a catalogue, as one text each.
+
+    on_error: what a photo that cannot be used does, to who looks at photos; problems: those that were left out
+    """
 
     catalogue: Catalogue
+    on_error: OnError = "stop"
+    problems: list[Problem] = field(default_factory=list, compare=False)
 
     def __len__(self) -> int:
         return len(self.catalogue)
+
+    def note(self, problems: Sequence[Problem]) -> None:
+        """Add problems that are not known yet."""
+        self.problems.extend(dict.fromkeys(each for each in problems if each not in self.problems))
 
     @cached_property
     def texts(self) -> list[str]:

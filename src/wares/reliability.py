@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from wares.catalogue import Query
 from wares.corpus import Corpus
+from wares.errors import CatalogueError
 from wares.labelers import NONE
 from wares.queries import written
 from wares.views import duplicate_labels, texts_of
@@ -79,12 +80,19 @@ class Checked:
 class Verdict:
     """What is kept of one ranker, and in which rounds it was worse than untrained.
 
-    kept: the best of all, untrained included; worse: rounds that are below `untrained`, and not by chance
+    rounds: one or more; kept: the best of all, untrained included; worse: rounds that are below `untrained`, and not by
+    chance
     """
 
     untrained: Checked
+    rounds: tuple[Checked, ...]
     kept: Checked
     worse: tuple[tuple[Checked, Difference], ...]
+
+    @property
+    def systems(self) -> tuple[Checked, ...]:
+        """The ranker untrained, and after each round."""
+        return (self.untrained, *self.rounds)
 
     def __str__(self) -> str:
         if self.kept is self.untrained:
@@ -100,12 +108,15 @@ def verdict(untrained: Checked, rounds: Sequence[Checked]) -> Verdict:
     best = max(rounds, key=lambda each: each.mean)
     found = [(each, difference(each.ranks, untrained.ranks)) for each in rounds]
     kept = best if best.mean > untrained.mean else untrained
-    return Verdict(untrained, kept, tuple((each, apart) for each, apart in found if apart.worse))
+    return Verdict(untrained, tuple(rounds), kept, tuple((each, apart) for each, apart in found if apart.worse))
 
 
-def written_items(corpus: Corpus, seed: int = 0) -> KnownItems:
-    """Queries written from listings, for the whole corpus. Raises CatalogueError where none can be written."""
-    found = written(corpus, COUNT, seed)
+def written_items(corpus: Corpus, seed: int = 0) -> KnownItems | None:
+    """Queries written from listings, for the whole corpus; None where none can be written."""
+    try:
+        found = written(corpus, COUNT, seed)
+    except CatalogueError:
+        return None
     return KnownItems(corpus, found.queries, _same_items(corpus, found.sources))
 
 
@@ -118,10 +129,11 @@ def title_items(corpus: Corpus, seed: int = 0) -> KnownItems | None:
     asking = np.intersect1d(order[found][:COUNT], searched, return_indices=True)[2]
     if not len(asking):
         return None
-    some = Corpus(corpus.catalogue.subset(searched.tolist()))
+    some = replace(corpus, catalogue=corpus.catalogue.subset(searched.tolist()))
     queries = [Query(f"t{place}", some.catalogue.listings[place].title) for place in asking.tolist()]
     untitled = tuple(replace(each, title="") for each in some.catalogue.listings)
-    return KnownItems(Corpus(replace(some.catalogue, listings=untitled)), queries, _same_items(some, asking.tolist()))
+    without = replace(some, catalogue=replace(some.catalogue, listings=untitled))
+    return KnownItems(without, queries, _same_items(some, asking.tolist()))
 
 
 def reciprocal_ranks(scorer: Scorer, known: KnownItems) -> Floats:

@@ -20,6 +20,7 @@ import shutil
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
 
     from wares.corpus import Corpus
     from wares.labelers import Places, Scorer
-    from wares.labelers.embeddings import EmbeddingScorer
     from wares.rankers import Ranker, RankerModel
+    from wares.rankers.encoders import TwoEncoder
     from wares.towers import Towers
 
 RANKER = "ranker"
@@ -44,6 +45,7 @@ LISTINGS = "listings.parquet"
 FORMAT = 1
 HEAD = "query_head."  # before the names of a two-tower ranker's text tower
 DEPTH = 100  # retrieved listings that are reranked
+LATER = 10_000  # listings that came later whose vectors are remembered
 Scores = npt.NDArray[np.float32]
 Needs = Literal["vectors", "texts", "corpus"]
 
@@ -114,8 +116,12 @@ def find_ranker(path: Path, name: str | None = None) -> TrainedRanker:
     folders = {(about["ranker"], about["round"]): folder for folder, about in rounds.items()}
     kept = {name: _kept_round(path, name, max(r for n, r in folders if n == name)) for name in names}
     if len(names) > 1:
-        best = ", ".join(str(folders[name, kept[name] or 1]) for name in names)
-        raise SettingsError(f"{path} has several rankers; name the folder of one: {best}.")
+        best = ", ".join(str(folders[name, round]) for name, round in kept.items() if round)
+        rejected = ", ".join(name for name, round in kept.items() if not round)
+        said = f"name the folder of one: {best}" if best else "it keeps none of them"
+        raise SettingsError(
+            f"{path} has several rankers; {said}{f' (no round of {rejected} is kept)' if best and rejected else ''}."
+        )
     [(only, round)] = kept.items()
     return _of_run(path, only, round, folders[only, round] / "model" if round else path)
 
@@ -164,12 +170,11 @@ def load_reranker(shop: Path, corpus: Callable[[], Corpus]) -> Reranker:
     try:
         if needs == "corpus":
             listings = corpus()
-            return Compared(_loaded(ranker, listings, about["seed"], folder).scorer(), listings.ids.tolist())
+            return Built(_loaded(ranker, listings, about["seed"], folder).scorer(), listings.ids.tolist())
         model = _loaded(_alone(ranker), _stand_in(), about["seed"], folder)
         if needs == "texts":
             return Read(model)
-        ids, vectors = _read_vectors(folder / LISTINGS)
-        return Compared(_embedding_scorer(model, vectors), ids)
+        return Compared(_two_encoder(model), *_read_vectors(folder / LISTINGS))
     except ModelError as error:
         raise ShopError(f"{folder} is damaged ({error}) Add the ranker again: wares index … --ranker RUN.") from error
 
@@ -202,7 +207,31 @@ def query_towers(shop: Path, towers: Towers) -> Towers:
 
 
 class Compared:
-    """A scorer over listings that are known beforehand. ids: of its places"""
+    """A ranker that compares vectors, which are kept; those of listings that came later are made of their texts.
+
+    ids, vectors: of the listings that were there
+    """
+
+    def __init__(self, model: TwoEncoder, ids: Sequence[str], vectors: Scores) -> None:
+        self.vectors, self.encode = vectors, model.scorer().encode
+        self.places = {id: place for place, id in enumerate(ids)}
+        self.made = lru_cache(LATER)(lambda text: model.more([text])[0])
+
+    def score(self, query: str, ids: Sequence[str], texts: Callable[[], Sequence[str]]) -> Scores:
+        """Texts are asked for where a listing is new."""
+        from wares.labelers import NONE
+        from wares.labelers.embeddings import EmbeddingScorer
+
+        places = np.array([self.places.get(id, NONE) for id in ids], dtype=np.int64)
+        vectors, new = self.vectors[places], np.flatnonzero(places == NONE).tolist()
+        if new:
+            said = texts()
+            vectors[new] = [self.made(said[place]) for place in new]
+        return _scores(EmbeddingScorer(vectors, self.encode), query, np.arange(len(ids)))
+
+
+class Built:
+    """A scorer over all listings. ids: of its places"""
 
     def __init__(self, scorer: Scorer, ids: Sequence[str]) -> None:
         self.scorer = scorer
@@ -276,13 +305,12 @@ def _stand_in() -> Corpus:
     return Corpus(Catalogue(Path(), (Listing("", "listing"),)))
 
 
-def _embedding_scorer(model: RankerModel, vectors: Scores) -> EmbeddingScorer:
-    from wares.labelers.embeddings import EmbeddingScorer
+def _two_encoder(model: RankerModel) -> TwoEncoder:
+    from wares.rankers.encoders import TwoEncoder
 
-    scorer = model.scorer()
-    if not isinstance(scorer, EmbeddingScorer):
+    if not isinstance(model, TwoEncoder):
         raise ModelError("its listings have vectors, and its ranker does not compare any.")
-    return EmbeddingScorer(vectors, scorer.encode)
+    return model
 
 
 def _check_same_model(trained: TrainedRanker, identity: str) -> None:
@@ -308,12 +336,15 @@ def _of_run(run: Path, name: str, round: int, folder: Path) -> TrainedRanker:
 
 
 def _kept_round(run: Path, name: str, last: int) -> int:
-    """Which round `reliability.json` names; 0 for the untrained ranker."""
+    """Which round `reliability.json` names; 0 for the untrained ranker, the last one where nothing could be checked."""
     file = run / "reliability.json"
     checked = _read(file) if file.is_file() else None
     if checked is None:
         return last
-    found = re.search(r", round (\d+)$", checked.get("kept", {}).get(name, ""))
+    kept: dict[str, str] = checked.get("kept", {})
+    if name not in kept:
+        return last
+    found = re.search(r", round (\d+)$", kept[name])
     return int(found[1]) if found else 0
 
 

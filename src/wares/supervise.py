@@ -22,9 +22,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -33,8 +34,9 @@ import numpy.typing as npt
 
 from wares.catalogue import replaced
 from wares.errors import ModelError, SettingsError
-from wares.labelers import NONE, Labels, Scorer
+from wares.labelers import NONE, Labels, Places, Scorer, Scores
 from wares.labelers.bm25 import BM25
+from wares.labelers.run_file import RunScorer
 from wares.labelling import Mixture, Performance, label
 from wares.performance_prediction import Clarity, Evidence, get_predictor, get_weight_map
 from wares.rankers import Lessons, get_ranker, get_teacher
@@ -49,10 +51,11 @@ from wares.relabel import (
     greedy,
     log_shares,
     mixed,
+    pooled,
     union,
 )
 from wares.relabel import teachers as teachers_of
-from wares.reliability import LEAST, Checked, Verdict, reciprocal_ranks, title_items, verdict, written_items
+from wares.reliability import LEAST, Checked, KnownItems, Verdict, reciprocal_ranks, title_items, verdict, written_items
 from wares.runs import Run, write_run
 
 if TYPE_CHECKING:
@@ -66,7 +69,7 @@ Floats = npt.NDArray[np.float64]
 DEPTH = 500  # results written for a test query
 LOOKED_AT = 500  # queries that greedy selection and agreement look at
 PERCENTILES = (0, 25, 50, 75, 100)  # of queries' weights that are written down
-SETTINGS = "settings.json"
+SETTINGS, TESTS = "settings.json", "tests.json"
 LONGEST = 120  # bytes of a name in a path; most file systems allow 255
 CHANGES = 5  # queries that changed most, and results of each, that are written down
 BASELINES = ("bm25", "dense")
@@ -106,9 +109,14 @@ class SuperviseSettings:
             raise SettingsError(f"no strategy {self.strategy!r}; there are {', '.join(STRATEGIES)}.")
         if not self.labelers or not self.rankers:
             raise SettingsError("name at least one labeler and one ranker.")
-        for names in (self.labelers, self.rankers):
-            if len(set(names)) < len(names):
+        for names, members in (
+            (self.labelers, {get_teacher(name) for name in self.labelers}),
+            (self.rankers, {get_ranker(name) for name in self.rankers}),
+        ):
+            if len(members) < len(names):
                 raise SettingsError(f"each of {', '.join(names)} is to be named once.")
+            if len({folder_name(name) for name in names}) < len(names):
+                raise SettingsError(f"{' and '.join(names)} would be kept in the same folder. Rename what they name.")
         if min(self.rounds, self.depth) < 1 or self.random < 0:
             raise SettingsError("rounds and depth are 1 or more, random is 0 or more.")
         if not 0 <= self.settled <= 1:
@@ -119,10 +127,7 @@ class SuperviseSettings:
         get_weight_map(self.weight_map)
         if self.weights is not None:
             get_predictor(self.weights)
-        for labeler in self.labelers:
-            get_teacher(labeler)
         for ranker in self.rankers:
-            get_ranker(ranker)
             teachers_of(self.strategy, 2, ranker, self.rankers, self.labelers)
 
 
@@ -166,12 +171,15 @@ class RoundRecord:
 class Reliability:
     """What known-item search says, without judgments (wares.reliability).
 
-    labelers: weak labeler -> mean reciprocal rank for queries written from listings; unreliable: those that are hardly
-    worth learning from; titles: ranker, untrained and round by round -> mean reciprocal rank for titles among listings
-    without titles; kept: ranker -> the best of these; worse: rounds below the untrained ranker, and not by chance
+    labelers: weak labeler -> mean reciprocal rank for queries written from listings, None for a run file, which answers
+        no others than its own; nothing where no query can be written
+    unreliable: labelers that are hardly worth learning from
+    titles: ranker, untrained and round by round -> mean reciprocal rank for titles among listings without titles;
+        nothing where listings have nothing but titles
+    kept: ranker -> the best of these; worse: rounds below the untrained ranker, and not by chance
     """
 
-    labelers: dict[str, float]
+    labelers: dict[str, float | None]
     unreliable: list[str]
     titles: dict[str, float]
     kept: dict[str, str]
@@ -181,10 +189,10 @@ class Reliability:
 
 @dataclass(frozen=True)
 class Supervised:
-    """What came of a run. reliability: None where listings have nothing but titles, so that nothing can be checked"""
+    """What came of a run."""
 
     rounds: list[RoundRecord]
-    reliability: Reliability | None
+    reliability: Reliability
 
 
 def supervise(
@@ -199,7 +207,8 @@ def supervise(
 ) -> Supervised:
     """Train rankers in rounds and keep everything under `out`; what is there already of the same run is not redone.
 
-    queries: to learn from; tests: queries whose results are written for every system, to be judged by whoever can
+    queries: to learn from; tests: queries whose results are written for every system, to be judged by whoever can;
+        where they are others than before, all results are written anew
     processes: that label, at most; by default one a core; runner: labels in their place (wares.cluster). What comes of
         the run depends on neither
     dev: what greedy selection goes by, where that is to be judged queries; nothing is learned from them
@@ -212,6 +221,8 @@ def supervise(
     classroom = Classroom(corpus, queries, settings, processes, runner)
     out.mkdir(parents=True, exist_ok=True)
     write_json(asked, out / SETTINGS)
+    if tests:
+        forget_other_results(out, tests)
     baselines(classroom, out / "baselines", tests)
     records: list[RoundRecord] = []
     for round in range(1, rounds_of(settings) + 1):
@@ -231,32 +242,19 @@ def supervise(
     return Supervised(records, checked(classroom, records, out))
 
 
-def checked(classroom: Classroom, records: Sequence[RoundRecord], out: Path) -> Reliability | None:
+def checked(classroom: Classroom, records: Sequence[RoundRecord], out: Path) -> Reliability:
     """Known-item search with everybody, written to `reliability.json` once."""
-    path, settings = out / "reliability.json", classroom.settings
+    path = out / "reliability.json"
     if path.exists():
-        written = json.loads(path.read_text(encoding="utf-8"))
-        return Reliability(**written) if written else None
-    known = title_items(classroom.corpus, settings.seed)
-    if known is None:
-        write_json(None, path)
-        return None
-    names = written_items(classroom.corpus, settings.seed)
-    weak = {name: float(reciprocal_ranks(classroom.weak(name), names).mean()) for name in settings.labelers}
-    titles: dict[str, float] = {}
+        return Reliability(**json.loads(path.read_text(encoding="utf-8")))
+    weak = checked_labelers(classroom)
     found: dict[str, Verdict] = {}
-    for name in settings.rankers:
-        model = get_ranker(name).build(known.corpus, settings.seed)
-        untrained, rounds = Checked(f"{name}, untrained", reciprocal_ranks(model.scorer(), known)), []
-        for each in records:
-            if each.ranker == name:
-                model.load(out / f"round-{each.round}" / folder_name(name) / "model")
-                rounds.append(Checked(str(Teacher(each.round, name)), reciprocal_ranks(model.scorer(), known)))
-        found[name] = verdict(untrained, rounds)
-        titles |= {each.name: each.mean for each in (untrained, *rounds)}
+    if (known := title_items(classroom.corpus, classroom.settings.seed)) is not None:
+        found = {name: checked_rounds(classroom, known, name, records, out) for name in classroom.settings.rankers}
+    titles = {system.name: system.mean for each in found.values() for system in each.systems}
     reliability = Reliability(
         weak,
-        [name for name, value in weak.items() if value < LEAST],
+        [name for name, value in weak.items() if value is not None and value < LEAST],
         titles,
         {name: each.kept.name for name, each in found.items()},
         [worse.name for each in found.values() for worse, _ in each.worse],
@@ -264,6 +262,31 @@ def checked(classroom: Classroom, records: Sequence[RoundRecord], out: Path) -> 
     )
     write_json(asdict(reliability), path)
     return reliability
+
+
+def checked_labelers(classroom: Classroom) -> dict[str, float | None]:
+    """Labeler -> mean reciprocal rank for queries written from listings; None for a run, which has its own queries."""
+    known = written_items(classroom.corpus, classroom.settings.seed)
+    if known is None:
+        return {}
+    scorers = {name: classroom.weak(name) for name in classroom.settings.labelers}
+    return {
+        name: None if isinstance(scorer, RunScorer) else float(reciprocal_ranks(scorer, known).mean())
+        for name, scorer in scorers.items()
+    }
+
+
+def checked_rounds(
+    classroom: Classroom, known: KnownItems, name: str, records: Sequence[RoundRecord], out: Path
+) -> Verdict:
+    """A ranker untrained and after each of its rounds, by titles among listings without titles."""
+    model = get_ranker(name).build(known.corpus, classroom.settings.seed)
+    untrained, rounds = Checked(f"{name}, untrained", reciprocal_ranks(model.scorer(), known)), []
+    for each in records:
+        if each.ranker == name:
+            model.load(out / f"round-{each.round}" / folder_name(name) / "model")
+            rounds.append(Checked(str(Teacher(each.round, name)), reciprocal_ranks(model.scorer(), known)))
+    return verdict(untrained, rounds)
 
 
 def write_changes(classroom: Classroom, last: RoundRecord, path: Path) -> None:
@@ -299,6 +322,7 @@ def teach(classroom: Classroom, round: int, name: str, folder: Path, dev: Dev | 
     if settings.strategy == "greedy" and round > 1:
         chosen = greedy(pool, classroom.criterion(pool) if dev is None else classroom.judged(pool, dev))
     mixture = chosen.chosen if chosen else pool
+    share_labels(folder, [str(each) for each in mixture])
     lessons = classroom.lessons(mixture, round, folder / "labels")
     write_weights(lessons, folder / "weights.parquet")
     labelled = time.monotonic()
@@ -306,8 +330,7 @@ def teach(classroom: Classroom, round: int, name: str, folder: Path, dev: Dev | 
     if settings.start == "warm" and round > 1:
         model.load(folder.parents[1] / f"round-{round - 1}" / folder.name / "model")
     before = energy(model.scorer(), lessons)
-    seed = settings.seed + 1000 * round
-    learned = learn(model, lessons, get_ranker(name).pace, replace(settings.learning, seed=seed), folder)
+    learned = learn(model, lessons, get_ranker(name).pace, settings.learning, settings.seed + 1000 * round, folder)
     model.save(folder / "model")
     scorer, trained = model.scorer(), time.monotonic()
     compared = {str(each): classroom.scorers[each] for each in mixture}
@@ -328,6 +351,17 @@ def teach(classroom: Classroom, round: int, name: str, folder: Path, dev: Dev | 
     )
     write_json(asdict(record), folder / "round.json")
     return scorer
+
+
+def share_labels(folder: Path, teachers: list[str]) -> None:
+    """Take over the labels of another ranker of the round that had the same teachers, where there is one."""
+    labels = folder / "labels"
+    for done in sorted(folder.parent.glob("*/round.json")):
+        if not labels.exists() and read_round(done.parent).teachers == teachers:
+            part = folder / ".labels.part"
+            shutil.rmtree(part, ignore_errors=True)
+            shutil.copytree(done.parent / "labels", part)
+            part.rename(labels)
 
 
 class Classroom:
@@ -403,7 +437,7 @@ class Classroom:
         voices = voices / voices.sum() if voices.sum() > 0 else np.full(len(pool), 1 / len(pool))
 
         def value(mixture: Sequence[Teacher]) -> float:
-            ranking = Labels.of(listings, mixed([scores[each] for each in mixture]).astype(np.float32)).listings
+            ranking = self.together(mixture, listings, scores).listings
             agreed = [float(agreement(ranking, found[each].listings).mean()) for each in pool]
             return float(voices @ np.array(agreed))
 
@@ -416,10 +450,15 @@ class Classroom:
         scores = {each: self.scorers[each].score(dev.queries, listings) for each in pool}
 
         def value(mixture: Sequence[Teacher]) -> float:
-            ranking = Labels.of(listings, mixed([scores[each] for each in mixture]).astype(np.float32))
-            return dev.value(as_run(self.corpus, dev.queries, ranking))
+            return dev.value(as_run(self.corpus, dev.queries, self.together(mixture, listings, scores)))
 
         return value
+
+    def together(self, mixture: Sequence[Teacher], listings: Places, scores: Mapping[Teacher, Scores]) -> Labels:
+        """What a mixture says of these listings, as it teaches."""
+        said = [scores[each] for each in mixture]
+        labels = pooled(said, [each.round > 0 for each in mixture], self.settings.temperature)
+        return Labels.of(listings, labels.astype(np.float32))
 
     def clarity(self, found: Labels) -> float:
         """Mean Clarity of results for the queries that are looked at; 0 where there is none."""
@@ -452,6 +491,16 @@ def greedy_steps(chosen: Greedy | None) -> list[tuple[str, float]]:
         return []
     refused = [(f"not {chosen.refused[0]}", chosen.refused[1])] if chosen.refused else []
     return [(str(teacher), value) for teacher, value in chosen.steps] + refused
+
+
+def forget_other_results(out: Path, tests: Sequence[Query]) -> None:
+    """Take away results that were written for other test queries than these, and what was measured of them."""
+    path, now = out / TESTS, digest_of([(query.id, query.text) for query in tests])
+    if path.exists() and json.loads(path.read_text(encoding="utf-8")) == now:
+        return
+    for old in (*out.glob("round-*/*/run*.txt"), *out.glob("baselines/*.txt"), *out.glob("results.json")):
+        old.unlink()
+    write_json(now, path)
 
 
 def baselines(classroom: Classroom, folder: Path, tests: Sequence[Query]) -> None:
@@ -495,17 +544,30 @@ def as_run(corpus: Corpus, queries: Sequence[Query], labels: Labels) -> Run:
 
 
 def identity(settings: SuperviseSettings, corpus: Corpus, queries: Sequence[Query]) -> dict[str, Any]:
-    """What makes a run this run, as JSON: settings, the words of corpus and queries, and files that labelers read."""
-    named = {name: Path(getattr(get_teacher(name), "file", "")) for name in settings.labelers}
+    """What makes a run this run, as JSON: settings, the words of corpus and queries, and files that settings name."""
+    members: dict[str, object] = {name: get_teacher(name) for name in settings.labelers}
+    members |= {name: get_ranker(name) for name in settings.rankers}
     return {
         "settings": json.loads(json.dumps(asdict(settings))),
         "listings": len(corpus),
         "corpus": digest_of(list(zip(corpus.ids.tolist(), corpus.texts, strict=True))),
         "queries": digest_of([(query.id, query.text) for query in queries]),
-        "files": {
-            name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in named.items() if file.is_file()
-        },
+        "files": {name: digest for name, each in members.items() if (digest := files_digest(each)) is not None},
     }
+
+
+def files_digest(member: object) -> str | None:
+    """SHA-256 of the file, or of all files of the model's folder, that a labeler or ranker names; None without one."""
+    named = getattr(member, "file", "") or getattr(member, "model", "")
+    path = Path(named)
+    if not named or not path.exists():
+        return None
+    files = [path] if path.is_file() else sorted(each for each in path.rglob("*") if each.is_file())
+    digest = hashlib.sha256()
+    for each in files:
+        with each.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
 
 
 def digest_of(texts: Sequence[tuple[str, str]]) -> str:
@@ -518,7 +580,7 @@ def agree(out: Path, asked: dict[str, Any]) -> None:
     path = out / SETTINGS
     if path.exists() and json.loads(path.read_text(encoding="utf-8")) != asked:
         raise ModelError(
-            f"{out} holds a run with other settings, corpus, queries or files of labelers. Choose another --out."
+            f"{out} holds a run with other settings, corpus, queries, or files that these name. Choose another --out."
         )
 
 

@@ -42,11 +42,16 @@ BASELINES = {"bm25": "no training", "dense": "zero-shot", "bm25+dense": "no trai
 def render(found: Supervised, console: Console) -> None:
     """Print what happened, a line for each ranker and round, and what known-item search says of it."""
     render_rounds(found.rounds, console)
-    if found.reliability is None:
-        console.print("Listings have nothing but titles, so nothing can be checked without judgments.")
-        return
+    if not found.reliability.labelers:
+        console.print("No query can be written from the listings, so labelers cannot be checked.")
+    for name, value in found.reliability.labelers.items():
+        if value is None:
+            console.print(f"{name} answers the queries of its own only, so it cannot be checked.")
     for name in found.reliability.unreliable:
         console.print(f"Warning: {name} hardly finds the listings that queries were written from. Its labels may harm.")
+    if not found.reliability.titles:
+        console.print("Listings have nothing but titles, so rankers cannot be checked without judgments.")
+        return
     short = brief(list(found.reliability.titles))
     titles = ", ".join(f"{short[name]} {value:.3f}" for name, value in found.reliability.titles.items())
     console.print(f"Titles find their listings among others without titles (mean reciprocal rank): {titles}.")
@@ -170,7 +175,7 @@ def write_report(run: Path) -> Path:
 def draw_rounds(
     rounds: Sequence[dict[str, Any]],
     settings: dict[str, Any],
-    reliability: dict[str, Any] | None,
+    reliability: dict[str, Any],
     judged: dict[str, Any] | None,
     out: Path,
 ) -> Path:
@@ -182,7 +187,7 @@ def draw_rounds(
     if later := [each for each in rounds if each["round"] > 1]:
         panels["agreement with the round before"] = _by_ranker(later, lambda each: each["agreement"]["before"])
         labels.append("average overlap at 10")
-    if reliability:
+    if reliability["titles"]:
         panels["titles find their listings"] = _by_ranker(
             rounds, lambda each: reliability["titles"][f"{each['ranker']}, round {each['round']}"]
         )

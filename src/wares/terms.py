@@ -6,7 +6,6 @@ without spaces between words is one term a run of letters.
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+import regex
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Counts = npt.NDArray[np.int64]
 
-WORD = re.compile(r"\w+")
+WORD = regex.compile(r"\w+")  # unlike that of re, with the vowels that Hindi, Thai or Hebrew write as marks
 
 
 @dataclass(frozen=True)

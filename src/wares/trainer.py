@@ -24,7 +24,6 @@ from sentence_transformers.util.distributed import all_gather_with_grad
 from torch import Tensor, distributed, nn
 from torch.utils.data import DataLoader, Dataset, Sampler
 from transformers import PrinterCallback, TrainerCallback
-from transformers.trainer_utils import get_last_checkpoint
 
 from wares.errors import ModelError, SettingsError
 from wares.photos import augment, load_photo
@@ -423,7 +422,7 @@ def checkpoint_of(folder: Path, run: dict[str, Any], resume: bool, first: bool) 
             folder.mkdir(parents=True)
             about.write_text(json.dumps(now, indent=2) + "\n", encoding="utf-8")
         return None
-    found: str | None = get_last_checkpoint(str(folder)) if folder.is_dir() else None
+    found = last_checkpoint(folder)
     if found is None:
         raise ModelError(f"{folder} has no checkpoint to resume from. Leave out --resume to start a run.")
     then = json.loads(about.read_text(encoding="utf-8"))
@@ -434,6 +433,18 @@ def checkpoint_of(folder: Path, run: dict[str, Any], resume: bool, first: bool) 
                 "Choose another --out."
             )
     return found
+
+
+def last_checkpoint(folder: Path) -> str | None:
+    """The newest checkpoint that is whole: the trainer writes its state last of all. None where there is none."""
+    states = {int(path.parent.name.rpartition("-")[2]): path for path in folder.glob("checkpoint-*/trainer_state.json")}
+    for step in sorted(states, reverse=True):
+        try:
+            json.loads(states[step].read_text(encoding="utf-8"))
+        except ValueError:
+            continue
+        return str(states[step].parent)
+    return None
 
 
 def _decoders(workers: int | None) -> int:

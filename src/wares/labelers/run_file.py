@@ -51,12 +51,17 @@ class RunFile:
 
 
 class RunScorer:
-    """A run over one corpus. Abstains from queries and pairs that it does not have."""
+    """A run over one corpus. Abstains from queries that it does not have.
+
+    A listing that it does not have for a query is worth less to it than any that it has: one mean step below its last.
+    Were it to abstain, what it left out would be judged by other teachers alone, and better than what it has last.
+    """
 
     def __init__(self, run: Run, places: dict[str, int]) -> None:
         self.rows = {
             query: {places[listing]: score for listing, score in scores.items()} for query, scores in run.items()
         }
+        self.below = {query: _below(list(row.values())) for query, row in self.rows.items()}
 
     def retrieve(self, queries: Sequence[Query], k: int) -> Labels:
         """The first k listings that the run has for each query, by its scores."""
@@ -70,9 +75,16 @@ class RunScorer:
         return Labels(listings, scores)
 
     def score(self, queries: Sequence[Query], listings: Places) -> Scores:
-        """The run's scores of these listings, where it has them."""
-        rows = [self.rows.get(query.id, {}) for query in queries]
-        found = [
-            [row.get(int(listing), np.nan) for listing in places] for row, places in zip(rows, listings, strict=True)
-        ]
-        return np.asarray(found, dtype=np.float32).reshape(listings.shape)
+        """The run's scores of these listings, and one below them for others."""
+        found = np.full(listings.shape, np.nan, dtype=np.float32)
+        for place, query in enumerate(queries):
+            row, below = self.rows.get(query.id), self.below.get(query.id)
+            if row is not None:
+                found[place] = [row.get(int(listing), below) for listing in listings[place]]
+        return np.where(listings == NONE, np.float32(np.nan), found)
+
+
+def _below(scores: Sequence[float]) -> float:
+    """One mean step below the last of some scores; 1 below where they are all alike."""
+    low, high = min(scores), max(scores)
+    return low - ((high - low) / (len(scores) - 1) if high > low else 1.0)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from wares.corpus import Corpus
     from wares.encode import Vectors
+    from wares.towers import Towers
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,7 @@ class TwoTower:
 
     def over(self, corpus: Corpus) -> EmbeddingScorer:
         """Embed and fuse the corpus, from cached features where they are there."""
-        from wares.encode import embed, project, text_features
-        from wares.fuse import fuse
+        from wares.encode import project, text_features
         from wares.towers import load_towers
 
         towers = load_towers(self.model)
@@ -36,4 +36,14 @@ class TwoTower:
         def encode(texts: Sequence[str]) -> Vectors:
             return project(towers.text, text_features(texts, towers.text), towers.dimension)
 
-        return EmbeddingScorer(fuse(embed(corpus.catalogue, towers, on_error="skip"), towers.fusion).vectors, encode)
+        return EmbeddingScorer(fused_vectors(corpus, towers), encode)
+
+
+def fused_vectors(corpus: Corpus, towers: Towers) -> Vectors:
+    """(N, d) of the listings. Photos that cannot be used are taken as the corpus says, and noted. Raises PhotoError."""
+    from wares.encode import embed
+    from wares.fuse import fuse
+
+    embeddings = embed(corpus.catalogue, towers, on_error=corpus.on_error)
+    corpus.note(embeddings.problems)
+    return fuse(embeddings, towers.fusion).vectors

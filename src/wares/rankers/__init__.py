@@ -2,7 +2,7 @@
 
     ranker = get_ranker("dense(backbone='last-2')")
     model = ranker.build(corpus, seed=0)
-    learn(model, lessons, ranker.pace, LearningSettings(), folder)          # wares.rankers.learning
+    learn(model, lessons, ranker.pace, LearningSettings(), seed, folder)          # wares.rankers.learning
     model.scorer().retrieve(queries, k=100)
 
 A ranker is a frozen dataclass of settings; over a corpus it becomes a model. A trained model's scorer is what labelers
@@ -100,8 +100,18 @@ class Untrained:
         return self.ranker.build(corpus, seed=0).scorer()
 
 
+def fastest() -> torch.device:
+    """The accelerator, where there is one."""
+    return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+
+
 class RankerModel(nn.Module, ABC):
-    """A model that can be trained, over one corpus."""
+    """A model that can be trained, over one corpus. It learns and scores on the accelerator, where there is one."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where its parameters are; what it keeps of texts stays in main memory."""
+        return next(self.parameters()).device
 
     @abstractmethod
     def prepare(self, queries: Sequence[Query]) -> None:

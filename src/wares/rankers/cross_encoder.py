@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from wares.errors import ModelError, SettingsError
 from wares.labelers import NONE, Labels, get_labeler
-from wares.rankers import Pace, RankerModel, sentence_tower
+from wares.rankers import Pace, RankerModel, fastest, sentence_tower
 from wares.towers import build_towers
 from wares.towers.hub import load_published
 
@@ -134,7 +134,7 @@ class CrossEncoderModel(RankerModel):
 
     def forward(self, queries: Sequence[str], listings: Tensor) -> Tensor:
         """Every pair is read on its own; places of -1 are not read."""
-        scores = torch.zeros(listings.shape)
+        scores = torch.zeros(listings.shape, device=self.device)
         rows, columns = (listings != NONE).nonzero(as_tuple=True)
         texts = [self.texts[place] for place in listings[rows, columns].tolist()]
         return scores.index_put((rows, columns), self.pairs([queries[row] for row in rows.tolist()], texts))
@@ -149,12 +149,12 @@ class CrossEncoderModel(RankerModel):
             padding=True,
             return_tensors="pt",
         )
-        scores: Tensor = self.network(tokens)
+        scores: Tensor = self.network(tokens.to(self.device))
         return scores
 
     def scorer(self) -> Reranker:
         """The model over what another scorer retrieves."""
-        self.eval()
+        self.eval().to(fastest())
         return Reranker(self)
 
 
@@ -179,5 +179,5 @@ class Reranker:
         for start in range(0, len(order), PAIRS):
             some = order[start : start + PAIRS]
             scores = self.model.pairs([queries[row].text for row in rows[some]], [texts[i] for i in some])
-            found[rows[some], columns[some]] = scores.numpy()
+            found[rows[some], columns[some]] = scores.cpu().numpy()
         return found

@@ -80,3 +80,7 @@ class DenseModel(TwoEncoder):
     def listing_vectors(self, places: Tensor) -> Tensor:
         """The tower over all texts of each listing as one."""
         return self.query_vectors([self.texts[place] for place in places.tolist()])
+
+    def text_vectors(self, texts: Sequence[str]) -> Tensor:
+        """The same tower."""
+        return self.query_vectors(texts)

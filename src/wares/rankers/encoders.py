@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from wares.labelers.embeddings import EmbeddingScorer
-from wares.rankers import RankerModel
+from wares.rankers import RankerModel, fastest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -45,6 +45,10 @@ class TwoEncoder(RankerModel):
     def listing_vectors(self, places: Tensor) -> Tensor:
         """(n, d) unit vectors of the listings at these places."""
 
+    @abstractmethod
+    def text_vectors(self, texts: Sequence[str]) -> Tensor:
+        """(n, d) unit vectors of other listings, by all their texts as one each."""
+
     def forward(self, queries: Sequence[str], listings: Tensor) -> Tensor:
         """Every listing of a batch is encoded once."""
         places, inverse = listings.clamp(min=0).unique(return_inverse=True)
@@ -54,15 +58,21 @@ class TwoEncoder(RankerModel):
 
     def scorer(self) -> EmbeddingScorer:
         """Vectors of all listings, on the learned scale."""
-        self.eval()
-        blocks = torch.arange(self.listings).split(BLOCK)
+        self.eval().to(fastest())
+        blocks = torch.arange(self.listings, device=self.device).split(BLOCK)
         with torch.inference_mode():
             vectors = torch.cat([self.listing_vectors(places) for places in blocks]) * self.scale
-        return EmbeddingScorer(vectors.numpy(), self._encoded)
+        return EmbeddingScorer(vectors.cpu().numpy(), self._encoded)
+
+    @torch.inference_mode()
+    def more(self, texts: Sequence[str]) -> Vectors:
+        """(n, d) of other listings, as the scorer has them of its own."""
+        vectors: Vectors = (self.text_vectors(texts) * self.scale).cpu().numpy()
+        return vectors
 
     @torch.inference_mode()
     def _encoded(self, texts: Sequence[str]) -> Vectors:
-        vectors: Vectors = self.query_vectors(texts).numpy()
+        vectors: Vectors = self.query_vectors(texts).cpu().numpy()
         return vectors
 
 
@@ -95,10 +105,16 @@ class Heads(TwoEncoder):
     def query_vectors(self, texts: Sequence[str]) -> Tensor:
         """The query head over what was encoded before, or is now."""
         known = all(text in self.known for text in texts)
-        vectors: Tensor = self.query_head(torch.stack([self.known[t] for t in texts]) if known else self.encode(texts))
+        features = torch.stack([self.known[text] for text in texts]) if known else self.encode(texts)
+        vectors: Tensor = self.query_head(features.to(self.device))
         return vectors
 
     def listing_vectors(self, places: Tensor) -> Tensor:
         """The listing head over the vectors that were given."""
         vectors: Tensor = self.listing_head(self.get_buffer("vectors")[places])
+        return vectors
+
+    def text_vectors(self, texts: Sequence[str]) -> Tensor:
+        """The listing head over the texts, where the vectors that were given are of texts."""
+        vectors: Tensor = self.listing_head(self.encode(texts).to(self.device))
         return vectors

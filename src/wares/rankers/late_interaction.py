@@ -18,7 +18,7 @@ from torch.nn.functional import normalize
 
 from wares.errors import SettingsError
 from wares.labelers import NONE, Labels, get_labeler
-from wares.rankers import Pace, RankerModel, sentence_tower
+from wares.rankers import Pace, RankerModel, fastest, sentence_tower
 from wares.rankers.tokens import Tokens, token_states
 from wares.towers import LinearHead, build_towers
 
@@ -104,7 +104,7 @@ class LateInteractionModel(RankerModel):
 
     def encode(self, texts: Sequence[str]) -> list[Tensor]:
         """(t, d) unit vectors of each text's tokens, before any head."""
-        return projected(self.states(texts), self.axes)
+        return projected(self.states(texts), self.axes.cpu())
 
     def trained(self) -> Mapping[str, Tensor]:
         """The heads, and the axes that they were taught along, which follow from the listings that were there."""
@@ -112,7 +112,7 @@ class LateInteractionModel(RankerModel):
 
     def adopt(self, saved: Mapping[str, Tensor]) -> None:
         """Tokens along the axes that were saved."""
-        if not torch.equal(saved["axes"], self.axes):
+        if not torch.equal(saved["axes"], self.axes.cpu()):
             self.axes, self.known = saved["axes"], {}
             self.listings = Tokens.of(self.encode(self.texts))
 
@@ -124,25 +124,33 @@ class LateInteractionModel(RankerModel):
     def forward(self, queries: Sequence[str], listings: Tensor) -> Tensor:
         """A listing that comes twice goes through its head twice: to add up its gradients would take longer."""
         asked, there = self.query_vectors(queries)
-        tokens, lengths = self.listings.joined(listings.clamp(min=0).flatten())
-        vectors, lengths = self.listing_head(tokens), lengths.unflatten(0, listings.shape)
-        parts = zip(asked, there, vectors.split(lengths.sum(1).tolist()), lengths, strict=True)
+        tokens, lengths = self.listings.joined(listings.clamp(min=0).flatten().cpu())
+        vectors, lengths = self.listing_head(tokens.to(self.device)), lengths.unflatten(0, listings.shape)
+        parts = zip(asked, there, vectors.split(lengths.sum(1).tolist()), lengths.to(self.device), strict=True)
         return torch.stack([maxsim(query[real], *part) for query, real, *part in parts]) * self.log_scale.exp()
 
     def query_vectors(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """(n, t, d) unit vectors, and (n, t) where there is one."""
         known = all(text in self.known for text in texts)
         tokens = Tokens.of([self.known[text] for text in texts] if known else self.encode(texts))
-        vectors, present = tokens.padded(torch.arange(len(texts)))
+        vectors, present = (each.to(self.device) for each in tokens.padded(torch.arange(len(texts))))
         return self.query_head(vectors), present
 
     @torch.inference_mode()
     def scorer(self) -> MaxSim:
-        """Token vectors of all listings, through the head, over what another scorer retrieves."""
-        self.eval()
-        vectors = torch.cat([self.listing_head(block) for block in self.listings.vectors.split(ROWS)])
+        """Token vectors of all listings, through the head, over what another scorer retrieves.
+
+        They are too many for most accelerators, and stay in main memory.
+        """
+        self.eval().to(fastest())
+        blocks = self.listings.vectors.split(ROWS)
+        vectors = torch.cat([self.listing_head(block.to(self.device)).cpu() for block in blocks])
         listings = Tokens(vectors, self.listings.ends)
-        return MaxSim(listings, self.query_vectors, float(self.log_scale.exp()), self.first, self.depth)
+        return MaxSim(listings, self._asked, float(self.log_scale.exp()), self.first, self.depth)
+
+    def _asked(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        vectors, present = self.query_vectors(texts)
+        return vectors.cpu(), present.cpu()
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from transformers import (
 from wares.errors import SettingsError
 from wares.labelers import NONE
 from wares.ranking_losses import get_ranking_loss
+from wares.trainer import last_checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +46,6 @@ class LearningSettings:
 
     loss: str = "listwise-kl"
     epochs: int = 3
-    seed: int = 0
 
     def __post_init__(self) -> None:
         get_ranking_loss(self.loss)
@@ -62,13 +62,16 @@ class Learned:
     losses: list[float]
 
 
-def learn(model: RankerModel, lessons: Lessons, pace: Pace, settings: LearningSettings, folder: Path) -> Learned:
+def learn(
+    model: RankerModel, lessons: Lessons, pace: Pace, settings: LearningSettings, seed: int, folder: Path
+) -> Learned:
     """Teach a model in place.
 
+    seed: of the order of queries, and of the listings drawn for each
     folder: checkpoints are kept under it while training runs; a run that was stopped goes on from the last
     """
     began = time.monotonic()
-    taught = TaughtQueries(lessons, settings.seed)
+    taught = TaughtQueries(lessons, seed)
     model.prepare([lessons.queries[i] for i in taught.places.tolist()])
     steps = -(-len(taught) // pace.batch_size) * settings.epochs
     arguments = TrainingArguments(
@@ -82,7 +85,7 @@ def learn(model: RankerModel, lessons: Lessons, pace: Pace, settings: LearningSe
         logging_steps=max(1, steps // 10),
         save_steps=CHECKPOINT_STEPS,
         save_total_limit=1,
-        seed=settings.seed,
+        seed=seed,
         report_to="none",
         disable_tqdm=True,
         remove_unused_columns=False,
@@ -96,14 +99,6 @@ def learn(model: RankerModel, lessons: Lessons, pace: Pace, settings: LearningSe
     shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
     losses = [float(entry["loss"]) for entry in trainer.state.log_history if "loss" in entry]
     return Learned(done.global_step, time.monotonic() - began, losses)
-
-
-def last_checkpoint(folder: Path) -> str | None:
-    """Where a run that was stopped goes on, if there is such a place."""
-    from transformers.trainer_utils import get_last_checkpoint
-
-    found: str | None = get_last_checkpoint(str(folder)) if folder.is_dir() else None
-    return found
 
 
 class TaughtQueries(Dataset[dict[str, Any]]):

@@ -19,7 +19,7 @@ from torch.nn.functional import elu, linear
 
 from wares.errors import SettingsError
 from wares.labelers.sparse import sparse_retrieve, sparse_score
-from wares.rankers import Pace, RankerModel, sentence_tower
+from wares.rankers import Pace, RankerModel, fastest, sentence_tower
 from wares.rankers.tokens import Tokens, token_ids, token_states
 from wares.towers import build_towers
 
@@ -153,12 +153,16 @@ class SparseModel(RankerModel):
         known = all(text in self.known for text in texts)
         ids, states = zip(*(self.known[text] for text in texts), strict=True) if known else self.encode(texts)
         tokens = Tokens.of([each[:, None] for each in ids])
-        return self.weights(tokens, Tokens.of(states), torch.arange(len(texts)), torch.arange(len(self.vocabulary)))
+        return self.weights(tokens, Tokens.of(states), torch.arange(len(texts)), self._everything)
+
+    @property
+    def _everything(self) -> Tensor:
+        return torch.arange(len(self.vocabulary), device=self.device)
 
     def weights(self, ids: Tokens, states: Tokens, places: Tensor, wanted: Tensor) -> Tensor:
         """(n, v) weights, >= 0, of the wanted ones of V tokens, for the texts at these places."""
-        values, present = states.padded(places)
-        named = ids.padded(places)[0][:, :, 0].long()
+        values, present = (each.to(self.device) for each in states.padded(places.cpu()))
+        named = ids.padded(places.cpu())[0][:, :, 0].long().to(self.device)
         tokens = torch.searchsorted(self.vocabulary, named).clamp(max=len(self.vocabulary) - 1)
         tokens = tokens.where(self.vocabulary[tokens] == named, -1)
         return pooled(self.head(values, tokens, wanted), present)
@@ -166,9 +170,9 @@ class SparseModel(RankerModel):
     @torch.inference_mode()
     def scorer(self) -> SparseScorer:
         """A term index of all listings."""
-        self.eval()
-        everything, blocks = torch.arange(len(self.vocabulary)), torch.arange(len(self.ids.ends)).split(BLOCK)
-        weights = [_sparse(self.weights(self.ids, self.states, block, everything)) for block in blocks]
+        self.eval().to(fastest())
+        blocks = torch.arange(len(self.ids.ends)).split(BLOCK)
+        weights = [_sparse(self.weights(self.ids, self.states, block, self._everything)) for block in blocks]
         return SparseScorer(weights, self._asked)
 
     @torch.inference_mode()
@@ -268,4 +272,4 @@ def plain_tokens(texts: Sequence[str], tower: SentenceTower) -> Plain:
 def _sparse(weights: Tensor) -> csr_array[Any]:
     from scipy.sparse import csr_array
 
-    return csr_array(weights.numpy())
+    return csr_array(weights.cpu().numpy())

@@ -75,12 +75,16 @@ class StaticModel(TwoEncoder):
         """Of tokens that were found once."""
         return self._means([self.tokens[place] for place in places.tolist()])
 
+    def text_vectors(self, texts: Sequence[str]) -> Tensor:
+        """The same means."""
+        return self.query_vectors(texts)
+
     def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
         ids: list[list[int]] = self.tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
         return [each or [self.tokenizer.unk_token_id] for each in ids]
 
     def _means(self, tokens: Sequence[Sequence[int]]) -> Tensor:
-        flat = torch.tensor(list(chain.from_iterable(tokens)))
-        offsets = torch.tensor([0, *(len(each) for each in tokens[:-1])]).cumsum(0)
+        flat = torch.tensor(list(chain.from_iterable(tokens)), device=self.device)
+        offsets = torch.tensor([0, *(len(each) for each in tokens[:-1])], device=self.device).cumsum(0)
         weights = self.weights[flat].clamp(min=0)
         return normalize(embedding_bag(flat, self.table, offsets, mode="sum", per_sample_weights=weights), dim=-1)

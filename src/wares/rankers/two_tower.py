@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from wares.encode import embed, text_features
+from wares.encode import text_features
 from wares.errors import SettingsError
-from wares.fuse import fuse
+from wares.labelers.two_tower import fused_vectors
 from wares.rankers import Pace
 from wares.rankers.encoders import Heads
 from wares.towers import load_towers
@@ -47,7 +47,7 @@ class TwoTowerRanker:
         del seed  # nothing starts at random
         towers = load_towers(self.model)
         towers.requires_grad_(False)
-        listings = fuse(embed(corpus.catalogue, towers, on_error="skip"), towers.fusion).vectors
+        listings = fused_vectors(corpus, towers)
         head: nn.Module = towers.text.requires_grad_(True)
         return Heads(
             torch.from_numpy(np.ascontiguousarray(listings)),

@@ -6,7 +6,6 @@ Photos: 64 x 64 pixels through a four-layer convolutional network. Texts: hashed
 
 from __future__ import annotations
 
-import re
 import zlib
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from wares.terms import WORD
 from wares.towers import ImageTower, Inputs, TextTower, Towers
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class HashedTower(TextTower):
 
 def _tokens(text: str) -> list[str]:
     """Words first, then the letter trigrams of each."""
-    words = re.findall(r"\w+", text.lower())
+    words = WORD.findall(text.lower())
     return words + [f" {word} "[i : i + 3] for word in words for i in range(len(word))]
 
 
