@@ -339,14 +339,15 @@ def test_rankers_of_the_same_teachers_learn_from_the_same_labels(
 ) -> None:
     """They are made once: in the first round and where all teach, but not where each has teachers of its own."""
     made: list[Path] = []
-    original = module.label
+    original: Callable[..., Any] = getattr(module, "label")  # noqa: B009  (mypy: it is the module's own business)
 
     def counted(mixture: Any, queries: Any, folder: Path, *rest: Any) -> Any:
         made.extend([] if folder.exists() else [folder])
         return original(mixture, queries, folder, *rest)
 
     monkeypatch.setattr(module, "label", counted)
-    for strategy, count in (("joint", 2), ("self", 3)):
+    cases: dict[Strategy, int] = {"joint": 2, "self": 3}
+    for strategy, count in cases.items():
         made.clear()
         supervise(corpus, QUERIES, replace(settings, strategy=strategy), tmp_path / strategy)
         assert len(made) == count
