@@ -101,6 +101,11 @@ class Tower(nn.Module, ABC):
         return features
 
 
+def together(photos: Sequence[npt.NDArray[np.uint8]] | Tensor) -> Tensor:
+    """(n, size, size, 3) uint8 of n photos; what is a tensor already stays as it is, and where it is."""
+    return photos if isinstance(photos, Tensor) else torch.from_numpy(np.stack(photos))
+
+
 class ImageTower(Tower):
     """A tower of photos, which also says how a photo is to be resized.
 

@@ -12,13 +12,12 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from wares.errors import ModelError
-from wares.towers import ImageTower, Inputs, LinearHead, TextTower, Towers
+from wares.towers import ImageTower, Inputs, LinearHead, TextTower, Towers, together
 from wares.towers.sentence import SentenceTower, load_sentence_model
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ class VisionTower(ImageTower):
 
     def inputs(self, items: Sequence[Any]) -> Inputs:
         """The photos, (n, size, size, 3) uint8."""
-        return {"photos": torch.from_numpy(np.stack(items))}
+        return {"photos": together(items)}
 
     def encode(self, inputs: Inputs) -> Tensor:
         """(n, width) pooled and projected as the model does it."""

@@ -9,11 +9,10 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from wares.towers import ImageTower, Inputs, LinearHead, Towers, package_key
+from wares.towers import ImageTower, Inputs, LinearHead, Towers, package_key, together
 from wares.towers.sentence import SentenceTower, load_sentence_model
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ class EfficientNetTower(ImageTower):
 
     def inputs(self, items: Sequence[Any]) -> Inputs:
         """The photos, (n, 224, 224, 3) uint8."""
-        return {"photos": torch.from_numpy(np.stack(items))}
+        return {"photos": together(items)}
 
     def encode(self, inputs: Inputs) -> Tensor:
         """(n, 1280) pooled."""

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from wares.terms import WORD
-from wares.towers import ImageTower, Inputs, TextTower, Towers
+from wares.towers import ImageTower, Inputs, TextTower, Towers, together
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +45,7 @@ class ConvolutionalTower(ImageTower):
 
     def inputs(self, items: Sequence[Any]) -> Inputs:
         """The pixels themselves, (n, 64, 64, 3) uint8."""
-        return {"pixels": torch.from_numpy(np.stack(items))}
+        return {"pixels": together(items)}
 
     def encode(self, inputs: Inputs) -> Tensor:
         return inputs["pixels"]
