@@ -136,7 +136,6 @@ class LateInteractionModel(RankerModel):
         vectors, present = (each.to(self.device) for each in tokens.padded(torch.arange(len(texts))))
         return self.query_head(vectors), present
 
-    @torch.inference_mode()
     def scorer(self) -> MaxSim:
         """Token vectors of all listings, through the head, over what another scorer retrieves.
 
@@ -144,9 +143,10 @@ class LateInteractionModel(RankerModel):
         """
         self.eval().to(fastest())
         blocks = self.listings.vectors.split(ROWS)
-        vectors = torch.cat([self.listing_head(block.to(self.device)).cpu() for block in blocks])
+        with torch.inference_mode():
+            vectors = torch.cat([self.listing_head(block.to(self.device)).cpu() for block in blocks])
         listings = Tokens(vectors, self.listings.ends)
-        return MaxSim(listings, self._asked, float(self.log_scale.exp()), self.first, self.depth)
+        return MaxSim(listings, self._asked, float(self.log_scale.detach().exp()), self.first, self.depth)
 
     def _asked(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         vectors, present = self.query_vectors(texts)

@@ -167,12 +167,12 @@ class SparseModel(RankerModel):
         tokens = tokens.where(self.vocabulary[tokens] == named, -1)
         return pooled(self.head(values, tokens, wanted), present)
 
-    @torch.inference_mode()
     def scorer(self) -> SparseScorer:
         """A term index of all listings."""
         self.eval().to(fastest())
         blocks = torch.arange(len(self.ids.ends)).split(BLOCK)
-        weights = [_sparse(self.weights(self.ids, self.states, block, self._everything)) for block in blocks]
+        with torch.inference_mode():
+            weights = [_sparse(self.weights(self.ids, self.states, block, self._everything)) for block in blocks]
         return SparseScorer(weights, self._asked)
 
     @torch.inference_mode()
