@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from toys import write_rows
 
 from wares.catalogue import (
+    FORMATS,
     MAX_TEXT,
     Catalogue,
     Listing,
@@ -31,7 +33,6 @@ from wares.catalogue import (
 )
 from wares.errors import CatalogueError, PhotoError, SettingsError
 
-FORMATS = (".jsonl", ".csv", ".parquet")
 BOOT = {"id": "b1", "title": "Red boot"}
 MUG = {"id": "m1", "title": "Blue mug"}
 
@@ -636,7 +637,10 @@ def test_what_is_written_is_read(folder: Path, listings: list[Listing], suffix: 
     fields = sorted({name for listing in listings for name in listing.texts})
     catalogue = read_catalogue(path, text_fields=fields)
     assert catalogue.listings == tuple(listings)
-    assert catalogue.problems == ()
+    spaced = [listing.id for listing in listings if listing.id.split() != [listing.id]]
+    assert [(problem.kind, problem.severity) for problem in catalogue.problems] == [("spaced id", "note")][
+        : len(spaced)
+    ]
     assert [found.name for found in folder.iterdir() if found.name.endswith(".part")] == []
 
 
@@ -645,6 +649,19 @@ def test_what_is_written_is_read(folder: Path, listings: list[Listing], suffix: 
 def test_queries_are_read_as_they_were_written(folder: Path, queries: list[Query]) -> None:
     write_queries(queries, folder / "queries.jsonl")
     assert read_queries(folder / "queries.jsonl") == queries
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_queries_are_read_from_tables(tmp_path: Path, suffix: str) -> None:
+    path, rows = (
+        tmp_path / f"asked{suffix}",
+        [{"id": "1", "text": "red, wool", "when": "x"}, {"id": "2", "text": "mug"}],
+    )
+    write_rows(rows, path)
+    assert read_queries(path) == [Query("1", "red, wool"), Query("2", "mug")]
+    write_rows([{"id": "1", "text": ""}], path)
+    with pytest.raises(CatalogueError, match='1: "text" is empty'):
+        read_queries(path)
 
 
 nearly_good = st.fixed_dictionaries(

@@ -70,7 +70,7 @@ def test_write_run_is_what_trec_eval_reads(tmp_path: Path) -> None:
 
 
 def test_write_run_refuses_names_with_spaces(tmp_path: Path) -> None:
-    with pytest.raises(EvaluationError, match="'red boots' cannot stand in a run file"):
+    with pytest.raises(EvaluationError, match="'red boots' cannot stand in .*run.txt"):
         write_run({"red boots": {"a": 1.0}}, tmp_path / "run.txt")
 
 
@@ -275,6 +275,23 @@ def test_evaluation_without_a_baseline_makes_no_tests() -> None:
     assert evaluate({"bm25": RUN}, QRELS).tests == ()
     with pytest.raises(EvaluationError, match="no run to evaluate"):
         evaluate({}, QRELS)
+
+
+def test_judgments_of_other_listings_are_refused() -> None:
+    runs: dict[str, Run] = {"one": {"q": {"sku-1": 1.0}}, "other": {"q": {"sku-2": 1.0}}}
+    with pytest.raises(EvaluationError, match=r"share no listing id \('sku-1' against '17'\)"):
+        evaluate(runs, {"q": {"17": 1}})
+    evaluate(runs, {"q": {"17": 1, "sku-2": 0}})
+    evaluate({"silent": {}}, {"q": {"17": 1}})
+
+
+def test_what_holds_for_all_systems_is_said_once() -> None:
+    runs: dict[str, Run] = {name: {"a": {"x": 1.0}, "b": {"x": 1.0}} for name in ("one", "other")}
+    console = Console(file=io.StringIO(), width=160, record=True)
+    evaluate(runs, {"a": {"x": 1}, "c": {"x": 1}}).render(console)
+    text = console.export_text()
+    assert "All systems: judged queries without results, scored 0: 1." in text
+    assert "All systems: queries without judgments, ignored: 1." in text and "other: " not in text
 
 
 def test_rendered_table_explains_itself() -> None:

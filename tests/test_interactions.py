@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from toys import write_rows
 
+from wares.catalogue import FORMATS
 from wares.errors import CatalogueError, SettingsError
 from wares.interactions import Interaction, Interactions, as_queries, asked, read_interactions, without_queries
 
@@ -33,6 +35,17 @@ def test_rows_come_in_the_order_of_time(tmp_path: Path) -> None:
     assert found[0] == Interaction("red boots", "a", "click", 2.0, 1740787205.0)
 
 
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_tables_say_the_same_as_lines(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"clicks{suffix}"
+    write_rows([GOOD, {**GOOD, "query": "mug, blue", "time": "1740787300"}], path)
+    found = read_interactions(path, ["a"]).rows
+    assert [(each.query, each.weight, each.time) for each in found] == [
+        ("red boots", 2.0, 1740787210.0),
+        ("mug, blue", 2.0, 1740787300.0),
+    ]
+
+
 def test_kinds_may_be_weighed_anew_or_left_out(tmp_path: Path) -> None:
     path = written(tmp_path, GOOD, {**GOOD, "kind": "purchase"}, {"query": "mug", "listing": "a", "time": 0})
     found = read_interactions(path, ["a"], {"purchase": 7, "click": 0}).rows
@@ -48,7 +61,8 @@ def test_kinds_may_be_weighed_anew_or_left_out(tmp_path: Path) -> None:
         ({"query": "mug", "time": 0}, "listing"),
         ({**GOOD, "kind": 4}, "kind"),
         ({**GOOD, "weight": -1}, "weight"),
-        ({**GOOD, "weight": "2"}, "weight"),
+        ({**GOOD, "weight": "two"}, "weight"),
+        ({**GOOD, "weight": "nan"}, "weight"),
         ({**GOOD, "weight": True}, "weight"),
         ({**GOOD, "time": "yesterday"}, "time"),
         ({"query": "mug", "listing": "a"}, "time"),

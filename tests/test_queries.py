@@ -16,8 +16,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
+from toys import write_rows
 
-from wares.catalogue import Catalogue, Listing, Query, read_catalogue, read_queries
+from wares.catalogue import FORMATS, Catalogue, Listing, Query, read_catalogue, read_queries
 from wares.corpus import Corpus
 from wares.errors import CatalogueError, SettingsError
 from wares.queries import (
@@ -115,8 +116,24 @@ def test_settings_out_of_range() -> None:
 def test_read_log_takes_queries_and_interactions(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     path.write_text('{"id": 7, "text": "Red mug"}\n\n{"query": "red  MUG", "listing": "m"}\n{"text": ""}\n')
-    assert read_log(path) == [Query("log-1", "Red mug"), Query("log-3", "red  MUG"), Query("log-4", "")]
+    assert read_log(path)[0] == [Query("log-1", "Red mug"), Query("log-3", "red  MUG"), Query("log-4", "")]
     assert tidied(path).queries == (Query("log-1", "Red mug"),)
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_logs_are_read_from_tables_and_what_is_no_query_is_left_out_if_asked(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"log{suffix}"
+    write_rows([{"query": text, "price": "?"} for text in ("Red mug", "", "red mug", "scarf, blue")], path)
+    log = tidied(path)
+    assert [query.text for query in log.queries] == ["Red mug", "scarf, blue"]
+    assert (log.wordless, log.repeated, log.problems) == (1, 1, ())
+    write_rows([{"query": None, "x": "1"}, {"query": "mug", "x": "2"}], path)
+    if suffix != ".csv":  # an empty cell is an empty query
+        with pytest.raises(CatalogueError, match=r"1: neither .* Or pass --on-error skip"):
+            tidied(path)
+        [problem] = tidied(path, "skip").problems
+        assert problem.line == 1
+    assert [query.text for query in tidied(path, "skip").queries] == ["mug"]
 
 
 @pytest.mark.parametrize(
@@ -137,7 +154,7 @@ def test_a_log_that_cannot_be_used(tmp_path: Path, content: str, message: str) -
 
 
 def test_a_log_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(CatalogueError, match="does not exist"):
+    with pytest.raises(CatalogueError, match="is no file"):
         read_log(tmp_path / "log.jsonl")
 
 

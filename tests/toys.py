@@ -6,13 +6,18 @@ direction of the colour's name; so words find photos, as in a trained shop.
 
 from __future__ import annotations
 
+import json
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from PIL import Image
+from pyarrow import csv
 
 from wares.catalogue import Catalogue, Listing, OnError
 from wares.content import content_hashes
@@ -77,6 +82,17 @@ class Toys:
         paths = [catalogue.photo(name) for name in kept.items]
         embeddings = storable(Embeddings(kept, self.photos(paths), texts, self.texts(texts.items), problems))
         return embeddings, fuse(embeddings, Fusion(gamma=0.4))
+
+
+def write_rows(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Plain rows as JSON Lines, CSV or Parquet."""
+    table = pa.Table.from_pylist([dict(row) for row in rows])
+    if path.suffix == ".parquet":
+        pq.write_table(table, path)
+    elif path.suffix == ".csv":
+        csv.write_csv(table, path)
+    else:
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
 def write_photos(folder: Path, listings: Sequence[Listing]) -> None:

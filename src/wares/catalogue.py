@@ -14,7 +14,7 @@ import re
 import sqlite3
 import stat
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -37,6 +37,7 @@ from typing_extensions import TypedDict
 
 from wares.errors import CatalogueError, PhotoError, SettingsError
 
+FORMATS = (".jsonl", ".csv", ".parquet")
 MAX_TEXT = 20_000  # characters in one text of a listing
 FOLDERS = 10_000  # of photos that are remembered to be inside the catalogue's
 
@@ -270,9 +271,9 @@ def open_catalogue(path: str | Path, on_error: OnError = "stop", text_fields: Se
 
 
 def read_queries(path: str | Path) -> list[Query]:
-    """Read queries, one {"id", "text"} a line; further keys are not looked at.
+    """Read queries, one {"id", "text"} a row; further columns are not looked at.
 
-    path: a .jsonl file, or a folder with queries.jsonl
+    path: a .jsonl, .csv or .parquet file, or a folder with queries.jsonl
 
     Raises CatalogueError at the first broken, empty or repeated query, or where there is none.
     """
@@ -281,7 +282,7 @@ def read_queries(path: str | Path) -> list[Query]:
         raise CatalogueError(f'{source} does not exist. Queries are lines of {{"id": ..., "text": ...}}.')
     first: dict[str, int] = {}
     queries: list[Query] = []
-    for line, row in jsonl_rows(source):
+    for line, row in rows_of(source, ("id", "text"), ("id", "text")):
         if isinstance(row, Problem):
             raise CatalogueError(str(row))
         values = _validated(_QUERY, source.name, line, row, first)
@@ -305,15 +306,19 @@ class _Reader:
     ) -> None:
         self.source, self.on_error, self.text_fields = source, on_error, text_fields
         self.file, self.is_corpus = source.name, source.stem == "corpus"
+        self.packed = source.suffix != ".jsonl"  # a cell may hold what JSON has lists and numbers for
         self.problems: list[Problem] = []
         self.photos = _PhotoFinder(source.parent)
         self.first = first
         self.columns: dict[str, list[int]] = {}  # every column that is not a field: [first line, rows]
+        self.spaced: tuple[int, str, int] | None = None  # ids with spaces: first line, id, rows
 
     def read(self) -> Iterator[tuple[int, Listing]]:
         rows = listings = 0
-        for line, row in _READERS[self.source.suffix](self.source):
+        for line, row in rows_of(self.source, _REQUIRED, _REQUIRED):
             rows += 1
+            if self.packed and not isinstance(row, Problem):
+                row = _unpacked(self.file, line, row)
             if isinstance(row, Problem):
                 self.report(row)
             elif (listing := self.listing(line, row)) is not None:
@@ -350,9 +355,11 @@ class _Reader:
         return None if faults or isinstance(values, list) else self.checked(line, values, row)
 
     def checked(self, line: int, values: _Row, row: dict[str, Any]) -> Listing:
-        attributes = values.get("attributes", {})
+        attributes, id = values.get("attributes", {}), str(values["id"]).strip()
+        if id.split() != [id]:
+            self.spaced = (line, id, 1) if self.spaced is None else (*self.spaced[:2], self.spaced[2] + 1)
         return Listing(
-            id=str(values["id"]).strip(),
+            id=id,
             title=self.cut(line, "title", values["title"]),
             description=self.cut(line, "description", values.get("description", "")),
             tags=self.cut_tags(line, values.get("tags", [])),
@@ -368,7 +375,13 @@ class _Reader:
             self.columns.setdefault(name, [line, 0])[1] += 1
 
     def note_columns(self) -> None:
-        """List the columns that nobody uses; raise for declared ones that nobody has."""
+        """List what nobody can use: columns, and ids that no TREC file can name; raise for declared columns that nobody
+        has.
+        """
+        if self.spaced is not None:
+            line, id, rows = self.spaced
+            message = f'"id" {_shown(id)} has spaces in it, so that no TREC file can name it ({rows:,} rows)'
+            self.report(Problem(self.file, line, "id", message, "Write ids without spaces", "spaced id", "note"))
         for name in self.text_fields:
             if name not in self.columns:
                 known = ", ".join(sorted(self.columns)) or "none"
@@ -599,7 +612,7 @@ class _PhotoFinder:
 def _source(path: Path) -> Path:
     """The file to read: the path itself, or the listings (or corpus) of a folder."""
     if path.is_dir():
-        found = [path / f"{stem}{suffix}" for stem in ("listings", "corpus") for suffix in _READERS]
+        found = [path / f"{stem}{suffix}" for stem in ("listings", "corpus") for suffix in FORMATS]
         found = [file for file in found if file.is_file()]
         if not found:
             raise CatalogueError(f"{path} has no listings.jsonl, .csv or .parquet, and no corpus.jsonl. Add one.")
@@ -609,13 +622,26 @@ def _source(path: Path) -> Path:
         return found[0]
     if not path.exists():
         raise CatalogueError(f"{path} does not exist. Name a catalogue's folder or its listings file.")
-    if path.suffix not in _READERS:
+    if path.suffix not in FORMATS:
         raise CatalogueError(f"{path} is no catalogue: name a folder, or a .jsonl, .csv or .parquet file.")
     return path
 
 
-def jsonl_rows(path: Path) -> Rows:
-    """Every line that is not empty: its number, and its object without nulls or what is wrong with it."""
+def rows_of(path: Path, required: Sequence[str] = (), filled: Collection[str] = ()) -> Rows:
+    """Every row of a .jsonl, .csv or .parquet file: its number, and its values by name or what is wrong with it.
+
+    required: columns that a table has to have; filled: columns of CSV in which an empty cell is an empty text, and not
+    no value. Raises CatalogueError where the file as a whole cannot be read.
+    """
+    if path.suffix not in FORMATS:
+        raise CatalogueError(f"{path} is none of {', '.join(FORMATS)}. Name such a file.")
+    if path.suffix == ".jsonl":
+        return _jsonl_rows(path)
+    return _csv_rows(path, required, filled) if path.suffix == ".csv" else _parquet_rows(path, required)
+
+
+def _jsonl_rows(path: Path) -> Rows:
+    """Every line that is not empty, without nulls."""
     with path.open("rb") as file:
         for line, raw in enumerate(file, 1):
             raw = raw.removeprefix(b"\xef\xbb\xbf") if line == 1 else raw
@@ -666,7 +692,7 @@ class _Lines:
                 yield raw.decode("utf-8", errors="replace")
 
 
-def _csv_rows(path: Path) -> Rows:
+def _csv_rows(path: Path, required: Sequence[str], filled: Collection[str]) -> Rows:
     with path.open("rb") as file, _long_cells():
         lines = _Lines(path.name, file)
         reader = csv.reader(iter(lines), strict=True)
@@ -687,11 +713,11 @@ def _csv_rows(path: Path) -> Rows:
             if cells is None:
                 return
             if header is None:
-                header = _header(path, cells, broken) if cells else None
+                header = _header(path, cells, required, broken) if cells else None
             elif broken:
                 yield line, broken[0]
             elif cells:
-                yield line, _cells(path.name, line, header, cells)
+                yield line, _cells(path.name, line, header, cells, filled)
 
 
 @contextmanager
@@ -704,12 +730,12 @@ def _long_cells() -> Iterator[None]:
         csv.field_size_limit(before)
 
 
-def _header(path: Path, cells: Iterable[str], broken: Sequence[Problem] = ()) -> list[str]:
+def _header(path: Path, cells: Iterable[str], required: Sequence[str], broken: Sequence[Problem] = ()) -> list[str]:
     """The columns, checked for the required ones."""
     if broken:
         raise CatalogueError(str(broken[0]))
     names = [cell.strip() for cell in cells]
-    for name in _REQUIRED:
+    for name in required:
         if name not in names:
             raise CatalogueError(
                 f'{path} has no column "{name}"; it has {", ".join(names)}. '
@@ -720,24 +746,23 @@ def _header(path: Path, cells: Iterable[str], broken: Sequence[Problem] = ()) ->
     return names
 
 
-def _cells(file: str, line: int, header: list[str], cells: list[str]) -> dict[str, Any] | Problem:
-    """A row of CSV; an empty cell is no value, save in a required column."""
+def _cells(
+    file: str, line: int, header: list[str], cells: list[str], filled: Collection[str]
+) -> dict[str, Any] | Problem:
+    """A row of CSV; an empty cell is no value, save in a column that is to be filled."""
     if len(cells) != len(header):
         message = f"{len(cells)} cells under {len(header)} columns"
         return Problem(file, line, "", message, "Quote cells that hold commas", "broken CSV", "row")
-    row: dict[str, Any] = {
-        name: cell for name, cell in zip(header, cells, strict=True) if cell.strip() or name in _REQUIRED
-    }
-    if "price" in row:
+    return {name: cell for name, cell in zip(header, cells, strict=True) if cell.strip() or name in filled}
+
+
+def _unpacked(file: str, line: int, row: dict[str, Any]) -> dict[str, Any] | Problem:
+    """A listing's numbers, lists and objects out of cells: JSON, or parts separated by |."""
+    if isinstance(row.get("price"), str | Decimal):
         try:
             row["price"] = float(row["price"])
         except ValueError:
             return _wrong_type(file, line, "price", row["price"], _EXPECTED["price"])
-    return _unpacked(file, line, row)
-
-
-def _unpacked(file: str, line: int, row: dict[str, Any]) -> dict[str, Any] | Problem:
-    """Lists and objects out of text cells: JSON, or parts separated by |."""
     for name, opening in (("tags", "["), ("images", "["), ("attributes", "{")):
         cell = row.get(name)
         if not isinstance(cell, str):
@@ -753,13 +778,13 @@ def _unpacked(file: str, line: int, row: dict[str, Any]) -> dict[str, Any] | Pro
     return row
 
 
-def _parquet_rows(path: Path) -> Rows:
+def _parquet_rows(path: Path, required: Sequence[str]) -> Rows:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         file = pq.ParquetFile(path)
-        header = _header(path, file.schema_arrow.names)
+        header = _header(path, file.schema_arrow.names, required)
         line = 0
         for batch in file.iter_batches(batch_size=1024):
             for row in _arrow_rows(path.name, line, header, batch):
@@ -781,20 +806,14 @@ def _arrow_rows(file: str, done: int, header: list[str], batch: Any) -> Iterator
                 message, remedy = "broken UTF-8", "Write the file again from UTF-8"
                 yield Problem(file, done + place + 1, "", message, remedy, "broken UTF-8", "row")
             else:
-                yield _arrow_row(file, done + place + 1, header, values)
+                yield _arrow_row(header, values)
         return
-    for place, cells in enumerate(zip(*columns, strict=True)):
-        yield _arrow_row(file, done + place + 1, header, cells)
+    for cells in zip(*columns, strict=True):
+        yield _arrow_row(header, cells)
 
 
-def _arrow_row(file: str, line: int, header: list[str], values: Sequence[Any]) -> dict[str, Any] | Problem:
-    row = {name: value for name, value in zip(header, values, strict=True) if value is not None}
-    if isinstance(row.get("price"), Decimal):
-        row["price"] = float(row["price"])
-    return _unpacked(file, line, row)
-
-
-_READERS: dict[str, Callable[[Path], Rows]] = {".jsonl": jsonl_rows, ".csv": _csv_rows, ".parquet": _parquet_rows}
+def _arrow_row(header: list[str], values: Sequence[Any]) -> dict[str, Any]:
+    return {name: value for name, value in zip(header, values, strict=True) if value is not None}
 
 
 # Writing ---------------------------------------------------------------------------------------------------------

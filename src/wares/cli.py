@@ -555,9 +555,10 @@ def queries(
     for path in (out, held_out):
         if path is not None and path.exists() and not overwrite:
             raise CatalogueError(f"{path} is there already. Choose another file, or pass --overwrite.")
-    logs = {name: tidied(path) for name, path in (("log", log), ("like", like)) if path is not None}
+    files = {name: path for name, path in (("log", log), ("like", like)) if path is not None}
+    logs = {name: tidied(path, on_error.value) for name, path in files.items()}
     corpus = Corpus(read_catalogue(catalogue, on_error.value, text_field or ()))
-    _report_problems(list(corpus.catalogue.problems))
+    _report_problems([*corpus.catalogue.problems, *(problem for each in logs.values() for problem in each.problems)])
     pools: dict[str, Log | Written]
     apart: list[Query] = []
     if log is None:
@@ -712,20 +713,25 @@ def evaluate(
 ) -> None:
     """Measure shops and runs on judged queries, with paired tests and Holm's correction."""
     from wares.catalogue import read_queries
+    from wares.evaluate import check_measures, named_runs, read_qrels
     from wares.evaluate import evaluate as judge
-    from wares.evaluate import named_runs, read_qrels
     from wares.runs import write_run
 
-    runs = named_runs(systems, read_queries(queries))
-    if save_runs is not None:
-        save_runs.mkdir(parents=True, exist_ok=True)
-        for name, run in runs.items():
-            write_run(run, save_runs / f"{name.replace('/', '-')}.txt", "-".join(name.split()))
+    names = [name.strip() for name in measures.split(",")]
+    check_measures(names)
+    asked, judgments = read_queries(queries), read_qrels(qrels)
+    for folder in (save_runs, json_file and json_file.parent):
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+    runs = named_runs(systems, asked)
     chosen = baseline or next((name for name in runs if name.endswith("bm25") and "+" not in name), next(iter(runs)))
-    found = judge(runs, read_qrels(qrels), chosen, [name.strip() for name in measures.split(",")])
+    found = judge(runs, judgments, chosen, names)
     found.render(_console())
     if json_file is not None:
         json_file.write_text(json.dumps(found.to_json(), indent=2) + "\n", encoding="utf-8")
+    for name, run in runs.items():
+        if save_runs is not None:
+            write_run(run, save_runs / f"{name.replace('/', '-')}.txt", "-".join(name.split()))
 
 
 @app.command()
@@ -910,7 +916,10 @@ def _weights(kinds: list[str]) -> dict[str, float]:
 
 
 def _check_out(out: Path, resume: bool, overwrite: bool) -> None:
-    """Raise ModelError where a finished or a stopped run would be lost."""
+    """Raise ModelError where a finished or a stopped run would be lost, or files of others be written over."""
+    ours = ("towers.json", "checkpoint.pt", "checkpoints")
+    if out.is_dir() and any(out.iterdir()) and not any((out / name).exists() for name in ours):
+        raise ModelError(f"{out} holds files that are no model's, so it is left alone. Choose another --out.")
     if (out / "towers.json").exists() and not overwrite:
         done = "is finished; there is nothing to resume" if resume else "holds a model already"
         raise ModelError(f"{out} {done}. Choose another --out, or pass --overwrite.")

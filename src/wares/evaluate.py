@@ -113,6 +113,12 @@ def _by_rank(scores: Mapping[str, float]) -> dict[str, float]:
     return {listing: float(-rank) for rank, listing in enumerate(ranking(scores))}
 
 
+def check_measures(names: Sequence[str]) -> None:
+    """Raise EvaluationError where a name is none of ir_measures."""
+    for name in names:
+        _parse(name)
+
+
 def _parse(name: str) -> Any:
     import ir_measures
 
@@ -272,12 +278,25 @@ class Evaluation:
         without = len(next(iter(self.coverage.values())).without_relevant)
         if without:
             lines.append(f"Judged queries without a relevant listing, left out: {without}.")
-        for system, met in self.coverage.items():
-            if met.unanswered:
-                lines.append(f"{system}: judged queries without results, scored 0: {len(met.unanswered)}.")
-            if met.unjudged:
-                lines.append(f"{system}: queries without judgments, ignored: {len(met.unjudged)}.")
+        lines += self._told("judged queries without results, scored 0", [m.unanswered for m in self.coverage.values()])
+        lines += self._told("queries without judgments, ignored", [met.unjudged for met in self.coverage.values()])
         return "\n".join(lines)
+
+    def _told(self, what: str, queries: Sequence[Sequence[str]]) -> list[str]:
+        """How many queries there are of some kind: a line for each system that has any, or one for all of them."""
+        if len(self.coverage) > 1 and queries[0] and all(each == queries[0] for each in queries):
+            return [f"All systems: {what}: {len(queries[0])}."]
+        counts = zip(self.coverage, map(len, queries), strict=True)
+        return [f"{system}: {what}: {count}." for system, count in counts if count]
+
+
+def _check_listings(runs: Mapping[str, Run], qrels: Qrels) -> None:
+    judged = {listing for row in qrels.values() for listing in row}
+    found = {listing for run in runs.values() for row in run.values() for listing in row}
+    if judged and found and not judged & found:
+        raise EvaluationError(
+            f"runs and judgments share no listing id ({min(found)!r} against {min(judged)!r}). Do they belong together?"
+        )
 
 
 def evaluate(
@@ -291,10 +310,12 @@ def evaluate(
 
     runs: name -> run; baseline: one of these names, or None for no tests
 
-    Raises EvaluationError where there is nothing to measure or the baseline is unknown.
+    Raises EvaluationError where there is nothing to measure, the baseline is unknown, or no run has any listing that is
+    judged, which says that ids do not agree.
     """
     if not runs:
         raise EvaluationError("there is no run to evaluate. Name a run file or a shop.")
+    _check_listings(runs, qrels)
     per_query = {name: measure(run, qrels, measures) for name, run in runs.items()}
     tests = paired_tests(per_query, baseline, method) if baseline is not None else []
     return Evaluation(per_query, tuple(tests), {name: coverage(run, qrels) for name, run in runs.items()}, method)
@@ -408,12 +429,13 @@ def named_runs(systems: Sequence[Path], queries: Sequence[Query]) -> dict[str, R
 
 def dense_run(shop: Shop, queries: Sequence[Query], depth: int = DEPTH) -> Run:
     """The shop's text tower as it was before any training, on the concatenated texts of each listing."""
-    from wares.encode import embed_texts
+    from wares.encode import embed_texts, project, text_features
     from wares.towers import build_towers, load_towers
 
     untrained = build_towers(load_towers(shop.folder / "model").name)
     rows = shop.table.search().select(["id", "text"]).limit(len(shop)).to_arrow()
-    ids, listings = rows["id"].to_pylist(), embed_texts(rows["text"].to_pylist(), untrained)
+    features = text_features(rows["text"].to_pylist(), untrained.text)  # from the cache, where it has been
+    ids, listings = rows["id"].to_pylist(), project(untrained.text, features, untrained.dimension)
     vectors = embed_texts([query.text for query in queries], untrained)
     return {query.id: _best(listings @ vector, ids, depth) for query, vector in zip(queries, vectors, strict=True)}
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from wares.catalogue import OnError, Problem, Query, jsonl_rows
+from wares.catalogue import OnError, Problem, Query, rows_of
 from wares.errors import CatalogueError, SettingsError
 
 
@@ -59,8 +59,9 @@ def read_interactions(
     kinds: Mapping[str, float] | None = None,
     on_error: OnError = "stop",
 ) -> Interactions:
-    """Read and check interactions, one JSON object a line.
+    """Read and check interactions, a row each.
 
+    path: a .jsonl, .csv or .parquet file
     listings: ids that exist; a row of another listing is a problem
     kinds: what a row of this kind counts, in place of its own weight; a kind of weight 0 is left out, as asked
     on_error: "stop" raises at the first problem; "skip" leaves the row out and lists it in `problems`
@@ -70,9 +71,9 @@ def read_interactions(
     """
     source = Path(path)
     if not source.is_file():
-        raise CatalogueError(f'{source} does not exist. Interactions are lines of {{"query", "listing", "time"}}.')
+        raise CatalogueError(f'{source} does not exist. Interactions are rows of "query", "listing" and "time".')
     known, rows, problems = frozenset(listings), [], []
-    for line, row in jsonl_rows(source):
+    for line, row in rows_of(source, ("query", "listing")):
         found = row if isinstance(row, Problem) else _checked(source.name, line, row, known, kinds or {})
         if isinstance(found, Interaction):
             rows.append(found)
@@ -101,13 +102,21 @@ def _checked(
     kind = row.get("kind", "")
     if not isinstance(kind, str):
         return wrong("kind", f'"kind" is {kind!r}, not text', "Write a word, as click")
-    weight = kinds.get(kind, row.get("weight", 1.0))
+    weight = _number(kinds.get(kind, row.get("weight", 1.0)))
     if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < float("inf"):
         return wrong("weight", f'"weight" is {weight!r}, not a number of 0 or more', "Write a number")
     time = _seconds(row.get("time"))
     if time is None:
         return wrong("time", f'"time" is {row.get("time")!r}', "Write it as 2025-03-01T12:00:00Z, or in seconds")
     return Interaction(" ".join(query.casefold().split()), listing, kind, float(weight), time)
+
+
+def _number(value: object) -> object:
+    """The number that a text of a table is; what is none stays as it is."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
 
 
 def _seconds(value: object) -> float | None:
@@ -117,7 +126,8 @@ def _seconds(value: object) -> float | None:
     try:
         moment = datetime.fromisoformat(str(value))
     except ValueError:
-        return None
+        number = _number(value)
+        return number if isinstance(number, float) else None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 

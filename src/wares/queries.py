@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 import unicodedata
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from itertools import islice, pairwise
 from pathlib import Path
@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import regex
 
-from wares.catalogue import Problem, Query, jsonl_rows, replaced
+from wares.catalogue import OnError, Problem, Query, replaced, rows_of
 from wares.errors import CatalogueError, SettingsError
 from wares.progress import progress
 from wares.terms import WORD, Terms, analyse
@@ -61,12 +61,14 @@ class Log:
     wordless: queries left out because there is no letter or digit in them (nothing, spaces, signs, emoji)
     repeated: queries left out because they are there already
     shortened: queries that were cut to MAX_QUERY characters
+    problems: rows that are no queries
     """
 
     queries: tuple[Query, ...]
     wordless: int
     repeated: int
     shortened: int
+    problems: tuple[Problem, ...] = ()
 
     def __len__(self) -> int:
         return len(self.queries)
@@ -82,33 +84,47 @@ class Log:
         return {"wordless": self.wordless, "repeated": self.repeated, "shortened": self.shortened}
 
 
-def read_log(path: str | Path) -> list[Query]:
-    """Every query of a log, one JSON object a line: queries with a "text", or interactions with a "query".
+def read_log(path: str | Path, on_error: OnError = "stop") -> tuple[list[Query], list[Problem]]:
+    """Every query of a log, and the rows that are none: queries with a "text", or interactions with a "query".
+
+    path: a .jsonl, .csv or .parquet file
+    on_error: "stop" raises at the first row that is no query; "skip" leaves it out and lists it
 
     Ids are `log-` and the line, since the same query may stand in many lines; it may be empty, too.
-    Raises CatalogueError at the first broken line, or where there is none.
+    Raises CatalogueError, also where there is no query.
     """
-    source = Path(path)
+    source, queries, problems = Path(path), [], []
     if not source.is_file():
-        raise CatalogueError(f'{source} does not exist. A log has a line of {{"text"}} or {{"query"}} for each query.')
-    queries = []
-    for line, row in jsonl_rows(source):
-        if isinstance(row, Problem):
-            raise CatalogueError(str(row))
-        text = row.get("text", row.get("query"))
-        if not isinstance(text, str):
-            raise CatalogueError(
-                f'{source.name}, line {line}: neither "text" nor "query" is a text. Write what was typed.'
-            )
-        queries.append(Query(f"log-{line}", text))
+        raise CatalogueError(f'{source} is no file. A log has a row of "text" or "query" for each query.')
+    for line, row in rows_of(source, (), ("text", "query")):
+        found = row if isinstance(row, Problem) else _logged(source.name, line, row)
+        if isinstance(found, Query):
+            queries.append(found)
+        elif on_error == "stop":
+            raise CatalogueError(f"{found} Or pass --on-error skip.")
+        else:
+            problems.append(found)
     if not queries:
-        raise CatalogueError(f'{source} has no queries. Write one {{"text": ...}} a line.')
-    return queries
+        raise CatalogueError(f'{source} has no queries. Write one "text" a row.')
+    return queries, problems
 
 
-def tidied(path: str | Path) -> Log:
-    """The distinct queries of a log file. Raises CatalogueError where it has none that can be used."""
-    log = from_log(read_log(path))
+def _logged(file: str, line: int, row: dict[str, Any]) -> Query | Problem:
+    text = row.get("text", row.get("query"))
+    if isinstance(text, str):
+        return Query(f"log-{line}", text)
+    return Problem(
+        file, line, "text", 'neither "text" nor "query" is a text', "Write what was typed", "no query", "row"
+    )
+
+
+def tidied(path: str | Path, on_error: OnError = "stop") -> Log:
+    """The distinct queries of a log file, read as `read_log` does.
+
+    Raises CatalogueError where it has none that can be used.
+    """
+    queries, problems = read_log(path, on_error)
+    log = replace(from_log(queries), problems=tuple(problems))
     if not log.queries:
         raise CatalogueError(f"{path}: no query has a letter or a digit in it. Is this a log of queries?")
     return log

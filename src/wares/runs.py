@@ -30,7 +30,9 @@ def write_run(run: Run, path: Path | str, tag: str = "wares") -> None:
         for rank, listing in enumerate(ranking(scores), start=1):
             fields = (query, "Q0", listing, str(rank), repr(float(scores[listing])), tag)
             if bad := [field for field in fields if not field or field.split() != [field]]:
-                raise EvaluationError(f"{bad[0]!r} cannot stand in a run file: names there have no spaces.")
+                raise EvaluationError(
+                    f"{bad[0]!r} cannot stand in {path}, where columns are separated by spaces. Rename it."
+                )
             lines.append(" ".join(fields))
     Path(path).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 

@@ -104,8 +104,8 @@ class Condition:
 
     where: the user's filter; without: id of a listing to leave out
 
-    Raises FilterError where Lance would silently ignore a part of the filter: what follows a closing bracket
-    or a semicolon too many.
+    Raises FilterError where Lance would silently ignore a part of the filter, which is what follows a closing bracket
+    or a semicolon too many, and where it would not survive it: at signs that stand for values to come.
     """
 
     where: str | None = None
@@ -117,9 +117,9 @@ class Condition:
         if not self.where.strip():
             raise FilterError('the filter is empty. Write a condition such as "price < 50", or leave it out.')
         depth = 0
-        for sign in re.sub(r"'[^']*'|\"[^\"]*\"|`[^`]*`|--[^\n]*", "", self.where):
+        for sign in re.sub(r"'[^']*'|\"[^\"]*\"|`[^`]*`|--[^\n]*|::", "", self.where):
             depth += {"(": 1, ")": -1}.get(sign, 0)
-            if depth < 0 or sign == ";":
+            if depth < 0 or sign in ";$?:":
                 raise FilterError(f"filter {_line(self.where)}: there is a stray {sign} in it. Take it out.")
 
     @property
@@ -500,7 +500,7 @@ def _check_filter(shop: Shop, where: str, sql: str) -> None:
     except (ValueError, RuntimeError, OSError) as error:
         columns = shop.columns
         column = _unknown_column(str(error))
-        reason = _reason(error)
+        reason = _mismatch(str(error)) or _reason(error)
         if column is not None:
             same = [name for name in columns if name.rpartition(".")[2] == column.rpartition(".")[2]]
             close = same or difflib.get_close_matches(column, columns, 1)
@@ -514,6 +514,19 @@ def _unknown_column(message: str) -> str | None:
         return f"attributes.{nested[1]}"
     top = re.search(r"No field named (.+?)\.(?: |$)|Column (\S+) does not exist", message)
     return (top[1] or top[2]) if top else None
+
+
+def _mismatch(message: str) -> str | None:
+    """What to write where a value is compared with a column of another type."""
+    found = re.search(r"literal \w+\((.*)\) and could not convert to literal of type '(\w+)", message)
+    if not found:
+        return None
+    value, kind = found[1].strip('"'), found[2]
+    if kind == "List":
+        return f"a list is asked for what it holds: array_has(COLUMN, {as_sql(value)})"
+    if kind == "Utf8":
+        return f"a text is compared with texts, in quotes: {as_sql(value)}"
+    return f"{as_sql(value)} is compared with a column of another type ({kind})"
 
 
 def _reason(error: Exception) -> str:
