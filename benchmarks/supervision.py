@@ -49,7 +49,7 @@ from wares.pretrain import PretrainSettings, pretrain
 from wares.queries import lengths_of, written
 from wares.relabel import Strategy
 from wares.samples import write_marketplace
-from wares.supervise import SuperviseSettings, supervise
+from wares.supervise import TESTS, SuperviseSettings, supervise
 from wares.supervise_report import run_results
 from wares.towers import build_towers
 
@@ -142,6 +142,7 @@ def taught(
             run = folder / f"{way}{suffix}"
             if strategy != "weak" and not run.exists():  # round 1 is the same whatever comes later
                 shutil.copytree(folder / f"weak{suffix}" / "round-1", run / "round-1")
+                shutil.copyfile(folder / f"weak{suffix}" / TESTS, run / TESTS)
             found = supervise(corpus, learned_from, settings, run, tests)
             last = max(each.round for each in found.rounds)
             for system, results in run_results(run).items():

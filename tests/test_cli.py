@@ -26,6 +26,7 @@ import pytest
 import torch
 from PIL import Image
 from test_photos import png_header
+from toys import write_rows
 
 from wares.catalogue import Listing, read_queries, write_listings
 from wares.cli import main
@@ -140,6 +141,34 @@ def test_check_passes_a_good_catalogue_and_says_what_comes_next(shop: Shop) -> N
     assert f"wares pretrain {shop.catalogue} --out MODEL" in answer.out
     report = done("check", shop.catalogue, "--json").json
     assert (report["ok"], report["listings"], report["problems"]) == (True, 40, [])
+
+
+def test_what_is_somebody_elses_is_not_written_over(shop: Shop, lamps: Path) -> None:
+    small = ("--towers", "small", "--epochs", 1, "--no-choose", "--overwrite")
+    for out in (lamps, shop.path):
+        before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+        assert "files that are no model's" in refused("pretrain", shop.catalogue, "--out", out, *small)
+        run = ("supervise", lamps, "--queries", lamps / "queries.jsonl", "--out", out)
+        (lamps / "queries.jsonl").write_text('{"id": "1", "text": "oak"}\n')
+        before |= {lamps / "queries.jsonl": (lamps / "queries.jsonl").read_bytes()} if out == lamps else {}
+        assert "files that are no run's" in refused(*run)
+        assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+def test_declared_texts_are_remembered_and_told_on(tmp_path: Path) -> None:
+    rows = [{"id": str(i), "title": f"lamp {i}", "maker": f"maker{i}"} for i in range(12)]
+    goods, model, path = tmp_path / "goods", tmp_path / "model", tmp_path / "shop"
+    goods.mkdir()
+    write_rows(rows, goods / "listings.jsonl")
+    declared = ("--text-field", "maker", "--on-error", "skip")
+    said = done("pretrain", goods, "--out", model, "--towers", "small", "--epochs", 1, "--no-choose", *declared).out
+    assert f"Next: wares index {goods} --model {model} --out SHOP --text-field maker --on-error skip" in said
+    done("index", goods, "--model", model, "--out", path, *declared)
+    write_rows([*rows, {"id": "new", "title": "lamp", "maker": "maker99"}], goods / "listings.jsonl")
+    answer = done("index", goods, "--out", path, "--update", "--json").json
+    assert (answer["added"], answer["changed"]) == (1, 0)
+    [hit] = done("search", path, "maker99", "--system", "bm25", "--json").json
+    assert hit["id"] == "new"
 
 
 def test_pretrain_leaves_a_complete_record(shop: Shop) -> None:
@@ -470,7 +499,8 @@ def test_supervise_trains_measures_and_says_what_to_keep(passages: Path) -> None
     run = ("supervise", passages, "--queries", passages / "asked.jsonl", "--out", passages / "run", *SMALL, *judged)
     answer = done(*run, "--strategy", "self", "--rounds", 2)
     assert re.search(r"1 │ dense\(towers='small'\) +│ bm25", answer.out)
-    assert "Titles find their listings among others without titles (mean reciprocal rank): dense" in answer.out
+    assert "Titles find their listings among others without titles." in answer.out
+    assert re.search(r"dense\(towers='small'\), untrained +│ +0\.\d{3}", answer.out)
     assert re.search(r"Keep ", answer.out)
     results = json.loads((passages / "run" / "results.json").read_text())
     assert {"bm25", "bm25+dense", "dense(towers='small') weak-1", "dense(towers='small') self-2 + bm25"} <= set(

@@ -70,7 +70,7 @@ def test_write_run_is_what_trec_eval_reads(tmp_path: Path) -> None:
 
 
 def test_write_run_refuses_names_with_spaces(tmp_path: Path) -> None:
-    with pytest.raises(EvaluationError, match="'red boots' cannot stand in .*run.txt"):
+    with pytest.raises(EvaluationError, match=r"'red boots' cannot stand in .*run\.txt"):
         write_run({"red boots": {"a": 1.0}}, tmp_path / "run.txt")
 
 

@@ -252,7 +252,8 @@ def test_one_can_go_back_and_forth(tmp_path: Path) -> None:
     update_shop(shop, written(tmp_path / "goods", BOOTS, NEW))
     after = rows(shop)
     now, kept = versions(shop.path)
-    assert (now.listings, now.current, kept.listings, kept.current) == (2, True, 3, False)
+    assert (now.listings, now.current, now.copied) == (2, True, False)
+    assert (kept.listings, kept.current, kept.copied) == (3, False, True)
     back = roll_back(shop.path, kept.name)
     assert shop.outdated, "who has it open is told"
     assert rows(back) == before
@@ -320,6 +321,8 @@ def test_a_shop_moves_to_another_model(tmp_path: Path) -> None:
     delete(shop, [MUG.id])
     towers = build_towers("small")
     moved = reembed_shop(shop.path, towers)
+    with pytest.raises(ShopError, match="of this model already"):
+        reembed_shop(shop.path, towers)
     assert moved.about.model == towers.identity != "toys-1"
     assert set(rows(moved)) == {BOOTS.id, SCARF.id, "uploaded"}
     assert rows(moved)["uploaded"]["images"] == [name]

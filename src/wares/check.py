@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from wares.catalogue import Catalogue, OnError, Problem, read_catalogue
+from wares.catalogue import Catalogue, OnError, Problem, Severity, read_catalogue
 from wares.errors import CatalogueError, PhotoError
 from wares.photos import PhotoFacts, check_photos
 from wares.progress import progress
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+COSTS: dict[Severity, str] = {"row": "the listing", "view": "the photo, or the end of the text", "note": "nothing"}
+PROSE = ("costs", "for example")  # columns of words
 EXAMPLES = 3  # problems of each kind that `render` shows
 
 
@@ -76,8 +78,13 @@ class CheckReport:
     @property
     def next_step(self) -> str:
         if not self.ok:
-            lost = sum(problem.severity != "note" for problem in self.problems)
-            return f"Mend what is listed above ({lost:,} in all), or go on without it: pass --on-error skip."
+            rows, views = (sum(problem.severity == kind for problem in self.problems) for kind in ("row", "view"))
+            lost = (
+                f"{rows:,} listings, and {views:,} photos or ends of texts of others" if rows else f"{views:,} in all"
+            )
+            return (
+                f"Mend what is listed above ({lost}), or go on without it: pass --on-error skip to the next commands."
+            )
         if self.photos == 0:
             return "No listing has a photo, so search will be by text alone. Add photos, or build the shop as it is."
         return f"Everything can be used. Next: wares pretrain {self.catalogue} --out MODEL"
@@ -134,8 +141,9 @@ class CheckReport:
         for kind, count in self.kinds.items():
             every = [str(problem) for problem in self.problems if problem.kind == kind]
             shown = every[:EXAMPLES] + [f"and {count - EXAMPLES:,} more (all with --json)"] * (count > EXAMPLES)
-            rows.append((kind, f"{count:,}", "\n".join(shown)))
-        return _table("Problems", ["kind", "count", "for example"], rows)
+            costs = {COSTS[problem.severity] for problem in self.problems if problem.kind == kind}
+            rows.append((kind, f"{count:,}", " or ".join(sorted(costs)), "\n".join(shown)))
+        return _table("Problems", ["kind", "count", "costs", "for example"], rows)
 
 
 def check_catalogue(path: str | Path, on_error: OnError = "skip", text_fields: Sequence[str] = ()) -> CheckReport:
@@ -226,7 +234,7 @@ def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) ->
 
     table = Table(title=title, title_justify="left")
     for place, name in enumerate(columns):
-        table.add_column(name, justify="left" if place == 0 or name == "for example" else "right", overflow="fold")
+        table.add_column(name, justify="left" if place == 0 or name in PROSE else "right", overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     return table

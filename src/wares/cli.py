@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from wares.catalogue import AnyCatalogue, Catalogue, Query
+    from wares.catalogue import Catalogue, CatalogueFile, Query
     from wares.choose import Knob
     from wares.reranking import TrainedRanker
     from wares.runs import Run
@@ -285,7 +285,7 @@ def pretrain(
         _console().print(
             f"{record.truncated_texts:,} texts are longer than the text tower reads; their ends were not seen."
         )
-    _next("wares", "index", catalogue, "--model", out, "--out", "SHOP")
+    _next("wares", "index", catalogue, "--model", out, "--out", "SHOP", *_as_it_was_read(text_field, on_error))
 
 
 @app.command()
@@ -388,7 +388,7 @@ def finetune(
         f"{record.steps:,} steps in {record.seconds:.1f} s on {len(earlier):,} interactions; measured on "
         f"{len(held_out):,} later ones, which say what shoppers chose among what they were shown."
     )
-    _next("wares", "index", catalogue, "--model", out, "--out", "SHOP")
+    _next("wares", "index", catalogue, "--model", out, "--out", "SHOP", *_as_it_was_read(text_field, on_error))
 
 
 @app.command()
@@ -821,7 +821,7 @@ def versions(shop: ShopArgument, as_json: JsonFlag = False) -> None:
         return
     table = Table("version", "time (UTC)", "listings", "")
     for version in found:
-        now = "the shop" if version.current else ""
+        now = "the shop" if version.current else "as it was before the update of that time" if version.copied else ""
         table.add_row(version.name, f"{version.time:%Y-%m-%d %H:%M:%S}", f"{version.listings:,}", now)
     _console().print(table)
     if len(found) > 1:
@@ -981,7 +981,7 @@ def _towers(model: Path | None, towers: str | None) -> Towers:
 
 
 def _update(
-    catalogue: AnyCatalogue,
+    catalogue: CatalogueFile,
     out: Path,
     towers: Towers | None,
     recall: float | None,
@@ -991,12 +991,16 @@ def _update(
     as_json: bool,
 ) -> None:
     """`wares index --update`. towers: refused where they are not the shop's own"""
+    from dataclasses import replace
+
     from wares.cluster import running
     from wares.incremental import update_shop
     from wares.shop import TowersEncoder, open_shop
 
     with running(on) as runner:  # before Lance is loaded, after which no process is to be forked
         shop = open_shop(out, None if towers is None else TowersEncoder(towers, cache=cache), cache)
+        if not catalogue.text_fields:
+            catalogue = replace(catalogue, text_fields=tuple(shop.about.texts))
         done = update_shop(shop, catalogue, on_error=on_error, recall=recall, runner=runner)
     _report_problems(list(done.problems))
     if as_json:
@@ -1090,6 +1094,12 @@ def _report_problems(problems: list[Any]) -> None:
 def _next(*command: object) -> None:
     """A command to go on with, as a shell takes it; never broken into lines."""
     _console().print(f"Next: {shlex.join(map(str, command))}", markup=False, soft_wrap=True)
+
+
+def _as_it_was_read(text_field: list[str] | None, on_error: OnError) -> list[str]:
+    """The options that another command needs to read a catalogue in the same way."""
+    fields = [word for name in text_field or () for word in ("--text-field", name)]
+    return fields + (["--on-error", "skip"] if on_error == OnError.skip else [])
 
 
 def _some_words(title: str) -> str:

@@ -92,9 +92,11 @@ def reembed_shop(
 
     Changes of the shop that come meanwhile are taken over; those that come in the last seconds are refused as after any
     build, and can be sent again. A ranker stays behind: it was made for the other model.
-    Raises ShopError and PhotoError.
+    Raises ShopError, also where the shop is of that model already, and PhotoError.
     """
     old = open_shop(path)
+    if towers.identity == old.about.model:
+        raise ShopError(f"{path} is of this model already. Name another.")
     encoder = TowersEncoder(towers, cache=cache)
     with ExitStack() as until_replaced:
 
@@ -104,7 +106,7 @@ def reembed_shop(
             old.refresh()
             _take_over(old, before, open_build(old.path, Current(FORMAT, folder.name, ""), encoder), on_error)
 
-        outline = Outline(old.catalogue, len(old), old.about.attributes)
+        outline = Outline(old.catalogue, len(old), old.about.attributes, old.about.texts)
         work = Encoding(encoder, outline.attributes, on_error, cache)
         encode_shop(outline, work, OfTable(old), path, True, old.vector_index.target, catch_up, runner)
     return open_shop(path, encoder)

@@ -60,6 +60,7 @@ class Outline:
     folder: Path
     listings: int
     attributes: AttributeColumns
+    texts: list[str]
 
 
 def build_shop(
@@ -149,18 +150,19 @@ def _is_row_of(row: dict[str, Any], listing: Listing, attributes: AttributeColum
 
 def outline_of(catalogue: AnyCatalogue) -> Outline:
     """Read a catalogue once, to see what is in it. Raises CatalogueError."""
-    count = 0
+    count, texts = 0, set[str]()
 
     def listings() -> Iterator[Listing]:
         nonlocal count
         with progress(None, "reading", unit="listings") as bar:
             for part in catalogue.chunks(CHUNK):
                 count += len(part)
+                texts.update(*(each.texts for each in part.listings))
                 yield from part.listings
                 bar.update(len(part))
 
     attributes = attribute_columns(listings())
-    return Outline(catalogue.folder.absolute(), count, attributes)
+    return Outline(catalogue.folder.absolute(), count, attributes, sorted(texts))
 
 
 def write_shop(
@@ -251,6 +253,7 @@ def _complete(
         problems=problems,
         attributes=outline.attributes,
         versions={"wares": __version__} | {name: version(name) for name in ("lancedb", "numpy", "pyarrow")},
+        texts=outline.texts,
     )
     write_json(folder / ABOUT, asdict(about))
 

@@ -92,4 +92,6 @@ def _settings(text: str, call: str, kind: str) -> dict[str, Any]:
             raise ValueError
         return {str(each.arg): ast.literal_eval(each.value) for each in node.keywords}
     except (SyntaxError, ValueError, TypeError):
-        raise SettingsError(f"{text!r} does not read as a {kind}; write it as name(setting=value, ...).") from None
+        raise SettingsError(
+            f"{text!r} does not read as a {kind}; write it as name(setting=value, ...), texts in quotes."
+        ) from None

@@ -121,6 +121,8 @@ class _File:
 async def _published(shop: Shop, target: ObjectStore) -> Copied:
     from obstore.store import MemoryStore
 
+    if await _read(target, CURRENT) is None and (others := await _top(target) - {CATALOGUE, PHOTOS, BUILDS}):
+        raise ShopError(f"something else is there ({min(others)}), and is left alone. Choose another place.")
     photos, missing = await asyncio.to_thread(_photos_of, shop)
     there = await _sizes(target, f"{CATALOGUE}/") | await _sizes(target, f"{PHOTOS}/")
     new = [photo for photo in photos if there.get(photo.to) != photo.size]
@@ -208,6 +210,12 @@ async def _sizes(store: ObjectStore, prefix: str) -> dict[str, int]:
             part.startswith(".") for part in name.split("/")
         )
     }  # fmt: skip
+
+
+async def _top(store: ObjectStore) -> set[str]:
+    """Names of files and folders at the place itself."""
+    found = await store.list_with_delimiter_async()
+    return {*found["common_prefixes"], *(each["path"] for each in found["objects"])}
 
 
 async def _read(store: ObjectStore, name: str) -> bytes | None:

@@ -20,7 +20,7 @@ import json
 import os
 import re
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import RLock
@@ -147,6 +147,7 @@ class About:
 
     model: identity of the towers; catalogue: the folder that the photos lie in, seen from the shop's or absolute
     photos: number of photo views; problems: number of lines in problems.txt
+    texts: further columns that are texts of its listings
     """
 
     model: str
@@ -158,6 +159,7 @@ class About:
     problems: int
     attributes: AttributeColumns
     versions: dict[str, str]
+    texts: list[str] = field(default_factory=list)
 
     @property
     def notes(self) -> list[str]:

@@ -578,7 +578,7 @@ def digest_of(texts: Sequence[tuple[str, str]]) -> str:
 def agree(out: Path, asked: dict[str, Any]) -> None:
     """See that a run that is there is the one that is asked for. Raises ModelError."""
     path = out / SETTINGS
-    if out.is_dir() and any(out.iterdir()) and not path.exists():
+    if out.is_dir() and any(out.iterdir()) and not (path.exists() or any(out.glob("round-*"))):
         raise ModelError(f"{out} holds files that are no run's, so it is left alone. Choose another --out.")
     if path.exists() and json.loads(path.read_text(encoding="utf-8")) != asked:
         raise ModelError(

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from wares.evaluate import Correlation, Evaluation, Qrels
     from wares.report import Series
     from wares.runs import Run
-    from wares.supervise import RoundRecord, Supervised
+    from wares.supervise import Reliability, RoundRecord, Supervised
 
 SHOWN = "nDCG@10"  # the measure of the picture
 PREDICTED = ("AP", "nDCG@10")  # measures that predictors are compared with
@@ -52,9 +52,7 @@ def render(found: Supervised, console: Console) -> None:
     if not found.reliability.titles:
         console.print("Listings have nothing but titles, so rankers cannot be checked without judgments.")
         return
-    short = brief(list(found.reliability.titles))
-    titles = ", ".join(f"{short[name]} {value:.3f}" for name, value in found.reliability.titles.items())
-    console.print(f"Titles find their listings among others without titles (mean reciprocal rank): {titles}.")
+    render_titles(found.reliability, console)
     for name in found.reliability.worse:
         console.print(f"Warning: {name} is worse than it was untrained.")
     for said in found.reliability.verdicts:
@@ -76,6 +74,20 @@ def render_rounds(records: Sequence[RoundRecord], console: Console) -> None:
         agreed = "\n".join(f"{value:.2f} {short[name]}" for name, value in each.agreement.items())
         cells = (short[each.ranker], agreed, f"{each.queries:,}", f"{before:.3f} → {after:.3f}")
         table.add_row(str(each.round), *cells, f"{sum(each.seconds.values()):.0f}")
+    console.print(table)
+
+
+def render_titles(reliability: Reliability, console: Console) -> None:
+    """Print how every ranker did in known-item search, round by round."""
+    from rich.table import Table
+
+    table = Table("ranker", caption="Titles find their listings among others without titles.")
+    table.add_column("mean reciprocal rank", justify="right")
+    table.add_column("")
+    short = brief(list(reliability.titles))
+    for name, value in reliability.titles.items():
+        kept = "kept" if name in reliability.kept.values() else ""
+        table.add_row(short[name], f"{value:.3f}", "worse than untrained" if name in reliability.worse else kept)
     console.print(table)
 
 

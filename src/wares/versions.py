@@ -28,17 +28,22 @@ if TYPE_CHECKING:
 KEPT = 2  # builds besides the one that is the shop now
 TIME = "%Y-%m-%dT%H%M%S.%fZ"
 PARTIAL, COPY = ".partial-", ".copy-"  # before the name of a build that is being written, or copied
+COPIED = "copied"  # an empty file in a build that is a copy
 REWRITTEN = "latest_version_hint.json"  # the one file of a table that is written again and again
 
 
 @dataclass(frozen=True)
 class Version:
-    """A build. name: `roll_back` takes it; time: when it was completed, or copied; current: whether it is the shop"""
+    """A build. name: `roll_back` takes it; time: when it was completed, or copied; current: whether it is the shop
+
+    copied: whether it is what the shop was before an update began at that time
+    """
 
     name: str
     time: datetime
     listings: int
     current: bool
+    copied: bool
 
 
 def versions(path: Path) -> list[Version]:
@@ -51,6 +56,7 @@ def versions(path: Path) -> list[Version]:
             datetime.strptime(name, TIME).replace(tzinfo=UTC),
             open_table(path / BUILDS / name).count_rows(),
             name == current,
+            (path / BUILDS / name / COPIED).exists(),
         )
         for name in names
     ]
@@ -73,6 +79,7 @@ def keep_version(shop: Shop) -> str:
             shutil.copytree(
                 shop.folder, partial, ignore=shutil.ignore_patterns(LOCK), copy_function=_linked, dirs_exist_ok=True
             )
+            (partial / COPIED).touch()
             partial.rename(partial.with_name(name))
     except OSError as error:
         raise ShopError(f"{shop.path} cannot be copied ({error.strerror or error}). Make room beside it.") from error
