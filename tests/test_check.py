@@ -90,7 +90,9 @@ def test_the_tables_say_what_is_wrong_and_what_to_do(shop: Path) -> None:
     text = shown(check_catalogue(shop))
     assert "unreadable photo" in text
     assert "cut.png is truncated or damaged" in text
-    assert text.rstrip().endswith("(1 in all), or go on without it: pass --on-error skip.")
+    assert text.rstrip().endswith(
+        "go on without it (listings: 0, photos and ends of texts: 1): pass --on-error skip to the next commands."
+    )
 
 
 def test_many_problems_of_a_kind_are_counted_and_a_few_shown(tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def test_what_is_published_in_a_folder_is_a_shop_with_its_photos(in_a_folder: Pu
 
 def test_a_place_with_something_else_is_left_alone(in_a_folder: Published, tmp_path: Path) -> None:
     place = tmp_path / "bucket" / "the" / "shop"
-    place.mkdir(parents=True)
+    place.mkdir(parents=True, exist_ok=True)
     (place / "listings.jsonl").write_text("mine")
     with pytest.raises(ShopError, match=r"the/shop: something else is there \(listings\.jsonl\)"):
         publish(in_a_folder.shop, in_a_folder.url)

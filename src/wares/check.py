@@ -79,11 +79,9 @@ class CheckReport:
     def next_step(self) -> str:
         if not self.ok:
             rows, views = (sum(problem.severity == kind for problem in self.problems) for kind in ("row", "view"))
-            lost = (
-                f"{rows:,} listings, and {views:,} photos or ends of texts of others" if rows else f"{views:,} in all"
-            )
             return (
-                f"Mend what is listed above ({lost}), or go on without it: pass --on-error skip to the next commands."
+                f"Mend what is listed above, or go on without it (listings: {rows:,}, photos and ends of texts: "
+                f"{views:,}): pass --on-error skip to the next commands."
             )
         if self.photos == 0:
             return "No listing has a photo, so search will be by text alone. Add photos, or build the shop as it is."

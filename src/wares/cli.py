@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shlex
@@ -720,9 +721,10 @@ def evaluate(
     names = [name.strip() for name in measures.split(",")]
     check_measures(names)
     asked, judgments = read_queries(queries), read_qrels(qrels)
-    for folder in (save_runs, json_file and json_file.parent):
-        if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
+    if json_file is not None and not json_file.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(json_file))
+    if save_runs is not None:
+        save_runs.mkdir(parents=True, exist_ok=True)
     runs = named_runs(systems, asked)
     chosen = baseline or next((name for name in runs if name.endswith("bm25") and "+" not in name), next(iter(runs)))
     found = judge(runs, judgments, chosen, names)
