@@ -650,6 +650,12 @@ def test_queries_are_read_as_they_were_written(folder: Path, queries: list[Query
     assert read_queries(folder / "queries.jsonl") == queries
 
 
+def test_a_line_that_ends_too_early_says_where(tmp_path: Path) -> None:
+    (tmp_path / "listings.jsonl").write_text('{"id": "1", "title": "a"}\n{"id": "2", "title": \n')
+    with pytest.raises(CatalogueError, match=r"line 2: broken JSON .* at character 20"):
+        read_catalogue(tmp_path)
+
+
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_queries_are_read_from_tables(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"asked{suffix}"

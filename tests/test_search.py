@@ -291,6 +291,12 @@ def test_a_filter_that_cannot_be_applied_is_an_error(three: Shop, system: System
     assert ".rs" not in str(caught.value)
 
 
+def test_a_photo_on_the_web_is_to_be_fetched_first(three: Shop) -> None:
+    for photo in ("https://shop.test/boots.jpg", Path("https://shop.test/boots.jpg")):
+        with pytest.raises(SettingsError, match=r"is a URL\. Fetch the photo"):
+            search(three, photo=photo)
+
+
 def test_ids_of_any_spelling_can_be_liked(tmp_path: Path) -> None:
     odd = ["it's", 'say "b"', "a;b)", "--", "`", "ü 靴", "\\", "a\nb"]
     shop = toy_shop(tmp_path, [Listing(id, f"boots number {i}") for i, id in enumerate(odd)])

@@ -652,7 +652,7 @@ def _jsonl_rows(path: Path) -> Rows:
 def _object(file: str, line: int, raw: bytes) -> dict[str, Any] | Problem:
     """One line of JSON, without its nulls."""
     try:
-        row = from_json(raw)
+        row = from_json(raw.rstrip())  # so that where it ends is counted on its line
     except ValueError as error:
         try:
             raw.decode("utf-8")

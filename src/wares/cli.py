@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from wares.supervise import Dev
     from wares.towers import Towers
 
+TITLE = 120  # letters of a title that tables show
 SERVING = ("fastapi", "uvicorn", "obstore")  # libraries of the extra "serve", those that are asked for first
 
 app = typer.Typer(
@@ -1109,6 +1110,11 @@ def _some_words(title: str) -> str:
     return " ".join(title.split()[:4]).lstrip("- ") or "something"
 
 
+def _shown(title: str) -> str:
+    """A title as far as a table has room for it."""
+    return title if len(title) <= TITLE else f"{title[:TITLE].rstrip()}…"
+
+
 def _print_hits(console: Console, hits: list[Hit], why: bool) -> None:
     from rich.markup import escape
     from rich.table import Table
@@ -1121,7 +1127,7 @@ def _print_hits(console: Console, hits: list[Hit], why: bool) -> None:
     for rank, hit in enumerate(hits, 1):
         price = "" if hit.price is None else f"{hit.price:g}"
         by_ranker = ["" if hit.rerank_score is None else f"{hit.rerank_score:.3f}"] if reranked else []
-        table.add_row(str(rank), *by_ranker, f"{hit.score:.3f}", escape(hit.id), escape(hit.title), price)
+        table.add_row(str(rank), *by_ranker, f"{hit.score:.3f}", escape(hit.id), escape(_shown(hit.title)), price)
         blank = [""] * len(by_ranker)
         for share in hit.why if why else ():
             table.add_row("", *blank, f"[dim]{share.share:+.3f}[/dim]", "", f"[dim]{escape(share.view)}[/dim]", "")

@@ -26,6 +26,7 @@ import numpy.typing as npt
 
 from wares.errors import FilterError, SettingsError, ShopError
 from wares.relabel import standardised
+from wares.table import ALL
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,7 +40,6 @@ System = Literal["fused", "bm25", "fused+bm25"]
 SYSTEMS: tuple[System, ...] = get_args(System)
 RANK_CONSTANT = 60
 FUSED_DEPTH = 100  # results of each list that fused+bm25 reads, at least
-MOST = 2**31 - 1  # results that Lance can be asked for
 BATCH = 64  # queries searched for at once
 WORDS = "words"  # what the BM25 part of a score is called among the views
 KEPT = ("id", "title", "description", "tags", "price", "images", "attributes")  # columns of a hit
@@ -342,6 +342,8 @@ def _best_first(hits: Sequence[Ranked] | Iterator[Ranked]) -> list[Ranked]:
 def _query_vector(shop: Shop, texts: Sequence[str], photo: Path | str | None, like: str | None) -> Vectors:
     parts = [shop.encoder.texts(texts)[0]] if texts else []
     if photo is not None:
+        if "://" in str(photo) or re.match(r"https?:/", str(photo)):
+            raise SettingsError(f"{photo} is a URL. Fetch the photo, and name its file.")
         parts.append(shop.encoder.photos([Path(photo)])[0])
     if like is not None:
         parts.append(vector_of(shop, like))
@@ -462,7 +464,7 @@ def _proportional(shares: npt.NDArray[np.float64], amount: float) -> npt.NDArray
 
 
 def _run(shop: Shop, query: LanceQueryBuilder, limit: int, condition: Condition) -> pa.Table:
-    query = query.limit(min(limit, MOST)).with_row_id(True)
+    query = query.limit(min(limit, ALL)).with_row_id(True)
     if condition.sql:
         query = query.where(condition.sql)
     try:

@@ -408,6 +408,14 @@ class Unforeseen:
             await answer(scope, receive, send)
 
 
+# What pydantic says in words of Python.
+SAID = {
+    "model_attributes_type": "this is no JSON object. Send one, with Content-Type: application/json",
+    "json_invalid": "this is broken JSON",
+    "extra_forbidden": "there is no such field or parameter",
+}
+
+
 async def _refuse(request: Request, error: Exception) -> Response:
     """Any error as an answer: one line, and nothing of the server's inside."""
     refused = _as_refused(error)
@@ -429,7 +437,8 @@ def _as_refused(error: Exception) -> Refused:
     if isinstance(error, RequestValidationError):
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"][1:]) or "the body"
-        return Refused(422, "request", f"{where}: {first['msg']}.")
+        where = f"the body, character {where}" if first["type"] == "json_invalid" else where
+        return Refused(422, "request", f"{where}: {SAID.get(first['type'], first['msg'])}.")
     if isinstance(error, HTTPException):
         code = {404: "not_found", 405: "method"}.get(error.status_code, "request")
         return Refused(error.status_code, code, f"{error.detail}.", dict(error.headers or {}))
