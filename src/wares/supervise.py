@@ -557,12 +557,18 @@ def identity(settings: SuperviseSettings, corpus: Corpus, queries: Sequence[Quer
 
 
 def files_digest(member: object) -> str | None:
-    """SHA-256 of the file, or of all files of the model's folder, that a labeler or ranker names; None without one."""
+    """SHA-256 of the file, or of all files of the model's folder but documents, that a labeler or ranker names; None
+    without one.
+    """
     named = getattr(member, "file", "") or getattr(member, "model", "")
     path = Path(named)
     if not named or not path.exists():
         return None
-    files = [path] if path.is_file() else sorted(each for each in path.rglob("*") if each.is_file())
+    files = (
+        [path]
+        if path.is_file()
+        else sorted(each for each in path.rglob("*") if each.is_file() and each.suffix != ".md")
+    )
     digest = hashlib.sha256()
     for each in files:
         with each.open("rb") as file:
