@@ -44,7 +44,7 @@ JOINING = 2  # stop words at most that come along between two words, as in "map 
 NAMELESS = 0.2  # listings that a word is taken to name beyond those it does; what words of descriptions live on
 TRIES = 20  # draws after which a listing has nothing new to say
 
-SAID = regex.compile(r"\w+(?:[-'’]\w+)*")  # a word as it is typed: with its hyphens and apostrophes
+SAID = regex.compile(WORD.pattern + r"(?:[-'’]\w+)*")  # a word as it is typed: with its hyphens and apostrophes
 APOSTROPHE = re.compile(r"['’]")
 
 Floats = npt.NDArray[np.float64]

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 Counts = npt.NDArray[np.int64]
 
-WORD = regex.compile(r"\w+")  # unlike that of re, with the vowels that Hindi, Thai or Hebrew write as marks
+# A letter or digit, and what follows it; unlike that of re, \w here has the vowels that Hindi, Thai or Hebrew write as
+# marks. A mark alone is no word: emoji have them, too.
+WORD = regex.compile(r"[\p{L}\p{N}_]\w*")
 
 
 @dataclass(frozen=True)
