@@ -739,6 +739,7 @@ def test_other_sites_may_read_only_where_they_are_named(shops: dict[str, Path]) 
 
 
 def test_metrics_count_requests_by_route(client: TestClient) -> None:
+    found(client, q="counted before")
     before = client.get("/metrics").text
     found(client, q="counted once")
     after = client.get("/metrics").text
