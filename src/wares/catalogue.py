@@ -640,6 +640,27 @@ def rows_of(path: Path, required: Sequence[str] = (), filled: Collection[str] = 
     return _csv_rows(path, required, filled) if path.suffix == ".csv" else _parquet_rows(path, required)
 
 
+def usable(
+    rows: Rows, read: Callable[[int, dict[str, Any]], T | Problem], on_error: OnError
+) -> tuple[list[T], list[Problem]]:
+    """What rows say, and the problems of those that cannot be used.
+
+    read: what a row says, by its number and its values. Raises CatalogueError at the first problem where on_error is
+    "stop".
+    """
+    said: list[T] = []
+    problems: list[Problem] = []
+    for line, row in rows:
+        found = row if isinstance(row, Problem) else read(line, row)
+        if not isinstance(found, Problem):
+            said.append(found)
+        elif on_error == "stop":
+            raise CatalogueError(f"{found} Or pass --on-error skip.")
+        else:
+            problems.append(found)
+    return said, problems
+
+
 def _jsonl_rows(path: Path) -> Rows:
     """Every line that is not empty, without nulls."""
     with path.open("rb") as file:

@@ -732,8 +732,8 @@ def evaluate(
     found.render(_console())
     if json_file is not None:
         json_file.write_text(json.dumps(found.to_json(), indent=2) + "\n", encoding="utf-8")
-    for name, run in runs.items():
-        if save_runs is not None:
+    if save_runs is not None:
+        for name, run in runs.items():
             write_run(run, save_runs / f"{name.replace('/', '-')}.txt", "-".join(name.split()))
 
 

@@ -38,7 +38,7 @@ class Corpus:
 
     def note(self, problems: Sequence[Problem]) -> None:
         """Add problems that are not known yet."""
-        self.problems.extend(dict.fromkeys(each for each in problems if each not in self.problems))
+        self.problems[:] = dict.fromkeys([*self.problems, *problems])
 
     @cached_property
     def texts(self) -> list[str]:

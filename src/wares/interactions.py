@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from wares.catalogue import OnError, Problem, Query, rows_of
+from wares.catalogue import OnError, Problem, Query, rows_of, usable
 from wares.errors import CatalogueError, SettingsError
 
 
@@ -72,15 +72,12 @@ def read_interactions(
     source = Path(path)
     if not source.is_file():
         raise CatalogueError(f'{source} does not exist. Interactions are rows of "query", "listing" and "time".')
-    known, rows, problems = frozenset(listings), [], []
-    for line, row in rows_of(source, ("query", "listing")):
-        found = row if isinstance(row, Problem) else _checked(source.name, line, row, known, kinds or {})
-        if isinstance(found, Interaction):
-            rows.append(found)
-        elif on_error == "stop":
-            raise CatalogueError(f"{found} Or pass --on-error skip.")
-        else:
-            problems.append(found)
+    known = frozenset(listings)
+
+    def read(line: int, row: dict[str, Any]) -> Interaction | Problem:
+        return _checked(source.name, line, row, known, kinds or {})
+
+    rows, problems = usable(rows_of(source, ("query", "listing")), read, on_error)
     rows = [row for row in rows if row.weight > 0]
     if not rows:
         raise CatalogueError(f"{source} has no interaction that can be used.")

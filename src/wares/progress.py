@@ -34,9 +34,9 @@ def progress(items: Iterable[Any] | None, label: str, total: int | None = None, 
     items: what to iterate over, or None to call `.update(n)` by hand; unit: "B" for bytes, told in kB and MB
     """
     from tqdm.auto import tqdm
-    from tqdm.notebook import tqdm_notebook
 
-    drawn = sys.stderr.isatty() or issubclass(tqdm, tqdm_notebook)
+    # Asked by name: to import that module would load widgets where there is no notebook.
+    drawn = sys.stderr.isatty() or any(kind.__module__ == "tqdm.notebook" for kind in tqdm.__mro__)
     style: dict[str, Any] = {} if drawn else {"file": _Lines(), "mininterval": 10.0, "ncols": 100, "ascii": True}
     style |= {"unit_scale": unit == "B", "leave": not drawn, "dynamic_ncols": drawn}
     off = bool(os.environ.get(NO_BARS))

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import regex
 
-from wares.catalogue import OnError, Problem, Query, replaced, rows_of
+from wares.catalogue import OnError, Problem, Query, replaced, rows_of, usable
 from wares.errors import CatalogueError, SettingsError
 from wares.progress import progress
 from wares.terms import WORD, Terms, analyse
@@ -93,17 +93,11 @@ def read_log(path: str | Path, on_error: OnError = "stop") -> tuple[list[Query],
     Ids are `log-` and the line, since the same query may stand in many lines; it may be empty, too.
     Raises CatalogueError, also where there is no query.
     """
-    source, queries, problems = Path(path), [], []
+    source = Path(path)
     if not source.is_file():
         raise CatalogueError(f'{source} is no file. A log has a row of "text" or "query" for each query.')
-    for line, row in rows_of(source, (), ("text", "query")):
-        found = row if isinstance(row, Problem) else _logged(source.name, line, row)
-        if isinstance(found, Query):
-            queries.append(found)
-        elif on_error == "stop":
-            raise CatalogueError(f"{found} Or pass --on-error skip.")
-        else:
-            problems.append(found)
+    rows = rows_of(source, (), ("text", "query"))
+    queries, problems = usable(rows, lambda line, row: _logged(source.name, line, row), on_error)
     if not queries:
         raise CatalogueError(f'{source} has no queries. Write one "text" a row.')
     return queries, problems
