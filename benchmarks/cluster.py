@@ -34,13 +34,13 @@ from ray.cluster_utils import Cluster
 from rich.console import Console
 from rich.table import Table
 
-from wares import rows
-from wares.catalogue import read_catalogue
-from wares.cluster import Here, OnRay, Runner, connect
-from wares.index import build_shop
+from wares.core.runners import Here, OnRay, Runner, connect
+from wares.data.catalogue import read_catalogue
+from wares.encoders.registry import build_towers
 from wares.samples.marketplace import write_marketplace
-from wares.shop import open_shop
-from wares.towers import build_towers
+from wares.shop import encoding as rows
+from wares.shop.build import build_shop
+from wares.shop.shop import open_shop
 
 CHUNK, WRITTEN = 16, 32  # listings encoded, and committed, at once
 os.environ.setdefault("RAY_worker_niceness", "0")  # as the driver, so that other work on the machine slows both

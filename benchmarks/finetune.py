@@ -31,15 +31,20 @@ from rich.console import Console
 from rich.table import Table
 
 from measuring import mean_of, means
-from wares.catalogue import Query, read_catalogue, read_queries
-from wares.encode import CatalogueFeatures, catalogue_features
-from wares.evaluate import PairedTest, PerQuery, Qrels, measure, paired_tests, read_qrels, towers_run
-from wares.finetune import FinetuneSettings, finetune
-from wares.interactions import as_queries, asked, read_interactions, without_queries
-from wares.pretrain import PretrainSettings, pretrain
-from wares.samples import write_marketplace
-from wares.towers import Towers, build_towers
-from wares.trainer import TrainerSettings
+from wares.data.catalogue import read_catalogue
+from wares.data.interactions import as_queries, asked, read_interactions, without_queries
+from wares.data.listings import Query
+from wares.data.queries import read_queries
+from wares.encoders.features import CatalogueFeatures, catalogue_features
+from wares.encoders.registry import build_towers
+from wares.encoders.towers import Towers
+from wares.evaluation.measures import PerQuery, Qrels, measure, read_qrels
+from wares.evaluation.significance import PairedTest, paired_tests
+from wares.evaluation.systems import towers_run
+from wares.samples.marketplace import write_marketplace
+from wares.training.finetuning import finetune
+from wares.training.pretraining import pretrain
+from wares.training.settings import FinetuneSettings, PretrainSettings, TrainerSettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

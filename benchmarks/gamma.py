@@ -28,16 +28,28 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from wares.catalogue import Catalogue, read_catalogue, read_queries
-from wares.corpus import Corpus
-from wares.encode import CatalogueFeatures, Vectors, catalogue_features, embed, embed_features, project, text_features
-from wares.evaluate import measure, read_qrels
-from wares.fuse import fuse
-from wares.labelers.embeddings import EmbeddingScorer
-from wares.pretrain import PretrainSettings, pretrain
-from wares.reliability import KnownItems, reciprocal_ranks, title_items, written_items
-from wares.samples import write_marketplace
-from wares.towers import Towers, build_towers
+from wares.data.catalogue import read_catalogue
+from wares.data.corpus import Corpus
+from wares.data.listings import Catalogue
+from wares.data.queries import read_queries
+from wares.encoders.features import (
+    CatalogueFeatures,
+    Vectors,
+    catalogue_features,
+    embed,
+    embed_features,
+    project,
+    text_features,
+)
+from wares.encoders.fusion import fuse
+from wares.encoders.registry import build_towers
+from wares.encoders.towers import Towers
+from wares.evaluation.measures import measure, read_qrels
+from wares.ranking.labelers.embeddings import EmbeddingScorer
+from wares.samples.marketplace import write_marketplace
+from wares.supervision.known_item import KnownItems, reciprocal_ranks, title_items, written_items
+from wares.training.pretraining import pretrain
+from wares.training.settings import PretrainSettings
 
 GAMMAS = (0.0, 0.1, 0.25, 0.4, 0.5, 0.6, 0.75, 0.9, 1.0)
 HELD_OUT, DEPTH = 0.3, 100

@@ -33,12 +33,12 @@ import numpy as np
 import typer
 from rich.console import Console
 
-from wares.incremental import update_shop
-from wares.index import outline_of, write_shop
-from wares.samples.clouds import Clouds, CloudTowers
-from wares.search import search
-from wares.shop import open_shop
-from wares.versions import roll_back, versions
+from wares.evaluation.synthetic_shops import Clouds, CloudTowers
+from wares.shop.build import outline_of, write_shop
+from wares.shop.searching import search
+from wares.shop.shop import open_shop
+from wares.shop.sync import update_shop
+from wares.shop.versions import roll_back, versions
 
 CHUNK, QUERIES = 2_048, 1_000
 

@@ -36,12 +36,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-import wares.labelling as module
-from wares.catalogue import Catalogue, Listing, Query, read_catalogue
-from wares.corpus import Corpus
-from wares.labelers import Scorer
-from wares.labelers.bm25 import BM25
-from wares.labelling import Mixture, label
+import wares.supervision.labelling as module
+from wares.data.catalogue import read_catalogue
+from wares.data.corpus import Corpus
+from wares.data.listings import Catalogue, Listing, Query
+from wares.ranking.labelers.bm25 import BM25
+from wares.ranking.scoring import Scorer
+from wares.supervision.labelling import label
+from wares.supervision.mixture import Mixture
 
 SIZES = (10_000, 100_000)  # listings made up
 WORDS = 20_000

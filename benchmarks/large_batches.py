@@ -43,12 +43,13 @@ from rich.table import Table
 from sentence_transformers import SentenceTransformer
 from torch.utils.flop_counter import FlopCounterMode
 
-from wares.end_to_end import loss
-from wares.pretrain import PretrainSettings
-from wares.towers import Towers, build_towers
-from wares.towers.backbones import train_backbone
-from wares.towers.encoder import ListingEncoder
-from wares.trainer import ListingLoss
+from wares.encoders.backbones import train_backbone
+from wares.encoders.listing_encoder import ListingEncoder
+from wares.encoders.registry import build_towers
+from wares.encoders.towers import Towers
+from wares.training.end_to_end import loss
+from wares.training.settings import PretrainSettings
+from wares.training.trainer import ListingLoss
 
 SIZE, PATCH, TOKENS, WORDS = 224, 16, 77, 49_408  # as CLIP has them
 VIEWS = 2  # of each modality

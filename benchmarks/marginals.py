@@ -29,17 +29,22 @@ import numpy as np
 import typer
 from rich.console import Console
 
-from wares.catalogue import Catalogue, Query, read_catalogue, read_queries
-from wares.compare import HELD_OUT, cross_views
-from wares.encode import CatalogueFeatures, Embeddings, catalogue_features, embed_features, embed_texts
-from wares.evaluate import Qrels, measure, read_qrels, relevance_groups
-from wares.fuse import barycentres, fuse
-from wares.pretrain import PretrainSettings, pretrain
-from wares.progress import progress
-from wares.report import Mark, dot_chart
-from wares.samples import write_marketplace
-from wares.towers import Fusion, Towers, build_towers
-from wares.views import Marginals
+from wares.core.progress import progress
+from wares.data.catalogue import read_catalogue
+from wares.data.listings import Catalogue, Query
+from wares.data.queries import read_queries
+from wares.encoders.features import CatalogueFeatures, Embeddings, catalogue_features, embed_features, embed_texts
+from wares.encoders.fusion import barycentres, fuse
+from wares.encoders.marginals import Marginals
+from wares.encoders.registry import build_towers
+from wares.encoders.towers import Fusion, Towers
+from wares.evaluation.charts import Mark, dot_chart
+from wares.evaluation.comparison.experiment import HELD_OUT, cross_views
+from wares.evaluation.cross_view import relevance_groups
+from wares.evaluation.measures import Qrels, measure, read_qrels
+from wares.samples.marketplace import write_marketplace
+from wares.training.pretraining import pretrain
+from wares.training.settings import PretrainSettings
 
 KINDS = ("fixed", "agreement", "learned")
 ROLES = ("front", "angle", "detail", "in-use", "other-colour", "size-chart", "logo", "wrong")

@@ -38,18 +38,25 @@ import typer
 from PIL import Image, ImageDraw
 from rich.console import Console
 
-from wares.catalogue import Catalogue, Listing, Query, read_catalogue, read_queries
-from wares.choose import choose_settings
-from wares.compare import HELD_OUT, cross_views
-from wares.encode import CatalogueFeatures, catalogue_features, embed_features, project
-from wares.evaluate import Qrels, measure, paired_tests, read_qrels, relevance_groups
-from wares.fuse import fuse
-from wares.pretrain import PretrainSettings, pretrain
-from wares.progress import progress
-from wares.report import Mark, dot_chart
-from wares.samples import write_marketplace
-from wares.towers import Features, Fusion, Towers, build_towers
-from wares.views import Marginals
+from wares.core.progress import progress
+from wares.data.catalogue import read_catalogue
+from wares.data.listings import Catalogue, Listing, Query
+from wares.data.queries import read_queries
+from wares.encoders.base import Features
+from wares.encoders.features import CatalogueFeatures, catalogue_features, embed_features, project
+from wares.encoders.fusion import fuse
+from wares.encoders.marginals import Marginals
+from wares.encoders.registry import build_towers
+from wares.encoders.towers import Fusion, Towers
+from wares.evaluation.charts import Mark, dot_chart
+from wares.evaluation.comparison.experiment import HELD_OUT, cross_views
+from wares.evaluation.cross_view import relevance_groups
+from wares.evaluation.measures import Qrels, measure, read_qrels
+from wares.evaluation.significance import paired_tests
+from wares.samples.marketplace import write_marketplace
+from wares.training.pretraining import pretrain
+from wares.training.settings import PretrainSettings
+from wares.training.weight_selection import choose_settings
 
 SINGLE, FIXED, DEFAULTS, CHOSEN = "single view", "fixed, .5", "agreement, .5", "chosen"
 GIVEN = {

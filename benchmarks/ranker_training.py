@@ -32,15 +32,16 @@ import torch
 import typer
 
 from measuring import CLOCKS, alternated, rates, show_rates
-from wares.catalogue import Query, read_catalogue
-from wares.corpus import Corpus
-from wares.labelers.bm25 import BM25
-from wares.queries import written
-from wares.rankers import Lessons
-from wares.rankers.dense import DenseRanker
-from wares.rankers.learning import LearningSettings, learn
-from wares.relabel import log_shares
-from wares.samples import write_marketplace
+from wares.data.catalogue import read_catalogue
+from wares.data.corpus import Corpus
+from wares.data.listings import Query
+from wares.ranking.labelers.bm25 import BM25
+from wares.ranking.rankers.base import Lessons
+from wares.ranking.rankers.dense import DenseRanker
+from wares.ranking.training import LearningSettings, learn
+from wares.samples.marketplace import write_marketplace
+from wares.supervision.aggregation import log_shares
+from wares.supervision.query_generation import written
 
 LISTINGS, BATCH, SEED = 8, 16, 0
 RANKER = DenseRanker(backbone="all", learning_rate=1e-5, batch_size=BATCH, listings=LISTINGS)
@@ -97,7 +98,7 @@ def teach_bare(corpus: Corpus, lessons: Lessons, folder: Path) -> None:
     from sentence_transformers.sentence_transformer.losses import DistillKLDivLoss
     from transformers import PrinterCallback
 
-    from wares.towers import build_towers
+    from wares.encoders.registry import build_towers
 
     tower: Any = build_towers("offline", SEED).text
     model = tower.backbone.requires_grad_(True)

@@ -37,10 +37,12 @@ from rich.console import Console
 from rich.table import Table
 
 from measuring import peak_memory
-from wares.catalogue import Listing, open_catalogue, read_catalogue, write_listings
-from wares.index import build_shop
-from wares.samples.clouds import Clouds
-from wares.towers import build_towers
+from wares.data.catalogue import open_catalogue, read_catalogue
+from wares.data.listings import Listing
+from wares.data.writers import write_listings
+from wares.encoders.registry import build_towers
+from wares.evaluation.synthetic_shops import Clouds
+from wares.shop.build import build_shop
 
 CHUNK, PHOTOS, SIDE = 2_048, 1_000, 256
 

@@ -32,10 +32,11 @@ import torch
 import typer
 
 from measuring import CLOCKS, alternated, rates, show_rates
-from wares.catalogue import read_catalogue, read_queries
-from wares.corpus import Corpus
-from wares.rankers.cross_encoder import PAIRS, TOKENS, CrossEncoderRanker
-from wares.samples import write_marketplace
+from wares.data.catalogue import read_catalogue
+from wares.data.corpus import Corpus
+from wares.data.queries import read_queries
+from wares.ranking.rankers.cross_encoder import PAIRS, TOKENS, CrossEncoderRanker
+from wares.samples.marketplace import write_marketplace
 
 LAYERS = 3
 SEED = 0

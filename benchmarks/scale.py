@@ -42,11 +42,12 @@ from rich.console import Console
 from rich.table import Table
 
 from measuring import peak_memory
-from wares.index import outline_of, write_shop
-from wares.samples.clouds import Clouds, CloudTowers
-from wares.search import Condition, rank
-from wares.shop import open_shop
-from wares.vector_index import AIMED, RECALL, sampled_queries
+from wares.evaluation.synthetic_shops import Clouds, CloudTowers
+from wares.shop.build import outline_of, write_shop
+from wares.shop.filters import Condition
+from wares.shop.retrieval import rank
+from wares.shop.shop import open_shop
+from wares.shop.vector_index import AIMED, RECALL, sampled_queries
 
 CHUNK, BATCH = 2_048, 64
 BUILDING = "building.json"  # what the build took, beside the shop

@@ -46,11 +46,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from wares.index import outline_of, write_shop
-from wares.samples.clouds import Clouds, CloudTowers
-from wares.search import Condition, search, unranked, values
-from wares.shop import Shop, TowersEncoder, open_shop
-from wares.towers import build_towers
+from wares.encoders.registry import build_towers
+from wares.evaluation.synthetic_shops import Clouds, CloudTowers
+from wares.shop.build import outline_of, write_shop
+from wares.shop.encoder import TowersEncoder
+from wares.shop.filters import Condition
+from wares.shop.retrieval import unranked, values
+from wares.shop.searching import search
+from wares.shop.shop import Shop, open_shop
 
 TITLES, CHUNK, K = 10_000, 2_048, 20
 LEVELS = (1, 2, 4, 8, 16, 32)
@@ -226,7 +229,7 @@ def refused(answer: httpx2.Response) -> bool:
 @contextmanager
 def served(folder: Path) -> Iterator[tuple[str, psutil.Process]]:
     """The address of `wares serve`, and its process. What went wrong in it is told in the end."""
-    command = [sys.executable, "-c", "from wares.cli import main; main()", "serve", str(folder), "--port", "0"]
+    command = [sys.executable, "-c", "from wares.cli.main import main; main()", "serve", str(folder), "--port", "0"]
     environment = os.environ | {"WARES_KEY": KEY}
     with (
         TemporaryFile("w+") as log,

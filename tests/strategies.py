@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from hypothesis import strategies as st
 
-from wares.encode import Embeddings, Vectors
-from wares.towers import Fusion
-from wares.transport import ViewBatch
-from wares.views import MARGINALS, Marginals, Views
+from wares.data.views import Views
+from wares.encoders.features import Embeddings, Vectors
+from wares.encoders.marginals import MARGINALS, Marginals, ViewBatch
+from wares.encoders.towers import Fusion
 
 
 @st.composite

@@ -9,7 +9,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from execute import EXAMPLES, execute, tidy
-from wares.progress import NO_BARS
+from wares.core.progress import NO_BARS
 
 NOTEBOOKS = sorted(EXAMPLES.glob("*.ipynb"))
 
@@ -25,7 +25,7 @@ def test_every_cell_runs(notebook: Path, tmp_path: Path) -> None:
 def test_jobs_draw_bars_in_notebooks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(NO_BARS, raising=False)
     said = "print(progress(range(3), 'counting').container.layout.width)"
-    cell = new_code_cell(f"from wares.progress import progress\n{said}")
+    cell = new_code_cell(f"from wares.core.progress import progress\n{said}")
     nbformat.write(new_notebook(cells=[cell]), tmp_path / "bar.ipynb")
     [ran] = execute(tmp_path / "bar.ipynb", tmp_path).cells
     assert ran.outputs[0].text == "100%\n"

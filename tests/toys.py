@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import struct
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,16 +20,16 @@ import pyarrow.parquet as pq
 from PIL import Image
 from pyarrow import csv
 
-from wares.catalogue import Catalogue, Listing, OnError
-from wares.content import content_hashes
-from wares.encode import Embeddings
-from wares.errors import PhotoError
-from wares.fuse import Fused, fuse
-from wares.index import outline_of, write_shop
-from wares.shop import Shop, open_shop
-from wares.table import Chunk, Vectors, storable
-from wares.towers import Fusion
-from wares.views import photo_views, text_views
+from wares.core.errors import PhotoError
+from wares.data.listings import Catalogue, Listing, OnError
+from wares.data.views import photo_views, text_views
+from wares.encoders.features import Embeddings
+from wares.encoders.fusion import Fused, fuse
+from wares.encoders.towers import Fusion
+from wares.shop.build import outline_of, write_shop
+from wares.shop.content import content_hashes
+from wares.shop.shop import Shop, open_shop
+from wares.shop.table import Chunk, Vectors, storable
 
 COLOURS = {"red": (200, 30, 30), "green": (30, 160, 60), "blue": (40, 60, 200), "white": (250, 250, 250)}
 
@@ -134,3 +135,19 @@ def _colour_of(path: Path) -> str:
 def _units(vectors: Sequence[Vectors], dimension: int) -> Vectors:
     table = np.asarray(vectors, dtype=np.float32).reshape(-1, dimension)
     return np.asarray(table / np.linalg.norm(table, axis=1, keepdims=True), dtype=np.float32)
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that claims to be this large and holds next to nothing."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    data = zlib.compress(b"\x00" * 1000)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+def opened(folder: Path) -> Shop:
+    """A shop of toys."""
+    return open_shop(folder, Toys())

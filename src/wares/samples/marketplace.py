@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wares.errors import WaresError
+from wares.core.errors import WaresError
 from wares.samples import wording
 from wares.samples.camera import Seller, shoot
 from wares.samples.goods import COLOURS, GROUPS, KINDS, Item, invent, jittered, pick

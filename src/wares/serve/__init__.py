@@ -1,12 +1,10 @@
-"""A shop window: shops behind HTTP, for a site's backend, and a search page, for colleagues.
+"""Shops over HTTP: the JSON API, and the search page in page/.
 
-    wares serve SHOP
-
-The API is in api, a search from question to answer in searching, what watches and replaces shops in shops; the page
-lies in page/. Everything is an ASGI app (`create_app`), so that it can run under another server too.
+May import: core, data, encoders, ranking, shop.
+Add a member: a route is a function in `routes` and its answer a model in `schemas`; a control of the page is a
+module in page/ that `app.js` mounts.
 """
 
-from wares.serve.api import create_app
-from wares.serve.settings import ServeSettings
+import lazy_loader
 
-__all__ = ["ServeSettings", "create_app"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -14,11 +14,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from wares.errors import FilterError
-from wares.search import as_sql
+from wares.core.errors import FilterError
+from wares.shop.filters import as_sql
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
 
 Kind = Literal["string", "number", "bool", "list"]
 OPERATORS = ("<=", ">=", "!=", "=", "<", ">")
@@ -88,7 +89,7 @@ def columns_of(schema: pa.Schema) -> dict[str, Column]:
     """The columns of a shop's table that filters may name."""
     import pyarrow.types as types
 
-    from wares.shop import quoted
+    from wares.shop.attributes import quoted
 
     found = {name: Column(name, name, kind) for name, kind in PLAIN.items() if name in schema.names}
     for field in schema.field("attributes").type if "attributes" in schema.names else ():

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from wares.serve.shops import Shelf
 
+
 log = logging.getLogger("wares.serve")
 SIZES = (1, 2, 4, 8, 16, 32, 64)
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}

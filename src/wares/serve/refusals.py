@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wares.errors import CatalogueError, FilterError, ModelError, PhotoError, SettingsError, ShopError, WaresError
+from wares.core.errors import CatalogueError, FilterError, ModelError, PhotoError, SettingsError, ShopError, WaresError
 
 
 class Refused(WaresError):

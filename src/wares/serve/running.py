@@ -10,15 +10,17 @@ import socket
 import tempfile
 from typing import TYPE_CHECKING, Any
 
-from wares.errors import SettingsError, ShopError
-from wares.in_memory import find_faiss
-from wares.progress import NO_BARS
-from wares.replicas import Replica, is_url
+from wares.core.errors import SettingsError, ShopError
+from wares.core.progress import NO_BARS
 from wares.serve.settings import ServeSettings
-from wares.shop import CURRENT, open_shop
+from wares.shop.layout import CURRENT
+from wares.shop.memory import find_faiss
+from wares.shop.replicas import Replica, is_url
+from wares.shop.shop import open_shop
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+
 
 SETTINGS = "WARES_SERVE_SETTINGS"
 PATIENCE = 30  # seconds that requests under way are given when the server is told to stop

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from wares.catalogue import MAX_TEXT, Listing
+from wares.data.listings import MAX_TEXT, Listing
 
 System = Literal["fused", "bm25", "fused+bm25"]
 BOOTS = {

@@ -21,30 +21,21 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from cachetools import LRUCache
 
-from wares.errors import FilterError, PhotoError, SettingsError
-from wares.reranking import DEPTH
-from wares.search import (
-    Condition,
-    Hit,
-    Ranked,
-    System,
-    Vectors,
-    explain_all,
-    joined,
-    rank,
-    reorder,
-    unranked,
-    values,
-    vector_of,
-)
+from wares.core.errors import FilterError, PhotoError, SettingsError
 from wares.serve.batches import Batches
 from wares.serve.filters import Column, Filter, columns_of, parse_filter, where
 from wares.serve.tokens import read_token, write_token
-from wares.table import TABLE
-from wares.update import optimise
+from wares.shop.explanation import Hit, explain_all
+from wares.shop.filters import Condition
+from wares.shop.reranking import DEPTH
+from wares.shop.retrieval import Ranked, System, Vectors, rank, unranked, values
+from wares.shop.searching import joined, reorder, vector_of
+from wares.shop.table import TABLE
+from wares.shop.update import optimise
 
 if TYPE_CHECKING:
-    from wares.shop import Shop
+    from wares.shop.shop import Shop
+
 
 MOST = 1000  # listings in a set of results
 REMEMBERED = 20_000  # encoded texts

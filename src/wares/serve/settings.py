@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
-from wares.errors import SettingsError
-from wares.replicas import is_url
+from wares.core.errors import SettingsError
+from wares.shop.replicas import is_url
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wares.errors import WaresError
-from wares.replicas import Replica
-from wares.search import SYSTEMS, Condition, unranked, values
+from wares.core.errors import WaresError
 from wares.serve.filters import Column
 from wares.serve.refusals import Refused
 from wares.serve.searching import Searcher, counted
+from wares.shop.filters import Condition
+from wares.shop.replicas import Replica
+from wares.shop.retrieval import SYSTEMS, unranked, values
 
 if TYPE_CHECKING:
-    from wares.shop import Shop
+    from wares.shop.shop import Shop
+
 
 WATCH = 1.0  # seconds between looks at whether a shop was replaced
 FOLLOW = 5.0  # and at whether a published shop has changed

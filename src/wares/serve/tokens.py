@@ -16,7 +16,8 @@ import numpy as np
 from wares.serve.refusals import Refused
 
 if TYPE_CHECKING:
-    from wares.search import Vectors
+    from wares.shop.retrieval import Vectors
+
 
 MODEL = 8  # digits of the model's identity
 SMALL = 1e-3  # the least norm of a vector that points anywhere

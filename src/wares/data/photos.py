@@ -1,0 +1,310 @@
+"""Photos: decode one, or many in parallel processes, into small RGB arrays. Which photo is whose, the catalogue knows.
+
+Photos come from strangers: sizes are checked in the header before anything is decoded, only the formats that
+shops use are tried, and whatever a decoder raises becomes one `PhotoError`. Worker processes import nothing
+heavier than this module.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache, partial
+from io import BytesIO
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+
+from wares.core.errors import PhotoError, SettingsError
+from wares.core.processes import _in_order
+from wares.data.digests import _name, _unreadable, digest
+
+if TYPE_CHECKING:
+    from wares.data.digests import PhotoPath
+
+
+MAX_BYTES = 100_000_000  # of a photo's file
+MAX_PIXELS = 120_000_000  # width times height
+Fit = Literal["pad", "crop", "stretch"]
+Pixels: TypeAlias = npt.NDArray[np.uint8]
+Decoded: TypeAlias = "Pixels | PhotoError"
+_FORMATS = {  # and what their files are called
+    "JPEG": ".jpg",
+    "MPO": ".jpg",
+    "PNG": ".png",
+    "WEBP": ".webp",
+    "GIF": ".gif",
+    "BMP": ".bmp",
+    "TIFF": ".tif",
+    "AVIF": ".avif",
+}
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_ORIENTATION = 0x0112
+_OPENING = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoFacts:
+    """What a full decode found: the upright size in pixels, the digest of the file, and how such files are called."""
+
+    width: int
+    height: int
+    digest: str
+    suffix: str
+
+
+def load_photo(path: PhotoPath, size: int, fit: Fit = "pad") -> Pixels:
+    """Decode one photo, upright, as (size, size, 3) RGB; transparency becomes white, of animations the first frame.
+
+    size: side in pixels, >= 1
+    fit: "pad" letterboxes on white, "crop" fits the shorter side and takes the centre, "stretch" distorts
+
+    Raises PhotoError where the file is missing, empty, too large, truncated or not a photo.
+    """
+    _check_settings(size, fit)
+    with _opened(path) as image:
+        return _decode(image, size, fit)
+
+
+def fit_photo(image: Image.Image, size: int, fit: Fit = "pad") -> Pixels:
+    """An open photo as `load_photo` gives it."""
+    _check_settings(size, fit)
+    return _decode(image, size, fit)
+
+
+def thumbnail(path: PhotoPath, size: int) -> bytes:
+    """A photo as JPEG, upright and on white, its longer side `size` pixels at most. Raises PhotoError."""
+    _check_settings(size, "pad")
+    with _opened(path) as image:
+        turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+        image.draft(None, (2 * size, 2 * size))
+        image.load()
+        shown = _colours(image)
+        shown.thumbnail((size, size), Image.Resampling.BICUBIC, reducing_gap=2.0)
+        shown = shown.transpose(turn) if turn is not None else shown
+        canvas = Image.new("RGB", shown.size, "white")
+        canvas.paste(shown, None, shown if shown.mode == "RGBA" else None)
+        content = BytesIO()
+        canvas.save(content, "JPEG", quality=85, progressive=True)
+    return content.getvalue()
+
+
+def photo_type(path: PhotoPath, pixels: int = MAX_PIXELS) -> str:
+    """Media type of a photo, by its header. Raises PhotoError where it is none, or has more pixels than allowed."""
+    with _opened(path) as image:
+        width, height = image.size
+        if width * height > pixels:
+            raise PhotoError(
+                f"{_name(path)} is {width:,} x {height:,} pixels; the limit is {pixels:,}. Save it smaller."
+            )
+        return Image.MIME["JPEG" if image.format == "MPO" else image.format or "JPEG"]
+
+
+def augment(pixels: Pixels, random: np.random.Generator) -> Pixels:
+    """A photo of the same goods taken a little differently: cropped to at least 4/5 of its area, a little lighter or
+    darker, with a little more or less contrast.
+
+    It is never mirrored (lettering; left shoes) and keeps its hues: both are what goods are told apart by.
+    """
+    size = len(pixels)
+    side = size * float(np.sqrt(random.uniform(0.8, 1.0)))
+    left, top = random.uniform(0, size - side, 2)
+    box = (left, top, left + side, top + side)
+    cropped = Image.fromarray(pixels).resize((size, size), Image.Resampling.BILINEAR, box=box)
+    brightness, contrast = random.uniform(0.85, 1.15, 2)
+    values = np.asarray(cropped, dtype=np.float32)
+    middle = values.mean()
+    changed: Pixels = ((values - middle) * contrast + middle * brightness).round().clip(0, 255).astype(np.uint8)
+    return changed
+
+
+def load_photos(
+    paths: Iterable[PhotoPath], size: int, fit: Fit = "pad", workers: int | None = None
+) -> Iterator[Decoded]:
+    """Decode many photos, in order; a photo that does not decode yields its PhotoError.
+
+    workers: processes; by default one a core. A script that calls this guards its own start with
+        `if __name__ == "__main__":`
+
+    Memory holds a few chunks of photos however many there are. Raises WaresError where a worker dies.
+    """
+    _check_settings(size, fit)
+    return _in_order(partial(_load_or_error, size=size, fit=fit), paths, workers)
+
+
+def check_photos(paths: Iterable[PhotoPath], workers: int | None = None) -> Iterator[PhotoFacts | PhotoError]:
+    """Decode many photos fully, in order, and say what they are or why they cannot be used."""
+    return _in_order(_facts_or_error, paths, workers)
+
+
+def _check_settings(size: int, fit: str) -> None:
+    if size < 1:
+        raise SettingsError(f"a photo's side is at least 1 pixel, not {size}.")
+    if fit not in get_args(Fit):
+        raise SettingsError(f'fit is "pad", "crop" or "stretch", not "{fit}".')
+
+
+# One photo -------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _opened(path: PhotoPath) -> Iterator[Image.Image]:
+    """The photo, its header read and checked; errors inside the block become PhotoErrors too."""
+    try:
+        _check_file(path)
+        with _header(path) as image:
+            _check_size(path, image.size)
+            yield image
+    except UnidentifiedImageError as error:
+        raise PhotoError(f"{_name(path)} {_what_it_is(path)}") from error
+    except PhotoError:
+        raise
+    except MemoryError as error:
+        raise PhotoError(f"{_name(path)} does not fit into memory. Save it smaller.") from error
+    except Exception as error:  # decoders raise nearly anything on damaged files
+        raise PhotoError(f"{_name(path)} is truncated or damaged ({_reason(error)}). Restore the file.") from error
+
+
+def _check_file(path: PhotoPath) -> None:
+    try:
+        length = os.stat(path).st_size
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+    if not os.path.isfile(path):
+        raise PhotoError(f"{_name(path)} is {'a folder' if os.path.isdir(path) else 'no regular file'}, not a photo.")
+    if length == 0:
+        raise PhotoError(f"{_name(path)} is empty (0 bytes). Restore the file.")
+    if length > MAX_BYTES:
+        raise PhotoError(f"{_name(path)} has {length:,} bytes; the limit is {MAX_BYTES:,}. Save it smaller.")
+
+
+def _header(path: PhotoPath) -> Image.Image:
+    """Open without Pillow's own limit on pixels, which warns from 89 million and is global: ours follows."""
+    try:
+        with _OPENING:
+            limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+            try:
+                return Image.open(path, formats=_formats())
+            finally:
+                Image.MAX_IMAGE_PIXELS = limit
+    except UnidentifiedImageError:
+        raise
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise _unreadable(path, error) from error
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    Image.init()
+    return tuple(name for name in _FORMATS if name in Image.OPEN)
+
+
+def _check_size(path: PhotoPath, size: tuple[int, int]) -> None:
+    width, height = size
+    if width * height > MAX_PIXELS:
+        raise PhotoError(
+            f"{_name(path)} is {width:,} x {height:,} pixels; the limit is {MAX_PIXELS:,}. Save it smaller."
+        )
+    if width * height == 0:
+        raise PhotoError(f"{_name(path)} has no pixels ({width} x {height}). Restore the file.")
+
+
+def _decode(image: Image.Image, size: int, fit: Fit) -> Pixels:
+    """Shrink first, then turn and composite: the steps that copy see few pixels."""
+    turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+    width, height = _fitted(image.size, size, fit)
+    image.draft(None, (2 * width, 2 * height))
+    image.load()
+    image = _colours(image)
+    target, box = _fitted(image.size, size, fit), None
+    if fit == "crop":
+        (width, height), side = image.size, min(image.size)
+        left, top = (width - side) / 2, (height - side) / 2
+        target, box = (size, size), (left, top, left + side, top + side)
+    image = image.resize(target, Image.Resampling.BICUBIC, box=box, reducing_gap=2.0)
+    image = image.transpose(turn) if turn is not None else image
+    canvas = Image.new("RGB", (size, size), "white")
+    corner = ((size - image.width) // 2, (size - image.height) // 2)
+    canvas.paste(image, corner, image if image.mode == "RGBA" else None)
+    return np.array(canvas)
+
+
+def _fitted(source: tuple[int, int], size: int, fit: Fit) -> tuple[int, int]:
+    """Width and height of the whole photo once it is scaled to a square of `size`."""
+    if fit == "stretch":
+        return size, size
+    scale = size / (max(source) if fit == "pad" else min(source))
+    return max(1, round(source[0] * scale)), max(1, round(source[1] * scale))
+
+
+def _colours(image: Image.Image) -> Image.Image:
+    """The photo as RGB, or as RGBA where anything may be transparent."""
+    if image.mode.startswith(("I", "F")):
+        image = _eight_bits(image)
+    mode = "RGBA" if image.has_transparency_data else "RGB"
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Greyscale of more than 8 bits: black is 0, white the top of the range that the values need."""
+    values = np.nan_to_num(np.asarray(image, dtype=np.float32))
+    highest = float(values.max())
+    top = 65535.0 if image.mode.startswith("I;16") else next((t for t in (1, 255, 65535) if highest <= t), highest)
+    return Image.fromarray((values.clip(0, top) * (255.0 / top)).round().astype(np.uint8))
+
+
+def _reason(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".") or type(error).__name__
+
+
+def _what_it_is(path: PhotoPath) -> str:
+    """What a file that is no photo seems to be, and what to do about it."""
+    with open(path, "rb") as file:
+        start = file.read(512).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if b"<svg" in start:
+        return "is an SVG drawing. Export it as PNG."
+    if start.startswith((b"<!doctype html", b"<html")):
+        return "is a web page, not a photo. Download the photo again."
+    if start[4:8] == b"ftyp":
+        return "is a HEIC photo or a video. Save it as JPEG."
+    if start.startswith((b"\xff\xd8", b"\x89png", b"gif8", b"riff")):
+        return "is damaged: its header cannot be read. Restore the file."
+    return "is not a photo (JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF). Replace it."
+
+
+# Many photos -----------------------------------------------------------------------------------------------------
+
+
+def _load_or_error(path: PhotoPath, size: int, fit: Fit) -> Decoded:
+    try:
+        return load_photo(path, size, fit)
+    except PhotoError as error:
+        return error
+
+
+def _facts_or_error(path: PhotoPath) -> PhotoFacts | PhotoError:
+    try:
+        with _opened(path) as image:
+            width, height = image.size
+            if image.getexif().get(_ORIENTATION, 1) >= 5:
+                width, height = height, width
+            _decode(image, 8, "pad")
+            suffix = _FORMATS[image.format or ""]
+        return PhotoFacts(width, height, digest(path), suffix)
+    except PhotoError as error:
+        return error

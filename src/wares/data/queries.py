@@ -1,0 +1,44 @@
+"""Queries read from and written to JSON Lines, CSV and Parquet files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from wares.core.errors import CatalogueError
+from wares.core.files import replaced
+from wares.data.formats import rows_of
+from wares.data.listings import Problem, Query
+from wares.data.schema import _QUERY, _validated
+from wares.data.writers import _write_jsonl
+
+
+def read_queries(path: str | Path) -> list[Query]:
+    """Read queries, one {"id", "text"} a row; further columns are not looked at.
+
+    path: a .jsonl, .csv or .parquet file, or a folder with queries.jsonl
+
+    Raises CatalogueError at the first broken, empty or repeated query, or where there is none.
+    """
+    source = Path(path) / "queries.jsonl" if Path(path).is_dir() else Path(path)
+    if not source.is_file():
+        raise CatalogueError(f'{source} does not exist. Queries are lines of {{"id": ..., "text": ...}}.')
+    first: dict[str, int] = {}
+    queries: list[Query] = []
+    for line, row in rows_of(source, ("id", "text"), ("id", "text")):
+        if isinstance(row, Problem):
+            raise CatalogueError(str(row))
+        values = _validated(_QUERY, source.name, line, row, first)
+        if isinstance(values, list):
+            raise CatalogueError(str(values[0]))
+        queries.append(Query(str(values["id"]).strip(), values["text"]))
+        first[queries[-1].id] = line
+    if not queries:
+        raise CatalogueError(f'{source} has no queries. Write one {{"id": ..., "text": ...}} a line.')
+    return queries
+
+
+def write_queries(queries: Iterable[Query], path: str | Path) -> None:
+    """Write queries, one {"id", "text"} a line."""
+    with replaced(Path(path)) as part:
+        _write_jsonl(part, ({"id": query.id, "text": query.text} for query in queries))

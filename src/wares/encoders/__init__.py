@@ -1,0 +1,10 @@
+"""Photos and texts to vectors, and all views of a listing to one: towers, features, marginals, fusion.
+
+May import: core, data.
+Add a member: a tower is a file with `build() -> Towers` and a line in the table of `registry`;
+tests/encoders/test_towers.py runs the contract tests over that table.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,18 @@
+from .features import CatalogueFeatures, Embeddings, catalogue_features, embed
+from .fusion import fuse
+from .marginals import Marginals
+from .registry import build_towers, load_towers
+from .towers import Fusion, Towers
+
+__all__ = [
+    "CatalogueFeatures",
+    "Embeddings",
+    "Fusion",
+    "Marginals",
+    "Towers",
+    "build_towers",
+    "catalogue_features",
+    "embed",
+    "fuse",
+    "load_towers",
+]

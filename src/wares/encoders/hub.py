@@ -1,0 +1,188 @@
+"""Towers around any published model: a joint one (CLIP, SigLIP), or a vision model and a text model.
+
+    build("google/siglip2-base-patch16-224")
+    build("facebook/dinov2-small+sentence-transformers/all-MiniLM-L6-v2")
+
+The backbones are frozen; heads start as the identity in a joint model's shared space, and at random for a
+vision model that has never seen the text model's space. Any name may be a folder on disk.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from wares.core.errors import ModelError
+from wares.encoders.base import ImageTower, Inputs, LinearHead, TextTower, together
+from wares.encoders.sentence import SentenceTower, load_sentence_model
+from wares.encoders.towers import Towers
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wares.data.photos import Fit
+
+
+UNREADABLE = (OSError, ValueError, RuntimeError, SafetensorError)  # what loaders raise for missing or broken models
+
+
+class VisionTower(ImageTower):
+    """The vision side of a transformers model, frozen, under a linear head."""
+
+    def __init__(self, name: str, model: Any, dimension: int | None = None) -> None:
+        super().__init__()
+        from transformers import AutoImageProcessor
+
+        processor = load_published(AutoImageProcessor, name)
+        frame = getattr(processor, "crop_size", None) or processor.size
+        self.size = int(frame.get("height") or frame["shortest_edge"])
+        self.fit: Fit = "crop" if getattr(processor, "do_center_crop", False) else "stretch"
+        self.key = f"{name}@{_revision(model)}, {self.size} px, {self.fit}"
+        self._model = [model.eval().requires_grad_(False)]  # in a list: no part of it is a parameter of the tower
+        self._mean, self._std = torch.tensor(processor.image_mean), torch.tensor(processor.image_std)
+        width = _vision_width(model)
+        self.head = LinearHead(width, dimension)
+
+    def inputs(self, items: Sequence[Any]) -> Inputs:
+        """The photos, (n, size, size, 3) uint8."""
+        return {"photos": together(items)}
+
+    def encode(self, inputs: Inputs) -> Tensor:
+        """(n, width) pooled and projected as the model does it."""
+        mean, std = self._mean.to(self.device), self._std.to(self.device)
+        pixels = (inputs["photos"].float() / 255.0 - mean) / std
+        model = self._model[0].to(self.device)
+        read = getattr(model, "get_image_features", model)
+        pooled: Tensor = read(pixel_values=pixels.permute(0, 3, 1, 2).contiguous()).pooler_output
+        return pooled
+
+    def backbone_modules(self) -> nn.Module:
+        return _side(self._model[0], "vis")
+
+    def forward(self, features: Tensor) -> Tensor:
+        vectors: Tensor = self.head(features)
+        return vectors
+
+
+class JointTextTower(TextTower):
+    """The text side of a joint model, frozen, under a linear head that starts as the identity."""
+
+    def __init__(self, name: str, model: Any) -> None:
+        super().__init__()
+        from transformers import AutoTokenizer
+
+        self.key = f"{name}@{_revision(model)}, text"
+        self._model = [model]
+        self._tokenizer = load_published(AutoTokenizer, name)
+        self._uncut = deepcopy(self._tokenizer)  # being asked not to cut changes a tokenizer, also for other threads
+        self._limit = int(model.config.text_config.max_position_embeddings)
+        self.head = LinearHead(_text_width(model))
+
+    def inputs(self, items: Sequence[Any]) -> Inputs:
+        """Tokens, padded to the model's length, as SigLIP was trained."""
+        tokens = self._tokenizer(
+            [str(item) for item in items],
+            padding="max_length",
+            truncation=True,
+            max_length=self._limit,
+            return_tensors="pt",
+        )
+        return {name: tokens[name] for name in ("input_ids", "attention_mask") if name in tokens}
+
+    def encode(self, inputs: Inputs) -> Tensor:
+        """(n, width) pooled and projected as the model does it."""
+        pooled: Tensor = self._model[0].to(self.device).get_text_features(**inputs).pooler_output
+        return pooled
+
+    def backbone_modules(self) -> nn.Module:
+        return _side(self._model[0], "text")
+
+    def truncated(self, texts: Sequence[str]) -> list[bool]:
+        if not texts:
+            return []
+        lengths = self._uncut(list(texts), truncation=False, verbose=False)["input_ids"]
+        return [len(tokens) > self._limit for tokens in lengths]
+
+    def forward(self, features: Tensor) -> Tensor:
+        vectors: Tensor = self.head(features)
+        return vectors
+
+
+def build(name: str) -> Towers:
+    """Towers around the model(s) named. Raises ModelError where they cannot be loaded or do not fit."""
+    from transformers import AutoModel
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    if "+" in name:
+        vision_name, text_name = name.split("+", 1)
+        text = _sentence_tower(text_name)
+        dimension = text.head.width
+        image = VisionTower(vision_name, load_published(AutoModel, vision_name), dimension)
+        return Towers(name, image, text, dimension)
+    model = load_published(AutoModel, name)
+    if not hasattr(model, "get_image_features") or not hasattr(model, "get_text_features"):
+        raise ModelError(f"{name} is not a joint photo and text model. Name two models as VISION+TEXT.")
+    joint_text = JointTextTower(name, model)
+    return Towers(name, VisionTower(name, model), joint_text, joint_text.head.width)
+
+
+def _sentence_tower(name: str) -> SentenceTower:
+    try:
+        model = load_sentence_model(name)
+    except UNREADABLE as error:
+        raise _unavailable(name, error) from None
+    if not model.supports("text"):
+        raise ModelError(f"{name} reads no texts. Name two models as VISION+TEXT, the text model last.")
+    dimension = int(model.get_embedding_dimension() or 0)
+    return SentenceTower(lambda: model, f"{name}@{_revision(model[0].auto_model)}, sentences", dimension)
+
+
+def load_published(loader: Any, name: str) -> Any:
+    try:
+        return loader.from_pretrained(name)
+    except UNREADABLE as error:
+        raise _unavailable(name, error) from None
+
+
+def _unavailable(name: str, error: Exception) -> ModelError:
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return ModelError(f"no model {name!r} on the hub or on disk ({reason}). Known without a hub: offline, small.")
+
+
+def _side(model: Any, prefix: str) -> nn.Module:
+    """What a joint model runs for photos ("vision_model", "visual_projection") or texts; of a single model, all."""
+    if not hasattr(model, "get_image_features"):
+        return model  # type: ignore[no-any-return]
+    return nn.ModuleDict({name: child for name, child in model.named_children() if name.startswith(prefix)})
+
+
+def _revision(model: Any) -> str:
+    """The hub's commit, or a digest of the weights of a model on disk."""
+    commit = getattr(model.config, "_commit_hash", None)
+    if commit:
+        return str(commit)
+    from hashlib import sha256
+
+    digest = sha256()
+    for tensor in model.state_dict().values():
+        digest.update(tensor.float().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _vision_width(model: Any) -> int:
+    vision = getattr(model.config, "vision_config", None)
+    if vision is None:
+        return int(model.config.hidden_size)
+    return int(getattr(model.config, "projection_dim", None) or vision.hidden_size)
+
+
+def _text_width(model: Any) -> int:
+    text = model.config.text_config
+    return int(
+        getattr(model.config, "projection_dim", None) or getattr(text, "projection_size", None) or text.hidden_size
+    )

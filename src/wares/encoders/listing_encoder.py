@@ -1,0 +1,138 @@
+"""Towers as a module of sentence-transformers: what its trainer trains, and what `SentenceTransformer(path)` loads.
+
+All views of a batch go through one forward of one module, which also owns the temperature. So the defaults of
+distributed training, checkpoints and resuming hold.
+
+    model = SentenceTransformer("model", trust_remote_code=True)  # with wares installed
+    model.encode(["red leather boots", Image.open("boots.jpg")])
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from PIL import Image
+from sentence_transformers.base.modules import InputModule
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from wares.core.errors import ModelError
+from wares.data.photos import fit_photo, load_photo
+from wares.encoders.base import Inputs, Tower
+from wares.encoders.registry import load_towers
+from wares.encoders.towers import Towers
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+Batch = dict[str, Any]
+
+
+class ListingEncoder(InputModule):
+    """An image tower and a text tower behind one forward.
+
+    towers: see wares.towers
+    views_at_once: None keeps every view's activations until the backward pass; a number encodes that many views
+        at a time and computes them again in the backward pass. The gradients are the same and memory no longer
+        grows with the batch (gradient caching, arXiv 2101.06983)
+    """
+
+    def __init__(self, towers: Towers, views_at_once: int | None = None) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.towers = towers
+        self.views_at_once = views_at_once
+
+    @property
+    def modalities(self) -> list[Any]:
+        return ["text", "image"]
+
+    def preprocess(self, inputs: Sequence[Any], prompt: str | None = None, **_: Any) -> Batch:
+        """Texts, or photos (PIL images or paths), for `SentenceTransformer.encode`. Raises PhotoError."""
+        if isinstance(inputs[0], str) and Path(inputs[0]).suffix.lower() not in Image.registered_extensions():
+            return {"texts": self.towers.text.inputs([(prompt or "") + text for text in inputs])}
+        image = self.towers.image
+        photos = [
+            fit_photo(item, image.size, image.fit)
+            if isinstance(item, Image.Image)
+            else load_photo(item, image.size, image.fit)
+            for item in inputs
+        ]
+        return {"photos": image.inputs(photos)}
+
+    def forward(self, features: Batch, **_: Any) -> Batch:
+        """Encode everything in a batch.
+
+        photos, texts, queries: inputs of the towers, or under "features" what a frozen backbone gave
+        photo_weights, text_weights: (..., V) marginals; the photos and texts above are the views that weigh
+            anything, row by row
+
+        Returns the batch with "sentence_embedding" (n, d) where only one modality came, as from `preprocess`;
+        else with "photos" and "texts" as (..., V, d), "queries" as (Q, d), and the towers' "scale" and "tilt".
+        """
+        if "photo_weights" not in features:
+            side = "photos" if "photos" in features else "texts"
+            return features | {"sentence_embedding": self._encode(side, features[side])}
+        encoded = {
+            f"{side}s": self._placed(f"{side}s", features[f"{side}s"], features[f"{side}_weights"])
+            for side in ("photo", "text")
+        }
+        if "queries" in features:
+            encoded["queries"] = self._encode("queries", features["queries"])
+        return features | encoded | {"scale": self.towers.scale, "tilt": self.towers.photo_tilt}
+
+    def _placed(self, side: str, inputs: Inputs, weights: Tensor) -> Tensor:
+        """(..., V, d) vectors where there is a view, zeros elsewhere."""
+        present = weights > 0
+        placed = torch.zeros(*present.shape, self.towers.dimension, device=weights.device)
+        if present.any():
+            placed[present] = self._encode(side, inputs)
+            return placed
+        # Every weight takes part in every step, as distributed training relies on.
+        idle = [parameter.sum() for parameter in self._tower(side).parameters() if parameter.requires_grad]
+        return placed + 0.0 * sum(idle, start=torch.zeros((), device=weights.device))
+
+    def _encode(self, side: str, inputs: Inputs) -> Tensor:
+        """(n, d) unit vectors, in float32 whatever the tower computes in."""
+        tower = self._tower(side)
+        count = len(next(iter(inputs.values())))
+        if self.views_at_once is None or "features" in inputs or not torch.is_grad_enabled():
+            return _run(tower, inputs)
+        starts = range(0, count, self.views_at_once)
+        parts = [{name: value[i : i + self.views_at_once] for name, value in inputs.items()} for i in starts]
+        return torch.cat([checkpoint(_run, tower, part, use_reentrant=False) for part in parts])
+
+    def _tower(self, side: str) -> Tower:
+        return self.towers.image if side == "photos" else self.towers.text
+
+    def get_embedding_dimension(self) -> int:
+        return self.towers.dimension
+
+    def save(self, output_path: str, *_: Any, **__: Any) -> None:
+        self.towers.save(Path(output_path))
+
+    @classmethod
+    def load(
+        cls,
+        model_name_or_path: str,
+        subfolder: str = "",
+        token: bool | str | None = None,
+        cache_folder: str | None = None,
+        revision: str | None = None,
+        local_files_only: bool = False,
+        init_defaults: dict[str, Any] | None = None,
+        **_: Any,
+    ) -> ListingEncoder:
+        """From a folder or a hub name. Raises ModelError."""
+        folder = cls.load_dir_path(model_name_or_path, subfolder, token, cache_folder, revision, local_files_only)
+        if folder is None:
+            raise ModelError(f"no model {model_name_or_path!r} on the hub or on disk.")
+        return cls(load_towers(folder).eval())
+
+
+def _run(tower: Tower, inputs: Inputs) -> Tensor:
+    features = inputs["features"] if "features" in inputs else tower.encode(inputs)
+    vectors: Tensor = tower(features)
+    return vectors.float()

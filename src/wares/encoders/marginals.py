@@ -1,0 +1,140 @@
+"""Marginals: the weights of a listing's views within a modality."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor
+
+from wares.core.errors import SettingsError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class ViewBatch:
+    """Encoded views of one modality for a batch of listings.
+
+    vectors: (B, V, d) unit vectors; where the weight is zero the vector is ignored
+    weights: (B, V) marginals
+    """
+
+    vectors: Tensor
+    weights: Tensor
+
+    def barycentre(self) -> Tensor:
+        """(B, d) f̄ = Σ_k a_k f_k, not normalised: inner products of barycentres are plan scores."""
+        return torch.einsum("bv,bvd->bd", self.weights, self.vectors)
+
+    def settled(self) -> ViewBatch:
+        """The same views and weights, the weights no longer a function of anything."""
+        return ViewBatch(self.vectors, self.weights.detach())
+
+    @property
+    def present(self) -> Tensor:
+        """(B, V) where there is a view that weighs anything."""
+        return self.weights > 0
+
+
+def tilt(views: ViewBatch, logits: Tensor) -> ViewBatch:
+    """Reweigh each listing's views: a_k ∝ a_k exp(logits_k), summing to what they did. logits: (B, V)."""
+    total = views.weights.sum(1, keepdim=True)
+    logarithms = torch.where(total > 0, views.weights.log(), 0.0)
+    return ViewBatch(views.vectors, torch.softmax(logarithms + logits, dim=1) * total)
+
+
+def agreement(photos: ViewBatch, texts: ViewBatch, epsilon: float) -> ViewBatch:
+    """Reweigh each listing's photos by how well they agree with its texts.
+
+    a_k ∝ a_k exp(<f_k, ḡ>/ε), with ḡ under the weights that came in: one step from the factorized plan towards
+    the entropic one, the plan still factorized. No gradient flows through the weights. A listing without texts
+    keeps its weights. Texts are not reweighed: one that says what no photo shows is information, not an error.
+
+    epsilon: temperature, > 0; its limit for large values is the weights that came in. Source: our reading.
+    """
+    with torch.no_grad():
+        return tilt(photos, torch.einsum("bvd,bd->bv", photos.vectors, texts.barycentre()) / _positive(epsilon))
+
+
+def learned(photos: ViewBatch, direction: Tensor) -> ViewBatch:
+    """Reweigh each listing's photos by a learned direction u of the shared space: a_k ∝ a_k exp(√d <u, f_k>).
+
+    Gradients flow into u, shape (d,), and not, through the weights, into the views. Zero gives the weights that came
+    in. √d brings the coordinates of unit vectors to the scale of one, so that u learns at the pace of other weights.
+    Texts are not reweighed, as in `agreement`. Source: our reading.
+    """
+    return tilt(photos, photos.vectors.detach() @ direction * len(direction) ** 0.5)
+
+
+def _positive(value: float) -> float:
+    if not value > 0.0:
+        raise SettingsError(f"a regularisation or temperature must be above 0, not {value}.")
+    return value
+
+
+MARGINALS = ("fixed", "uniform", "agreement", "learned")
+
+
+@dataclass(frozen=True)
+class Marginals:
+    """How a listing weighs its own views.
+
+    kind: "fixed" gives the primary view alpha (beta for texts) and splits the rest equally;
+        "uniform" gives all views the same; "agreement" and "learned" take "fixed" and multiply each photo's weight,
+        by exp(<photo, texts>/epsilon) or by exp(√d <u, photo>), u learned in pretraining
+    alpha, beta: weight of the primary photo and of the title where there are other views, in [0, 1]
+    epsilon: temperature of the agreement, > 0; large values give the fixed marginals back
+
+    Source: primary emphasis is arXiv 2512.18117; all else is our reading.
+    """
+
+    kind: Literal["fixed", "uniform", "agreement", "learned"] = "agreement"
+    alpha: float = 0.5
+    beta: float = 0.5
+    epsilon: float = 0.2
+
+    def __post_init__(self) -> None:
+        if self.kind not in MARGINALS:
+            raise SettingsError(f"no marginals {self.kind!r}; there are {', '.join(MARGINALS)}.")
+        for name in ("alpha", "beta"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise SettingsError(f"{name} is a weight in [0, 1], not {getattr(self, name)}.")
+        if not self.epsilon > 0.0:
+            raise SettingsError(f"epsilon is a temperature above 0, not {self.epsilon}.")
+
+    def primary(self, modality: str) -> float | None:
+        """Weight of the primary "photo" or "text" before any reweighing; None where all views weigh the same."""
+        if self.kind == "uniform":
+            return None
+        return self.alpha if modality == "photo" else self.beta
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Views chosen for a batch of listings.
+
+    places: (B, V) int64, the place of each chosen view among its listing's own views; 0 is primary
+    weights: (B, V) float32; 0 marks a place without a view. A row sums to 1, or to 0 where the
+        listing has no view of this modality
+    """
+
+    places: Tensor
+    weights: Tensor
+
+
+def all_views(counts: Tensor, primary: float | None) -> Chosen:
+    """Every view, with the fixed marginal: `primary` for the first, the rest shared equally; None shares all equally.
+
+    counts: (B,) number of views, >= 0. A listing with a single view gives it all the weight,
+    whatever `primary` is.
+    """
+    import torch
+
+    places = torch.arange(max(1, int(counts.max()))).expand(len(counts), -1)
+    first = 1.0 / counts.clamp(min=1)[:, None] if primary is None else torch.tensor(primary)
+    weights = torch.where(places == 0, first, (1.0 - first) / (counts - 1).clamp(min=1)[:, None])
+    weights = torch.where(counts[:, None] == 1, 1.0, weights)
+    return Chosen(places, torch.where(places < counts[:, None], weights, 0.0))

@@ -1,0 +1,101 @@
+"""Small towers trained from scratch: no weights to fetch, seconds a run. For tests, benchmarks and odd catalogues.
+
+Photos: 64 x 64 pixels through a four-layer convolutional network. Texts: hashed words and letter trigrams
+(so that a misspelt word still lands near), summed embeddings.
+"""
+
+from __future__ import annotations
+
+import zlib
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from wares.data.terms import WORD
+from wares.encoders.base import ImageTower, Inputs, TextTower, together
+from wares.encoders.towers import Towers
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wares.data.photos import Fit
+
+
+DIMENSION = 128
+BUCKETS = 2**15
+MAX_TOKENS = 512
+
+
+class ConvolutionalTower(ImageTower):
+    """Four strided convolutions and a linear layer, trained from scratch."""
+
+    key = "pixels, 64 px, pad"
+    size = 64
+    fit: Fit = "pad"
+
+    def __init__(self) -> None:
+        super().__init__()
+        widths = (3, 32, 64, 128, 128)
+        layers: list[nn.Module] = []
+        for before, after in pairwise(widths):
+            layers += [nn.Conv2d(before, after, 3, stride=2, padding=1), nn.GroupNorm(8, after), nn.ReLU()]
+        self.layers = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(4 * 128, DIMENSION))
+
+    def inputs(self, items: Sequence[Any]) -> Inputs:
+        """The pixels themselves, (n, 64, 64, 3) uint8."""
+        return {"pixels": together(items)}
+
+    def encode(self, inputs: Inputs) -> Tensor:
+        return inputs["pixels"]
+
+    def backbone_modules(self) -> None:
+        return None
+
+    def forward(self, features: Tensor) -> Tensor:
+        return normalize(self.layers(features.permute(0, 3, 1, 2).float() / 127.5 - 1), dim=-1)
+
+
+class HashedTower(TextTower):
+    """Embeddings of hashed words and letter trigrams, averaged, trained from scratch."""
+
+    key = f"hashed words and trigrams, {BUCKETS} buckets, {MAX_TOKENS} tokens"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.EmbeddingBag(BUCKETS + 1, DIMENSION, mode="mean", padding_idx=0)
+        self.head = nn.Linear(DIMENSION, DIMENSION)
+
+    def inputs(self, items: Sequence[Any]) -> Inputs:
+        """Hashes, (n, MAX_TOKENS) int32, 0 where there is none."""
+        ids = np.zeros((len(items), MAX_TOKENS), dtype=np.int32)
+        for row, text in enumerate(items):
+            hashed = [1 + zlib.crc32(token.encode()) % BUCKETS for token in _tokens(str(text))[:MAX_TOKENS]]
+            ids[row, : len(hashed)] = hashed
+        return {"ids": torch.from_numpy(ids)}
+
+    def encode(self, inputs: Inputs) -> Tensor:
+        return inputs["ids"]
+
+    def backbone_modules(self) -> None:
+        return None
+
+    def truncated(self, texts: Sequence[str]) -> list[bool]:
+        return [len(_tokens(text)) > MAX_TOKENS for text in texts]
+
+    def forward(self, features: Tensor) -> Tensor:
+        return normalize(self.head(self.embedding(features.long())), dim=-1)
+
+
+def _tokens(text: str) -> list[str]:
+    """Words first, then the letter trigrams of each."""
+    words = WORD.findall(text.lower())
+    return words + [f" {word} "[i : i + 3] for word in words for i in range(len(word))]
+
+
+def build() -> Towers:
+    """Small towers with random weights."""
+    return Towers("small", ConvolutionalTower(), HashedTower(), DIMENSION)

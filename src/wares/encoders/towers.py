@@ -1,0 +1,95 @@
+"""An image tower and a text tower with their temperature and fusion, saved as one model."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from wares.core.errors import SettingsError
+from wares.encoders.base import save_weights, weights_digest
+from wares.encoders.marginals import Marginals
+
+if TYPE_CHECKING:
+    from wares.encoders.base import ImageTower, TextTower
+
+
+FORMAT = 2
+SIDES = ("image", "text")
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """How the towers' views become one embedding: marginals within a modality, gamma between them.
+
+    gamma: weight of the photos against the texts, in [0, 1]
+    """
+
+    marginals: Marginals = field(default_factory=Marginals)
+    gamma: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.gamma <= 1.0:
+            raise SettingsError(f"gamma is a weight in [0, 1], not {self.gamma}.")
+
+
+class Towers(nn.Module):
+    """An image tower and a text tower, their temperature, and how their views are fused.
+
+    photo_tilt: (d,) direction of the shared space by which learned marginals reweigh photos; trained for them alone
+    """
+
+    image: ImageTower
+    text: TextTower
+    logit_scale: nn.Parameter
+    photo_tilt: nn.Parameter
+
+    def __init__(self, name: str, image: ImageTower, text: TextTower, dimension: int) -> None:
+        super().__init__()
+        self.name = name
+        self.dimension = dimension
+        self.image = image
+        self.text = text
+        self.logit_scale = nn.Parameter(torch.tensor(float(np.log(1 / 0.07))))
+        self.photo_tilt = nn.Parameter(torch.zeros(dimension), requires_grad=False)
+        self.fusion = Fusion()
+
+    @property
+    def scale(self) -> Tensor:
+        """Inverse temperature, at most 100 (as in CLIP, arXiv 2103.00020)."""
+        return self.logit_scale.exp().clamp(max=100.0)
+
+    @property
+    def identity(self) -> str:
+        """Digest of everything that decides an embedding: weights, frozen parts and fusion."""
+        about = [self.image.key, self.text.key, asdict(self.fusion), weights_digest(self)]
+        return hashlib.sha256(json.dumps(about).encode()).hexdigest()
+
+    def save(self, folder: Path) -> None:
+        """Write `towers.json` and `towers.safetensors`: the trained part and the names of the frozen ones.
+
+        And `modules.json`, so that `SentenceTransformer(folder, trust_remote_code=True)` loads it as well.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        save_weights(self.state_dict(), folder / "towers.safetensors")
+        about = {
+            "format": FORMAT,
+            "name": self.name,
+            "dimension": self.dimension,
+            "image": self.image.key,
+            "text": self.text.key,
+            "trained": [side for side in SIDES if getattr(self, side).trained is not None],
+            "fusion": asdict(self.fusion),
+            "identity": self.identity,
+            "wares": version("wares"),
+        }
+        encoder = {"idx": 0, "name": "0", "path": "", "type": "wares.encoders.listing_encoder.ListingEncoder"}
+        for name, content in (("towers.json", about), ("modules.json", [encoder])):
+            (folder / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

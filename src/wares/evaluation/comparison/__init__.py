@@ -1,0 +1,1 @@
+"""Pretraining methods side by side: the experiment, its results, and the report."""

@@ -1,0 +1,119 @@
+"""Cross-view retrieval: one view of a listing as the query, listings of the same product as relevant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from wares.core.errors import EvaluationError
+from wares.evaluation.measures import MEASURES
+
+if TYPE_CHECKING:
+    from wares.data.listings import Listing
+
+
+Floats = npt.NDArray[np.float64]
+Labels = npt.NDArray[np.int64]
+Relevance = npt.NDArray[np.bool_]
+CELLS = 2**21  # similarities held at once in a cross-view protocol
+
+
+# Cross-view protocols
+
+
+def relevance_groups(listings: Sequence[Listing]) -> Labels:
+    """(N,) the same number for listings relevant to each other: same product, or else the same title.
+
+    Titles are compared without regard to case and spacing; a listing with a product is not matched by title.
+    """
+    groups: dict[tuple[str, str], int] = {}
+    keys = [
+        ("product", listing.product) if listing.product else ("title", " ".join(listing.title.casefold().split()))
+        for listing in listings
+    ]
+    return np.array([groups.setdefault(key, len(groups)) for key in keys], dtype=np.int64)
+
+
+def cross_view(
+    queries: npt.NDArray[np.floating[Any]],
+    candidates: npt.NDArray[np.floating[Any]],
+    relevant: Relevance | tuple[Labels, Labels],
+    measures: Sequence[str] = MEASURES,
+) -> dict[str, Floats]:
+    """Rank all candidates by inner product with every query; binary relevance; equal scores in candidate order.
+
+    queries: (Q, d); candidates: (N, d)
+    relevant: (Q, N) booleans, or the group labels of queries (Q,) and candidates (N,): equal labels are relevant
+    measures: among nDCG@k, R@k, P@k, AP, RR, any k
+
+    Returns measure -> (Q,) values. Raises EvaluationError where a query has no relevant candidate: leave such
+    queries out, and say so.
+    """
+    count = len(candidates)
+    by_name = {name: _ranked_measure(name) for name in measures}
+    values = {name: np.empty(len(queries)) for name in measures}
+    step = max(1, CELLS // max(1, count))
+    for start in range(0, len(queries), step):
+        rows = slice(start, start + step)
+        truth = relevant[0][rows, None] == relevant[1] if isinstance(relevant, tuple) else relevant[rows]
+        if not truth.any(axis=1).all():
+            without = start + int(np.argmin(truth.any(axis=1)))
+            raise EvaluationError(f"cross-view query {without} has no relevant candidate. Leave it out, and say so.")
+        order = np.argsort(-(queries[rows] @ candidates.T), axis=1, kind="stable")
+        hits = np.take_along_axis(truth, order, axis=1)
+        for name, function in by_name.items():
+            values[name][rows] = function(hits)
+    return values
+
+
+def _ranked_measure(name: str) -> Callable[[Relevance], Floats]:
+    """A measure of hits (Q, N): relevance by rank, at least one relevant in each row."""
+    found = re.fullmatch(r"(nDCG|R|P)@([1-9]\d*)|(AP|RR)", name)
+    if not found:
+        raise EvaluationError(f"{name!r} is no cross-view measure; choose among nDCG@k, R@k, P@k, AP, RR.")
+    function, cutoff = _RANKED[found[1] or found[3]], int(found[2] or 0)
+    return lambda hits: function(hits, cutoff or hits.shape[1])
+
+
+def _ndcg(hits: Relevance, k: int) -> Floats:
+    discounts = 1 / np.log2(np.arange(2, min(k, hits.shape[1]) + 2))
+    ideal = np.cumsum(discounts)[np.minimum(hits.sum(axis=1), len(discounts)) - 1]
+    values: Floats = (hits[:, :k] * discounts).sum(axis=1) / ideal
+    return values
+
+
+def _recall(hits: Relevance, k: int) -> Floats:
+    return _found(hits, k) / _found(hits, hits.shape[1])
+
+
+def _precision(hits: Relevance, k: int) -> Floats:
+    return _found(hits, k) / k
+
+
+def _average_precision(hits: Relevance, _: int) -> Floats:
+    precision = np.cumsum(hits, axis=1) / np.arange(1, hits.shape[1] + 1)
+    values: Floats = (precision * hits).sum(axis=1) / _found(hits, hits.shape[1])
+    return values
+
+
+def _reciprocal_rank(hits: Relevance, _: int) -> Floats:
+    values: Floats = 1 / (hits.argmax(axis=1) + 1)
+    return values
+
+
+def _found(hits: Relevance, k: int) -> Floats:
+    values: Floats = hits[:, :k].sum(axis=1, dtype=np.float64)
+    return values
+
+
+_RANKED: dict[str, Callable[[Relevance, int], Floats]] = {
+    "nDCG": _ndcg,
+    "R": _recall,
+    "P": _precision,
+    "AP": _average_precision,
+    "RR": _reciprocal_rank,
+}

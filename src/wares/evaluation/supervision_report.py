@@ -1,0 +1,256 @@
+"""A supervised run for people: printed, as one page, and, for reporting only, measured against judgments.
+
+Reads what `wares.supervise` wrote; nothing that trains or labels sees any of it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter, defaultdict
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from wares.core.errors import EvaluationError
+from wares.core.files import write_json
+from wares.data.runs import read_run
+from wares.evaluation.charts import line_chart, page
+from wares.evaluation.correlation import correlations
+from wares.evaluation.evaluator import evaluate
+from wares.evaluation.measures import MEASURES
+from wares.supervision.known_item import LEVEL
+from wares.supervision.recipe import MIXED, PERCENTILES
+from wares.supervision.settings import folder_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from wares.data.runs import Run
+    from wares.evaluation.charts import Series
+    from wares.evaluation.correlation import Correlation
+    from wares.evaluation.evaluator import Evaluation
+    from wares.evaluation.measures import Qrels
+    from wares.supervision.records import Reliability, RoundRecord, Supervised
+
+
+SHOWN = "nDCG@10"  # the measure of the picture
+PREDICTED = ("AP", "nDCG@10")  # measures that predictors are compared with
+BASELINES = {"bm25": "no training", "dense": "zero-shot", "bm25+dense": "no training"}
+
+
+def render(found: Supervised, console: Console) -> None:
+    """Print what happened, a line for each ranker and round, and what known-item search says of it."""
+    render_rounds(found.rounds, console)
+    if not found.reliability.labelers:
+        console.print("No query can be written from the listings, so labelers cannot be checked.")
+    for name, value in found.reliability.labelers.items():
+        if value is None:
+            console.print(f"{name} answers the queries of its own only, so it cannot be checked.")
+    for name in found.reliability.unreliable:
+        console.print(f"Warning: {name} hardly finds the listings that queries were written from. Its labels may harm.")
+    if not found.reliability.titles:
+        console.print("Listings have nothing but titles, so rankers cannot be checked without judgments.")
+        return
+    render_titles(found.reliability, console)
+    for name in found.reliability.worse:
+        console.print(f"Warning: {name} is worse than it was untrained.")
+    for said in found.reliability.verdicts:
+        console.print(said)
+
+
+def render_rounds(records: Sequence[RoundRecord], console: Console) -> None:
+    """Print what happened, a line for each ranker and round."""
+    from rich.table import Table
+
+    table = Table(title="Rounds", caption="Free energy before and after learning; agreement of the first ten results.")
+    for name in ("round", "ranker", "agreement with its teachers", "queries", "free energy", "seconds"):
+        words = name in ("ranker", "agreement with its teachers")
+        table.add_column(name, justify="left" if words else "right", overflow="fold")
+    short = brief([name for each in records for name in (each.ranker, *each.agreement)])
+    short["before"] = "the round before"
+    for each in records:
+        before, after = each.free_energy
+        agreed = "\n".join(f"{value:.2f} {short[name]}" for name, value in each.agreement.items())
+        cells = (short[each.ranker], agreed, f"{each.queries:,}", f"{before:.3f} → {after:.3f}")
+        table.add_row(str(each.round), *cells, f"{sum(each.seconds.values()):.0f}")
+    console.print(table)
+
+
+def render_titles(reliability: Reliability, console: Console) -> None:
+    """Print how every ranker did in known-item search, round by round."""
+    from rich.table import Table
+
+    table = Table("ranker", caption="Titles find their listings among others without titles.")
+    table.add_column("mean reciprocal rank", justify="right")
+    table.add_column("")
+    short = brief(list(reliability.titles))
+    for name, value in reliability.titles.items():
+        kept = "kept" if name in reliability.kept.values() else ""
+        table.add_row(short[name], f"{value:.3f}", "worse than untrained" if name in reliability.worse else kept)
+    console.print(table)
+
+
+def judge(run: Path, qrels: Qrels, measures: Sequence[str] = MEASURES) -> Evaluation:
+    """Measure every system of a run and test it against the hybrid, the baseline to beat; write `results.json`.
+
+    Raises EvaluationError where the run has no results.
+    """
+    found = evaluate(run_results(run), qrels, MIXED, measures)
+    write_json(found.to_json(), run / "results.json")
+    return found
+
+
+def judge_predictors(run: Path, judged: Evaluation, predicted: Mapping[str, Mapping[str, float]]) -> list[Correlation]:
+    """Compare `predictions` for test queries with how well BM25 answers them, and add that to `results.json`.
+
+    judged: what `judge` said of the run, with AP and nDCG@10
+    """
+    found = correlations(predicted, {name: judged.per_query["bm25"][name] for name in PREDICTED})
+    written = _read(run / "results.json") | {"predictors": [asdict(each) for each in found]}
+    write_json(written, run / "results.json")
+    return found
+
+
+def run_results(run: Path) -> dict[str, Run]:
+    """Results by system: the baselines, and `RANKER STRATEGY-ROUND`, alone and with BM25."""
+    settings = _read(run / "settings.json")["settings"]
+    strategy, names = settings["strategy"], {folder_name(name): name for name in settings["labelers"]}
+    found = {names.get(path.stem, path.stem): _results(path) for path in sorted((run / "baselines").glob("*.txt"))}
+    for folder in _folders(run):
+        about = _read(folder / "round.json")
+        name = system_name(about["ranker"], strategy, about["round"])
+        for file, suffix in (("run.txt", ""), ("run+bm25.txt", " + bm25")):
+            if (folder / file).exists():
+                found[name + suffix] = _results(folder / file)
+    if not found:
+        raise EvaluationError(f"{run} has no results for test queries. Run `wares supervise` with --test-queries.")
+    return found
+
+
+def system_name(ranker: str, strategy: str, round: int) -> str:
+    """What a ranker of a round is called. In the first round every strategy is weak supervision."""
+    return f"{ranker} {strategy if round > 1 else 'weak'}-{round}"
+
+
+def write_report(run: Path) -> Path:
+    """Write `report.html`, and its pictures beside it; with effectiveness where the run was judged."""
+    asked = _read(run / "settings.json")["settings"]
+    short = brief([*asked["labelers"], *asked["rankers"]])
+    about = _read(run / "settings.json", short)
+    settings = about["settings"]
+    rounds = [_read(folder / "round.json", short) for folder in _folders(run)]
+    reliability, changes = _read(run / "reliability.json", short), _read(run / "changes.json", short)
+    judged = _read(run / "results.json", short) if (run / "results.json").exists() else None
+    pictures = [draw_rounds(rounds, settings, reliability, judged, run / "rounds.png")]
+    if settings["weights"]:
+        pictures.append(draw_weights(rounds, run / "weights.png"))
+    tests: defaultdict[tuple[str, str], Any] = defaultdict(lambda: None)
+    tests |= {(row["system"], row["measure"]): row for row in (judged or {"tests": []})["tests"]}
+    systems = (judged or {"systems": {}})["systems"]
+    measures = list(next(iter(systems.values()), {}))
+    predicted: defaultdict[str, list[Any]] = defaultdict(list)
+    for each in (judged or {}).get("predictors", []):
+        predicted[each["predictor"]].append(each)
+    text = page(
+        "supervise.html",
+        {"three": lambda value: f"{value:.3f}"},
+        pictures,
+        name=run.name,
+        settings=settings,
+        dev=about["dev"][0] if "dev" in about else 0,
+        rounds=rounds,
+        reliability=reliability,
+        changes=changes,
+        greedy=[each for each in rounds if each["greedy"]],
+        judged=judged,
+        predicted=predicted,
+        measures=measures,
+        best={measure: max(values[measure] for values in systems.values()) for measure in measures},
+        tests=tests,
+        level=LEVEL,
+    )
+    (run / "report.html").write_text(text, encoding="utf-8")
+    return run / "report.html"
+
+
+def draw_rounds(
+    rounds: Sequence[dict[str, Any]],
+    settings: dict[str, Any],
+    reliability: dict[str, Any],
+    judged: dict[str, Any] | None,
+    out: Path,
+) -> Path:
+    """Divergence from labels, agreement, known-item search and effectiveness, round by round."""
+    before, after = (_by_ranker(rounds, lambda each, i=i: -each["free_energy"][i]) for i in (0, 1))
+    untaught = {f"{name}, before learning": curve for name, curve in before.items()}
+    panels: dict[str, Series] = {"divergence from labels": after | untaught}
+    labels = ["nats a query"]
+    if later := [each for each in rounds if each["round"] > 1]:
+        panels["agreement with the round before"] = _by_ranker(later, lambda each: each["agreement"]["before"])
+        labels.append("average overlap at 10")
+    if reliability["titles"]:
+        panels["titles find their listings"] = _by_ranker(
+            rounds, lambda each: reliability["titles"][f"{each['ranker']}, round {each['round']}"]
+        )
+        labels.append("mean reciprocal rank")
+    if judged:
+        strategy, values = settings["strategy"], judged["systems"]
+        curves = _by_ranker(rounds, lambda each: values[system_name(each["ranker"], strategy, each["round"])][SHOWN])
+        span = [1, max(2, rounds[-1]["round"])]
+        level = {
+            f"{name}, {about}": (span, [values[name][SHOWN]] * 2) for name, about in BASELINES.items() if name in values
+        }
+        panels["effectiveness, for reporting only"] = curves | level
+        labels.append(SHOWN)
+    return line_chart(panels, out, "round", labels)
+
+
+def draw_weights(rounds: Sequence[dict[str, Any]], out: Path) -> Path:
+    """Weights of queries against the share of queries that count so much or less; what is the same everywhere, once."""
+    curves = {f"{each['ranker']}, round {each['round']}": (PERCENTILES, each["weights"]) for each in rounds}
+    if all(each["weights"] == rounds[0]["weights"] for each in rounds):
+        curves = {"every ranker and round": (PERCENTILES, rounds[0]["weights"])}
+    return line_chart({"weights of queries": curves}, out, "per cent of queries", ["weight (mean 1)"])
+
+
+def _by_ranker(rounds: Sequence[dict[str, Any]], value: Any) -> dict[str, tuple[list[float], list[float]]]:
+    found: dict[str, tuple[list[float], list[float]]] = {}
+    for each in rounds:
+        numbers, values = found.setdefault(each["ranker"], ([], []))
+        numbers.append(each["round"])
+        values.append(value(each))
+    return found
+
+
+def _folders(run: Path) -> list[Path]:
+    """Every finished ranker of every round, in order."""
+    found = [path.parent for path in run.glob("round-*/*/round.json")]
+    return sorted(found, key=lambda folder: (int(folder.parent.name.removeprefix("round-")), folder.name))
+
+
+def _results(path: Path) -> Run:
+    """Of a system that may abstain from every query."""
+    return read_run(path) if path.stat().st_size else {}
+
+
+def brief(names: Sequence[str]) -> dict[str, str]:
+    """Names with the last part of each path in them only, where that still tells them apart."""
+    short = {name: re.sub(r"'[^']*/(?=[^'/]+')", "'", name) for name in names}
+    alike = Counter(short[name] for name in set(names))
+    return {name: each if alike[each] == 1 else name for name, each in short.items()}
+
+
+def _read(path: Path, names: Mapping[str, str] | None = None) -> Any:
+    """What a file says. names: how those in it are to be called instead"""
+    text = path.read_text(encoding="utf-8")
+    for name, instead in (names or {}).items():
+        text = text.replace(_quoted(name), _quoted(instead))
+    return json.loads(text)
+
+
+def _quoted(name: str) -> str:
+    """As it stands within a text of JSON."""
+    return json.dumps(name, ensure_ascii=False)[1:-1]

@@ -1,0 +1,109 @@
+"""Runs of a shop's systems and of its baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from wares.core.errors import EvaluationError
+from wares.data.runs import Run, read_run
+
+if TYPE_CHECKING:
+    from wares.data.listings import Query
+    from wares.encoders.features import CatalogueFeatures
+    from wares.encoders.towers import Towers
+    from wares.evaluation.cross_view import Floats
+    from wares.shop.shop import Shop
+
+
+DEPTH = 500  # results of a run that are measured, as R@500 needs
+
+
+# Shops
+
+
+def shop_runs(shop: Shop, queries: Sequence[Query], depth: int = DEPTH) -> dict[str, Run]:
+    """What a shop's systems and its baselines find, best `depth` listings for each query.
+
+    fused, bm25, fused+bm25: the shop's own systems (wares.search)
+    dense: the baseline, the shop's text tower untrained, on all texts of a listing as one
+    bm25+dense: reciprocal rank fusion of the two baselines
+    reranked: fused+bm25 and the shop's ranker together, where it has one
+    """
+    from wares.shop.reranking import DEPTH as RERANKED
+    from wares.shop.retrieval import SYSTEMS
+    from wares.shop.searching import ranked
+
+    runs: dict[str, Run] = {system: ranked(shop, queries, depth, system) for system in SYSTEMS}
+    if shop.has_ranker:
+        runs["reranked"] = ranked(shop, queries, depth, rerank=RERANKED)
+    dense = dense_run(shop, queries, depth)
+    return runs | {"dense": dense, "bm25+dense": fused_runs(dense, runs["bm25"], depth=depth)}
+
+
+def named_runs(systems: Sequence[Path], queries: Sequence[Query]) -> dict[str, Run]:
+    """Runs by name: a run file is called after itself; a single shop's systems have plain names, and where there
+    are several shops, `<shop>/<system>`.
+
+    Raises EvaluationError where a path is neither, or two systems have one name.
+    """
+    from wares.shop.shop import open_shop
+
+    shops = [path for path in systems if path.is_dir()]
+    runs: dict[str, Run] = {}
+    for path in systems:
+        if path.is_dir():
+            prefix = f"{path.name}/" if len(shops) > 1 else ""
+            found = {f"{prefix}{name}": run for name, run in shop_runs(open_shop(path), queries).items()}
+        else:
+            found = {path.stem: read_run(path)}
+        for name in found:
+            if name in runs:
+                raise EvaluationError(f"two systems are called {name!r}. Rename {path}.")
+        runs |= found
+    return runs
+
+
+def dense_run(shop: Shop, queries: Sequence[Query], depth: int = DEPTH) -> Run:
+    """The shop's text tower as it was before any training, on the concatenated texts of each listing."""
+    from wares.encoders.features import embed_texts, project, text_features
+    from wares.encoders.registry import build_towers, load_towers
+
+    untrained = build_towers(load_towers(shop.folder / "model").name)
+    rows = shop.table.search().select(["id", "text"]).limit(len(shop)).to_arrow()
+    features = text_features(rows["text"].to_pylist(), untrained.text)  # from the cache, where it has been
+    ids, listings = rows["id"].to_pylist(), project(untrained.text, features, untrained.dimension)
+    vectors = embed_texts([query.text for query in queries], untrained)
+    return {query.id: _best(listings @ vector, ids, depth) for query, vector in zip(queries, vectors, strict=True)}
+
+
+def towers_run(
+    features: CatalogueFeatures, towers: Towers, ids: Sequence[str], queries: Sequence[Query], depth: int = DEPTH
+) -> Run:
+    """Queries against the fused embeddings of listings, without a shop. ids: of the listings, in their order."""
+    from wares.encoders.features import embed_features, embed_texts
+    from wares.encoders.fusion import fuse
+
+    listings = fuse(embed_features(features, towers), towers.fusion).vectors
+    vectors = embed_texts([query.text for query in queries], towers)
+    return {query.id: _best(listings @ vector, ids, depth) for query, vector in zip(queries, vectors, strict=True)}
+
+
+def _best(scores: Floats | npt.NDArray[np.float32], ids: Sequence[str], depth: int) -> dict[str, float]:
+    return {ids[place]: float(scores[place]) for place in np.argsort(-scores, kind="stable")[:depth]}
+
+
+def fused_runs(first: Run, second: Run, *, depth: int = DEPTH) -> Run:
+    """Reciprocal rank fusion of two runs, as search does it: ties go to the smaller id, the best `depth` stay."""
+    from wares.shop.retrieval import Ranked, reciprocal_ranks
+
+    def hits(run: Run, query: str) -> list[Ranked]:
+        scores = run.get(query, {})
+        return [Ranked(0, listing) for listing in sorted(scores, key=lambda listing: (-scores[listing], listing))]
+
+    fused = {query: reciprocal_ranks(hits(first, query), hits(second, query)) for query in {**first, **second}}
+    return {query: {hit.id: hit.score for hit in best[:depth]} for query, best in fused.items()}

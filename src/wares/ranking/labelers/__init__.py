@@ -1,0 +1,1 @@
+"""Labelers: one file for each, listed by `registry`."""

@@ -1,0 +1,33 @@
+"""Any embedding model as a labeler: cosine of the query with all texts of a listing as one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wares.ranking.labelers.embeddings import EmbeddingScorer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wares.data.corpus import Corpus
+    from wares.encoders.features import Vectors
+
+
+@dataclass(frozen=True)
+class Dense:
+    """A text tower as it was published, untrained. towers: a name as `wares pretrain --towers` takes it"""
+
+    towers: str = "offline"
+
+    def over(self, corpus: Corpus) -> EmbeddingScorer:
+        """Embed the corpus, from the cache where it has been."""
+        from wares.encoders.features import project, text_features
+        from wares.encoders.registry import build_towers
+
+        towers = build_towers(self.towers)
+
+        def encode(texts: Sequence[str]) -> Vectors:
+            return project(towers.text, text_features(texts, towers.text), towers.dimension)
+
+        return EmbeddingScorer(encode(corpus.texts), encode)

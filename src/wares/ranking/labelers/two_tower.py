@@ -1,0 +1,49 @@
+"""The pretrained two-tower model as a labeler: queries against fused embeddings of photos and texts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wares.core.errors import SettingsError
+from wares.ranking.labelers.embeddings import EmbeddingScorer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wares.data.corpus import Corpus
+    from wares.encoders.features import Vectors
+    from wares.encoders.towers import Towers
+
+
+@dataclass(frozen=True)
+class TwoTower:
+    """A model folder of `wares pretrain` or `wares finetune`."""
+
+    model: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.model:
+            raise SettingsError("two-tower needs a model: two-tower(model='FOLDER'), as `wares pretrain` writes it.")
+
+    def over(self, corpus: Corpus) -> EmbeddingScorer:
+        """Embed and fuse the corpus, from cached features where they are there."""
+        from wares.encoders.features import project, text_features
+        from wares.encoders.registry import load_towers
+
+        towers = load_towers(self.model)
+
+        def encode(texts: Sequence[str]) -> Vectors:
+            return project(towers.text, text_features(texts, towers.text), towers.dimension)
+
+        return EmbeddingScorer(fused_vectors(corpus, towers), encode)
+
+
+def fused_vectors(corpus: Corpus, towers: Towers) -> Vectors:
+    """(N, d) of the listings. Photos that cannot be used are taken as the corpus says, and noted. Raises PhotoError."""
+    from wares.encoders.features import embed
+    from wares.encoders.fusion import fuse
+
+    embeddings = embed(corpus.catalogue, towers, on_error=corpus.on_error)
+    corpus.note(embeddings.problems)
+    return fuse(embeddings, towers.fusion).vectors

@@ -1,0 +1,1 @@
+"""Rankers: one file for each, listed by `registry`."""

@@ -1,0 +1,148 @@
+"""The ranker protocol: settings, the trainable model, and what it learns from."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from wares.core.errors import ModelError, SettingsError
+from wares.encoders.base import save_weights
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+    from wares.data.corpus import Corpus
+    from wares.data.listings import Query
+    from wares.encoders.base import TextTower
+    from wares.encoders.sentence import SentenceTower
+    from wares.ranking.scoring import Places, Scorer
+
+
+WEIGHTS = "ranker.safetensors"
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """What a ranker learns from: queries, some listings of each, what teachers say of them, and how much it counts.
+
+    listings: (Q, K) places in the corpus; -1 where there are fewer than K
+    log_shares: (Q, K) logarithm of each listing's share of its query; -inf where there is none
+    weights: (Q,) of the queries, >= 0, mean 1
+    """
+
+    queries: Sequence[Query]
+    listings: Places
+    log_shares: npt.NDArray[np.float64]
+    weights: npt.NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.queries)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast a kind of ranker learns.
+
+    learning_rate: after the warm-up, > 0; batch_size: queries in a step; listings: of each query in a step, >= 2
+    """
+
+    learning_rate: float
+    batch_size: int
+    listings: int
+
+    def __post_init__(self) -> None:
+        if not self.learning_rate > 0:
+            raise SettingsError(f"a learning rate is above 0, not {self.learning_rate}.")
+        if self.batch_size < 1 or self.listings < 2:
+            raise SettingsError("a step takes one query or more, and two listings or more of each.")
+
+
+class Ranker(Protocol):
+    """Settings of a model."""
+
+    @property
+    def pace(self) -> Pace:
+        """How fast it learns."""
+
+    def build(self, corpus: Corpus, seed: int) -> RankerModel:
+        """The untrained model over a corpus. seed: of whatever starts at random"""
+
+
+def fastest() -> torch.device:
+    """The accelerator, where there is one."""
+    return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+
+
+class RankerModel(nn.Module, ABC):
+    """A model that can be trained, over one corpus. It learns and scores on the accelerator, where there is one."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where its parameters are; what it keeps of texts stays in main memory."""
+        return next(self.parameters()).device
+
+    @abstractmethod
+    def prepare(self, queries: Sequence[Query]) -> None:
+        """Told of all queries that training will bring, before it starts."""
+
+    @abstractmethod
+    def forward(self, queries: Sequence[str], listings: Tensor) -> Tensor:
+        """(B, K) scores of listings, (B, K) places, on the scale of logits; whatever where a place is -1."""
+
+    def regulariser(self) -> Tensor:
+        """A scalar that joins the loss of the batch that `forward` saw last; 0 for most."""
+        return torch.zeros(())
+
+    @abstractmethod
+    def scorer(self) -> Scorer:
+        """The model as it is now, ready to rank and to teach."""
+
+    def trained(self) -> Mapping[str, Tensor]:
+        """What training changes, by name."""
+        names = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
+        return {name: value for name, value in self.state_dict().items() if name in names}
+
+    def save(self, folder: Path) -> None:
+        """Write what training changed."""
+        folder.mkdir(parents=True, exist_ok=True)
+        save_weights(self.trained(), folder / WEIGHTS)
+
+    def adopt(self, saved: Mapping[str, Tensor]) -> None:
+        """Take on what saved weights depend on, of the listings that they were taught with; nothing for most."""
+
+    def load(self, folder: Path) -> None:
+        """Take on what was saved by a model of the same settings, over these listings or others. Raises ModelError."""
+        try:
+            saved = load_file(str(folder / WEIGHTS))
+        except (OSError, SafetensorError) as error:
+            raise ModelError(f"{folder / WEIGHTS} does not load ({error}). Train the ranker again.") from None
+        if set(saved) != set(self.trained()):
+            raise ModelError(f"{folder / WEIGHTS} is of another ranker than this. Train the ranker again.")
+        self.adopt(saved)
+        try:
+            self.load_state_dict(saved, strict=False)
+        except RuntimeError as error:  # of weights with other shapes
+            what = " ".join(str(error).split())[:200].rstrip(".")
+            raise ModelError(f"{folder} is of another ranker or other listings ({what}). Train it again.") from None
+
+
+def sentence_tower(ranker: str, towers: str, text: TextTower) -> SentenceTower:
+    """The text tower, for rankers that read a sentence encoder's tokens. Raises SettingsError where it is another.
+
+    ranker, towers: their names, for the message
+    """
+    from wares.encoders.sentence import SentenceTower
+
+    if not isinstance(text, SentenceTower):
+        raise SettingsError(f"{ranker} needs a sentence encoder; towers {towers!r} have none.")
+    return text

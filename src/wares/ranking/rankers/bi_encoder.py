@@ -1,0 +1,121 @@
+"""What rankers that compare one vector of a query with one of a listing have in common."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from wares.ranking.labelers.embeddings import EmbeddingScorer
+from wares.ranking.rankers.base import RankerModel, fastest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from wares.data.listings import Query
+    from wares.encoders.features import Vectors
+
+
+SCALE = 20.0  # of cosines at the start; learned
+BLOCK = 256  # listings or queries encoded at once outside training
+
+
+class TwoEncoder(RankerModel):
+    """Cosines of query vectors and listing vectors, on a learned scale."""
+
+    log_scale: nn.Parameter
+
+    def __init__(self, listings: int) -> None:
+        super().__init__()
+        self.listings = listings
+        self.log_scale = nn.Parameter(torch.tensor(math.log(SCALE)))
+
+    @property
+    def scale(self) -> Tensor:
+        """Of cosines, at most 100."""
+        return self.log_scale.exp().clamp(max=100.0)
+
+    @abstractmethod
+    def query_vectors(self, texts: Sequence[str]) -> Tensor:
+        """(n, d) unit vectors."""
+
+    @abstractmethod
+    def listing_vectors(self, places: Tensor) -> Tensor:
+        """(n, d) unit vectors of the listings at these places."""
+
+    @abstractmethod
+    def text_vectors(self, texts: Sequence[str]) -> Tensor:
+        """(n, d) unit vectors of other listings, by all their texts as one each."""
+
+    def forward(self, queries: Sequence[str], listings: Tensor) -> Tensor:
+        """Every listing of a batch is encoded once."""
+        places, inverse = listings.clamp(min=0).unique(return_inverse=True)
+        vectors = self.listing_vectors(places)
+        cosines = self.query_vectors(queries) @ vectors.T
+        return cosines.gather(1, inverse) * self.scale
+
+    def scorer(self) -> EmbeddingScorer:
+        """Vectors of all listings, on the learned scale."""
+        self.eval().to(fastest())
+        blocks = torch.arange(self.listings, device=self.device).split(BLOCK)
+        with torch.inference_mode():
+            vectors = torch.cat([self.listing_vectors(places) for places in blocks]) * self.scale
+        return EmbeddingScorer(vectors.cpu().numpy(), self._encoded)
+
+    @torch.inference_mode()
+    def more(self, texts: Sequence[str]) -> Vectors:
+        """(n, d) of other listings, as the scorer has them of its own."""
+        vectors: Vectors = (self.text_vectors(texts) * self.scale).cpu().numpy()
+        return vectors
+
+    @torch.inference_mode()
+    def _encoded(self, texts: Sequence[str]) -> Vectors:
+        vectors: Vectors = self.query_vectors(texts).cpu().numpy()
+        return vectors
+
+
+class Heads(TwoEncoder):
+    """Heads over vectors that are computed once: a step costs next to nothing.
+
+    vectors: (N, d) of the listings; encode: texts -> (n, ...) what `query_head` takes
+    """
+
+    def __init__(
+        self,
+        vectors: Tensor,
+        encode: Callable[[Sequence[str]], Tensor],
+        query_head: nn.Module,
+        listing_head: nn.Module | None = None,
+    ) -> None:
+        super().__init__(len(vectors))
+        self.register_buffer("vectors", vectors, persistent=False)
+        self.encode = encode
+        self.query_head = query_head
+        self.listing_head = listing_head or nn.Identity()
+        self.known: dict[str, Tensor] = {}
+
+    def prepare(self, queries: Sequence[Query]) -> None:
+        """Encode what training will ask for."""
+        texts = sorted({query.text for query in queries} - set(self.known))
+        if texts:
+            self.known |= dict(zip(texts, self.encode(texts), strict=True))
+
+    def query_vectors(self, texts: Sequence[str]) -> Tensor:
+        """The query head over what was encoded before, or is now."""
+        known = all(text in self.known for text in texts)
+        features = torch.stack([self.known[text] for text in texts]) if known else self.encode(texts)
+        vectors: Tensor = self.query_head(features.to(self.device))
+        return vectors
+
+    def listing_vectors(self, places: Tensor) -> Tensor:
+        """The listing head over the vectors that were given."""
+        vectors: Tensor = self.listing_head(self.get_buffer("vectors")[places])
+        return vectors
+
+    def text_vectors(self, texts: Sequence[str]) -> Tensor:
+        """The listing head over the texts, where the vectors that were given are of texts."""
+        vectors: Tensor = self.listing_head(self.encode(texts).to(self.device))
+        return vectors

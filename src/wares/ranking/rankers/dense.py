@@ -1,0 +1,87 @@
+"""Dense retrieval: one text encoder for queries and listings, any of its layers trained.
+
+Source: two encoders as in DPR (Karpukhin et al., EMNLP 2020), which share a backbone as Sentence-BERT does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from wares.encoders.backbones import FROZEN, check_backbone, train_backbone
+from wares.encoders.base import LinearHead
+from wares.encoders.features import project, text_features
+from wares.encoders.registry import build_towers
+from wares.ranking.rankers.base import Pace
+from wares.ranking.rankers.bi_encoder import Heads, TwoEncoder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wares.data.corpus import Corpus
+    from wares.data.listings import Query
+    from wares.encoders.base import TextTower
+
+
+@dataclass(frozen=True)
+class DenseRanker:
+    """The text tower of some towers, on all texts of a listing as one.
+
+    towers: a name as `wares pretrain --towers` takes it
+    backbone: "frozen", which trains a head for queries and one for listings; "last-N", "lora" or "all"
+    """
+
+    towers: str = "offline"
+    backbone: str = FROZEN
+    learning_rate: float = 3e-4
+    batch_size: int = 128
+    listings: int = 64
+
+    def __post_init__(self) -> None:
+        _ = self.pace
+        check_backbone(self.backbone)
+
+    @property
+    def pace(self) -> Pace:
+        """As the settings say."""
+        return Pace(self.learning_rate, self.batch_size, self.listings)
+
+    def build(self, corpus: Corpus, seed: int) -> TwoEncoder:
+        """The published encoder; heads start as the identity."""
+        towers = build_towers(self.towers, seed)
+        if self.backbone != FROZEN:
+            train_backbone(towers.text, self.backbone)
+            return DenseModel(towers.text, corpus.texts)
+
+        def encode(texts: Sequence[str]) -> Tensor:
+            return torch.from_numpy(project(towers.text, text_features(texts, towers.text), towers.dimension))
+
+        return Heads(encode(corpus.texts), encode, LinearHead(towers.dimension), LinearHead(towers.dimension))
+
+
+class DenseModel(TwoEncoder):
+    """A text tower that is trained, over one corpus."""
+
+    def __init__(self, tower: TextTower, texts: Sequence[str]) -> None:
+        super().__init__(len(texts))
+        self.tower, self.texts = tower, texts
+
+    def prepare(self, queries: Sequence[Query]) -> None:
+        """Nothing can be encoded before training."""
+
+    def query_vectors(self, texts: Sequence[str]) -> Tensor:
+        """The tower over the texts."""
+        inputs = {name: value.to(self.tower.device) for name, value in self.tower.inputs(list(texts)).items()}
+        vectors: Tensor = self.tower(self.tower.encode(inputs))
+        return vectors
+
+    def listing_vectors(self, places: Tensor) -> Tensor:
+        """The tower over all texts of each listing as one."""
+        return self.query_vectors([self.texts[place] for place in places.tolist()])
+
+    def text_vectors(self, texts: Sequence[str]) -> Tensor:
+        """The same tower."""
+        return self.query_vectors(texts)

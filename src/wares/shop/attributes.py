@@ -1,0 +1,107 @@
+"""Attributes of listings as typed columns of a shop's table."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from wares.core.errors import CatalogueError
+from wares.data.listings import Listing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from wares.data.listings import Attribute
+
+
+def quoted(name: str) -> str:
+    """A column as a filter spells it."""
+    return name if re.fullmatch(r"[A-Za-z_]\w*", name) else f"`{name}`"
+
+
+Kind = Literal["string", "number", "bool", "list", "mixed"]
+IN_WORDS: dict[Kind, str] = {"string": "text", "number": "a number", "bool": "true or false", "list": "a list of texts"}
+
+
+@dataclass(frozen=True)
+class AttributeColumns:
+    """How the listings' attributes become columns.
+
+    names: column of each attribute; kinds: type of each attribute, "mixed" where it has several and is kept as text
+    notes: attributes that are stored under another name or type than they came with
+    """
+
+    names: Mapping[str, str]
+    kinds: Mapping[str, Kind]
+    notes: list[str]
+
+    def row(self, listing: Listing) -> dict[str, Attribute]:
+        """A listing's attributes by column."""
+        return {
+            self.names[key]: _as_text(value) if self.kinds[key] == "mixed" else value
+            for key, value in listing.attributes.items()
+        }
+
+    def check(self, listing: Listing) -> None:
+        """Raise CatalogueError where an attribute has no column, or is of another type than its column."""
+        for key, value in listing.attributes.items():
+            where, kind = f'listing "{listing.id}": attribute "{key}"', self.kinds.get(key)
+            if kind is None:
+                known = ", ".join(self.kinds) or "none"
+                raise CatalogueError(
+                    f"{where} has no column in this shop, which has {known}. Leave it out, or rebuild the shop from a "
+                    "catalogue that has it."
+                )
+            if kind not in ("mixed", _kind(value)):
+                raise CatalogueError(
+                    f"{where} is {IN_WORDS[kind]} in this shop, and not {IN_WORDS[_kind(value)]}. Correct it, or "
+                    "rebuild the shop from a catalogue that has it so."
+                )
+
+    def read(self, row: Mapping[str, Attribute | None]) -> dict[str, Attribute]:
+        """The attributes of a row, by their own names."""
+        return {key: value for key, name in self.names.items() if (value := row[name]) is not None}
+
+
+def attribute_columns(listings: Iterable[Listing]) -> AttributeColumns:
+    """Infer a column for every attribute that any listing has.
+
+    An attribute of several types is kept as text. A name that a filter could not spell (a dot, a backtick,
+    nothing at all) is stored with underscores.
+    """
+    seen: dict[str, set[Kind]] = {}
+    for listing in listings:
+        for key, value in listing.attributes.items():
+            seen.setdefault(key, set()).add(_kind(value))
+    names: dict[str, str] = {}
+    kinds: dict[str, Kind] = {}
+    notes = []
+    for key, found in sorted(seen.items()):
+        name = re.sub(r"[.`]", "_", key) or "_"
+        while name != key and (name in seen or name in names.values()):
+            name += "_"
+        names[key], kinds[key] = name, found.pop() if len(found) == 1 else "mixed"
+        if found:
+            notes.append(f'attribute "{key}" has values of several types, so all are stored as text.')
+        if name != key:
+            notes.append(f'attribute "{key}" is stored as "{name}", which a filter can spell.')
+    return AttributeColumns(names, kinds, notes)
+
+
+def _kind(value: Attribute) -> Kind:
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, str):
+        return "string"
+    return "list" if isinstance(value, list | tuple) else "number"
+
+
+def _as_text(value: Attribute) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return ", ".join(value)
+    return str(int(value)) if float(value).is_integer() else repr(value)

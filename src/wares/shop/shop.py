@@ -1,0 +1,277 @@
+"""An open shop: where its parts lie on disk, and what is loaded of them.
+
+    SHOP/shop.json                          which build is the shop now (`Current`)
+    SHOP/builds/BUILD/about.json            model and counts (`About`)
+    SHOP/builds/BUILD/problems.txt          what could not be indexed, one line each; absent where all went well
+    SHOP/builds/BUILD/model/                the towers that made the embeddings and that encode queries
+    SHOP/builds/BUILD/listings.lance        the table, one row per listing (wares.table)
+    SHOP/builds/BUILD/vector-index.json     how its vectors are searched, and what that finds (wares.vector_index)
+    SHOP/builds/BUILD/ranker/               what reranks, and query-tower/, what encodes queries, where there are
+                                            (wares.reranking)
+    SHOP/photos/                            photos that came with updates (wares.update)
+
+Whoever has a shop open keeps reading the build that it opened, also when another takes its place. Building is next
+door in wares.index, changing in wares.update, searching in wares.search.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from contextlib import contextmanager
+from pathlib import Path
+from threading import RLock
+from typing import TYPE_CHECKING, Any
+
+from wares.core.errors import PhotoError, ShopError
+from wares.shop.attributes import quoted
+from wares.shop.encoder import TowersEncoder
+from wares.shop.layout import ABOUT, BUILDS, LOCK, MODEL, PHOTOS, PROBLEMS, _read_about, read_current
+from wares.shop.reranking import RANKER, load_reranker, query_towers
+from wares.shop.table import HIDDEN, TABLE, Opener
+from wares.shop.vector_index import VectorIndex, read_vector_index
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lancedb.table import Table
+
+    from wares.data.corpus import Corpus
+    from wares.shop.encoder import Encoder
+    from wares.shop.layout import About, Current
+    from wares.shop.memory import InMemory
+    from wares.shop.reranking import Reranker
+
+
+UPLOADED = re.compile(r"uploads/([0-9a-f]{64}\.[a-z]+)")  # the name of a photo in SHOP/photos
+
+
+class Shop:
+    """An open shop; towers and ranker are loaded with the first query that needs them and then kept.
+
+    path: of the shop; folder: of the build of it that is open
+    table: as it was when the shop was opened or last refreshed; a search that took it sees no change midway
+    vector_index: how its vectors are searched; cache, in_memory: as of `open_shop`
+    opener: gives the table as it is now
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        current: Current,
+        about: About,
+        encoder: Encoder | None = None,
+        cache: Path | None = None,
+        in_memory: bool = False,
+    ):
+        self.path = path
+        self.folder = path / BUILDS / current.build
+        self.current = current
+        self.about = about
+        self.opener = Opener(self.folder)
+        self.cache = cache
+        self.in_memory = in_memory
+        self._encoder = encoder
+        self._reranker: Reranker | None = None
+        self._memory: InMemory | None = None
+        self._loading = RLock()
+        self.refresh()
+
+    def __len__(self) -> int:
+        return self.table.count_rows()
+
+    def __copy__(self) -> Shop:
+        """The shop as it is at this moment: what one of the two sees of later changes, the other does not."""
+        twin = object.__new__(Shop)
+        twin.__dict__ |= self.__dict__
+        return twin
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Other processes open the same build in the same folder, by its own towers."""
+        return open_build, (self.path, self.current, None, self.cache)
+
+    @property
+    def outdated(self) -> bool:
+        """Whether another build, or a build with another ranker, has taken the place of what is open here."""
+        try:
+            return read_current(self.path) != self.current
+        except ShopError:
+            return True
+
+    def refresh(self) -> None:
+        """See what other processes have changed in the build that is open. Raises ShopError where it is gone."""
+        table, vector_index = self.opener.latest(), read_vector_index(self.folder)
+        # Before the table, so that who copies the shop meanwhile never has a table whose vectors are yet to come.
+        self._memory = self._memory and self._memory.followed(table)
+        self.vector_index: VectorIndex = vector_index
+        self.table: Table = table
+
+    @property
+    def memory(self) -> InMemory | None:
+        """The vectors of `table`, where they are held in memory."""
+        held = self._memory
+        return held if held is not None and held.table is self.table else None
+
+    def hold(self) -> None:
+        """Read the vectors of a shop that is to have them in memory, where it has not, or too many have changed.
+
+        Until then the table is searched. Raises SettingsError where faiss is not installed.
+        """
+        if not self.in_memory or self.memory is not None:
+            return
+        from wares.shop.memory import hold
+
+        table = self.table
+        held = self._memory and self._memory.followed(table)
+        self._memory = held or hold(table, self.vector_index, lambda texts: self.encoder.texts(texts))
+
+    @property
+    def encoder(self) -> Encoder:
+        """Raises ShopError where model/ is not the model that the shop was built with."""
+        with self._loading:
+            if self._encoder is None:
+                from wares.encoders.registry import load_towers
+
+                towers = load_towers(self.folder / MODEL)
+                encoder = TowersEncoder(towers, query_towers(self.folder, towers), self.cache)
+                _check_model(self.path, self.about, encoder)
+                self._encoder = encoder
+            return self._encoder
+
+    @property
+    def has_ranker(self) -> bool:
+        """Whether results can be reranked."""
+        return (self.folder / RANKER).is_dir()
+
+    @property
+    def reranker(self) -> Reranker:
+        """Raises ShopError where the shop has no ranker, or one that is damaged."""
+        with self._loading:
+            if self._reranker is None:
+                if not self.has_ranker:
+                    raise ShopError(
+                        f"{self.path} has no ranker. Give it one: wares index … --ranker RUN --out {self.path}"
+                    )
+                self._reranker = load_reranker(self.folder, lambda: _corpus(self))
+            return self._reranker
+
+    @property
+    def catalogue(self) -> Path:
+        """The folder that the photos of the catalogue lie in."""
+        return self.path / self.about.catalogue
+
+    @property
+    def columns(self) -> list[str]:
+        """Columns that a filter may name, attributes as `attributes.<name>`."""
+        top = [field for field in self.table.schema if field.name not in HIDDEN]
+        return [
+            f"attributes.{quoted(child.name)}" if field.name == "attributes" else field.name
+            for field in top
+            for child in (field.type if field.name == "attributes" else [field])
+        ]
+
+    @property
+    def problems(self) -> list[str]:
+        """What could not be indexed, one line each."""
+        file = self.folder / PROBLEMS
+        return file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+
+    def photo(self, name: str) -> Path:
+        """Where a listing's photo lies: one that came with an update in the shop, all others in the catalogue.
+
+        Raises PhotoError for a name that leads anywhere else; whether the file is there is not asked.
+        """
+        uploaded = UPLOADED.fullmatch(name)
+        folder = self.path / PHOTOS if uploaded else self.catalogue
+        place = folder / (uploaded[1] if uploaded else name)
+        if not _leads_inside(name, place, folder):
+            raise PhotoError(f"{json.dumps(name)} leaves the catalogue's folder. Name a photo that lies in it.")
+        return place
+
+
+def open_shop(
+    path: Path | str, encoder: Encoder | None = None, cache: Path | None = None, in_memory: bool = False
+) -> Shop:
+    """Open the build that is the shop now; what is open stays that build, whatever comes later.
+
+    encoder: where it is already loaded; otherwise the shop's own towers, queries by its query tower where it has one
+    cache: where features of listings to come, and digests of their photos, are kept (wares.cache)
+    in_memory: whether the fused vectors are read into memory, for faster searches without a filter (wares.in_memory)
+
+    Raises ShopError where there is no shop, or one that is damaged, of another format, or of another model;
+    SettingsError where vectors are to be held in memory and faiss is not installed.
+    """
+    path = Path(path).absolute()
+    shop = open_build(path, read_current(path), encoder, cache, in_memory)
+    shop.hold()
+    return shop
+
+
+def open_build(
+    path: Path, current: Current, encoder: Encoder | None = None, cache: Path | None = None, in_memory: bool = False
+) -> Shop:
+    """Open a build of the shop in a folder, as `open_shop` does the one that is the shop now; hold nothing yet."""
+    folder = path / BUILDS / current.build
+    about = _read_about(folder)
+    if encoder is not None:
+        _check_model(path, about, encoder)
+    shop = Shop(path, current, about, encoder, cache, in_memory)
+    try:
+        dimension = shop.table.schema.field("vector").type.list_size
+    except KeyError as error:
+        raise ShopError(f"{folder}: {TABLE}.lance is missing or damaged. Rebuild it with `wares index`.") from error
+    if dimension != about.dimension:
+        raise ShopError(
+            f"{path}: the table's vectors have {dimension} dimensions and {ABOUT} says {about.dimension}. "
+            "Rebuild it with `wares index`."
+        )
+    return shop
+
+
+@contextmanager
+def writing(shop: Shop) -> Iterator[Table]:
+    """The shop's table as it is now, while no other process writes to it; afterwards the shop is refreshed.
+
+    Raises ShopError where another build is the shop now.
+    """
+    from filelock import FileLock
+
+    _check_current(shop)
+    with FileLock(shop.folder / LOCK):
+        _check_current(shop)  # again: others may have kept the lock for as long as a build takes
+        yield shop.opener.latest()  # not `shop.table`, which others go on reading as it is
+    shop.refresh()
+
+
+def _check_current(shop: Shop) -> None:
+    if read_current(shop.path).build != shop.current.build:
+        raise ShopError(f"{shop.path} was built anew, and this is the build before it. Open the shop again.")
+
+
+def _check_model(path: Path, about: About, encoder: Encoder) -> None:
+    if encoder.identity != about.model:
+        raise ShopError(
+            f"{path} was built with model {about.model[:8]}…; this model is {encoder.identity[:8]}…. "
+            "Move it with `wares reembed`, or use the model that it was built with."
+        )
+
+
+def _corpus(shop: Shop) -> Corpus:
+    """The listings of a shop as their texts alone, in the order of its table."""
+    from wares.data.corpus import Corpus
+    from wares.data.listings import Catalogue, Listing
+
+    rows = shop.table.search().select(["id", "text"]).limit(len(shop)).to_arrow()
+    pairs = zip(rows["id"].to_pylist(), rows["text"].to_pylist(), strict=True)
+    return Corpus(Catalogue(shop.catalogue, tuple(Listing(id, text) for id, text in pairs)))
+
+
+def _leads_inside(name: str, place: Path, folder: Path) -> bool:
+    """Whether a photo's name is a plain path, and the place that it names is inside the folder, links followed."""
+    if os.path.isabs(name) or "\\" in name or ".." in name.split("/"):
+        return False
+    try:
+        return Path(os.path.realpath(folder)) in Path(os.path.realpath(place)).parents
+    except ValueError:  # a NUL, or letters that no file name can have
+        return False

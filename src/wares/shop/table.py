@@ -1,0 +1,201 @@
+"""Rows of the shop's table: a listing, its fused embedding and its views as columns, and the way back.
+
+One row per listing. So that a match can be explained, it holds the embedding and the weight of each view beside the
+fused embedding. Whoever writes a row, a build or an update, writes it here, so that both write the same.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from wares.core.errors import ShopError
+from wares.data.listings import Listing
+from wares.shop.content import BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    import pyarrow as pa
+    from lancedb import Session
+    from lancedb.db import DBConnection
+    from lancedb.table import Table
+
+    from wares.data.listings import Catalogue
+    from wares.encoders.features import Embeddings
+    from wares.encoders.fusion import Fused
+    from wares.shop.attributes import AttributeColumns
+
+
+TABLE = "listings"
+ALL = 2**31 - 1  # rows that Lance can be asked for
+# By it, Lance sees of rows that are put in at once by several whether they are the same.
+PRIMARY = {"lance-schema:unenforced-primary-key": "true"}
+METADATA = 256 * 2**20  # bytes that Lance may keep of what it knows about files and states of a table
+FIELDS = ("title", "description", "tags")  # texts that have columns of their own
+# columns that no filter can use
+HIDDEN = ("vector", "texts", "view_names", "view_kinds", "view_weights", "view_vectors", "content")
+Vectors = npt.NDArray[np.float32]
+
+
+def storable(embeddings: Embeddings) -> Embeddings:
+    """The embeddings as the table keeps them, rounded to float16.
+
+    What is fused is what is stored, so that the stored views explain the stored vector exactly.
+    """
+
+    def rounded(vectors: Vectors) -> Vectors:
+        return vectors.astype(np.float16).astype(np.float32)
+
+    return replace(embeddings, photos=rounded(embeddings.photos), texts=rounded(embeddings.texts))
+
+
+def table_schema(dimension: int, attributes: AttributeColumns) -> pa.Schema:
+    """Columns of the table; `attributes` is a struct, left out where no listing has any."""
+    import pyarrow as pa
+
+    types = {"string": pa.string(), "number": pa.float64(), "bool": pa.bool_(), "list": pa.list_(pa.string())}
+    types["mixed"] = types["string"]
+    struct = pa.struct([(attributes.names[key], types[kind]) for key, kind in attributes.kinds.items()])
+    columns = {
+        "id": pa.string(),
+        "title": pa.string(),
+        "description": pa.string(),
+        "tags": pa.list_(pa.string()),
+        "texts": pa.list_(pa.string()),
+        "text": pa.string(),
+        "price": pa.float64(),
+        "product": pa.string(),
+        "attributes": struct,
+        "images": pa.list_(pa.string()),
+        "vector": pa.list_(pa.float32(), dimension),
+        "view_names": pa.list_(pa.string()),
+        "view_kinds": pa.list_(pa.string()),
+        "view_weights": pa.list_(pa.float32()),
+        "view_vectors": pa.list_(pa.float16()),
+        "content": pa.binary(BYTES),
+    }
+    fields = [pa.field(name, kind) for name, kind in columns.items() if name != "attributes" or attributes.names]
+    return pa.schema([pa.field("id", pa.string(), nullable=False, metadata=PRIMARY), *fields[1:]])
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some listings, their embeddings, which have been through `storable`, and what they fuse to.
+
+    contents: the hash of each listing (wares.content)
+    """
+
+    catalogue: Catalogue
+    embeddings: Embeddings
+    fused: Fused
+    contents: Sequence[bytes]
+
+    @property
+    def problems(self) -> list[str]:
+        """What could not be used of these listings, one line each."""
+        return [" ".join(str(each).split()) for each in (*self.catalogue.problems, *self.embeddings.problems)]
+
+
+def rows_of(chunk: Chunk, attributes: AttributeColumns, schema: pa.Schema) -> pa.RecordBatch:
+    """The rows of some listings."""
+    import pyarrow as pa
+
+    embeddings, fused = chunk.embeddings, chunk.fused
+    photos, texts = embeddings.photo_views, embeddings.text_views
+    rows = []
+    for i, listing in enumerate(chunk.catalogue.listings):
+        p, t = slice(*photos.offsets[i : i + 2]), slice(*texts.offsets[i : i + 2])
+        rows.append(
+            {
+                "id": listing.id,
+                "title": listing.title,
+                "description": listing.description,
+                "tags": listing.tags,
+                "texts": _further(texts.names[t], texts.items[t]),
+                "text": "\n".join(texts.items[t]),
+                "price": listing.price,
+                "product": listing.product,
+                "attributes": attributes.row(listing),
+                "images": photos.items[p],
+                "view_names": photos.names[p] + texts.names[t],
+                "view_kinds": ["photo"] * len(photos.names[p]) + ["text"] * len(texts.names[t]),
+                "view_weights": np.concatenate([fused.photo_weights[p], fused.text_weights[t]]),
+                "view_vectors": np.concatenate([embeddings.photos[p], embeddings.texts[t]]).astype(np.float16).ravel(),
+                "content": chunk.contents[i],
+            }
+        )
+    vectors = pa.array(np.ascontiguousarray(fused.vectors, dtype=np.float32).ravel())
+    columns = {field.name: pa.array([row.get(field.name) for row in rows], field.type) for field in schema}
+    columns["vector"] = pa.FixedSizeListArray.from_arrays(vectors, fused.vectors.shape[1])
+    return pa.RecordBatch.from_pydict(columns, schema=schema)
+
+
+def listing_of(row: Mapping[str, Any], attributes: AttributeColumns) -> Listing:
+    """The listing that a row was made of, less what could not be used."""
+    views = zip(row["view_names"], row["view_kinds"], strict=True)
+    further = [name for name, kind in views if kind == "text" and name not in FIELDS]
+    return Listing(
+        id=row["id"],
+        title=row["title"],
+        description=row["description"],
+        tags=tuple(row["tags"]),
+        images=tuple(row["images"]),
+        price=row["price"],
+        attributes=attributes.read(row["attributes"]) if "attributes" in row else {},
+        product=row["product"],
+        texts=dict(zip(further, row["texts"], strict=True)),
+    )
+
+
+class Opener:
+    """Opens the table in a build's folder, again and again as it changes.
+
+    What Lance keeps of it in memory is kept from one time to the next, and dropped when the table has other indexes:
+    what was kept of the ones before would be of no more use, and never go.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._indexes: frozenset[str] | None = None
+        self._session: Session | None = None
+
+    def latest(self) -> Table:
+        """The table as it is now. Raises ShopError."""
+        indexes = frozenset(path.name for path in (self._folder / f"{TABLE}.lance" / "_indices").glob("*"))
+        if self._session is None or indexes != self._indexes:
+            import lancedb
+
+            self._indexes, self._session = indexes, lancedb.Session(metadata_cache_size_bytes=METADATA)
+        return open_table(self._folder, self._session)
+
+
+def open_table(folder: Path, session: Session | None = None) -> Table:
+    """The table in a build's folder, as it is now. Raises ShopError."""
+    try:
+        return connect(folder, session).open_table(TABLE)
+    except (ValueError, OSError, RuntimeError) as error:
+        raise ShopError(f"{folder}: {TABLE}.lance is missing or damaged. Rebuild it with `wares index`.") from error
+
+
+def connect(place: Path | str, session: Session | None = None) -> DBConnection:
+    """Lance in a build's folder, or on object storage."""
+    os.environ.setdefault("LANCEDB_LOG", "error")  # creating a table is no reason for a warning
+    import lancedb
+
+    return lancedb.connect(str(place), session=session)
+
+
+def with_ids(ids: Iterable[str]) -> str:
+    """The SQL condition of being one of some listings."""
+    quoted = ("'" + id.replace("'", "''") + "'" for id in ids)
+    return f"id IN ({', '.join(quoted)})"
+
+
+def _further(names: Sequence[str], texts: Sequence[str]) -> list[str]:
+    return [text for name, text in zip(names, texts, strict=True) if name not in FIELDS]

@@ -1,0 +1,11 @@
+from .query_generation import written
+from .recipe import supervise
+from .run_folder import find_ranker
+from .settings import SuperviseSettings
+
+__all__ = [
+    "SuperviseSettings",
+    "find_ranker",
+    "supervise",
+    "written",
+]

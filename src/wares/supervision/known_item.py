@@ -1,0 +1,157 @@
+"""Is a labeler worth learning from, and is a ranker better than what there was? Asked without judgments.
+
+Known-item search: a query made from one listing should find that listing. Queries written from listings, searched in
+the whole corpus, tell whether a weak labeler finds anything at all. Titles, searched among listings whose titles were
+taken away, tell rankers apart: words that query and listing share by construction are gone, and what is left is what
+a ranker knows of photos and other texts.
+
+Source: known-item search as a stand-in for judgments is Azzopardi, de Rijke & Balog (SIGIR 2007); taking the view away
+that the query came from, and what follows from it for rounds of supervision, is our reading.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from wares.core.errors import CatalogueError
+from wares.data.corpus import Corpus
+from wares.data.listings import Query
+from wares.data.views import duplicate_labels, texts_of
+from wares.ranking.scoring import NONE
+from wares.supervision.query_generation import written
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wares.ranking.scoring import Scorer
+
+
+Floats = npt.NDArray[np.float64]
+COUNT = 500  # queries, at most
+SEARCHED = 2000  # listings without titles, at most
+DEPTH = 100  # results looked at
+LEAST = 0.2  # mean reciprocal rank below which a labeler hardly finds anything
+LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class KnownItems:
+    """Queries whose answers are known because they were made from them.
+
+    corpus: that is searched; wanted: for each query, the places of its listing and of what is the same item
+    """
+
+    corpus: Corpus
+    queries: Sequence[Query]
+    wanted: Sequence[npt.NDArray[np.int64]]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Of one scorer's reciprocal ranks from another's. p: two-sided paired t-test"""
+
+    mean: float
+    p: float
+
+    @property
+    def worse(self) -> bool:
+        """Whether it is below, and not by chance."""
+        return self.mean < 0 and self.p < LEVEL
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A system and how it did in known-item search. ranks: (Q,) reciprocal"""
+
+    name: str
+    ranks: Floats
+
+    @property
+    def mean(self) -> float:
+        """Mean reciprocal rank."""
+        return float(self.ranks.mean())
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is kept of one ranker, and in which rounds it was worse than untrained.
+
+    rounds: one or more; kept: the best of all, untrained included; worse: rounds that are below `untrained`, and not by
+    chance
+    """
+
+    untrained: Checked
+    rounds: tuple[Checked, ...]
+    kept: Checked
+    worse: tuple[tuple[Checked, Difference], ...]
+
+    @property
+    def systems(self) -> tuple[Checked, ...]:
+        """The ranker untrained, and after each round."""
+        return (self.untrained, *self.rounds)
+
+    def __str__(self) -> str:
+        if self.kept is self.untrained:
+            return f"No round is better than {self.untrained.name}. Keep what there was."
+        return f"Keep {self.kept.name}."
+
+
+def verdict(untrained: Checked, rounds: Sequence[Checked]) -> Verdict:
+    """Compare a ranker's rounds with what it was before. rounds: one or more
+
+    Rankers of one kind only are compared: known-item search favours those that go by words, whatever their worth.
+    """
+    best = max(rounds, key=lambda each: each.mean)
+    found = [(each, difference(each.ranks, untrained.ranks)) for each in rounds]
+    kept = best if best.mean > untrained.mean else untrained
+    return Verdict(untrained, tuple(rounds), kept, tuple((each, apart) for each, apart in found if apart.worse))
+
+
+def written_items(corpus: Corpus, seed: int = 0) -> KnownItems | None:
+    """Queries written from listings, for the whole corpus; None where none can be written."""
+    try:
+        found = written(corpus, COUNT, seed)
+    except CatalogueError:
+        return None
+    return KnownItems(corpus, found.queries, _same_items(corpus, found.sources))
+
+
+def title_items(corpus: Corpus, seed: int = 0) -> KnownItems | None:
+    """Titles, for listings without titles, at most `SEARCHED`; None where listings have nothing else to be found by."""
+    listings = corpus.catalogue.listings
+    order = np.random.default_rng(seed).permutation(len(listings))
+    found = np.array([bool(listings[i].images) or len(texts_of(listings[i])) > 1 for i in order], dtype=np.bool_)
+    searched = np.sort(order[np.argsort(~found, kind="stable")][:SEARCHED])
+    asking = np.intersect1d(order[found][:COUNT], searched, return_indices=True)[2]
+    if not len(asking):
+        return None
+    some = replace(corpus, catalogue=corpus.catalogue.subset(searched.tolist()))
+    queries = [Query(f"t{place}", some.catalogue.listings[place].title) for place in asking.tolist()]
+    untitled = tuple(replace(each, title="") for each in some.catalogue.listings)
+    without = replace(some, catalogue=replace(some.catalogue, listings=untitled))
+    return KnownItems(without, queries, _same_items(some, asking.tolist()))
+
+
+def reciprocal_ranks(scorer: Scorer, known: KnownItems) -> Floats:
+    """(Q,) of the best listing that is wanted; 0 where none is among the first `DEPTH`. scorer: over `known.corpus`"""
+    listings = scorer.retrieve(known.queries, DEPTH).listings
+    hits = np.array([np.isin(row, wanted) & (row != NONE) for row, wanted in zip(listings, known.wanted, strict=True)])
+    return np.where(hits.any(axis=1), 1 / (hits.argmax(axis=1) + 1), 0.0)
+
+
+def difference(values: Floats, reference: Floats) -> Difference:
+    """Query by query; p is 1 where nothing differs."""
+    from scipy.stats import ttest_rel
+
+    if np.array_equal(values, reference):
+        return Difference(0.0, 1.0)
+    return Difference(float((values - reference).mean()), float(ttest_rel(values, reference).pvalue))
+
+
+def _same_items(corpus: Corpus, sources: Sequence[int]) -> list[npt.NDArray[np.int64]]:
+    labels = duplicate_labels(corpus.catalogue.listings)
+    return [np.flatnonzero((labels == labels[place]).any(axis=1)) for place in sources]

@@ -1,0 +1,193 @@
+"""Bulk labelling: what a mixture of teachers says of many queries, block by block, over processes, into a folder.
+
+    mixture = Mixture((bm25, ranker), (False, True), corpus.ids, depth=50, random=30, temperature=0.6, seed=(0, 1))
+    labels = label(mixture, queries, Path("run/round-1/dense/labels"))
+
+Each block of queries becomes one Parquet file, written whole, so that a run that was killed redoes only blocks that
+were not done. What is drawn follows from the seed and the number of the block: it makes no difference how many
+processes there are, or how often the run was stopped. Who teaches, relabel says; what is done with labels, supervise.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import threading
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import cache
+from multiprocessing import get_context, parent_process
+from typing import TYPE_CHECKING
+
+from wares.core.errors import SettingsError, WaresError
+from wares.core.progress import progress
+from wares.ranking.labelers.bm25 import BM25Scorer
+from wares.ranking.labelers.function import FunctionScorer
+from wares.ranking.labelers.query_likelihood import QueryLikelihoodScorer
+from wares.ranking.labelers.rm3 import RM3Scorer
+from wares.ranking.labelers.run_file import RunScorer
+from wares.supervision.label_files import read_labels, write_block
+from wares.supervision.mixture import Block
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from wares.core.runners import Runner
+    from wares.data.listings import Query
+    from wares.supervision.mixture import Labelled, Mixture
+
+
+BLOCK = 1024  # queries of a file. What is drawn depends on it
+WORTH = 10.0  # seconds of work below which processes, which take two or three to start, are not worth it
+# These keep to one thread, and come with nothing but arrays and Python: they can work in many processes. All others,
+# such as those of torch, use all cores from this one.
+ONE_THREAD = (BM25Scorer, QueryLikelihoodScorer, RM3Scorer, RunScorer, FunctionScorer)
+
+
+def label(
+    mixture: Mixture,
+    queries: Sequence[Query],
+    folder: Path,
+    processes: int | None = None,
+    runner: Runner | None = None,
+) -> Labelled:
+    """What a mixture says of all queries: read from `folder` where it is there, and else labelled and written.
+
+    processes: at most; by default one a core. A script that calls this guards its own start with
+        `if __name__ == "__main__":`
+    runner: labels in place of processes (wares.cluster)
+
+    Memory holds a few blocks, and what is returned. Raises ModelError where the folder holds labels of other queries.
+    """
+    most = _cores() if processes is None else processes
+    if most < 1:
+        raise SettingsError(f"processes are 1 or more, not {most}.")
+    folder.mkdir(parents=True, exist_ok=True)
+    every = list(blocks(queries, folder))
+    todo = [block for block in every if not block.path.exists()]
+    with progress(None, "labelling queries", total=len(todo), unit="blocks") as bar:
+        for _ in labelled(mixture, todo, most) if runner is None else _spread(mixture, todo, runner):
+            bar.update(1)
+    return read_labels(every, mixture)
+
+
+def blocks(queries: Sequence[Query], folder: Path) -> Iterator[Block]:
+    """The queries in the order they come, `BLOCK` at a time."""
+    for number, start in enumerate(range(0, len(queries), BLOCK)):
+        yield Block(number, queries[start : start + BLOCK], folder / f"part-{number:05}.parquet")
+
+
+def labelled(mixture: Mixture, todo: Sequence[Block], processes: int) -> Iterator[Block]:
+    """Label blocks, here or, where what is left would take long, in other processes; yields each when it is done.
+
+    The second block tells how long they take, for the first finds things to load and to compile.
+    """
+    for done, block in enumerate(todo):
+        began = time.monotonic()
+        label_block(mixture, block)
+        yield block
+        left = todo[done + 1 :]
+        if done and min(processes, len(left)) > 1 and (time.monotonic() - began) * len(left) >= WORTH:
+            sent = _packed(mixture)
+            if sent is not None:
+                yield from _in_processes(sent, left, min(processes, len(left)))
+                return
+
+
+def _spread(mixture: Mixture, todo: Sequence[Block], runner: Runner) -> Iterator[Block]:
+    """Label blocks wherever a runner does it, and write them here; yields each when it is written."""
+    for block, labels in zip(todo, runner.map(_Labelling(mixture), todo), strict=True):
+        write_block(labels, block, mixture.ids)
+        yield block
+
+
+@dataclass(frozen=True)
+class _Labelling:
+    """The work of `label`, which can be sent elsewhere where the mixture's scorers can."""
+
+    mixture: Mixture
+
+    def __call__(self, block: Block) -> Labelled:
+        return self.mixture.label(block.queries, block.number)
+
+
+def label_block(mixture: Mixture, block: Block) -> None:
+    """Label some queries and write what was said, whole or not at all."""
+    write_block(mixture.label(block.queries, block.number), block, mixture.ids)
+
+
+# Processes ----------------------------------------------------------------------------------------------------------
+
+# They are started afresh ("spawn"). A fork of this one would start sooner, but this one has threads by now, of torch,
+# tokenizers and progress bars, and what those hold locked stays locked in a fork for good. What makes a fresh start
+# cheap: kernels come compiled from disk (wares.labelers.kernels), teachers come indexed, and nothing imports torch.
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _packed(mixture: Mixture) -> bytes | None:
+    """A mixture to be sent to processes; None where it has to stay, as a function made inside a function does."""
+    if not all(isinstance(scorer, ONE_THREAD) for scorer in mixture.scorers):
+        return None
+    try:
+        return pickle.dumps(mixture, protocol=pickle.HIGHEST_PROTOCOL)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return None
+
+
+def _in_processes(mixture: bytes, todo: Sequence[Block], processes: int) -> Iterator[Block]:
+    """Blocks as they are done, in any order."""
+    pool = ProcessPoolExecutor(processes, get_context("spawn"), _start_worker, (mixture,))
+    try:
+        under_way = {pool.submit(_label_block, block): block for block in todo}
+        for done in as_completed(under_way):
+            done.result()
+            yield under_way[done]
+    except BrokenProcessPool as error:
+        raise WaresError(
+            "A process that labels ended without a word: killed, perhaps for want of memory. Go on with --resume and "
+            'fewer --processes; in a script of your own, start under `if __name__ == "__main__":`.'
+        ) from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+_sent = b""  # a mixture, in a worker process
+
+
+def _start_worker(mixture: bytes) -> None:
+    """Leave Ctrl-C to the parent, end when it is gone, and keep what was sent."""
+    global _sent
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _sent = mixture
+
+
+def _label_block(block: Block) -> None:
+    label_block(_mixture(), block)
+
+
+@cache
+def _mixture() -> Mixture:
+    """What was sent, unpacked with the first block, so that the parent is told what goes wrong."""
+    try:
+        mixture: Mixture = pickle.loads(_sent)
+    except (ImportError, AttributeError) as error:
+        raise SettingsError(
+            f"a process that labels cannot load a labeler ({error}). Put its function into a module that can be "
+            "imported, or use --processes 1."
+        ) from None
+    return mixture
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

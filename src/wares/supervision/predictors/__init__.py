@@ -1,0 +1,1 @@
+"""Query performance predictors, and the weights of queries that follow from them."""

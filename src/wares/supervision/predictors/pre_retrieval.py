@@ -1,0 +1,95 @@
+"""Predictors of query performance from term statistics alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from wares.supervision.predictors.evidence import _average, _maximum
+
+if TYPE_CHECKING:
+    from wares.data.terms import Terms
+    from wares.supervision.predictors.evidence import Evidence, Floats
+
+
+# Before retrieval: the query's words in the collection --------------------------------------------------------------
+
+
+def idf(terms: Terms) -> Floats:
+    """(V,) ln(N / df), how few texts hold each term.
+
+    Source: Cronen-Townsend, Zhou & Croft, SIGIR 2002 (mean over the query); He & Ounis, SPIRE 2004.
+    """
+    return np.asarray(np.log(len(terms) / terms.document_frequency))
+
+
+def scq(terms: Terms) -> Floats:
+    """(V,) (1 + ln cf) · ln(1 + N / df), how similar each term as a query is to the collection.
+
+    Source: Zhao, Scholer & Tsegay, ECIR 2008.
+    """
+    rarity = np.log1p(len(terms) / terms.document_frequency)
+    return np.asarray((1.0 + np.log(terms.collection_frequency)) * rarity)
+
+
+def var(terms: Terms) -> Floats:
+    """(V,) standard deviation of w(d, t) = 1 + ln tf · ln(1 + N / df) over the texts that hold each term.
+
+    Source: Zhao, Scholer & Tsegay, ECIR 2008. Computed as ln(1 + N / df) times the deviation of ln tf, which is
+    the same wherever one puts brackets around the sum.
+    """
+    columns, frequency = terms.counts.indices, terms.document_frequency
+    logs = np.log(terms.counts.data)
+    means = np.bincount(columns, logs, minlength=len(frequency)) / frequency
+    squares = np.bincount(columns, (logs - means[columns]) ** 2, minlength=len(frequency))
+    return np.asarray(np.sqrt(squares / frequency) * np.log1p(len(terms) / frequency))
+
+
+@dataclass(frozen=True)
+class AverageIdf:
+    """Mean of `idf` over the query's terms. Assumes nothing of scores."""
+
+    def __call__(self, evidence: Evidence) -> Floats:
+        return _average(evidence.queries, idf(evidence.terms))
+
+
+@dataclass(frozen=True)
+class MaximumIdf:
+    """Greatest `idf` of the query's terms (Scholer, Williams & Turpin, JASIST 2004). Assumes nothing of scores."""
+
+    def __call__(self, evidence: Evidence) -> Floats:
+        return _maximum(evidence.queries, idf(evidence.terms))
+
+
+@dataclass(frozen=True)
+class AverageScq:
+    """Mean of `scq` over the query's terms (NSCQ in the paper). Assumes nothing of scores."""
+
+    def __call__(self, evidence: Evidence) -> Floats:
+        return _average(evidence.queries, scq(evidence.terms))
+
+
+@dataclass(frozen=True)
+class MaximumScq:
+    """Greatest `scq` of the query's terms. Assumes nothing of scores."""
+
+    def __call__(self, evidence: Evidence) -> Floats:
+        return _maximum(evidence.queries, scq(evidence.terms))
+
+
+@dataclass(frozen=True)
+class AverageVar:
+    """Mean of `var` over the query's terms. Assumes nothing of scores."""
+
+    def __call__(self, evidence: Evidence) -> Floats:
+        return _average(evidence.queries, var(evidence.terms))
+
+
+@dataclass(frozen=True)
+class MaximumVar:
+    """Greatest `var` of the query's terms. Assumes nothing of scores."""
+
+    def __call__(self, evidence: Evidence) -> Floats:
+        return _maximum(evidence.queries, var(evidence.terms))

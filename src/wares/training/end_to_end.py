@@ -1,0 +1,101 @@
+"""Recipe: as `pretrain`, with the backbones trained as well, on photos and texts that are read in every step.
+
+    towers = build_towers("google/siglip2-base-patch16-224")
+    features = catalogue_features(catalogue, towers)
+    trainer = TrainerSettings(image_backbone="last-2", text_backbone="lora", bf16=True)
+    record = pretrain_end_to_end(catalogue, features, towers, PretrainSettings(epochs=5), trainer, out)
+
+Under torchrun or accelerate every process runs this, takes its part of every batch and contrasts it with all of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from wares.core.errors import SettingsError
+from wares.encoders.marginals import ViewBatch
+from wares.training.datasets import ListingViews
+from wares.training.pretraining import Modality, batch_loss, check_learnable, choose, same_item
+from wares.training.records import finish, new_record
+from wares.training.trainer import CHECKPOINTS, train
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import Tensor
+
+    from wares.data.listings import Catalogue
+    from wares.encoders.features import CatalogueFeatures
+    from wares.encoders.marginals import Chosen
+    from wares.encoders.towers import Towers
+    from wares.training.records import PretrainRecord
+    from wares.training.settings import PretrainSettings, TrainerSettings
+
+
+def pretrain_end_to_end(
+    catalogue: Catalogue,
+    features: CatalogueFeatures,
+    towers: Towers,
+    settings: PretrainSettings,
+    trainer: TrainerSettings,
+    out: Path,
+    resume: bool = False,
+) -> PretrainRecord:
+    """Train the towers in place and save them in `out` with a record of what was done.
+
+    features: of the catalogue under the towers as they are; a modality whose backbone stays frozen is trained on
+        them, and photos that could not be read are known from them
+    resume: continue from the checkpoint in `out`, to the weights of an uninterrupted run
+
+    Raises SettingsError where there is nothing to align or the settings do not apply here, ModelError where the
+    checkpoint is another run's.
+    """
+    if settings.seconds is not None:
+        raise SettingsError("with trained backbones a run is measured in epochs; leave out --seconds.")
+    check_learnable(
+        Modality.of(features.photo_views, features.photos), Modality.of(features.text_views, features.texts), settings
+    )
+    record = new_record(features, settings)
+    record.settings["trainer"] = asdict(trainer)
+    towers.photo_tilt.requires_grad_(settings.fusion.marginals.kind == "learned")
+    data = ListingViews.of(catalogue, features, towers, trainer, partial(choose_both, settings))
+    run = {"towers": [towers.image.key, towers.text.key], "settings": record.settings, "listings": len(data)}
+    trained = train(
+        towers,
+        data,
+        partial(loss, settings),
+        trainer,
+        what=f"pretraining ({settings.method})",
+        batch_size=settings.batch_size,
+        epochs=settings.epochs,
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        seed=settings.seed,
+        folder=out / CHECKPOINTS,
+        run=run,
+        resume=resume,
+    )
+    record.steps, record.seconds, record.losses = trained.steps, trained.seconds, trained.losses
+    towers.fusion = settings.fusion
+    if trained.first:
+        finish(out, towers, record)
+    return record
+
+
+def choose_both(
+    settings: PretrainSettings, photos: Tensor, photo_draws: Tensor, texts: Tensor, text_draws: Tensor
+) -> tuple[Chosen, Chosen]:
+    """Which photos and texts a step encodes. photos, texts: (B,) views per listing; draws: (B,) in [0, 1)."""
+    marginals = settings.fusion.marginals
+    return (
+        choose(settings.method, photos, marginals.alpha, photo_draws),
+        choose(settings.method, texts, marginals.beta, text_draws),
+    )
+
+
+def loss(settings: PretrainSettings, batch: dict[str, Any]) -> Tensor:
+    """What a step minimises, over the listings of all processes."""
+    photos, texts = (ViewBatch(batch[f"{side}s"], batch[f"{side}_weights"]) for side in ("photo", "text"))
+    return batch_loss(photos, texts, same_item(batch["duplicates"]), batch["scale"], settings, batch["tilt"])

@@ -1,0 +1,271 @@
+"""Training with trained backbones: photos and texts from disk, through the trainer of sentence-transformers.
+
+The recipes hand over a loss and the views; here is what loads them. Two things make a run independent of how it
+is carried out. A `Schedule` is the whole run in one list of batches, so that resuming is skipping and a process
+takes its part of every batch. And every listing's views are drawn by numbers that stand in the schedule, so that
+they are the same in any worker and on any process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from accelerate import PartialState
+from safetensors.torch import load_file
+from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
+from sentence_transformers.util.distributed import all_gather_with_grad
+from torch import Tensor, distributed, nn
+from torch.utils.data import DataLoader
+from transformers import PrinterCallback, TrainerCallback
+
+from wares.core.errors import ModelError
+from wares.core.files import last_checkpoint
+from wares.core.progress import progress
+from wares.encoders.backbones import FROZEN, compile_backbone, merge_adapters, train_backbone
+from wares.encoders.base import save_weights
+from wares.encoders.listing_encoder import ListingEncoder
+from wares.training.datasets import Schedule
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wares.encoders.listing_encoder import Batch
+    from wares.encoders.towers import Towers
+    from wares.training.datasets import Batches
+    from wares.training.settings import TrainerSettings
+
+
+CHECKPOINTS = "checkpoints"
+WARM_UP = 0.05  # share of the steps in which the learning rate rises
+
+
+class ListingLoss(nn.Module):
+    """A recipe's loss over the encoded batch of all processes together.
+
+    Every process computes the same number from the embeddings of all, and gradients flow back to each; averaged
+    over processes as distributed training does, they are those of one process with the whole batch.
+
+    compute: what ListingEncoder gives for a batch, and what else ListingViews put there, to a scalar
+    """
+
+    def __init__(self, model: SentenceTransformer, compute: Callable[[Batch], Tensor]) -> None:
+        super().__init__()
+        self.model = model
+        self.compute = compute
+
+    def forward(self, features: list[Batch], labels: None = None) -> Tensor:
+        batch = self.model(features[0])
+        if distributed.is_available() and distributed.is_initialized():
+            shared = ("scale", "tilt")
+            rows = {name: value for name, value in batch.items() if isinstance(value, Tensor) and name not in shared}
+            batch |= {name: all_gather_with_grad(value) for name, value in rows.items()}
+        return self.compute(batch)
+
+
+class ListingTrainer(SentenceTransformerTrainer):
+    """The trainer of sentence-transformers, fed by a schedule and kept from what listings have no use for."""
+
+    def __init__(self, *args: Any, schedule: Schedule, **kwargs: Any) -> None:
+        self.schedule = schedule
+        super().__init__(*args, **kwargs)
+        self.remove_callback(PrinterCallback)
+
+    def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
+        """The model card is the recipe's."""
+
+    def preprocess_dataset(self, dataset: Any = None, dataset_name: str | None = None) -> Any:
+        return dataset
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        workers = self.args.dataloader_num_workers
+        return DataLoader(
+            self.train_dataset,  # type: ignore[arg-type]
+            batch_sampler=self.schedule,
+            collate_fn=_as_it_is,
+            num_workers=workers,
+            prefetch_factor=2 if workers else None,
+            pin_memory=torch.cuda.is_available(),
+            worker_init_fn=_start_worker,
+        )
+
+    def collect_features(self, inputs: Batch) -> tuple[list[Batch], None]:
+        """Tokens and pixels of what the workers read."""
+        encoder: Any = self.model[0]
+        towers: Towers = encoder.towers
+        for side, tower in (("photos", towers.image), ("texts", towers.text), ("queries", towers.text)):
+            items = inputs.get(side, {}).get("items", ())
+            if len(items):
+                inputs[side] = self._prepare_inputs(tower.inputs(items))
+        return [inputs], None
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        folder = Path(output_dir or str(self.args.output_dir))
+        folder.mkdir(parents=True, exist_ok=True)
+        save_weights(self.model.state_dict(), folder / "model.safetensors")
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        self.model.load_state_dict(load_file(str(Path(resume_from_checkpoint) / "model.safetensors")))
+
+
+class Progress(TrainerCallback):
+    """Our progress bar, on the first process."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        steps = state.max_steps if state.is_world_process_zero else 0
+        self.bar = progress(None, self.what, total=steps, unit="steps")
+        self.bar.update(state.global_step)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.is_world_process_zero:
+            self.bar.update()
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **kwargs: Any) -> None:
+        if logs and "loss" in logs:
+            self.bar.set_postfix(loss=f"{float(logs['loss']):.3f}", refresh=False)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.bar.close()
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run of the trainer did.
+
+    seconds: of this process, loading included; losses: mean of each epoch
+    first: whether this is the process that writes
+    """
+
+    steps: int
+    seconds: float
+    losses: list[float]
+    first: bool
+
+
+def train(
+    towers: Towers,
+    data: Batches,
+    compute: Callable[[Batch], Tensor],
+    settings: TrainerSettings,
+    *,
+    what: str,
+    batch_size: int,
+    epochs: int,
+    learning_rate: float,
+    weight_decay: float,
+    seed: int,
+    folder: Path,
+    run: dict[str, Any],
+    resume: bool = False,
+) -> Trained:
+    """Train towers in place on all processes that were started (torchrun, accelerate), or on this one.
+
+    data: what to learn from; compute: the loss (see ListingLoss); what: names the job on its progress bar
+    batch_size: listings that are told apart from each other, over all processes
+    learning_rate: of the heads, after a warm-up, falling to zero along a cosine as the backbones' does
+    folder: checkpoints are kept in it while training runs
+    run: what makes this run the one it is; a checkpoint with another `run` is not resumed (ModelError)
+    """
+    model, args = prepare(towers, settings, epochs, learning_rate, weight_decay, seed, folder)
+    schedule = Schedule(len(data), batch_size, epochs, seed, args.process_index, args.world_size)
+    args.logging_steps = max(1, schedule.steps_per_epoch // settings.accumulate)
+    trainer = ListingTrainer(
+        model, args, data, loss=ListingLoss(model, compute), callbacks=[Progress(what)], schedule=schedule
+    )
+    found = trainer.train(resume_from_checkpoint=checkpoint_of(folder, run, resume, trainer.is_world_process_zero()))
+    for tower in (towers.image, towers.text):
+        merge_adapters(tower)
+        if tower.trained is not None:
+            tower.trained.requires_grad_(False)
+    towers.eval()
+    losses = [float(entry["loss"]) for entry in trainer.state.log_history if "loss" in entry]
+    if trainer.is_world_process_zero():
+        shutil.rmtree(folder)
+    return Trained(found.global_step, found.metrics["train_runtime"], losses, trainer.is_world_process_zero())
+
+
+def this_process() -> PartialState:
+    """The process that this is among those that torchrun or accelerate started."""
+    return PartialState(cpu=not torch.accelerator.is_available())
+
+
+def prepare(
+    towers: Towers,
+    settings: TrainerSettings,
+    epochs: int,
+    learning_rate: float,
+    weight_decay: float,
+    seed: int,
+    folder: Path,
+) -> tuple[SentenceTransformer, SentenceTransformerTrainingArguments]:
+    """The model with its backbones made trainable, and the trainer's arguments."""
+    for tower, how in ((towers.image, settings.image_backbone), (towers.text, settings.text_backbone)):
+        train_backbone(tower, how)
+        if settings.compile:
+            compile_backbone(tower)
+    model = SentenceTransformer(modules=[ListingEncoder(towers, settings.views_at_once)])
+    args = SentenceTransformerTrainingArguments(
+        output_dir=str(folder),
+        num_train_epochs=1,  # the schedule is the whole run
+        learning_rate=learning_rate,
+        learning_rate_mapping={} if settings.frozen else {r"\.trained\.": settings.backbone_rate},
+        weight_decay=weight_decay,
+        lr_scheduler_type="cosine",
+        warmup_steps=WARM_UP,
+        gradient_accumulation_steps=settings.accumulate,
+        bf16=settings.bf16,
+        use_cpu=not torch.accelerator.is_available(),
+        seed=seed,
+        save_steps=settings.checkpoint_steps,
+        save_total_limit=1,
+        report_to=list(settings.report_to) or "none",
+        dataloader_num_workers=0 if settings.image_backbone == FROZEN else _decoders(settings.workers),
+        disable_tqdm=True,
+        ddp_find_unused_parameters=False,
+    )
+    return model, args
+
+
+def checkpoint_of(folder: Path, run: dict[str, Any], resume: bool, first: bool) -> str | None:
+    """The newest checkpoint of this very run, or None to begin one. Raises ModelError."""
+    about, now = folder / "run.json", json.loads(json.dumps(run))
+    if not resume:
+        if first:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            about.write_text(json.dumps(now, indent=2) + "\n", encoding="utf-8")
+        return None
+    found = last_checkpoint(folder)
+    if found is None:
+        raise ModelError(f"{folder} has no checkpoint to resume from. Leave out --resume to start a run.")
+    then = json.loads(about.read_text(encoding="utf-8"))
+    for name in now:
+        if then.get(name) != now[name]:
+            raise ModelError(
+                f"{folder} is of a run with other {name} ({then.get(name)}; this run: {now[name]}). "
+                "Choose another --out."
+            )
+    return found
+
+
+def _decoders(workers: int | None) -> int:
+    """For this process. `LOCAL_WORLD_SIZE` is what torchrun says of how many train on this machine."""
+    training = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    return max(1, (os.cpu_count() or 1) // training) if workers is None else workers
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch
+
+
+def _start_worker(_: int) -> None:
+    """Photos are decoded one a process: threads of libraries would only get in each other's way."""
+    torch.set_num_threads(1)

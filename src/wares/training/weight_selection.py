@@ -1,0 +1,351 @@
+"""No harm by a label-free choice: how much auxiliary views weigh, chosen on listings held out of training.
+
+    choice = choose_settings(features, "offline", PretrainSettings(seed=1))
+    pretrain(features, towers, choice.settings)
+
+What auxiliary views are worth differs from catalogue to catalogue: more photos of the goods help, photos of other
+goods hurt. So the settings as given are tried beside some that lean less on auxiliary views, down to none, which is
+single view. Each is trained on one part of the listings; in the other part, one view of a listing asks for another.
+A listing's own views belong together: that is all the truth this needs.
+
+Of the candidates that are not behind single view where a title asks for photos, the one with the best mean of all
+protocols is chosen. "Not behind" is asked of the probability that the title gives to its own photos, which tells harm
+from chance on far fewer listings than ranks do, and of ranks. Single view itself is always there to fall back on.
+
+Source: our own, by cross-validation (Stone, 1974); docs/method.md has the reasoning, docs/log.md what else was tried.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from dataclasses import asdict, dataclass, replace
+from itertools import product
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from wares.core.progress import progress
+from wares.encoders.features import embed_features
+from wares.encoders.fusion import barycentres
+from wares.encoders.registry import build_towers
+from wares.training.pretraining import pretrain, same_item
+from wares.training.settings import method_fusion
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from wares.data.views import Views
+    from wares.encoders.features import CatalogueFeatures, Embeddings, Vectors
+    from wares.encoders.marginals import Marginals
+    from wares.encoders.towers import Towers
+    from wares.training.settings import PretrainSettings
+
+
+Knob = Literal["alpha", "beta", "intra_modal"]
+Values = npt.NDArray[np.float64]
+Places = npt.NDArray[np.int64]
+PRIMARY = "title->photos"  # the protocol in which nothing may fall behind single view
+CERTAINTY = "log probability"  # that the title gives to its own photos among all those held out
+MARGIN = 1.0  # standard errors of average precision that are put down to chance
+FEWEST = 8  # listings that can be split
+FOLDS = 5  # a fifth is held out: trials that learn from far fewer listings flatter auxiliary views
+ENOUGH = 300  # listings held out, after which no further fold is tried
+MOST = 2000  # listings that are looked at
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Settings that were tried, and how they did on listings held out of training.
+
+    scores: protocol -> mean average precision
+    difference, error: to primary views alone in title→photos, in average precision: mean over listings, standard error
+    harmless: whether it may be chosen
+    certainty, certainty_error: as `difference` and `error`, in the log probability that a title gives to its photos
+    """
+
+    alpha: float
+    beta: float
+    intra_modal: float
+    scores: dict[str, float]
+    difference: float
+    error: float
+    harmless: bool
+    certainty: float = 0.0
+    certainty_error: float = 0.0
+
+    @property
+    def mean(self) -> float:
+        """Mean average precision over all protocols."""
+        return float(np.mean(list(self.scores.values())))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Settings to train with, and why.
+
+    settings: those that were given, with the chosen values put in
+    candidates: everything tried, primary views alone first; empty where there was nothing to choose
+    listings: how many were held out, all folds together
+    """
+
+    settings: PretrainSettings
+    candidates: tuple[Candidate, ...]
+    listings: int
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """For the record of the run, and for reports."""
+        return {
+            "chosen": knobs(self.settings),
+            "listings": self.listings,
+            "seconds": self.seconds,
+            "candidates": [asdict(each) | {"mean": each.mean} for each in self.candidates],
+        }
+
+    def note(self, model: Path) -> None:
+        """Add what was chosen, and why, to the record of the run beside a model, `pretrain.json`."""
+        path = model / "pretrain.json"
+        record = json.loads(path.read_text(encoding="utf-8")) | {"choice": self.to_json()}
+        path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+    def render(self, console: Console) -> None:
+        """Print the candidates side by side, the chosen one in bold; nothing where there was nothing to choose."""
+        from rich.table import Table
+
+        if not self.candidates:
+            return
+        table = Table(
+            title=f"Weights chosen without labels, on {self.listings:,} listings held out",
+            caption="Mean average precision. The last three rows: title → photos, against the first column.",
+            show_header=False,
+        )
+        table.add_column()
+        for each in self.candidates:
+            weights = {"alpha": each.alpha, "beta": each.beta, "intra_modal": each.intra_modal}
+            table.add_column(justify="right", style="bold" if weights == knobs(self.settings) else "", no_wrap=True)
+        table.add_row("α", *(f"{each.alpha:g}" for each in self.candidates))
+        table.add_row("β", *(f"{each.beta:g}" for each in self.candidates))
+        table.add_row("intra-modal", *(f"{each.intra_modal:g}" for each in self.candidates), end_section=True)
+        for name in self.candidates[0].scores:
+            table.add_row(name.replace("->", " → "), *(f"{each.scores[name]:.3f}" for each in self.candidates))
+        table.add_row("mean", *(f"{each.mean:.3f}" for each in self.candidates), end_section=True)
+        table.add_row("ahead", *(f"{each.difference:+.3f} ± {each.error:.3f}" for each in self.candidates))
+        log_probability = (f"{each.certainty:+.2f} ± {each.certainty_error:.2f}" for each in self.candidates)
+        table.add_row("log probability", *log_probability)
+        table.add_row("harm", *("" if each.harmless else "yes" for each in self.candidates))
+        console.print(table)
+
+
+def choose_settings(
+    features: CatalogueFeatures, towers: str, settings: PretrainSettings, fixed: Collection[Knob] = ()
+) -> Choice:
+    """The settings with alpha, beta and the intra-modal weight chosen for this catalogue.
+
+    features: of the listings that will be trained on; nothing else is looked at
+    towers: name of the towers; heads on their frozen features are trained, also where a backbone will be
+    settings: of the method, and the boldest that will be tried; `seed` decides splits and trials
+    fixed: knobs that keep the value they have in `settings`
+
+    Nothing is tried, and the settings come back as they are, where nothing is free, the method has weights of its own
+    (single-view), no listing has an auxiliary view, or fewer than `FEWEST` listings have both a photo and a text.
+    """
+    began = time.monotonic()
+    tried = candidates(settings, fixed)
+    both = (features.photo_views.counts > 0) & (features.text_views.counts > 0)
+    several = (features.photo_views.counts > 1) | (features.text_views.counts > 1)
+    free = [place for place, each in enumerate(tried) if all(knobs(each)[k] == knobs(settings)[k] for k in fixed)]
+    alike = len({each.fusion for each in tried}) == 1  # a method that knows no such weights
+    if len(free) < 2 or alike or not several.any() or both.sum() < FEWEST:
+        return Choice(settings, (), 0, time.monotonic() - began)
+    splits = list(folds(both, settings.seed))
+    model = build_towers(towers, settings.seed)
+    start = {name: weights.clone() for name, weights in model.state_dict().items()}
+    found: list[list[dict[str, Values]]] = [[] for _ in tried]
+    with progress(None, "choosing settings", total=len(splits) * len(tried), unit="trials") as bar:
+        for (training, held_out), (place, candidate) in product(splits, enumerate(tried)):
+            model.load_state_dict(start)
+            pretrain(features.select(training), model, trial(candidate))
+            found[place].append(held_out_values(features.select(held_out), model))
+            bar.update()
+    table = judged(tried, [joined(parts) for parts in found])
+    best = max(free, key=lambda place: preference(table[place]))
+    listings = sum(len(held_out) for _, held_out in splits)
+    return Choice(tried[best], tuple(table), listings, time.monotonic() - began)
+
+
+def candidates(settings: PretrainSettings, fixed: Collection[Knob] = ()) -> list[PretrainSettings]:
+    """What is tried: primary views alone, the settings as given, and some that lean less on auxiliary views.
+
+    Fixed knobs keep their value, and what becomes equal is tried once. Primary views alone are always there, to be
+    compared with.
+    """
+    given = knobs(settings)
+    leaning: list[dict[Knob, float]] = [
+        {},
+        {"alpha": (1 + given["alpha"]) / 2, "beta": (1 + given["beta"]) / 2, "intra_modal": 0.0},
+        {"alpha": 1.0, "intra_modal": 0.0},
+        {"beta": 1.0, "intra_modal": 0.0},
+    ]
+    tried = [with_knobs(settings, {"alpha": 1.0, "beta": 1.0, "intra_modal": 0.0})]
+    tried += [with_knobs(settings, {k: value for k, value in each.items() if k not in fixed}) for each in leaning]
+    return list(dict.fromkeys(replace(each, fusion=method_fusion(each.method, each.fusion)) for each in tried))
+
+
+def knobs(settings: PretrainSettings) -> dict[Knob, float]:
+    """What can be chosen, as it is in some settings."""
+    marginals = settings.fusion.marginals
+    return {"alpha": marginals.alpha, "beta": marginals.beta, "intra_modal": settings.intra_modal}
+
+
+def with_knobs(settings: PretrainSettings, values: Mapping[Knob, float]) -> PretrainSettings:
+    """The settings with some knobs set."""
+    all_values = {**knobs(settings), **values}
+    marginals = replace(settings.fusion.marginals, alpha=all_values["alpha"], beta=all_values["beta"])
+    fusion = replace(settings.fusion, marginals=marginals)
+    return replace(settings, fusion=fusion, intra_modal=all_values["intra_modal"])
+
+
+def folds(both: npt.NDArray[np.bool_], seed: int) -> Iterator[tuple[Places, Places]]:
+    """Training and held-out listings, fold by fold until `ENOUGH` were held out; of a large catalogue, a sample.
+
+    both: (N,) which listings have a photo and a text; every fold gets its share of them
+    """
+    order = np.random.default_rng(seed).permutation(len(both))
+    order = order[np.argsort(~both[order], kind="stable")][:MOST]
+    for number in range(min(FOLDS, math.ceil(ENOUGH * FOLDS / len(order)))):
+        held_out = np.arange(len(order)) % FOLDS == number
+        yield np.sort(order[~held_out]), np.sort(order[held_out])
+
+
+def trial(candidate: PretrainSettings) -> PretrainSettings:
+    """The settings for a part of the listings: as many steps as the whole would take, and no clock."""
+    share = 1 - 1 / FOLDS
+    return replace(candidate, batch_size=max(2, round(candidate.batch_size * share)), seconds=None)
+
+
+def judged(tried: Sequence[PretrainSettings], found: Sequence[Mapping[str, Values]]) -> list[Candidate]:
+    """Every candidate's means, and whether it is behind the first, primary views alone, in title→photos.
+
+    found: of each, protocol -> (N,) value of each listing held out; NaN where it did not ask
+
+    Not behind: at least level in log probability, and at most `MARGIN` standard errors below in average precision.
+    """
+    table = []
+    for settings, values in zip(tried, found, strict=True):
+        (difference, error), (certainty, certainty_error) = (
+            mean_and_error(_asked(values[each] - found[0][each])) for each in (PRIMARY, CERTAINTY)
+        )
+        means = {name: float(_asked(row).mean()) for name, row in values.items() if len(_asked(row))}
+        del means[CERTAINTY]
+        harmless = certainty >= 0.0 and difference >= -MARGIN * error
+        own = knobs(settings)
+        table.append(
+            Candidate(
+                own["alpha"],
+                own["beta"],
+                own["intra_modal"],
+                means,
+                difference,
+                error,
+                harmless,
+                certainty,
+                certainty_error,
+            )
+        )
+    return table
+
+
+def preference(candidate: Candidate) -> tuple[bool, float]:
+    """Harmless ones first, by their mean over protocols; among the others the one that is least behind."""
+    return candidate.harmless, candidate.mean if candidate.harmless else candidate.certainty
+
+
+def mean_and_error(values: Values) -> tuple[float, float]:
+    """Mean and its standard error."""
+    return float(values.mean()), float(values.std() / np.sqrt(len(values)))
+
+
+def _asked(values: Values) -> Values:
+    return values[~np.isnan(values)]
+
+
+def joined(parts: Sequence[Mapping[str, Values]]) -> dict[str, Values]:
+    """The listings of all folds, one after another."""
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def held_out_values(features: CatalogueFeatures, towers: Towers) -> dict[str, Values]:
+    """Protocol -> (N,) how well each listing's views find other views of it; NaN where none of them asks.
+
+    title->photos, text->photos: the title, or each other text, asks for the mean of a listing's photos under the
+        towers' marginals; the text that asks is left out of the agreement that weighs them
+    photo->title, photo->primary-photo: each photo but the first asks for the title, or for the first photo
+
+    Values are average precisions, meaned over a listing's views that ask; under `CERTAINTY`, the log probability that
+    the title gives to the right photos, at the temperature that training arrived at. Listings that share a product
+    or a title are relevant to each other.
+    """
+    embeddings = embed_features(features, towers)
+    photos, texts, same = embeddings.photo_views, embeddings.text_views, same_item(features.duplicates).numpy()
+    with_photos, with_texts = np.flatnonzero(photos.counts > 0), np.flatnonzero(texts.counts > 0)
+    precision, certainty = np.full(len(texts.items), np.nan), np.full(len(texts.items), np.nan)
+    text_places = np.arange(len(texts.items)) - texts.offsets[texts.owners]
+    for place in range(int(texts.counts.max(initial=0))):
+        asking = np.flatnonzero((text_places == place) & (photos.counts > 0)[texts.owners])
+        means = photo_means(embeddings, text_places != place, towers.fusion.marginals)[with_photos]
+        scores, truth = embeddings.texts[asking] @ means.T, same[texts.owners[asking]][:, with_photos]
+        precision[asking] = average_precision(scores, truth)
+        certainty[asking] = log_probability(float(towers.scale.detach()) * scores, truth)
+    found = {
+        PRIMARY: _by_listing(precision, texts, text_places == 0),
+        CERTAINTY: _by_listing(certainty, texts, text_places == 0),
+        "text->photos": _by_listing(precision, texts, text_places > 0),
+    }
+    extra = np.arange(len(photos.items)) > photos.offsets[photos.owners]
+    for name, vectors, there in (
+        ("photo->title", embeddings.texts[texts.offsets[with_texts]], with_texts),
+        ("photo->primary-photo", embeddings.photos[photos.offsets[with_photos]], with_photos),
+    ):
+        asking = np.flatnonzero(extra & np.isin(photos.owners, there))
+        precision = np.full(len(photos.items), np.nan)
+        truth = same[photos.owners[asking]][:, there]
+        precision[asking] = average_precision(embeddings.photos[asking] @ vectors.T, truth)
+        found[name] = _by_listing(precision, photos, extra)
+    return found
+
+
+def photo_means(embeddings: Embeddings, kept: npt.NDArray[np.bool_], marginals: Marginals) -> Vectors:
+    """(N, d) the direction of each listing's photos under marginals that see only the texts kept, (Vt,)."""
+    seen = replace(embeddings, text_views=embeddings.text_views.keep(kept), texts=embeddings.texts[kept])
+    means = barycentres(seen, marginals, "photo")[0]
+    unit: Vectors = means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12)
+    return unit
+
+
+def average_precision(scores: Vectors, truth: npt.NDArray[np.bool_]) -> Values:
+    """(Q,) of rankings by score, (Q, N); a row of truth, (Q, N), has a relevant one. Ties keep their order."""
+    hits = np.take_along_axis(truth, np.argsort(-scores, axis=1, kind="stable"), axis=1)
+    precision = hits.cumsum(axis=1) / np.arange(1, hits.shape[1] + 1)
+    values: Values = (precision * hits).sum(axis=1) / hits.sum(axis=1)
+    return values
+
+
+def log_probability(logits: Vectors, truth: npt.NDArray[np.bool_]) -> Values:
+    """(Q,) of the relevant ones together, under the softmax of each row of (Q, N)."""
+    odds = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
+    values: Values = np.log(np.maximum((odds * truth).sum(axis=1), 1e-300) / odds.sum(axis=1))
+    return values
+
+
+def _by_listing(values: Values, views: Views, asking: npt.NDArray[np.bool_]) -> Values:
+    """(N,) mean over each listing's views that ask, (V,); NaN where there is none."""
+    there = asking & ~np.isnan(values)
+    counts = np.bincount(views.owners[there], minlength=len(views.counts))
+    sums = np.bincount(views.owners[there], values[there], minlength=len(views.counts))
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)

@@ -1,0 +1,112 @@
+"""Interactions: what a row may hold, every bad row with its place, and splits by time."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from toys import write_rows
+
+from wares.core.errors import CatalogueError, SettingsError
+from wares.data.formats import FORMATS
+from wares.data.interactions import Interaction, Interactions, as_queries, asked, read_interactions, without_queries
+
+GOOD = {"query": "Red  boots", "listing": "a", "kind": "click", "weight": 2, "time": "2025-03-01T00:00:10Z"}
+
+
+def written(folder: Path, *rows: Any) -> Path:
+    lines = [row if isinstance(row, str) else json.dumps(row) for row in rows]
+    (folder / "interactions.jsonl").write_text("\n".join(lines) + "\n")
+    return folder / "interactions.jsonl"
+
+
+def row(query: str, listing: str = "a", time: float = 0.0, weight: float = 1.0) -> Interaction:
+    return Interaction(query, listing, "click", weight, time)
+
+
+def test_rows_come_in_the_order_of_time(tmp_path: Path) -> None:
+    path = written(tmp_path, {**GOOD, "time": 1740787300}, GOOD, {**GOOD, "time": "2025-03-01T02:00:05+02:00"})
+    found = read_interactions(path, ["a"]).rows
+    assert [each.time for each in found] == [1740787205.0, 1740787210.0, 1740787300.0]
+    assert found[0] == Interaction("red boots", "a", "click", 2.0, 1740787205.0)
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_tables_say_the_same_as_lines(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"clicks{suffix}"
+    write_rows([GOOD, {**GOOD, "query": "mug, blue", "time": "1740787300"}], path)
+    found = read_interactions(path, ["a"]).rows
+    assert [(each.query, each.weight, each.time) for each in found] == [
+        ("red boots", 2.0, 1740787210.0),
+        ("mug, blue", 2.0, 1740787300.0),
+    ]
+
+
+def test_kinds_may_be_weighed_anew_or_left_out(tmp_path: Path) -> None:
+    path = written(tmp_path, GOOD, {**GOOD, "kind": "purchase"}, {"query": "mug", "listing": "a", "time": 0})
+    found = read_interactions(path, ["a"], {"purchase": 7, "click": 0}).rows
+    assert [(each.kind, each.weight) for each in found] == [("", 1.0), ("purchase", 7.0)]
+
+
+@pytest.mark.parametrize(
+    ("bad", "field"),
+    [
+        ({**GOOD, "query": " "}, "query"),
+        ({**GOOD, "query": 3}, "query"),
+        ({**GOOD, "listing": "b"}, "listing"),
+        ({"query": "mug", "time": 0}, "listing"),
+        ({**GOOD, "kind": 4}, "kind"),
+        ({**GOOD, "weight": -1}, "weight"),
+        ({**GOOD, "weight": "two"}, "weight"),
+        ({**GOOD, "weight": "nan"}, "weight"),
+        ({**GOOD, "weight": True}, "weight"),
+        ({**GOOD, "time": "yesterday"}, "time"),
+        ({"query": "mug", "listing": "a"}, "time"),
+        ("{", "broken JSON"),
+        ("[1]", "not an object"),
+    ],
+)
+def test_a_bad_row_is_named_with_its_place(tmp_path: Path, bad: Any, field: str) -> None:
+    path = written(tmp_path, GOOD, bad)
+    with pytest.raises(CatalogueError, match=r"interactions\.jsonl, line 2") as caught:
+        read_interactions(path, ["a"])
+    assert field in str(caught.value)
+    assert "\n" not in str(caught.value)
+    found = read_interactions(path, ["a"], on_error="skip")
+    assert len(found) == 1
+    assert [problem.line for problem in found.problems] == [2]
+
+
+def test_nothing_to_learn_from_says_so(tmp_path: Path) -> None:
+    with pytest.raises(CatalogueError, match="does not exist"):
+        read_interactions(tmp_path / "none.jsonl", ["a"])
+    with pytest.raises(CatalogueError, match="no interaction"):
+        read_interactions(written(tmp_path, {**GOOD, "listing": "b"}), ["a"], on_error="skip")
+
+
+@given(st.lists(st.integers(0, 5), max_size=30), st.floats(0.0, 0.99))
+def test_a_split_keeps_every_row_and_the_order_of_time(times: list[int], later: float) -> None:
+    whole = Interactions(tuple(row("q", time=time) for time in sorted(times)))
+    before, after = whole.split(later)
+    assert before.rows + after.rows == whole.rows
+    assert len(after) <= later * len(whole)
+    if before.rows and after.rows:
+        assert before.rows[-1].time < after.rows[0].time
+
+
+def test_a_share_of_all_is_refused() -> None:
+    with pytest.raises(SettingsError, match="share"):
+        Interactions(()).split(1.0)
+
+
+def test_queries_and_their_listings() -> None:
+    found = Interactions((row("mug", "b"), row("boots", "a", 1, 2.0), row("boots", "a", 2), row("boots", "c", 3)))
+    assert asked(found) == {"mug": {"b": 1.0}, "boots": {"a": 3.0, "c": 1.0}}
+    queries, chosen = as_queries(found)
+    assert [query.text for query in queries] == ["mug", "boots"]
+    assert chosen[queries[1].id] == {"a": 1, "c": 1}
+    assert [each.query for each in without_queries(found, {"boots"}).rows] == ["mug"]

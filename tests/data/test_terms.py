@@ -1,0 +1,132 @@
+"""Words as counts, of texts and of a corpus: cases by eye, and `collections.Counter` as the oracle."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wares.data.corpus import Corpus
+from wares.data.listings import Catalogue, Listing
+from wares.data.terms import Terms, analyse
+
+WORDS = ["red", "Boots", "boot", "the", "and", "wool", "running", "runs", "ботинки", "鞋子", "!", "👟", "44"]
+texts = st.lists(st.lists(st.sampled_from(WORDS), max_size=8).map(" ".join), max_size=6)
+
+
+# By eye
+
+
+@pytest.mark.parametrize(
+    ("text", "terms"),
+    [
+        ("", []),
+        (" \n\t", []),
+        ("!?… -- 👟👢", []),
+        ("the of and", []),
+        ("Red BOOTS", ["red", "boot"]),
+        ("running runs run", ["run", "run", "run"]),
+        ("boots for the winter", ["boot", "winter"]),
+        ("size 44.5, 100%", ["size", "44", "5", "100"]),
+        ("wool-lined boots/shoes", ["wool", "line", "boot", "shoe"]),
+        ("Кожаные ботинки", ["кожаные", "ботинки"]),
+        ("حذاء جلد", ["حذاء", "جلد"]),
+        ("红色的鞋子，羊毛", ["红色的鞋子", "羊毛"]),
+        ("boots ❤️ 👩‍🦰 44 \u0301", ["boot", "44"]),
+        ("हिन्दी किताब", ["हिन्दी", "किताब"]),
+        ("ผ้าพันคอ สีแดง", ["ผ้าพันคอ", "สีแดง"]),
+        ("נַעַל עוֹר", ["נַעַל", "עוֹר"]),
+        ("Füße ÉCHARPE", ["füße", "écharp"]),
+    ],
+)
+def test_terms_of_a_text(text: str, terms: list[str]) -> None:
+    """Lower case, no stop words, English stems; other languages are left as they are, but for endings like English."""
+    assert analyse(text) == terms
+
+
+def test_three_texts_by_eye() -> None:
+    terms = Terms.of(["red boots, red laces", "the boot", "!"])
+    assert terms.vocabulary == {"red": 0, "boot": 1, "lace": 2}
+    assert terms.words == ["red", "boot", "lace"]
+    assert terms.counts.toarray().tolist() == [[2, 1, 1], [0, 1, 0], [0, 0, 0]]
+    assert terms.lengths.tolist() == [4, 1, 0]
+    assert terms.document_frequency.tolist() == [1, 2, 1]
+    assert terms.collection_frequency.tolist() == [2, 2, 1]
+    assert (len(terms), terms.size) == (3, 3)
+
+
+def test_ids_keep_order_and_repetition_and_drop_what_is_unknown() -> None:
+    terms = Terms.of(["red boots laces"])
+    assert terms.ids("boots, GREEN boots of red").tolist() == [1, 1, 0]
+    for text in ("", "green", "the", "👟", "靴"):
+        ids = terms.ids(text)
+        assert ids.shape == (0,)
+        assert ids.dtype == np.int64
+
+
+def test_asking_teaches_no_words() -> None:
+    terms = Terms.of(["red boots"])
+    terms.ids("green scarf")
+    assert terms.vocabulary == {"red": 0, "boot": 1}
+
+
+@pytest.mark.parametrize("given", [[], [""], ["the", "👟", " "]])
+def test_no_texts_and_texts_without_words(given: list[str]) -> None:
+    terms = Terms.of(given)
+    assert (len(terms), terms.size, terms.words) == (len(given), 0, [])
+    assert terms.counts.shape == (len(given), 0)
+    assert terms.lengths.tolist() == [0] * len(given)
+    assert terms.document_frequency.shape == terms.collection_frequency.shape == (0,)
+    assert terms.ids("red boots").tolist() == []
+
+
+def test_texts_may_come_one_at_a_time() -> None:
+    assert (Terms.of(text for text in ["red", "red boots"]).counts.toarray() == [[1, 0], [1, 1]]).all()
+
+
+def test_a_corpus_is_a_text_for_each_listing() -> None:
+    """Every text that a search would read, and nothing else: no price, no attribute, no name of a photo."""
+    boots = Listing("b7", "Red boots", "For winter", ("Shoes", "Wool"), ("photo.png",), 80.0, {"size": 44.0}, "product")
+    mug = Listing("a1", "Mug", description=" ", texts={"care": "Dishwasher safe"})
+    corpus = Corpus(Catalogue(Path("/shop"), (boots, mug)))
+    assert len(corpus) == 2
+    assert corpus.ids.tolist() == ["b7", "a1"]
+    assert corpus.texts == ["Red boots\nFor winter\nShoes, Wool", "Mug\nDishwasher safe"]
+    assert corpus.terms.words == ["red", "boot", "winter", "shoe", "wool", "mug", "dishwash", "safe"]
+    assert corpus.terms.lengths.tolist() == [5, 3]
+
+
+# Oracle
+
+
+@given(texts)
+def test_counts_are_those_of_a_counter(given: list[str]) -> None:
+    terms = Terms.of(given)
+    counters = [Counter(analyse(text)) for text in given]
+    total = sum(counters, Counter())
+    assert set(terms.vocabulary) == set(total)
+    assert sorted(terms.vocabulary.values()) == list(range(terms.size))
+    for row, counter in zip(terms.counts.toarray(), counters, strict=True):
+        assert {word: row[place] for word, place in terms.vocabulary.items() if row[place]} == counter
+    assert terms.lengths.tolist() == [counter.total() for counter in counters]
+    assert terms.collection_frequency.tolist() == [total[word] for word in terms.words]
+    assert terms.document_frequency.tolist() == [sum(word in each for each in counters) for word in terms.words]
+
+
+@given(texts, st.lists(st.sampled_from([*WORDS, "green"]), max_size=6).map(" ".join))
+def test_ids_are_the_known_terms(given: list[str], query: str) -> None:
+    terms = Terms.of(given)
+    known = {term for text in given for term in analyse(text)}
+    assert [terms.words[place] for place in terms.ids(query)] == [term for term in analyse(query) if term in known]
+
+
+@given(st.text(max_size=30))
+def test_a_term_is_a_lower_case_word(text: str) -> None:
+    for term in analyse(text):
+        assert term
+        assert not any(letter.isspace() for letter in term)
+        assert term == term.lower()

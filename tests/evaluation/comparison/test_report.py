@@ -1,0 +1,233 @@
+"""What `wares compare` leaves behind: the page is whole, safe and without references; the JSON keeps its promise."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from wares.evaluation.comparison.experiment import UNTRAINED
+from wares.evaluation.comparison.report import Setup, listed, p_value, percent, write_comparison
+from wares.evaluation.comparison.results import (
+    ALL_VIEWS,
+    HYBRID,
+    QUERIES,
+    Chosen,
+    Comparison,
+    Cost,
+    Findings,
+    Protocols,
+)
+from wares.evaluation.measures import MEASURES
+from wares.training.settings import PretrainSettings
+
+METHODS = ("factorized", "single-view", "random-view")
+EVIL = '<script>alert("boots")</script>'
+VOID = {"meta", "img", "br", "link", "hr", "input"}
+
+
+def findings(queries: bool = True) -> Findings:
+    """Two seeds of three methods; 20 listings, of which 6 are held out."""
+    random = np.random.default_rng(0)
+
+    def protocol(level: float, asking: int) -> dict[str, dict[str, float]]:
+        return {
+            m: {f"l{i}": float(np.clip(level + random.normal(0, 0.2), 0, 1)) for i in range(asking)} for m in MEASURES
+        }
+
+    def table() -> dict[str, Protocols]:
+        levels = {"factorized": 0.7, "single-view": 0.5, ALL_VIEWS: 0.55, "random-view": 0.6}
+        rows: dict[str, Protocols] = {name: {"title->photos": protocol(level, 6)} for name, level in levels.items()}
+        if queries:
+            for name, level in levels.items():
+                rows[name][QUERIES] = protocol(level, 30)
+                rows[name + HYBRID] = {QUERIES: protocol(level, 30)}
+            rows |= {name: {QUERIES: protocol(0.4, 30)} for name in UNTRAINED}
+        return rows
+
+    def comparison(tables: list[dict[str, Protocols]]) -> Comparison:
+        trained = {name: int(name not in UNTRAINED) for name in tables[0]}
+        candidates = {"title->photos": 6, QUERIES: 150}
+        return Comparison(
+            tables, {n: 2.5 * k for n, k in trained.items()}, {n: 30 * k for n, k in trained.items()}, candidates
+        )
+
+    tables = [table(), table()]
+    costs = {name: Cost(1.9, 2.0, 0.2 * (i + 1), 6.7) for i, name in enumerate(METHODS)}
+    knobs = {"alpha": 0.75, "beta": 0.5, "gamma": 0.5, "intra_modal": 0.25}
+    choices = [Chosen("factorized", 0, knobs, 6, 12.5)]
+    budgets = {"equal wall-clock": comparison(tables), "equal epochs": comparison(tables)}
+    return Findings(budgets, costs, choices, 1536)
+
+
+def setup() -> Setup:
+    facts = {"listings": "20", "versions": "python 3.11", "date": "2026-01-01 00:00 UTC"}
+    return Setup(EVIL, f"wares compare '{EVIL}'", facts, [PretrainSettings(method=name) for name in METHODS])  # type: ignore[arg-type]
+
+
+class Page(HTMLParser):
+    """Tags that are open, everything that is referred to, and the text outside of styles."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: set[str] = set()
+        self.references: list[str] = []
+        self.words = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.references += [value or "" for name, value in attributes if name in ("src", "href", "srcset", "action")]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words += data if self.open[-1:] != ["style"] else ""
+
+
+class Written:
+    """A report in a folder, and what was said meanwhile."""
+
+    def __init__(self, folder: Path, found: Findings, baseline: str = "single-view") -> None:
+        console = Console(file=io.StringIO(), width=120, record=True)
+        self.files = write_comparison(console, found, setup(), folder, baseline)
+        self.said = console.export_text()
+        self.text = (folder / "report.html").read_text(encoding="utf-8")
+        self.page = Page(self.text)
+        self.words = " ".join(self.page.words.split())
+        self.json = json.loads((folder / "compare.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
+    return Written(tmp_path_factory.mktemp("report"), findings())
+
+
+# The page --------------------------------------------------------------------------------------------------------
+
+
+def test_the_page_is_whole_and_needs_nothing_beside_it(written: Written) -> None:
+    assert written.page.open == [], "every tag is closed"
+    pictures = [file for file in written.files if file.suffix == ".png"]
+    assert len(written.page.references) == len(pictures) == 4
+    assert all(reference.startswith("data:image/png;base64,") for reference in written.page.references)
+    assert not written.page.tags & {"script", "link", "iframe", "object"}
+    assert not re.search(r"https?:|url\(|@import", written.text)
+
+
+def test_the_page_escapes_what_it_is_given(written: Written) -> None:
+    assert EVIL not in written.text
+    assert f"Pretraining methods on {EVIL}" in written.words
+    assert f"wares compare '{EVIL}'" in written.words
+
+
+def test_the_page_says_what_was_run_and_found(written: Written) -> None:
+    first = findings().budgets["equal wall-clock"]
+    for said in (
+        f"{first.mean('factorized', QUERIES, 'nDCG@10'):.3f}",
+        "1,536 bytes",
+        "At most 150 listings are ranked",
+        "trivial",
+        "python 3.11",
+        "9,999 bootstrap resamples",
+        "Holm",
+        "strongest without transport",
+        "random-view: one view per modality",
+        "not held out",
+        "12.5",
+    ):
+        assert said in written.words
+    gain = next(g for g in first.gains(QUERIES, "single-view") if (g.system, g.measure) == ("factorized", "R@100"))
+    assert percent(gain.relative) in written.words
+    assert "full-transport" not in written.words, "it was not compared"
+
+
+def test_it_fits_a_phone_and_a_dark_room(written: Written) -> None:
+    assert 'name="viewport"' in written.text
+    assert "prefers-color-scheme: dark" in written.text
+    assert written.text.count("<table") == written.text.count('<div class="scroll"><table'), (
+        "tables scroll by themselves"
+    )
+
+
+def test_without_queries(tmp_path: Path) -> None:
+    written = Written(tmp_path, findings(queries=False))
+    assert "query → listing" not in written.words
+    assert written.page.open == []
+    assert {file.name for file in written.files} == {
+        "compare.json",
+        "cross-view.png",
+        "gains.png",
+        "cost.png",
+        "report.html",
+    }
+
+
+# JSON ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_promised_shape_stands_at_the_top(written: Written) -> None:
+    promised = findings().budgets["equal wall-clock"].results()
+    assert {name: written.json[name] for name in promised} == promised
+    assert written.json["budgets"]["equal epochs"]["seeds"] == 2
+    for row in written.json["methods"].values():
+        for name, protocol in row.items():
+            assert name == "seconds" or all(cell.keys() == {"mean", "std"} for cell in protocol.values())
+
+
+def test_what_stands_beside_it(written: Written) -> None:
+    low, high = written.json["ci"]["equal wall-clock"]["factorized"][QUERIES]["R@10"]
+    assert low < written.json["methods"]["factorized"][QUERIES]["R@10"]["mean"] < high
+    assert written.json["trivial"] == {"title->photos": ["R@10", "R@100", "R@500"], QUERIES: ["R@500"]}
+    assert "R@500" not in written.json["ci"]["equal epochs"]["bm25"][QUERIES]
+    assert written.json["epochs"]["equal epochs"]["factorized"] == 30
+    assert written.json["cost"]["random-view"]["milliseconds"] == pytest.approx(0.6)
+    assert written.json["choices"][0]["knobs"]["alpha"] == 0.75
+    assert {test["protocol"] for test in written.json["tests"]["equal wall-clock"]} == {"title->photos", QUERIES}
+    gains = written.json["gains"]["equal epochs"]
+    assert {gain["over"] for gain in gains["baseline"]} == {"single-view"}
+    assert not {gain["over"] for gain in gains["strongest without transport"]} & {"factorized", "factorized + bm25"}
+    assert written.json["setup"]["settings"][0]["method"] == "factorized"
+
+
+def test_another_baseline_where_it_was_measured(tmp_path: Path) -> None:
+    tests = Written(tmp_path, findings(), "bm25").json["tests"]["equal wall-clock"]
+    baselines = {(test["protocol"], test["baseline"]) for test in tests}
+    assert baselines == {("title->photos", "single-view"), (QUERIES, "bm25")}
+
+
+# Pictures and the console ----------------------------------------------------------------------------------------
+
+
+def test_every_picture_can_be_looked_at(written: Written) -> None:
+    for file in written.files:
+        if file.suffix == ".png":
+            with Image.open(file) as picture:
+                assert min(picture.size) > 400 and max(picture.size) < 4000
+
+
+def test_the_console_has_the_main_points(written: Written) -> None:
+    assert "equal epochs, nDCG@10" in written.said
+    assert "▲" in written.said
+    assert "R@500 left out: only 150 listings are ranked" in " ".join(written.said.split())
+    assert "ms per listing and epoch" in written.said
+    assert "report.html" in written.said
+    assert "factorized + bm25" not in written.said, "hybrids stand on the page"
+    assert max(map(len, written.said.splitlines())) <= 120
+
+
+def test_numbers_in_words() -> None:
+    assert [p_value(p) for p in (0.5, 0.00005, 1.0)] == [".5000", "< .0001", "1.0000"]
+    assert percent(-0.0714) == "-7.1 %"
+    assert [listed(names) for names in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == ["", "a", "a and b", "a, b and c"]

@@ -1,0 +1,78 @@
+"""Clouds: the same listing wherever it is computed, and queries that find what they were written for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from wares.data.listings import Listing
+from wares.evaluation.synthetic_shops import COLOURS, Clouds, CloudTowers
+
+TOWERS = CloudTowers(64)
+
+
+def listings(clouds: Clouds, size: int) -> list[Listing]:
+    return [listing for part in clouds.chunks(size) for listing in part.listings]
+
+
+def test_a_listing_is_the_same_wherever_it_is_computed() -> None:
+    clouds = Clouds(1_000)
+    whole = clouds.read()
+    assert len(clouds) == len(whole) == 1_000
+    assert (
+        listings(clouds, 7) == listings(clouds, 1_000) == list(whole.listings) == listings(Clouds(5_000), 100)[:1_000]
+    )
+    by_seven = [chunk.fused.vectors for chunk in TOWERS.chunks(clouds, 7)]
+    np.testing.assert_allclose(np.concatenate(by_seven), next(TOWERS.chunks(clouds, 1_000)).fused.vectors, atol=1e-6)
+    assert len({listing.id for listing in whole.listings}) == 1_000
+
+
+def test_a_listing_by_eye() -> None:
+    listing = Clouds(3, photos=3).read().listings[2]
+    category, kind, *own = listing.title.split()
+    assert len(own) == 3
+    assert listing.description == f"{category} {kind} in {listing.attributes['colour']}"
+    assert listing.images == ("2-0.jpg", "2-1.jpg", "2-2.jpg")
+    assert listing.attributes["colour"] in COLOURS
+    assert listing.price is not None and 7 < listing.price < 404
+
+
+def test_photos_are_told_by_their_names() -> None:
+    embeddings, _ = TOWERS.embed(Clouds(20).read(), "stop")
+    again = TOWERS.photos([Path("/clouds") / name for name in embeddings.photo_views.items])
+    np.testing.assert_allclose(again, embeddings.photos, atol=1e-3)
+    np.testing.assert_allclose(np.linalg.norm(again, axis=1), 1, atol=1e-5)
+
+
+def test_vectors_of_a_type_lie_together() -> None:
+    catalogue = Clouds(2_000).read()
+    _, fused = TOWERS.embed(catalogue, "stop")
+    kinds = np.array([listing.title.split()[1] for listing in catalogue.listings])
+    scores = fused.vectors @ fused.vectors.T
+    same = (kinds[:, None] == kinds) & ~np.eye(len(kinds), dtype=bool)
+    assert scores[same].mean() > 0.5 > 0.1 > scores[kinds[:, None] != kinds].mean()
+
+
+def test_queries_find_what_they_were_written_for() -> None:
+    clouds = Clouds(2_000)
+    queries, wanted = clouds.queries(200)
+    titles = {listing.id: listing.title for listing in clouds.read().listings}
+    assert all(set(query.text.split()) <= set(titles[id].split()) for query, id in zip(queries, wanted, strict=True))
+    _, fused = TOWERS.embed(clouds.read(), "stop")
+    scores = TOWERS.texts([query.text for query in queries]) @ fused.vectors.T
+    own = scores[np.arange(200), [list(titles).index(id) for id in wanted]]
+    ranks = (scores > own[:, None]).sum(axis=1)
+    assert np.median(ranks) <= 1
+    assert len(set(wanted)) < 200, "popular listings are looked for more often"
+
+
+def test_listings_written_anew_are_others_and_no_more_than_they() -> None:
+    before, after = listings(Clouds(100), 10), listings(Clouds(100, anew=range(20, 30)), 10)
+    assert [i for i in range(100) if before[i] != after[i]] == list(range(20, 30))
+    assert all(a.title.split()[:2] == b.title.split()[:2] for a, b in zip(before, after, strict=True))
+
+
+def test_words_that_clouds_have_not_count_for_nothing() -> None:
+    np.testing.assert_allclose(TOWERS.texts(["rubupe devado"]), TOWERS.texts(["rubupe xylophone devado"]), atol=1e-6)
+    assert np.isfinite(TOWERS.texts(["", "xylophone"])).all()

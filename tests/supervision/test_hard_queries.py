@@ -1,0 +1,303 @@
+"""Queries and labelers that give trouble, over every ranker and over whole runs: never an exception that the user
+cannot mend, never a score that is no number, and nothing learned from what nobody said.
+
+Every labeler meets the same queries in test_labelers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from odd_queries import ODD, UNKNOWN, WORDLESS, check
+from tiny_models import WORDS, named
+
+import wares.supervision.recipe as module
+from wares.core.errors import SettingsError
+from wares.data.corpus import Corpus
+from wares.data.listings import Catalogue, Listing, Query
+from wares.data.runs import read_run, write_run
+from wares.encoders.registry import build_towers
+from wares.evaluation.supervision_report import judge, judge_predictors, run_results, write_report
+from wares.ranking.labelers.registry import labelers
+from wares.ranking.rankers.base import Lessons, Pace, Ranker
+from wares.ranking.rankers.registry import get_ranker, rankers
+from wares.ranking.scoring import NONE
+from wares.ranking.training import LearningSettings, learn
+from wares.supervision.mixture import predictions
+from wares.supervision.recipe import supervise
+from wares.supervision.settings import SuperviseSettings
+from wares.supervision.strategies import STRATEGIES, Strategy
+
+GOOD = [Query(f"g{i}", f"{one} {other}") for i, (one, other) in enumerate(pairwise(WORDS[:7]))]
+HARD = [Query(f"h{i}", text) for i, text in enumerate(ODD.values())]
+SILENT = [Query(f"h{i}", ODD[kind]) for i, kind in enumerate(ODD) if kind in [*WORDLESS, *UNKNOWN, "Cyrillic"]]
+
+LABELS = """
+def all_words(query, listings):
+    return [float(sum(word in each.title for word in query.split())) for each in listings]
+
+def words(query, listings):
+    return all_words(query, listings) if query.strip() else [None for each in listings]
+
+def huge(query, listings):
+    return [1e9 * value - 7e9 for value in words(query, listings)]
+
+def tiny(query, listings):
+    return [1e-9 * value + 1e-8 for value in words(query, listings)]
+
+def silent(query, listings):
+    return [None for each in listings]
+
+def holes(query, listings):
+    holes = [None, float("nan"), float("inf"), float("-inf")]
+    places = [int(each.id[1:]) for each in listings]
+    return [holes[i % 4] if i % 3 else value for i, value in zip(places, words(query, listings))]
+"""
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    """Twelve listings of two or three words each."""
+    pairs = [(one, other) for i, one in enumerate(WORDS) for other in WORDS[i + 1 :]][::3]
+    listings = [Listing(f"l{i}", f"{one} {other}", f"{other} mug") for i, (one, other) in enumerate(pairs)]
+    return Corpus(Catalogue(tmp_path_factory.mktemp("corpus"), tuple(listings)))
+
+
+@pytest.fixture
+def towers(shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("WARES_CACHE", str(tmp_path / "cache"))
+    return named("pair", shelf)
+
+
+@pytest.fixture
+def make(towers: str, tmp_path: Path) -> Callable[[str], Ranker]:
+    """A ranker of each name, on the tiny sentence encoder."""
+
+    def ranker(name: str) -> Ranker:
+        if name != "two-tower":
+            return get_ranker(f"{name}(towers={towers!r})")
+        if not (tmp_path / "model").exists():
+            build_towers(towers).save(tmp_path / "model")
+        return get_ranker(f"two-tower(model={str(tmp_path / 'model')!r})")
+
+    return ranker
+
+
+@pytest.fixture
+def settings(towers: str, monkeypatch: pytest.MonkeyPatch) -> SuperviseSettings:
+    monkeypatch.setattr(module, "BASELINES", ("bm25", "query-likelihood"))
+    return SuperviseSettings(
+        rankers=(f"static(towers={towers!r})",),
+        rounds=2,
+        depth=5,
+        random=3,
+        settled=1.0,
+        learning=LearningSettings(epochs=2),
+    )
+
+
+@pytest.fixture
+def label(tmp_path: Path) -> Callable[[str], str]:
+    """The name of a labeler that is a function of a file."""
+    (tmp_path / "labels.py").write_text(LABELS, encoding="utf-8")
+    return lambda name: f"function(file={str(tmp_path / 'labels.py')!r}, name={name!r})"
+
+
+def labels_of(run: Path, round: int = 1) -> dict[str, dict[str, float]]:
+    """What a run's ranker learned from: query text -> listing -> share."""
+    (folder,) = run.glob(f"round-{round}/*")
+    rows = [row for path in sorted(folder.glob("labels/*.parquet")) for row in pq.read_table(path).to_pylist()]
+    return {row["text"]: dict(zip(row["listings"], np.exp(row["log_shares"]).tolist(), strict=True)) for row in rows}
+
+
+def finite(path: Path) -> Any:
+    """What a JSON file says. NaN and Infinity, which other programs do not read, are refused."""
+
+    def refuse(word: str) -> None:
+        raise AssertionError(f"{path.name} has {word}")
+
+    return json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
+
+
+# Every ranker
+
+
+@pytest.mark.parametrize("name", rankers())
+def test_rankers_answer_hard_queries_or_leave_them(name: str, make: Callable[[str], Ranker], corpus: Corpus) -> None:
+    """Among others as alone; all scores are numbers; what has no word has no answer."""
+    scorer = make(name).build(corpus, seed=1).scorer()
+    queries = [GOOD[0], *HARD, GOOD[1]]
+    labels = scorer.retrieve(queries, 20)
+    check(labels, len(queries), 20, len(corpus))
+    assert np.isfinite(labels.scores[labels.present]).all()
+    scores = scorer.score(queries, np.tile(np.arange(len(corpus)), (len(queries), 1)))
+    assert not np.isinf(scores).any()
+    for place, query in enumerate(queries):
+        alone = scorer.retrieve([query], 20)
+        np.testing.assert_array_equal(alone.present[0], labels.present[place])
+        np.testing.assert_allclose(alone.scores[0], labels.scores[place], rtol=1e-4, atol=1e-4)
+        if not query.text.strip():
+            assert not labels.present[place].any()
+    assert labels.present[[0, -1]].any(axis=1).all()
+
+
+@pytest.mark.parametrize("name", rankers())
+def test_rankers_learn_among_hard_queries(
+    name: str, make: Callable[[str], Ranker], corpus: Corpus, tmp_path: Path
+) -> None:
+    """Labels are random where there are any; some queries have none, some one, some no weight."""
+    random, queries = np.random.default_rng(3), [*GOOD, *HARD]
+    listings = np.tile(np.arange(len(corpus)), (len(queries), 1))
+    shares = np.log(random.dirichlet(np.ones(len(corpus)), len(queries)))
+    listings[len(GOOD) : len(GOOD) + 2], shares[len(GOOD) : len(GOOD) + 2] = NONE, -np.inf
+    listings[0, 1:], shares[0, 1:], shares[0, 0] = NONE, -np.inf, 0.0
+    weights = np.ones(len(queries))
+    weights[1] = 0.0
+    model, taught = make(name).build(corpus, seed=1), Lessons(queries, listings, shares, weights)
+    record = learn(model, taught, Pace(1e-2, 4, 4), LearningSettings(epochs=1), 0, tmp_path)
+    assert record.steps > 0
+    assert np.isfinite(record.losses).all()
+    assert all(torch.isfinite(value).all() for value in model.trained().values())
+
+
+def test_a_cross_encoder_reads_as_much_as_its_encoder_can(make: Callable[[str], Ranker], corpus: Corpus) -> None:
+    scorer = make("cross-encoder").build(corpus, seed=1).scorer()
+    assert scorer.retrieve([Query("long", ODD["long"])], 3).present.any()
+
+
+# Whole runs
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_whole_runs_with_hard_queries(
+    strategy: Strategy, corpus: Corpus, settings: SuperviseSettings, make: Callable[[str], Ranker], tmp_path: Path
+) -> None:
+    """Queries that nobody answers teach nothing; results, checks and report hold numbers only."""
+    more = (
+        settings.rankers if strategy != "cross" else (*settings.rankers, settings.rankers[0][:-1] + ", batch_size=7)")
+    )
+    settings = replace(settings, strategy=strategy, rankers=more, weights="wig")
+    tests = [*GOOD, *HARD]
+    found = supervise(corpus, [*GOOD, *HARD], settings, tmp_path / "run", tests)
+    assert all(np.isfinite([*each.free_energy, *each.losses, *each.weights]).all() for each in found.rounds)
+    for folder in tmp_path.glob("run/round-1/*"):
+        finite(folder / "round.json")
+        rows = pq.read_table(next(folder.glob("labels/*.parquet"))).to_pylist()
+        answered = {row["text"] for row in rows if row["listings"]}
+        assert answered == {query.text for query in tests} - {query.text for query in SILENT} - {ODD["one long word"]}
+    for run in run_results(tmp_path / "run").values():
+        assert all(np.isfinite(list(scores.values())).all() for scores in run.values())
+    for name in ("changes", "reliability"):
+        finite(tmp_path / "run" / f"{name}.json")
+    judged = judge(tmp_path / "run", {query.id: {"l0": 1, "l3": 1} for query in tests})
+    judge_predictors(tmp_path / "run", judged, predictions(corpus, tests))
+    assert finite(tmp_path / "run" / "results.json")["queries"] == len(tests)
+    assert write_report(tmp_path / "run").stat().st_size < 2_000_000
+
+
+@pytest.mark.parametrize("name", labelers())
+def test_whole_runs_with_every_labeler(
+    name: str,
+    towers: str,
+    corpus: Corpus,
+    settings: SuperviseSettings,
+    label: Callable[[str], str],
+    tmp_path: Path,
+) -> None:
+    """As the first teacher of hard queries; queries without a word teach nothing, whoever labels."""
+    build_towers(towers).save(tmp_path / "model")
+    write_run({query.id: {"l0": 2.0, "l1": 1.0, "l2": 0.5} for query in [*GOOD, HARD[4]]}, tmp_path / "run.txt")
+    told = {
+        "dense": f"dense(towers={towers!r})",
+        "two-tower": f"two-tower(model={str(tmp_path / 'model')!r})",
+        "run": f"run(file={str(tmp_path / 'run.txt')!r})",
+        "function": label("words"),
+    }
+    queries, only = [*GOOD, *HARD], replace(settings, labelers=(told.get(name, name),))
+    found = supervise(corpus, queries, only, tmp_path / "out", queries)
+    assert all(np.isfinite([*each.free_energy, *each.losses]).all() for each in found.rounds)
+    shares = labels_of(tmp_path / "out")
+    assert all(shares[query.text] for query in GOOD)
+    assert not any(shares[ODD[kind]] for kind in WORDLESS)
+    for each in shares.values():
+        assert sum(each.values()) == pytest.approx(1 if each else 0)
+    judge(tmp_path / "out", {query.id: {"l0": 1} for query in queries})
+    assert write_report(tmp_path / "out").exists()
+
+
+def test_labels_of_queries_that_the_ranker_cannot_answer(
+    corpus: Corpus, settings: SuperviseSettings, label: Callable[[str], str], tmp_path: Path
+) -> None:
+    """A function labels empty queries as well. Whatever is written holds numbers only."""
+    settings = replace(settings, labelers=(label("all_words"),))
+    supervise(corpus, [*GOOD, *HARD], settings, tmp_path / "run")
+    for path in tmp_path.glob("run/round-*/*/round.json"):
+        energies = finite(path)["free_energy"]
+        assert np.isfinite(energies).all()
+
+
+@pytest.mark.parametrize("weights", ["clarity", "nqc", "max-idf"])
+def test_hopeless_queries_weigh_nothing(
+    weights: str, corpus: Corpus, settings: SuperviseSettings, tmp_path: Path
+) -> None:
+    supervise(corpus, [*GOOD, *SILENT], replace(settings, weights=weights), tmp_path / "run")
+    table = pq.read_table(next(tmp_path.glob("run/round-1/*/weights.parquet"))).to_pylist()
+    found = {row["id"]: row["weight"] for row in table}
+    assert [found[query.id] for query in SILENT] == [0] * len(SILENT)
+    assert sum(found[query.id] > 0 for query in GOOD) > 4
+
+
+def test_a_labeler_that_always_abstains_changes_nothing(
+    corpus: Corpus, settings: SuperviseSettings, label: Callable[[str], str], tmp_path: Path
+) -> None:
+    """Labels are those of the other labeler alone, and the run warns of it."""
+    supervise(corpus, GOOD, settings, tmp_path / "alone")
+    both = supervise(corpus, GOOD, replace(settings, labelers=("bm25", label("silent"))), tmp_path / "both", GOOD)
+    for text, shares in labels_of(tmp_path / "alone").items():
+        assert labels_of(tmp_path / "both")[text] == pytest.approx(shares)
+    assert both.reliability.unreliable == [label("silent")]
+    judge(tmp_path / "both", {query.id: {"l0": 1} for query in GOOD})
+
+
+@pytest.mark.parametrize("kind", ["function", "run"])
+def test_nobody_but_a_labeler_that_always_abstains(
+    kind: str, corpus: Corpus, settings: SuperviseSettings, label: Callable[[str], str], tmp_path: Path
+) -> None:
+    write_run({"other": {"l0": 1.0}}, tmp_path / "run.txt")
+    name = label("silent") if kind == "function" else f"run(file={str(tmp_path / 'run.txt')!r})"
+    with pytest.raises(SettingsError, match="no query has two labelled listings"):
+        supervise(corpus, GOOD, replace(settings, labelers=(name,)), tmp_path / "run")
+
+
+def test_labelers_on_very_different_scales_count_alike(
+    corpus: Corpus, settings: SuperviseSettings, label: Callable[[str], str], tmp_path: Path
+) -> None:
+    """One function in millions of millions of another's unit, and shifted: labels are those of the function alone."""
+    supervise(corpus, GOOD, replace(settings, labelers=(label("words"),)), tmp_path / "alone")
+    supervise(corpus, GOOD, replace(settings, labelers=(label("huge"), label("tiny"))), tmp_path / "both")
+    for text, shares in labels_of(tmp_path / "alone").items():
+        assert labels_of(tmp_path / "both")[text] == pytest.approx(shares, rel=1e-3, abs=1e-6)
+
+
+def test_scores_that_are_no_numbers_teach_nothing(
+    corpus: Corpus, settings: SuperviseSettings, label: Callable[[str], str], tmp_path: Path
+) -> None:
+    """Two listings of three are left out: None, NaN, and both infinities. Results can be read back."""
+    settings = replace(settings, labelers=(label("holes"),), strategy="greedy")
+    found = supervise(corpus, GOOD, settings, tmp_path / "run", GOOD)
+    assert all(np.isfinite(each.losses).all() for each in found.rounds)
+    said = {corpus.ids[place] for place in range(0, len(corpus), 3)}
+    for shares in labels_of(tmp_path / "run").values():
+        assert set(shares) <= said
+        assert sum(shares.values()) == pytest.approx(1)
+    for path in tmp_path.glob("run/baselines/*.txt"):
+        assert read_run(path)

@@ -1,0 +1,275 @@
+"""Bulk labelling: what files hold, the same labels however the work is shared out, and being killed for good."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from processes import environment
+
+import wares.supervision.labelling as module
+from wares.core.errors import ModelError, SettingsError, WaresError
+from wares.data.corpus import Corpus
+from wares.data.listings import Catalogue, Listing, Query
+from wares.ranking.labelers.bm25 import BM25
+from wares.ranking.labelers.function import FunctionScorer
+from wares.ranking.labelers.registry import get_labeler
+from wares.ranking.score_fusion import mixed
+from wares.ranking.scoring import NONE, Labels, Scorer
+from wares.supervision.aggregation import log_shares
+from wares.supervision.labelling import label
+from wares.supervision.mixture import Labelled, Mixture, Performance
+from wares.supervision.predictors.evidence import Evidence
+from wares.supervision.predictors.registry import get_predictor
+
+WORDS = ["red", "leather", "boots", "blue", "wool", "scarf", "mug", "winter"]
+LISTINGS = tuple(
+    Listing(f"l{i}", f"{WORDS[i % 8]} {WORDS[(i * 3 + 1) % 8]}", WORDS[(i // 8) % 8], (), (), None, {})
+    for i in range(40)
+)
+CORPUS = Corpus(Catalogue(Path("/shop"), LISTINGS))
+# Six blocks of four, and one of two; the second query of the third block has no words that anybody knows.
+QUERIES = [Query(f"q{i}", "xyzzy" if i == 9 else f"{WORDS[i % 8]} {WORDS[(i + 1 + i // 8) % 8]}") for i in range(26)]
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BLOCK", 4)
+    monkeypatch.setattr(module, "WORTH", 0.0)
+
+
+def mixture(*scorers: Scorer) -> Mixture:
+    names = ("bm25", "query-likelihood(mu=10)")
+    teachers = scorers or tuple(get_labeler(name).over(CORPUS) for name in names)
+    return Mixture(teachers, (False,) * len(teachers), CORPUS.ids, 5, 3, 0.3, (0, 1), None)
+
+
+def noted(query: str, listings: Sequence[Listing]) -> list[float | None]:
+    """Letters in common; leaves the number of its process in a folder, where there is one."""
+    if folder := os.environ.get("NOTED"):
+        (Path(folder) / str(os.getpid())).touch()
+    if query == os.environ.get("FATAL"):
+        os.kill({"self": os.getpid(), "parent": os.getppid()}[os.environ["VICTIM"]], signal.SIGKILL)
+        signal.pause()
+    return [float(len(set(query) & set(each.title))) for each in listings]
+
+
+def functional() -> Mixture:
+    return mixture(FunctionScorer(noted, LISTINGS))
+
+
+def same(one: Labelled, other: Labelled) -> bool:
+    return all(
+        np.array_equal(getattr(one, name), getattr(other, name), equal_nan=name == "predictions")
+        for name in ("listings", "log_shares", "predictions")
+    )
+
+
+def stamps(folder: Path) -> dict[str, tuple[int, int]]:
+    """Which files there are, and whether they are still the same."""
+    return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in folder.glob("part-*.parquet")}
+
+
+# What is said and written
+
+
+def test_labels_are_mixed_scores_of_the_best_and_of_some_drawn(tmp_path: Path) -> None:
+    asked = mixture()
+    found = label(asked, QUERIES, tmp_path, 1)
+    best = [scorer.retrieve(QUERIES, 5).listings for scorer in asked.scorers]
+    scores = [scorer.score(QUERIES, found.listings) for scorer in asked.scorers]
+    np.testing.assert_allclose(found.log_shares, log_shares(mixed(scores), 0.3), atol=1e-6)
+    for place, query in enumerate(QUERIES):
+        there = found.listings[place][found.listings[place] != NONE].tolist()
+        top = {int(each) for row in best for each in row[place] if each != NONE}
+        assert len(set(there)) == len(there)
+        assert top <= set(there)
+        assert len(there) <= len(top) + 3
+        assert bool(there) == (query.text != "xyzzy")
+    assert (np.diff(found.log_shares[np.isfinite(found.log_shares).all(axis=1)]) <= 0).all()
+    assert np.isnan(found.predictions).all()
+
+
+def test_files_hold_what_is_returned(tmp_path: Path) -> None:
+    found = label(mixture(), QUERIES, tmp_path / "labels", 1)
+    paths = sorted((tmp_path / "labels").iterdir())
+    assert [path.name for path in paths] == [f"part-{number:05}.parquet" for number in range(7)]
+    rows = [row for path in paths for row in pq.read_table(path).to_pylist()]
+    assert [(row["id"], row["text"]) for row in rows] == [(query.id, query.text) for query in QUERIES]
+    for row, listings, shares in zip(rows, found.listings, found.log_shares, strict=True):
+        assert row["listings"] == CORPUS.ids[listings[listings != NONE]].tolist()
+        assert row["log_shares"] == shares[listings != NONE].tolist()
+        assert row["prediction"] is None
+    assert same(found, label(mixture(), QUERIES, tmp_path / "labels", 1))
+
+
+def test_draws_follow_from_the_seed_and_the_block(tmp_path: Path) -> None:
+    one = label(mixture(), QUERIES, tmp_path / "one", 1)
+    assert same(one, label(mixture(), QUERIES, tmp_path / "again", 1))
+    assert not same(one, label(replace(mixture(), seed=(0, 2)), QUERIES, tmp_path / "round", 1))
+    same_texts = [replace(QUERIES[0], id=str(i)) for i in range(8)]
+    found = label(replace(mixture(), random=20), same_texts, tmp_path / "texts", 1).listings
+    assert {frozenset(row) for row in found[:4]} != {frozenset(row) for row in found[4:]}
+
+
+@pytest.mark.parametrize("name", ["nqc", "clarity(k=3)", "avg-idf"])
+def test_performance_is_predicted_as_of_all_queries_at_once(name: str, tmp_path: Path) -> None:
+    lexical = BM25().over(CORPUS)
+    asked = replace(mixture(), performance=Performance(get_predictor(name), lexical))
+    found = label(asked, QUERIES, tmp_path, 1)
+    own = Labels(found.listings, np.where(found.listings == NONE, np.nan, found.log_shares).astype(np.float32))
+    run = own if name.startswith("clarity") else lexical.retrieve(QUERIES, 500)
+    terms = [CORPUS.terms.ids(query.text) for query in QUERIES]
+    evidence = Evidence(terms, CORPUS.terms, run.listings, run.scores, lexical.corpus_scores(QUERIES))
+    np.testing.assert_allclose(found.predictions, get_predictor(name)(evidence))
+    assert np.isfinite(found.predictions).sum() > 20
+
+
+def test_no_queries_and_no_answers(tmp_path: Path) -> None:
+    assert label(mixture(), [], tmp_path / "none").listings.shape[0] == 0
+    found = label(mixture(), [Query("x", "xyzzy"), Query("y", "")], tmp_path / "unknown")
+    assert (found.listings == NONE).all()
+    assert (found.log_shares == -np.inf).all()
+
+
+def test_what_cannot_be(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="processes are 1 or more, not 0"):
+        label(mixture(), QUERIES, tmp_path, 0)
+    label(mixture(), QUERIES, tmp_path, 1)
+    with pytest.raises(ModelError, match=r"part-00000\.parquet has labels of other queries or listings\. Remove"):
+        label(mixture(), [Query("other", "red"), *QUERIES[1:]], tmp_path, 1)
+    with pytest.raises(ModelError, match="other queries"):
+        label(mixture(), QUERIES[:3], tmp_path, 1)
+    fewer = replace(mixture(), ids=CORPUS.ids[:2])
+    with pytest.raises(ModelError, match="or listings"):
+        label(fewer, QUERIES, tmp_path, 1)
+
+
+# Sharing out
+
+
+@pytest.fixture
+def pids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that processes leave their numbers in; they find this module by the path that is handed on to them."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2]))
+    (tmp_path / "pids").mkdir()
+    monkeypatch.setenv("NOTED", str(tmp_path / "pids"))
+    return tmp_path / "pids"
+
+
+def test_processes_make_no_difference(tmp_path: Path) -> None:
+    asked = replace(mixture(), performance=Performance(get_predictor("nqc"), BM25().over(CORPUS)))
+    alone = label(asked, QUERIES, tmp_path / "alone", 1)
+    together = label(asked, QUERIES, tmp_path / "together", 2)
+    assert same(alone, together)
+    for path in (tmp_path / "alone").iterdir():
+        assert path.read_bytes() == (tmp_path / "together" / path.name).read_bytes()
+
+
+def test_other_processes_do_the_work(tmp_path: Path, pids: Path) -> None:
+    label(functional(), QUERIES, tmp_path / "labels", 2)
+    assert {path.name for path in pids.iterdir()} > {str(os.getpid())}
+
+
+@pytest.mark.parametrize("reason", ["one process", "little work", "a function of its own", "another kind of scorer"])
+def test_work_that_stays_here(reason: str, tmp_path: Path, pids: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if reason == "little work":
+        monkeypatch.setattr(module, "WORTH", 1e9)
+
+    class Other:
+        """As one of torch, which has the cores already."""
+
+        def __init__(self, scorer: Scorer) -> None:
+            self.retrieve, self.score = scorer.retrieve, scorer.score
+
+    scorers: dict[str, Scorer] = {
+        "a function of its own": FunctionScorer(lambda query, listings: noted(query, listings), LISTINGS),
+        "another kind of scorer": Other(functional().scorers[0]),
+    }
+    asked = mixture(scorers.get(reason, functional().scorers[0]))
+    found = label(asked, QUERIES, tmp_path / "labels", 1 if reason == "one process" else 2)
+    assert {path.name for path in pids.iterdir()} == {str(os.getpid())}
+    assert same(found, label(functional(), QUERIES, tmp_path / "plain", 1))
+
+
+# Being killed
+
+SCRIPT = """
+import sys
+from pathlib import Path
+import wares.supervision.labelling as module
+from test_labelling import QUERIES, functional
+if __name__ == "__main__":
+    module.BLOCK, module.WORTH = 4, 0.0
+    module.label(functional(), QUERIES, Path(sys.argv[1]), int(sys.argv[2]))
+"""
+
+
+@pytest.mark.parametrize(("processes", "victim"), [(1, "self"), (2, "self"), (2, "parent")])
+def test_a_run_that_was_killed_redoes_only_what_was_not_done(processes: int, victim: str, tmp_path: Path) -> None:
+    """Killed among the queries of the sixth block, whoever labels it: a worker, or, by a worker, who shares out.
+
+    That the script returns at all shows that no worker outlives its parent: they hold its output open.
+    """
+    (tmp_path / "script.py").write_text(SCRIPT)
+    folder = tmp_path / "labels"
+    variables = environment(Path(__file__).parent) | {"FATAL": QUERIES[21].text, "VICTIM": victim}
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "script.py"), str(folder), str(processes)],
+        env=variables,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    if (processes, victim) == (2, "self"):
+        assert "A process that labels ended without a word" in done.stderr
+    else:
+        assert done.returncode == -signal.SIGKILL, done.stderr
+    before = stamps(folder)
+    assert {"part-00000.parquet", "part-00001.parquet"} <= set(before)
+    assert "part-00005.parquet" not in before
+    (folder / ".part-00005.parquet.part").write_bytes(b"PAR1 half a file")
+    found = label(functional(), QUERIES, folder, 1)
+    after = stamps(folder)
+    assert len(after) == 7
+    assert {name: after[name] for name in before} == before
+    assert same(found, label(functional(), QUERIES, tmp_path / "whole", 1))
+
+
+@pytest.mark.usefixtures("pids")
+def test_a_killed_worker_is_an_error_of_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FATAL", QUERIES[-1].text)
+    monkeypatch.setenv("VICTIM", "self")
+    with pytest.raises(WaresError, match="ended without a word: killed, perhaps for want of memory") as raised:
+        label(functional(), QUERIES, tmp_path / "labels", 2)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.usefixtures("pids")
+def test_what_a_worker_raises_is_raised(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="fickle returned 0 scores for"):
+        label(mixture(FunctionScorer(fickle, LISTINGS)), QUERIES, tmp_path / "labels", 2)
+
+
+@pytest.mark.usefixtures("pids")
+def test_a_function_that_processes_cannot_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here_only = ModuleType("here_only")
+    exec("def always(query, listings):\n    return [1.0] * len(listings)", here_only.__dict__)
+    monkeypatch.setitem(sys.modules, "here_only", here_only)
+    scorer = FunctionScorer(here_only.always, LISTINGS)
+    with pytest.raises(SettingsError, match=r"cannot load a labeler .*here_only.*--processes 1"):
+        label(mixture(scorer), QUERIES, tmp_path / "labels", 2)
+
+
+def fickle(query: str, listings: Sequence[Listing]) -> list[float | None]:
+    """Says nothing of the queries of the last block."""
+    return [] if query == QUERIES[-1].text else noted(query, listings)

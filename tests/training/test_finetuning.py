@@ -1,0 +1,231 @@
+"""Fine-tuning: what a batch holds, what is no negative, the loss by hand, and what is learned."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from wares.core.errors import ModelError, SettingsError
+from wares.data.catalogue import read_catalogue
+from wares.data.interactions import Interaction, Interactions
+from wares.data.listings import Catalogue, Listing
+from wares.data.writers import write_listings
+from wares.encoders.features import CatalogueFeatures, catalogue_features, embed_features, embed_texts
+from wares.encoders.fusion import fuse
+from wares.encoders.marginals import Marginals
+from wares.encoders.registry import build_towers, load_towers
+from wares.encoders.towers import Fusion, Towers
+from wares.training.datasets import Draw
+from wares.training.finetuning import Clicks, click_loss, clicks_of, finetune, fused_views, mine
+from wares.training.settings import FinetuneSettings, TrainerSettings
+
+COLOURS = {"red": (200, 30, 30), "green": (30, 160, 60), "blue": (40, 60, 200), "grey": (120, 120, 120)}
+THINGS = ("cup", "hat", "rug", "bag", "pen")
+SHORT = FinetuneSettings(batch_size=10, epochs=20, learning_rate=3e-3, mined=(0, 8))
+FROZEN = TrainerSettings(workers=0, checkpoint_steps=10)
+Shop = tuple[Catalogue, CatalogueFeatures, Towers]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twenty listings, a thing in a colour each; the colour is in the photos alone."""
+    folder = tmp_path_factory.mktemp("shop")
+    listings = []
+    for number, (thing, colour) in enumerate((thing, colour) for thing in THINGS for colour in COLOURS):
+        names = tuple(f"{number}-{view}.png" for view in range(number % 3))
+        for name in names:
+            Image.new("RGB", (16, 16), COLOURS[colour]).save(folder / name)
+        listings.append(Listing(f"l{number}", f"{thing} number {number}", f"a fine {thing}", (), names))
+    write_listings(listings, folder / "listings.jsonl")
+    return folder
+
+
+@pytest.fixture
+def shop(folder: Path) -> Shop:
+    catalogue, towers = read_catalogue(folder), build_towers("small", seed=1)
+    return catalogue, catalogue_features(catalogue, towers, folder / "cache"), towers
+
+
+def clicked() -> Interactions:
+    """ "gift 0" to "gift 4" lead to the listings of one thing each, words that no listing has."""
+    rows = [
+        Interaction(f"gift {place}", f"l{4 * place + turn}", "click", 1.0 + turn, 10.0 * turn + place)
+        for turn in range(4)
+        for place in range(5)
+    ]
+    return Interactions(tuple(rows))
+
+
+def clicks(shop: Shop, settings: FinetuneSettings = SHORT) -> Clicks:
+    return clicks_of(*shop, clicked(), settings, FROZEN)
+
+
+def test_a_batch_holds_a_query_its_listing_and_negatives(shop: Shop) -> None:
+    data = clicks(shop)
+    batch = data.__getitems__([Draw(0, 0.0, 0.0, 5), Draw(7, 0.0, 0.0, 6)])
+    assert batch["query"].tolist() == [0, 2]
+    assert batch["listing"].shape == (2, 3)
+    assert batch["listing"][:, 0].tolist() == [0, 9]
+    assert batch["weight"].tolist() == [1.0, 2.0]
+    assert batch["photo_weights"].shape == batch["text_weights"].shape == (2, 3, 2)
+    assert batch["duplicates"].shape == (2, 3, 2)
+    assert len(batch["photos"]["features"]) == int((batch["photo_weights"] > 0).sum())
+    again = data.__getitems__([Draw(7, 0.9, 0.9, 6)])
+    assert torch.equal(again["listing"], batch["listing"][1:]), "negatives follow from the draw alone"
+
+
+def test_nothing_that_was_interacted_with_is_mined(shop: Shop) -> None:
+    data = clicks(shop)
+    for query, listings in enumerate(data.hard):
+        assert not {4 * query + turn for turn in range(4)} & set(listings.tolist())
+
+
+def test_mined_are_the_ranks_asked_for(shop: Shop) -> None:
+    catalogue, features, towers = shop
+    queries = ["cup number 0", "hat"]
+    scores = embed_texts(queries, towers) @ fuse(embed_features(features, towers), towers.fusion).vectors.T
+    order = np.argsort(-scores, axis=1, kind="stable")
+    found = mine(features, towers, queries, np.array([int(order[0, 0])]), (1, 5))
+    assert found[0].tolist() == order[0, 2:6].tolist()
+    assert found[1].tolist() == order[1, 1:5].tolist()
+    assert mine(features, towers, queries, np.zeros(0, dtype=np.int64), (10, 100)).shape == (2, 10)
+    assert len(catalogue) == 20
+
+
+@pytest.mark.parametrize("kind", ["fixed", "agreement"])
+def test_all_views_of_a_batch_are_fused_as_the_shop_fuses_them(shop: Shop, kind: Any) -> None:
+    """With every listing's views drawn, the estimate is the cached embedding; no listing here has more than two."""
+    _, features, towers = shop
+    fusion = Fusion(Marginals(kind, alpha=0.7, beta=0.6, epsilon=0.3), gamma=0.3)
+    towers.fusion = fusion
+    data = clicks(shop, replace(SHORT, hard=0))
+    batch = data.__getitems__([Draw(place, 0.0, 0.0, 0) for place in range(20)])
+    embeddings = embed_features(features, towers)
+    encoded = encode(batch, towers)
+    expected = fuse(embeddings, fusion).vectors[data.rows[:, 1]]
+    torch.testing.assert_close(fused_views(encoded, fusion), torch.from_numpy(expected), atol=1e-5, rtol=1e-4)
+
+
+def encode(batch: dict[str, Any], towers: Towers) -> dict[str, Any]:
+    from wares.encoders.listing_encoder import ListingEncoder
+
+    with torch.no_grad():
+        encoded: dict[str, Any] = ListingEncoder(towers)(batch)
+    return encoded
+
+
+def by_hand(clicks: Clicks, encoded: dict[str, Any], fusion: Fusion, popularity: bool) -> float:
+    """The loss, a listing at a time."""
+    listings = normalize(fused_views(encoded, fusion), dim=1)
+    rows, shown = encoded["listing"].shape
+    flat = encoded["listing"].reshape(-1).tolist()
+    total = weights = 0.0
+    for row in range(rows):
+        own, terms = row * shown, []
+        chosen = {int(listing) for query, listing in clicks.rows if query == int(encoded["query"][row])}
+        for column, listing in enumerate(flat):
+            share = float(clicks.log_share[listing]) if column % shown == 0 else float(clicks.log_share.min())
+            score = float(encoded["queries"][row] @ listings[column]) * float(encoded["scale"])
+            score -= share if popularity else 0.0
+            if column == own:
+                positive = score
+            if column == own or (listing not in chosen and listing != flat[own]):
+                terms.append(score)
+        weight = float(encoded["weight"][row])
+        total += weight * (math.log(sum(map(math.exp, terms))) - positive)
+        weights += weight
+    return total / weights
+
+
+@pytest.mark.parametrize("popularity", [True, False])
+def test_the_loss_by_hand(shop: Shop, popularity: bool) -> None:
+    data = clicks(shop)
+    towers = shop[2]
+    encoded = encode(data.__getitems__([Draw(place, 0.3, 0.7, place) for place in (0, 1, 5, 8, 13)]), towers)
+    found = click_loss(towers.fusion, data, popularity, encoded)
+    assert float(found) == pytest.approx(by_hand(data, encoded, towers.fusion, popularity), rel=1e-4)
+
+
+def recall(shop: Shop, towers: Towers) -> float:
+    """How many of the four best listings of a gift are those that were clicked."""
+    vectors = fuse(embed_features(shop[1], towers), towers.fusion).vectors
+    scores = embed_texts([f"gift {place}" for place in range(5)], towers) @ vectors.T
+    best = np.argsort(-scores, axis=1)[:, :4]
+    return float(np.mean(best // 4 == np.arange(5)[:, None]))
+
+
+def test_queries_learn_what_no_listing_says(shop: Shop, tmp_path: Path) -> None:
+    towers = shop[2]
+    before = recall(shop, towers)
+    record = finetune(*shop, clicked(), SHORT, FROZEN, tmp_path / "model")
+    assert before < 0.5
+    assert recall(shop, towers) > 0.9
+    assert record.losses[-1] < record.losses[0]
+    assert load_towers(tmp_path / "model").identity == towers.identity
+    written = json.loads((tmp_path / "model" / "finetune.json").read_text())
+    assert (written["settings"]["interactions"], written["settings"]["queries"]) == (20, 5)
+    card = (tmp_path / "model" / "README.md").read_text()
+    assert "20 interactions" in card
+    assert "No judgments were used" in card
+
+
+def test_photos_may_be_left_alone(shop: Shop, tmp_path: Path) -> None:
+    towers = shop[2]
+    before = {name: value.clone() for name, value in towers.image.state_dict().items()}
+    texts = {name: value.clone() for name, value in towers.text.state_dict().items()}
+    finetune(*shop, clicked(), replace(SHORT, epochs=1, train_photos=False), FROZEN, tmp_path / "model")
+    assert all(torch.equal(value.cpu(), before[name]) for name, value in towers.image.state_dict().items())
+    assert not all(torch.equal(value.cpu(), texts[name]) for name, value in towers.text.state_dict().items())
+    assert all(parameter.requires_grad for parameter in towers.image.parameters())
+
+
+class Killed(BaseException):
+    """Stands for a kill."""
+
+
+def test_a_killed_run_resumes_to_the_same_weights(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = {name: value.clone() for name, value in shop[2].state_dict().items()}
+    finetune(*shop, clicked(), SHORT, FROZEN, tmp_path / "whole")
+    whole = {name: value.clone() for name, value in shop[2].state_dict().items()}
+    calls: list[int] = []
+
+    def until(*arguments: Any) -> Tensor:
+        calls.append(1)
+        if len(calls) > 25:
+            raise Killed
+        return click_loss(*arguments)
+
+    shop[2].load_state_dict(state)
+    with monkeypatch.context() as patch:
+        patch.setattr("wares.training.finetuning.click_loss", until)
+        with pytest.raises(Killed):
+            finetune(*shop, clicked(), SHORT, FROZEN, tmp_path / "killed")
+    shop[2].load_state_dict(state)
+    finetune(*shop, clicked(), SHORT, FROZEN, tmp_path / "killed", resume=True)
+    assert all(torch.equal(value, whole[name]) for name, value in shop[2].state_dict().items())
+    with pytest.raises(ModelError, match="no checkpoint"):
+        finetune(*shop, clicked(), SHORT, FROZEN, tmp_path / "none", resume=True)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [{"batch_size": 1}, {"epochs": 0}, {"hard": -1}, {"learning_rate": 0.0}, {"mined": (5, 5)}, {"mined": (-1, 5)}],
+)
+def test_settings_out_of_range_are_refused(bad: dict[str, Any]) -> None:
+    with pytest.raises(SettingsError):
+        FinetuneSettings(**bad)
+
+
+def test_one_interaction_is_too_few(shop: Shop, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="too few"):
+        finetune(*shop, Interactions(clicked().rows[:1]), SHORT, FROZEN, tmp_path)
