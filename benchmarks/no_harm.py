@@ -40,6 +40,7 @@ from rich.console import Console
 
 from wares.core.progress import progress
 from wares.data.catalogue import read_catalogue
+from wares.data.duplicates import relevance_groups
 from wares.data.listings import Catalogue, Listing, Query
 from wares.data.queries import read_queries
 from wares.encoders.base import Features
@@ -50,7 +51,6 @@ from wares.encoders.registry import build_towers
 from wares.encoders.towers import Fusion, Towers
 from wares.evaluation.charts import Mark, dot_chart
 from wares.evaluation.comparison.experiment import HELD_OUT, cross_views
-from wares.evaluation.cross_view import relevance_groups
 from wares.evaluation.measures import Qrels, measure, read_qrels
 from wares.evaluation.significance import paired_tests
 from wares.samples.marketplace import write_marketplace

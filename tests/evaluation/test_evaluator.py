@@ -18,11 +18,12 @@ from rich.console import Console
 from scipy import stats
 
 from wares.core.errors import EvaluationError
+from wares.data.duplicates import relevance_groups
 from wares.data.listings import Catalogue, Listing, Query
 from wares.data.runs import Run, ranking, read_run, write_run
 from wares.encoders.registry import build_towers
 from wares.evaluation.correlation import correlations, render_correlations
-from wares.evaluation.cross_view import cross_view, relevance_groups
+from wares.evaluation.cross_view import cross_view
 from wares.evaluation.evaluator import evaluate
 from wares.evaluation.measures import MEASURES, Qrels, coverage, measure, read_qrels
 from wares.evaluation.significance import holm, paired_tests

@@ -24,6 +24,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from wares.core.errors import ModelError, SettingsError
+from wares.data.duplicates import duplicate_mask
 from wares.data.views import Views
 from wares.encoders import marginals
 from wares.encoders.base import ImageTower, Inputs, LinearHead, TextTower
@@ -33,7 +34,7 @@ from wares.encoders.marginals import MARGINALS, Marginals, ViewBatch, all_views
 from wares.encoders.registry import build_towers
 from wares.encoders.towers import Fusion, Towers
 from wares.training import losses
-from wares.training.pretraining import batch_loss, pretrain, same_item
+from wares.training.pretraining import batch_loss, pretrain
 from wares.training.records import PretrainRecord
 from wares.training.settings import METHODS, SEVERAL, Method, PretrainSettings, method_fusion
 
@@ -347,7 +348,7 @@ def test_the_learning_rate_falls_along_a_cosine(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_duplicates_are_no_negatives() -> None:
-    same = same_item(torch.tensor([[0, 0], [0, 1], [1, 1], [2, 2]]))
+    same = duplicate_mask(torch.tensor([[0, 0], [0, 1], [1, 1], [2, 2]]))
     assert same.tolist() == [[1, 1, 0, 0], [1, 1, 1, 0], [0, 1, 1, 0], [0, 0, 0, 1]]
     plain, masked = (
         pretrain(CATALOGUES[name], toy_towers()[0], replace(SHORT, epochs=1)).losses[0]

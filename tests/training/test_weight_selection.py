@@ -29,7 +29,7 @@ from wares.training.weight_selection import (
     PRIMARY,
     Candidate,
     Choice,
-    average_precision,
+    average_precision_of,
     candidates,
     choose_settings,
     folds,
@@ -269,7 +269,7 @@ def test_folds_hold_out_a_fifth_until_enough_were_held_out(listings: int, count:
 def test_average_precision_and_probability_by_eye() -> None:
     scores = np.array([[3.0, 2.0, 1.0], [1.0, 1.0, 1.0]], dtype=np.float32)
     truth = np.array([[True, False, True], [False, True, False]])
-    assert average_precision(scores, truth) == pytest.approx([(1 + 2 / 3) / 2, 1 / 2])
+    assert average_precision_of(scores, truth) == pytest.approx([(1 + 2 / 3) / 2, 1 / 2])
     odds = np.exp([3.0, 2.0, 1.0])
     assert log_probability(scores, truth) == pytest.approx(np.log([(odds[0] + odds[2]) / odds.sum(), 1 / 3]))
 

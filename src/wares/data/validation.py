@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from wares.core.errors import CatalogueError, PhotoError
 from wares.core.progress import progress
 from wares.data.catalogue import read_catalogue
+from wares.data.duplicates import normalised_title
 from wares.data.listings import Catalogue, OnError, Problem, Severity
 from wares.data.photos import PhotoFacts, check_photos
 from wares.data.views import texts_of
@@ -175,7 +176,7 @@ def check_catalogue(path: str | Path, on_error: OnError = "skip", text_fields: S
         photos_per_listing=_histogram(photos),
         texts_per_listing=_histogram(texts),
         photo_sides=Spread.of(min(fact.width, fact.height) for fact in facts.values()),
-        same_title=_sharing(listing.title.strip().casefold() for listing in catalogue.listings),
+        same_title=_sharing(normalised_title(listing.title) for listing in catalogue.listings),
         same_product=_sharing(listing.product for listing in catalogue.listings),
         shared_photos=shared,
         problems=(*catalogue.problems, *bad, *repeated),

@@ -107,14 +107,3 @@ def joint_text(catalogue: Catalogue) -> Catalogue:
         for each in catalogue.listings
     )
     return replace(catalogue, listings=listings)
-
-
-def duplicate_labels(listings: Sequence[Listing]) -> npt.NDArray[np.int64]:
-    """(N, 2) labels of product and title: two listings are one item where either label is the same.
-
-    Titles are compared without case and spacing. A listing without a product is a product of its own.
-    """
-    products = [listing.product or f"\0{place}" for place, listing in enumerate(listings)]
-    titles = [" ".join(listing.title.casefold().split()) for listing in listings]
-    columns = [np.unique(np.asarray(values, dtype=object), return_inverse=True)[1] for values in (products, titles)]
-    return np.stack(columns, axis=1).astype(np.int64) if listings else np.zeros((0, 2), dtype=np.int64)

@@ -21,9 +21,10 @@ from wares.core.cache import FeatureStore, blocks, default_cache, stack
 from wares.core.errors import PhotoError
 from wares.core.progress import progress
 from wares.data.digests import photo_digests
+from wares.data.duplicates import duplicate_labels
 from wares.data.listings import Catalogue, OnError, Problem
 from wares.data.photos import load_photos
-from wares.data.views import Views, duplicate_labels, photo_views, text_views
+from wares.data.views import Views, photo_views, text_views
 from wares.encoders.base import Features, ImageTower, TextTower, Tower
 from wares.encoders.towers import Towers
 
@@ -42,7 +43,7 @@ class CatalogueFeatures:
     """What training reads: the views of a catalogue and the towers' frozen features of each.
 
     photos: (Vp, ...) in the order of photo_views; texts: (Vt, ...) in the order of text_views
-    duplicates: (N, 2) labels of product and title (views.duplicate_labels)
+    duplicates: (N, 2) labels of product and title (data.duplicates)
     problems: photos that could not be read and were left out
     truncated: number of texts longer than the text tower reads
     """

@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from wares.core.errors import EvaluationError
+from wares.core.hits import average_precision, reciprocal_rank
 from wares.evaluation.measures import MEASURES
 
 if TYPE_CHECKING:
-    from wares.data.listings import Listing
+    pass
 
 
 Floats = npt.NDArray[np.float64]
@@ -23,19 +24,6 @@ CELLS = 2**21  # similarities held at once in a cross-view protocol
 
 
 # Cross-view protocols
-
-
-def relevance_groups(listings: Sequence[Listing]) -> Labels:
-    """(N,) the same number for listings relevant to each other: same product, or else the same title.
-
-    Titles are compared without regard to case and spacing; a listing with a product is not matched by title.
-    """
-    groups: dict[tuple[str, str], int] = {}
-    keys = [
-        ("product", listing.product) if listing.product else ("title", " ".join(listing.title.casefold().split()))
-        for listing in listings
-    ]
-    return np.array([groups.setdefault(key, len(groups)) for key in keys], dtype=np.int64)
 
 
 def cross_view(
@@ -94,17 +82,6 @@ def _precision(hits: Relevance, k: int) -> Floats:
     return _found(hits, k) / k
 
 
-def _average_precision(hits: Relevance, _: int) -> Floats:
-    precision = np.cumsum(hits, axis=1) / np.arange(1, hits.shape[1] + 1)
-    values: Floats = (precision * hits).sum(axis=1) / _found(hits, hits.shape[1])
-    return values
-
-
-def _reciprocal_rank(hits: Relevance, _: int) -> Floats:
-    values: Floats = 1 / (hits.argmax(axis=1) + 1)
-    return values
-
-
 def _found(hits: Relevance, k: int) -> Floats:
     values: Floats = hits[:, :k].sum(axis=1, dtype=np.float64)
     return values
@@ -114,6 +91,6 @@ _RANKED: dict[str, Callable[[Relevance, int], Floats]] = {
     "nDCG": _ndcg,
     "R": _recall,
     "P": _precision,
-    "AP": _average_precision,
-    "RR": _reciprocal_rank,
+    "AP": lambda hits, _: average_precision(hits),
+    "RR": lambda hits, _: reciprocal_rank(hits),
 }

@@ -18,9 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from wares.core.errors import CatalogueError
+from wares.core.hits import reciprocal_rank
 from wares.data.corpus import Corpus
+from wares.data.duplicates import duplicate_labels, duplicate_mask
 from wares.data.listings import Query
-from wares.data.views import duplicate_labels, texts_of
+from wares.data.views import texts_of
 from wares.ranking.scoring import NONE
 from wares.supervision.query_generation import written
 
@@ -140,7 +142,7 @@ def reciprocal_ranks(scorer: Scorer, known: KnownItems) -> Floats:
     """(Q,) of the best listing that is wanted; 0 where none is among the first `DEPTH`. scorer: over `known.corpus`"""
     listings = scorer.retrieve(known.queries, DEPTH).listings
     hits = np.array([np.isin(row, wanted) & (row != NONE) for row, wanted in zip(listings, known.wanted, strict=True)])
-    return np.where(hits.any(axis=1), 1 / (hits.argmax(axis=1) + 1), 0.0)
+    return reciprocal_rank(hits)
 
 
 def difference(values: Floats, reference: Floats) -> Difference:
@@ -154,4 +156,4 @@ def difference(values: Floats, reference: Floats) -> Difference:
 
 def _same_items(corpus: Corpus, sources: Sequence[int]) -> list[npt.NDArray[np.int64]]:
     labels = duplicate_labels(corpus.catalogue.listings)
-    return [np.flatnonzero((labels == labels[place]).any(axis=1)) for place in sources]
+    return [np.flatnonzero(duplicate_mask(labels[[index]], labels)[0]) for index in sources]

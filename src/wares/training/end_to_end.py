@@ -15,9 +15,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from wares.core.errors import SettingsError
+from wares.data.duplicates import duplicate_mask
 from wares.encoders.marginals import ViewBatch
 from wares.training.datasets import ListingViews
-from wares.training.pretraining import Modality, batch_loss, check_learnable, choose, same_item
+from wares.training.pretraining import Modality, batch_loss, check_learnable, choose
 from wares.training.records import finish, new_record
 from wares.training.trainer import CHECKPOINTS, train
 
@@ -98,4 +99,4 @@ def choose_both(
 def loss(settings: PretrainSettings, batch: dict[str, Any]) -> Tensor:
     """What a step minimises, over the listings of all processes."""
     photos, texts = (ViewBatch(batch[f"{side}s"], batch[f"{side}_weights"]) for side in ("photo", "text"))
-    return batch_loss(photos, texts, same_item(batch["duplicates"]), batch["scale"], settings, batch["tilt"])
+    return batch_loss(photos, texts, duplicate_mask(batch["duplicates"]), batch["scale"], settings, batch["tilt"])

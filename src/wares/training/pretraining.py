@@ -28,6 +28,7 @@ import torch
 
 from wares.core.errors import SettingsError
 from wares.core.progress import progress
+from wares.data.duplicates import duplicate_mask
 from wares.encoders.marginals import Chosen, ViewBatch, agreement, all_views, learned
 from wares.training import losses, transport
 from wares.training.records import checkpoint, finish, new_record, restore
@@ -117,7 +118,7 @@ def epoch(
         loss = batch_loss(
             photos.encode(towers.image, listings, chosen_photos, towers.dimension),
             texts.encode(towers.text, listings, chosen_texts, towers.dimension),
-            same_item(duplicates[listings]),
+            duplicate_mask(duplicates[listings]),
             towers.scale,
             settings,
             towers.photo_tilt,
@@ -207,14 +208,6 @@ def batch_loss(
         within = losses.intra_modal(photos, scale, same) + losses.intra_modal(texts, scale, same)
         loss = loss + settings.intra_modal * within
     return loss
-
-
-def same_item(duplicates: Tensor) -> Tensor:
-    """(B, B) listings that are one product or share a title, and so are no negatives of each other.
-
-    duplicates: (B, 2) labels of product and title
-    """
-    return (duplicates[:, None] == duplicates[None]).any(2)
 
 
 def check_learnable(photos: Modality, texts: Modality, settings: PretrainSettings) -> None:

@@ -27,11 +27,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from wares.core.hits import average_precision
 from wares.core.progress import progress
+from wares.data.duplicates import duplicate_mask
 from wares.encoders.features import embed_features
 from wares.encoders.fusion import barycentres
 from wares.encoders.registry import build_towers
-from wares.training.pretraining import pretrain, same_item
+from wares.training.pretraining import pretrain
 from wares.training.settings import method_fusion
 
 if TYPE_CHECKING:
@@ -292,7 +294,7 @@ def held_out_values(features: CatalogueFeatures, towers: Towers) -> dict[str, Va
     or a title are relevant to each other.
     """
     embeddings = embed_features(features, towers)
-    photos, texts, same = embeddings.photo_views, embeddings.text_views, same_item(features.duplicates).numpy()
+    photos, texts, same = embeddings.photo_views, embeddings.text_views, duplicate_mask(features.duplicates).numpy()
     with_photos, with_texts = np.flatnonzero(photos.counts > 0), np.flatnonzero(texts.counts > 0)
     precision, certainty = np.full(len(texts.items), np.nan), np.full(len(texts.items), np.nan)
     text_places = np.arange(len(texts.items)) - texts.offsets[texts.owners]
@@ -300,7 +302,7 @@ def held_out_values(features: CatalogueFeatures, towers: Towers) -> dict[str, Va
         asking = np.flatnonzero((text_places == place) & (photos.counts > 0)[texts.owners])
         means = photo_means(embeddings, text_places != place, towers.fusion.marginals)[with_photos]
         scores, truth = embeddings.texts[asking] @ means.T, same[texts.owners[asking]][:, with_photos]
-        precision[asking] = average_precision(scores, truth)
+        precision[asking] = average_precision_of(scores, truth)
         certainty[asking] = log_probability(float(towers.scale.detach()) * scores, truth)
     found = {
         PRIMARY: _by_listing(precision, texts, text_places == 0),
@@ -315,7 +317,7 @@ def held_out_values(features: CatalogueFeatures, towers: Towers) -> dict[str, Va
         asking = np.flatnonzero(extra & np.isin(photos.owners, there))
         precision = np.full(len(photos.items), np.nan)
         truth = same[photos.owners[asking]][:, there]
-        precision[asking] = average_precision(embeddings.photos[asking] @ vectors.T, truth)
+        precision[asking] = average_precision_of(embeddings.photos[asking] @ vectors.T, truth)
         found[name] = _by_listing(precision, photos, extra)
     return found
 
@@ -328,12 +330,9 @@ def photo_means(embeddings: Embeddings, kept: npt.NDArray[np.bool_], marginals: 
     return unit
 
 
-def average_precision(scores: Vectors, truth: npt.NDArray[np.bool_]) -> Values:
+def average_precision_of(scores: Vectors, truth: npt.NDArray[np.bool_]) -> Values:
     """(Q,) of rankings by score, (Q, N); a row of truth, (Q, N), has a relevant one. Ties keep their order."""
-    hits = np.take_along_axis(truth, np.argsort(-scores, axis=1, kind="stable"), axis=1)
-    precision = hits.cumsum(axis=1) / np.arange(1, hits.shape[1] + 1)
-    values: Values = (precision * hits).sum(axis=1) / hits.sum(axis=1)
-    return values
+    return average_precision(np.take_along_axis(truth, np.argsort(-scores, axis=1, kind="stable"), axis=1))
 
 
 def log_probability(logits: Vectors, truth: npt.NDArray[np.bool_]) -> Values:

@@ -29,6 +29,7 @@ import torch
 
 from wares.core.errors import EvaluationError
 from wares.core.progress import progress
+from wares.data.duplicates import relevance_groups
 from wares.data.views import joint_text
 from wares.encoders.features import CatalogueFeatures, Embeddings, catalogue_features, embed_features, project
 from wares.encoders.fusion import barycentres, fuse
@@ -47,7 +48,7 @@ from wares.evaluation.comparison.results import (
     Findings,
     Protocols,
 )
-from wares.evaluation.cross_view import cross_view, relevance_groups
+from wares.evaluation.cross_view import cross_view
 from wares.evaluation.measures import PerQuery, Qrels, measure
 from wares.evaluation.systems import DEPTH, shop_runs
 from wares.shop.build import outline_of, write_shop
