@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from toys import png_header
 
-from wares.core import processes
 from wares.core.errors import PhotoError, SettingsError, WaresError
+from wares.core.processes import map_in_order
 from wares.data import photos
 from wares.data.digests import digest, digests
 from wares.data.photos import MAX_PIXELS, Fit, PhotoFacts, Pixels, check_photos, load_photo, load_photos
@@ -443,8 +443,8 @@ def test_no_photos_at_all() -> None:
 
 
 def test_a_dead_worker_is_an_error_that_says_so() -> None:
-    with pytest.raises(WaresError, match="ended without a word"):
-        list(processes._in_processes(os._exit, [[3], [3]], 2))
+    with pytest.raises(WaresError, match="A worker reading photos was killed, probably out of memory"):
+        list(map_in_order(os._exit, [3] * 200, 2, "reading photos", "Use fewer workers."))
 
 
 READER = """

@@ -231,7 +231,7 @@ def test_a_run_that_was_killed_redoes_only_what_was_not_done(processes: int, vic
         timeout=120,
     )
     if (processes, victim) == (2, "self"):
-        assert "A process that labels ended without a word" in done.stderr
+        assert "A worker labelling queries was killed, probably out of memory" in done.stderr
     else:
         assert done.returncode == -signal.SIGKILL, done.stderr
     before = stamps(folder)
@@ -249,7 +249,7 @@ def test_a_run_that_was_killed_redoes_only_what_was_not_done(processes: int, vic
 def test_a_killed_worker_is_an_error_of_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FATAL", QUERIES[-1].text)
     monkeypatch.setenv("VICTIM", "self")
-    with pytest.raises(WaresError, match="ended without a word: killed, perhaps for want of memory") as raised:
+    with pytest.raises(WaresError, match="A worker labelling queries was killed, probably out of memory") as raised:
         label(functional(), QUERIES, tmp_path / "labels", 2)
     assert "\n" not in str(raised.value)
 

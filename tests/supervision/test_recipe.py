@@ -30,8 +30,9 @@ from wares.ranking.labelers.embeddings import EmbeddingScorer
 from wares.ranking.labelers.registry import get_labeler
 from wares.ranking.scoring import NONE
 from wares.ranking.training import LearningSettings
+from wares.supervision import teachers
 from wares.supervision.recipe import supervise
-from wares.supervision.run_folder import find_ranker
+from wares.supervision.run_folder import RoundFolder, find_ranker
 from wares.supervision.settings import Dev, SuperviseSettings, folder_name
 from wares.supervision.strategies import STRATEGIES, Strategy, Teacher
 from wares.supervision.teachers import Classroom
@@ -241,14 +242,29 @@ class Killed(Exception):
     """As if the process had been."""
 
 
-@pytest.mark.parametrize("place", ["label", "write_weights", "learn", "energy", "write_results", "as_run"])
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [
+        (teachers, "label"),
+        (RoundFolder, "write_weights"),
+        (module, "learn"),
+        (module, "energy"),
+        (RoundFolder, "write_results"),
+        (module, "as_run"),
+    ],
+)
 def test_a_run_that_was_killed_goes_on_without_redoing(
-    place: str, corpus: Corpus, settings: SuperviseSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    owner: object,
+    name: str,
+    corpus: Corpus,
+    settings: SuperviseSettings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Killed in the second round wherever it was, it ends as a run that was not, and teaches nobody twice."""
     settings = replace(settings, strategy="self", rankers=settings.rankers[:1])
     supervise(corpus, QUERIES, settings, tmp_path / "whole", TESTS)
-    original: Callable[..., Any] = getattr(module, place)
+    original: Callable[..., Any] = getattr(owner, name)
 
     def killed(*args: Any, **kwargs: Any) -> Any:
         if (tmp_path / "run" / "round-2").exists():
@@ -256,7 +272,7 @@ def test_a_run_that_was_killed_goes_on_without_redoing(
         return original(*args, **kwargs)
 
     with monkeypatch.context() as patched:
-        patched.setattr(module, place, killed)
+        patched.setattr(owner, name, killed)
         with pytest.raises(Killed):
             supervise(corpus, QUERIES, settings, tmp_path / "run", TESTS)
     taught = []
@@ -306,7 +322,7 @@ def test_an_edited_labeler_is_another_run(corpus: Corpus, settings: SuperviseSet
     supervise(corpus, QUERIES, settings, tmp_path / "run")
     supervise(corpus, QUERIES, settings, tmp_path / "run")
     file.write_text(source.format("1.0"))
-    with pytest.raises(ModelError, match="or files that these name"):
+    with pytest.raises(ModelError, match="or model files"):
         supervise(corpus, QUERIES, settings, tmp_path / "run")
 
 
@@ -320,7 +336,7 @@ def test_another_model_in_the_same_folder_is_another_run(
     for _ in range(2):
         supervise(corpus, QUERIES, settings, tmp_path / "run")
     build_towers("small", 2).save(tmp_path / "model")
-    with pytest.raises(ModelError, match="or files that these name"):
+    with pytest.raises(ModelError, match="or model files"):
         supervise(corpus, QUERIES, settings, tmp_path / "run")
 
 
@@ -342,13 +358,13 @@ def test_rankers_of_the_same_teachers_learn_from_the_same_labels(
 ) -> None:
     """They are made once: in the first round and where all teach, but not where each has teachers of its own."""
     made: list[Path] = []
-    original: Callable[..., Any] = getattr(module, "label")  # noqa: B009  (mypy: it is the module's own business)
+    original: Callable[..., Any] = getattr(teachers, "label")  # noqa: B009  (mypy: it is the module's own business)
 
     def counted(mixture: Any, queries: Any, folder: Path, *rest: Any) -> Any:
         made.extend([] if folder.exists() else [folder])
         return original(mixture, queries, folder, *rest)
 
-    monkeypatch.setattr(module, "label", counted)
+    monkeypatch.setattr(teachers, "label", counted)
     cases: dict[Strategy, int] = {"joint": 2, "self": 3}
     for strategy, count in cases.items():
         made.clear()

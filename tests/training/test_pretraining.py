@@ -592,7 +592,7 @@ def killed(out: Path, method: Method) -> None:
 
 def test_a_killed_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
     killed(tmp_path, "factorized")
-    (tmp_path / "checkpoint.new").write_bytes(b"the beginning of a checkpoi")
+    (tmp_path / ".checkpoint.pt.part").write_bytes(b"the beginning of a checkpoi")
     features = CATALOGUES["many views"]
     towers, image, _ = toy_towers(seed=5)  # the weights come from the checkpoint
     record = pretrain(features, towers, LONG, out=tmp_path, resume=True)

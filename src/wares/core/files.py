@@ -10,13 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from wares.core.errors import ModelError
-
 
 @contextmanager
-def replaced(path: Path) -> Iterator[Path]:
-    """A file to write beside `path`, which it replaces only when it is complete."""
-    part = path.with_name(f".{path.name}.part")
+def atomic_write(path: Path) -> Iterator[Path]:
+    """A temporary file beside `path`, which replaces it once it is complete."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")  # processes that write the same file do not meet
     try:
         yield part
         os.replace(part, path)
@@ -28,18 +26,9 @@ def replaced(path: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
-def _read(file: Path) -> Any:
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ModelError(f"{file} is missing. Name a run of `wares supervise` with all of its files.") from None
-    except ValueError:
-        raise ModelError(f"{file} is damaged. Train the rankers again.") from None
-
-
 @contextmanager
-def _in_place_of(folder: Path) -> Iterator[Path]:
-    """A folder to write, which replaces another only when it is complete."""
+def atomic_folder(folder: Path) -> Iterator[Path]:
+    """A temporary folder beside `folder`, which replaces it once it is complete."""
     part, old = (folder.with_name(f".{folder.name}.{end}") for end in ("part", "old"))
     for left in (part, old):
         shutil.rmtree(left, ignore_errors=True)
@@ -60,8 +49,8 @@ def _in_place_of(folder: Path) -> Iterator[Path]:
 
 
 def write_json(value: Any, path: Path) -> None:
-    """Written whole, or not at all."""
-    with replaced(path) as part:
+    """Write a value as indented JSON, atomically."""
+    with atomic_write(path) as part:
         part.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

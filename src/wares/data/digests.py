@@ -9,13 +9,12 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from wares.core.cache import default_cache
+from wares.core.cache import blocks, default_cache
 from wares.core.errors import PhotoError
-from wares.core.processes import CHUNK, _cores
+from wares.core.processes import CHUNK, number_of_workers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -79,10 +78,8 @@ def digest(path: PhotoPath) -> str:
 
 def digests(paths: Iterable[PhotoPath], workers: int | None = None) -> Iterator[str | PhotoError]:
     """Digests of many photos, in order, computed in threads (hashing does not hold the interpreter)."""
-    rest = iter(paths)
-    parts = iter(lambda: list(islice(rest, CHUNK)), [])
-    with ThreadPoolExecutor(_cores(workers)) as pool:
-        for part in pool.map(lambda part: [_digest_or_error(path) for path in part], parts):
+    with ThreadPoolExecutor(number_of_workers(workers)) as pool:
+        for part in pool.map(lambda part: [_digest_or_error(path) for path in part], blocks(paths, CHUNK)):
             yield from part
 
 

@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from io import BytesIO
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar, get_args
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from wares.core.errors import PhotoError, SettingsError
-from wares.core.processes import _in_order
+from wares.core.processes import map_in_order
 from wares.data.digests import _name, _unreadable, digest
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 100_000_000  # of a photo's file
 MAX_PIXELS = 120_000_000  # width times height
 Fit = Literal["pad", "crop", "stretch"]
+T = TypeVar("T")
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 Decoded: TypeAlias = "Pixels | PhotoError"
 _FORMATS = {  # and what their files are called
@@ -142,12 +143,12 @@ def load_photos(
     Memory holds a few chunks of photos however many there are. Raises WaresError where a worker dies.
     """
     _check_settings(size, fit)
-    return _in_order(partial(_load_or_error, size=size, fit=fit), paths, workers)
+    return _read_in_order(partial(_load_or_error, size=size, fit=fit), paths, workers)
 
 
 def check_photos(paths: Iterable[PhotoPath], workers: int | None = None) -> Iterator[PhotoFacts | PhotoError]:
     """Decode many photos fully, in order, and say what they are or why they cannot be used."""
-    return _in_order(_facts_or_error, paths, workers)
+    return _read_in_order(_facts_or_error, paths, workers)
 
 
 def _check_settings(size: int, fit: str) -> None:
@@ -288,6 +289,10 @@ def _what_it_is(path: PhotoPath) -> str:
 
 
 # Many photos -----------------------------------------------------------------------------------------------------
+
+
+def _read_in_order(read: Callable[[PhotoPath], T], paths: Iterable[PhotoPath], workers: int | None) -> Iterator[T]:
+    return map_in_order(read, paths, workers, "reading photos", "Use fewer workers.")
 
 
 def _load_or_error(path: PhotoPath, size: int, fit: Fit) -> Decoded:

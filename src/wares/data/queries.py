@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from wares.core.errors import CatalogueError
-from wares.core.files import replaced
+from wares.core.files import atomic_write
 from wares.data.formats import rows_of
 from wares.data.listings import Problem, Query
 from wares.data.schema import _QUERY, _validated
@@ -40,5 +40,5 @@ def read_queries(path: str | Path) -> list[Query]:
 
 def write_queries(queries: Iterable[Query], path: str | Path) -> None:
     """Write queries, one {"id", "text"} a line."""
-    with replaced(Path(path)) as part:
+    with atomic_write(Path(path)) as part:
         _write_jsonl(part, ({"id": query.id, "text": query.text} for query in queries))

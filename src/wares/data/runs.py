@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from wares.core.errors import EvaluationError
+from wares.core.files import atomic_write
 
 Run = dict[str, dict[str, float]]  # query id -> listing id -> score
 
@@ -34,7 +35,8 @@ def write_run(run: Run, path: Path | str, tag: str = "wares") -> None:
                     f"{bad[0]!r} cannot stand in {path}, where columns are separated by spaces. Rename it."
                 )
             lines.append(" ".join(fields))
-    Path(path).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    with atomic_write(Path(path)) as part:
+        part.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 def ranking(scores: Mapping[str, float]) -> list[str]:

@@ -11,7 +11,7 @@ from typing import (
 )
 
 from wares.core.errors import SettingsError
-from wares.core.files import replaced
+from wares.core.files import atomic_write
 from wares.data.listings import Listing
 from wares.data.schema import _FIELDS, _as_row
 
@@ -23,7 +23,7 @@ def write_listings(listings: Iterable[Listing], path: str | Path) -> None:
     path = Path(path)
     if path.suffix not in _WRITERS:
         raise SettingsError(f"{path}: listings are written as .jsonl, .csv or .parquet.")
-    with replaced(path) as part:
+    with atomic_write(path) as part:
         _WRITERS[path.suffix](part, listings)
 
 

@@ -5,22 +5,19 @@ Reads what `wares.supervise` wrote; nothing that trains or labels sees any of it
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter, defaultdict
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from wares.core.errors import EvaluationError
-from wares.core.files import write_json
-from wares.data.runs import read_run
 from wares.evaluation.charts import line_chart, page
 from wares.evaluation.correlation import correlations
 from wares.evaluation.evaluator import evaluate
 from wares.evaluation.measures import MEASURES
 from wares.supervision.known_item import LEVEL
 from wares.supervision.recipe import MIXED, PERCENTILES
-from wares.supervision.settings import folder_name
+from wares.supervision.run_folder import CHANGES, RELIABILITY, RESULTS, SETTINGS, RunFolder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -99,7 +96,7 @@ def judge(run: Path, qrels: Qrels, measures: Sequence[str] = MEASURES) -> Evalua
     Raises EvaluationError where the run has no results.
     """
     found = evaluate(run_results(run), qrels, MIXED, measures)
-    write_json(found.to_json(), run / "results.json")
+    RunFolder(run).write(RESULTS, found.to_json())
     return found
 
 
@@ -109,22 +106,19 @@ def judge_predictors(run: Path, judged: Evaluation, predicted: Mapping[str, Mapp
     judged: what `judge` said of the run, with AP and nDCG@10
     """
     found = correlations(predicted, {name: judged.per_query["bm25"][name] for name in PREDICTED})
-    written = _read(run / "results.json") | {"predictors": [asdict(each) for each in found]}
-    write_json(written, run / "results.json")
+    folder = RunFolder(run)
+    folder.write(RESULTS, folder.read(RESULTS) | {"predictors": [asdict(each) for each in found]})
     return found
 
 
 def run_results(run: Path) -> dict[str, Run]:
     """Results by system: the baselines, and `RANKER STRATEGY-ROUND`, alone and with BM25."""
-    settings = _read(run / "settings.json")["settings"]
-    strategy, names = settings["strategy"], {folder_name(name): name for name in settings["labelers"]}
-    found = {names.get(path.stem, path.stem): _results(path) for path in sorted((run / "baselines").glob("*.txt"))}
-    for folder in _folders(run):
-        about = _read(folder / "round.json")
-        name = system_name(about["ranker"], strategy, about["round"])
-        for file, suffix in (("run.txt", ""), ("run+bm25.txt", " + bm25")):
-            if (folder / file).exists():
-                found[name + suffix] = _results(folder / file)
+    folder = RunFolder(run)
+    strategy, found = folder.read(SETTINGS)["settings"]["strategy"], folder.read_baselines()
+    for round in folder.finished_rounds():
+        record = round.read()
+        name = system_name(record.ranker, strategy, record.round)
+        found |= {name + suffix: results for suffix, results in round.read_results().items()}
     if not found:
         raise EvaluationError(f"{run} has no results for test queries. Run `wares supervise` with --test-queries.")
     return found
@@ -137,13 +131,14 @@ def system_name(ranker: str, strategy: str, round: int) -> str:
 
 def write_report(run: Path) -> Path:
     """Write `report.html`, and its pictures beside it; with effectiveness where the run was judged."""
-    asked = _read(run / "settings.json")["settings"]
+    folder = RunFolder(run)
+    asked = folder.read(SETTINGS)["settings"]
     short = brief([*asked["labelers"], *asked["rankers"]])
-    about = _read(run / "settings.json", short)
+    about = folder.read(SETTINGS, short)
     settings = about["settings"]
-    rounds = [_read(folder / "round.json", short) for folder in _folders(run)]
-    reliability, changes = _read(run / "reliability.json", short), _read(run / "changes.json", short)
-    judged = _read(run / "results.json", short) if (run / "results.json").exists() else None
+    rounds = [asdict(round.read(short)) for round in folder.finished_rounds()]
+    reliability, changes = folder.read(RELIABILITY, short), folder.read(CHANGES, short)
+    judged = folder.read(RESULTS, short) if folder.has(RESULTS) else None
     pictures = [draw_rounds(rounds, settings, reliability, judged, run / "rounds.png")]
     if settings["weights"]:
         pictures.append(draw_weights(rounds, run / "weights.png"))
@@ -225,32 +220,8 @@ def _by_ranker(rounds: Sequence[dict[str, Any]], value: Any) -> dict[str, tuple[
     return found
 
 
-def _folders(run: Path) -> list[Path]:
-    """Every finished ranker of every round, in order."""
-    found = [path.parent for path in run.glob("round-*/*/round.json")]
-    return sorted(found, key=lambda folder: (int(folder.parent.name.removeprefix("round-")), folder.name))
-
-
-def _results(path: Path) -> Run:
-    """Of a system that may abstain from every query."""
-    return read_run(path) if path.stat().st_size else {}
-
-
 def brief(names: Sequence[str]) -> dict[str, str]:
     """Names with the last part of each path in them only, where that still tells them apart."""
     short = {name: re.sub(r"'[^']*/(?=[^'/]+')", "'", name) for name in names}
     alike = Counter(short[name] for name in set(names))
     return {name: each if alike[each] == 1 else name for name, each in short.items()}
-
-
-def _read(path: Path, names: Mapping[str, str] | None = None) -> Any:
-    """What a file says. names: how those in it are to be called instead"""
-    text = path.read_text(encoding="utf-8")
-    for name, instead in (names or {}).items():
-        text = text.replace(_quoted(name), _quoted(instead))
-    return json.loads(text)
-
-
-def _quoted(name: str) -> str:
-    """As it stands within a text of JSON."""
-    return json.dumps(name, ensure_ascii=False)[1:-1]

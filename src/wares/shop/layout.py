@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -81,9 +80,7 @@ def read_current(path: Path) -> Current:
 def make_current(path: Path, build: str) -> None:
     """Say in shop.json which build is the shop now, so that a reader sees either what was there or this."""
     current = Current(FORMAT, build, datetime.now(UTC).isoformat())
-    part = path / f".{CURRENT}.{os.getpid()}"
-    write_json(asdict(current), part)
-    os.replace(part, path / CURRENT)
+    write_json(asdict(current), path / CURRENT)
 
 
 def _read_about(folder: Path) -> About:

@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wares.core.errors import ModelError, ShopError
-from wares.core.files import _in_place_of, _read
+from wares.core.files import atomic_folder, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -72,7 +72,7 @@ def keep_ranker(trained: TrainedRanker, corpus: Corpus, model: str, shop: Path) 
         _check_same_model(trained, model)
     else:
         needs, vectors = _listing_side(trained, corpus)
-    with _in_place_of(shop / (RANKER if needs else QUERY_TOWER)) as part:
+    with atomic_folder(shop / (RANKER if needs else QUERY_TOWER)) as part:
         if not (trained.folder / WEIGHTS).is_file():
             raise ModelError(f"{trained.folder / WEIGHTS} is missing. Train the ranker again.")
         shutil.copyfile(trained.folder / WEIGHTS, part / WEIGHTS)
@@ -86,7 +86,7 @@ def keep_ranker(trained: TrainedRanker, corpus: Corpus, model: str, shop: Path) 
             "run": str(trained.run.absolute()),
             "needs": needs,
         }
-        (part / ABOUT).write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_json(about, part / ABOUT)
 
 
 def load_reranker(shop: Path, corpus: Callable[[], Corpus]) -> Reranker:
@@ -261,10 +261,10 @@ def _check_same_model(trained: TrainedRanker, identity: str) -> None:
 
 def _read_kept(folder: Path) -> dict[str, Any]:
     try:
-        about: dict[str, Any] = _read(folder / ABOUT)
+        about: dict[str, Any] = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
         if about["format"] == FORMAT and about.keys() >= {"name", "seed", "needs"}:
             return about
-    except (ModelError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         pass
     raise ShopError(f"{folder / ABOUT} cannot be read by this wares. Add the ranker again with `wares index`.")
 

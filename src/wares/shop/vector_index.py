@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wares.core.errors import SettingsError, ShopError
+from wares.core.files import write_json
 from wares.core.runners import HERE
 
 if TYPE_CHECKING:
@@ -101,9 +102,7 @@ def read_vector_index(folder: Path) -> VectorIndex:
 
 def write_vector_index(index: VectorIndex, folder: Path) -> None:
     """Say how the vectors of a build are searched."""
-    part = folder / f".{FILE}"
-    part.write_text(json.dumps(asdict(index), indent=2) + "\n", encoding="utf-8")
-    part.replace(folder / FILE)
+    write_json(asdict(index), folder / FILE)
 
 
 def index_vectors(table: Table, now: VectorIndex, target: float, encode: Encode, runner: Runner = HERE) -> VectorIndex:

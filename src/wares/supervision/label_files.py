@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wares.core.errors import ModelError
-from wares.core.files import replaced
+from wares.core.files import atomic_write
 from wares.ranking.scoring import NONE, Places
 from wares.supervision.mixture import Labelled
 
@@ -39,7 +39,7 @@ def write_block(labels: Labelled, block: Block, ids: npt.NDArray[np.object_]) ->
         "log_shares": pa.ListArray.from_arrays(starts, pa.array(labels.log_shares[there])),
         "prediction": pa.array(labels.predictions, from_pandas=True),
     }
-    with replaced(block.path) as part:
+    with atomic_write(block.path) as part:
         # Dictionaries and statistics of numbers that are all different take five times as long as writing them, and
         # compressed they are as large.
         names = ["listings.list.element"]

@@ -10,19 +10,15 @@ processes there are, or how often the run was stopped. Who teaches, relabel says
 
 from __future__ import annotations
 
-import os
 import pickle
-import signal
-import threading
 import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 from functools import cache
-from multiprocessing import get_context, parent_process
 from typing import TYPE_CHECKING
 
-from wares.core.errors import SettingsError, WaresError
+from wares.core.errors import SettingsError
+from wares.core.processes import available_cores, worker_pool
 from wares.core.progress import progress
 from wares.ranking.labelers.bm25 import BM25Scorer
 from wares.ranking.labelers.function import FunctionScorer
@@ -63,7 +59,7 @@ def label(
 
     Memory holds a few blocks, and what is returned. Raises ModelError where the folder holds labels of other queries.
     """
-    most = _cores() if processes is None else processes
+    most = available_cores() if processes is None else processes
     if most < 1:
         raise SettingsError(f"processes are 1 or more, not {most}.")
     folder.mkdir(parents=True, exist_ok=True)
@@ -122,13 +118,8 @@ def label_block(mixture: Mixture, block: Block) -> None:
 
 # Processes ----------------------------------------------------------------------------------------------------------
 
-# They are started afresh ("spawn"). A fork of this one would start sooner, but this one has threads by now, of torch,
-# tokenizers and progress bars, and what those hold locked stays locked in a fork for good. What makes a fresh start
-# cheap: kernels come compiled from disk (wares.labelers.kernels), teachers come indexed, and nothing imports torch.
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+# A fresh start is cheap: kernels come compiled from disk (wares.ranking.labelers.kernels), teachers come indexed, and
+# nothing imports torch.
 
 
 def _packed(mixture: Mixture) -> bytes | None:
@@ -143,29 +134,20 @@ def _packed(mixture: Mixture) -> bytes | None:
 
 def _in_processes(mixture: bytes, todo: Sequence[Block], processes: int) -> Iterator[Block]:
     """Blocks as they are done, in any order."""
-    pool = ProcessPoolExecutor(processes, get_context("spawn"), _start_worker, (mixture,))
-    try:
+    remedy = "Rerun with --resume and fewer --processes."
+    with worker_pool(processes, "labelling queries", remedy, _receive, (mixture,)) as pool:
         under_way = {pool.submit(_label_block, block): block for block in todo}
         for done in as_completed(under_way):
             done.result()
             yield under_way[done]
-    except BrokenProcessPool as error:
-        raise WaresError(
-            "A process that labels ended without a word: killed, perhaps for want of memory. Go on with --resume and "
-            'fewer --processes; in a script of your own, start under `if __name__ == "__main__":`.'
-        ) from error
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 _sent = b""  # a mixture, in a worker process
 
 
-def _start_worker(mixture: bytes) -> None:
-    """Leave Ctrl-C to the parent, end when it is gone, and keep what was sent."""
+def _receive(mixture: bytes) -> None:
+    """Keep what was sent to this worker."""
     global _sent
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
     _sent = mixture
 
 
@@ -184,10 +166,3 @@ def _mixture() -> Mixture:
             "imported, or use --processes 1."
         ) from None
     return mixture
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

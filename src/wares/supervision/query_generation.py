@@ -15,7 +15,7 @@ import numpy as np
 import regex
 
 from wares.core.errors import CatalogueError, SettingsError
-from wares.core.files import replaced
+from wares.core.files import atomic_write
 from wares.core.progress import progress
 from wares.data.listings import Query
 from wares.data.terms import WORD, Terms, analyse
@@ -116,7 +116,7 @@ def lengths_of(queries: Sequence[Query]) -> list[float]:
 
 def write_written(found: Written, corpus: Corpus, path: str | Path) -> None:
     """Write queries, one {"id", "text", "listing"} a line: what `read_queries` reads, and the listing they are of."""
-    with replaced(Path(path)) as part, part.open("w", encoding="utf-8", newline="\n") as file:
+    with atomic_write(Path(path)) as part, part.open("w", encoding="utf-8", newline="\n") as file:
         for query, source in zip(found.queries, found.sources, strict=True):
             row = {"id": query.id, "text": query.text, "listing": corpus.ids[source]}
             file.write(json.dumps(row, ensure_ascii=False) + "\n")

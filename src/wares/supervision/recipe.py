@@ -4,35 +4,21 @@
     supervise(corpus, queries, settings, Path("run"))
 
 In the first round every ranker learns from the weak labelers; in each later one from whom the strategy names
-(wares.relabel). All that belongs to a round lies in its own folder, so that a run that was killed goes on where it was:
-
-    run/settings.json              what was asked for
-        round-2/dense/labels/          queries, listings and shares that it learned from, in parts (wares.labelling)
-                      weights.parquet  how much each query counts
-                      model/           the ranker
-                      round.json       teachers, times, losses, free energy, agreement; written last
-                      run.txt          its results for test queries, where there are any
-        baselines/bm25.txt             results of the weak labelers and of BM25, dense and both
-        changes.json                   queries whose results changed most
-        reliability.json               what known-item search says of everybody, and which ranker to keep
+(wares.supervision.strategies). The folder of the run is `run_folder`'s.
 """
 
 from __future__ import annotations
 
-import json
-import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from wares.core.errors import SettingsError
-from wares.core.files import replaced, write_json
-from wares.data.runs import write_run
 from wares.ranking.labelers.run_file import RunScorer
 from wares.ranking.rankers.base import Lessons
 from wares.ranking.rankers.registry import get_ranker
@@ -51,8 +37,7 @@ from wares.supervision.known_item import (
     written_items,
 )
 from wares.supervision.records import Reliability, RoundRecord, Supervised
-from wares.supervision.run_folder import SETTINGS, TESTS, agree, digest_of, identity, read_round, write_weights
-from wares.supervision.settings import folder_name
+from wares.supervision.run_folder import CHANGES, RELIABILITY, RoundFolder, RunFolder, identity
 from wares.supervision.strategies import Greedy, Teacher, greedy
 from wares.supervision.strategies import teachers as teachers_of
 from wares.supervision.teachers import DEPTH, LOOKED_AT, Classroom, as_run
@@ -61,12 +46,13 @@ if TYPE_CHECKING:
     from wares.core.runners import Runner
     from wares.data.corpus import Corpus
     from wares.data.listings import Query
+    from wares.data.runs import Run
     from wares.supervision.settings import Dev, SuperviseSettings
 
 
 Floats = npt.NDArray[np.float64]
 PERCENTILES = (0, 25, 50, 75, 100)  # of queries' weights that are written down
-CHANGES = 5  # queries that changed most, and results of each, that are written down
+MAX_CHANGES = 5  # queries that changed most, and results of each, that are written down
 BASELINES = ("bm25", "dense")
 MIXED = "bm25+dense"
 
@@ -93,40 +79,40 @@ def supervise(
     if dev is not None and settings.strategy != "greedy":
         raise SettingsError(f"judged dev queries choose teachers, which {settings.strategy} does not. Use greedy.")
     asked = identity(settings, corpus, queries) | ({} if dev is None else {"dev": [len(dev.queries), dev.source]})
-    agree(out, asked)
+    folder = RunFolder(out)
+    folder.check(asked)
     classroom = Classroom(corpus, queries, settings, processes, runner)
-    out.mkdir(parents=True, exist_ok=True)
-    write_json(asked, out / SETTINGS)
+    folder.begin(asked)
     if tests:
-        forget_other_results(out, tests)
-    baselines(classroom, out / "baselines", tests)
+        folder.begin_tests(tests)
+        write_baselines(classroom, folder, tests)
     records: list[RoundRecord] = []
     for round in range(1, rounds_of(settings) + 1):
         for name in settings.rankers:
-            folder = out / f"round-{round}" / folder_name(name)
-            done = (folder / "round.json").exists()
-            scorer = classroom.trained(name, folder) if done else teach(classroom, round, name, folder, dev)
+            place = folder.round(round, name)
+            done = place.finished
+            scorer = classroom.trained(name, place.model) if done else teach(classroom, round, name, place, dev)
             classroom.enter(Teacher(round, name), scorer)
-            records.append(read_round(folder))
-            if tests and not (folder / "run.txt").exists():
-                write_results(classroom, Teacher(round, name), tests, folder / "run.txt")
+            records.append(place.read())
+            if tests and not place.has_results:
+                own, together = results(classroom, scorer, tests), results_with_bm25(classroom, scorer, tests)
+                place.write_results(own, together)
         if round > 1 and all(
             each.agreement["before"] >= settings.settled for each in records[-len(settings.rankers) :]
         ):
             break
-    write_changes(classroom, records[-1], out / "changes.json")
-    return Supervised(records, checked(classroom, records, out))
+    folder.write(CHANGES, changes(classroom, records[-1]))
+    return Supervised(records, checked(classroom, records, folder))
 
 
-def checked(classroom: Classroom, records: Sequence[RoundRecord], out: Path) -> Reliability:
+def checked(classroom: Classroom, records: Sequence[RoundRecord], folder: RunFolder) -> Reliability:
     """Known-item search with everybody, written to `reliability.json` once."""
-    path = out / "reliability.json"
-    if path.exists():
-        return Reliability(**json.loads(path.read_text(encoding="utf-8")))
+    if (before := folder.reliability()) is not None:
+        return before
     weak = checked_labelers(classroom)
     found: dict[str, Verdict] = {}
     if (known := title_items(classroom.corpus, classroom.settings.seed)) is not None:
-        found = {name: checked_rounds(classroom, known, name, records, out) for name in classroom.settings.rankers}
+        found = {name: checked_rounds(classroom, known, name, records, folder) for name in classroom.settings.rankers}
     titles = {system.name: system.mean for each in found.values() for system in each.systems}
     reliability = Reliability(
         weak,
@@ -136,7 +122,7 @@ def checked(classroom: Classroom, records: Sequence[RoundRecord], out: Path) -> 
         [worse.name for each in found.values() for worse, _ in each.worse],
         [str(each) for each in found.values()],
     )
-    write_json(asdict(reliability), path)
+    folder.write(RELIABILITY, asdict(reliability))
     return reliability
 
 
@@ -153,19 +139,19 @@ def checked_labelers(classroom: Classroom) -> dict[str, float | None]:
 
 
 def checked_rounds(
-    classroom: Classroom, known: KnownItems, name: str, records: Sequence[RoundRecord], out: Path
+    classroom: Classroom, known: KnownItems, name: str, records: Sequence[RoundRecord], folder: RunFolder
 ) -> Verdict:
     """A ranker untrained and after each of its rounds, by titles among listings without titles."""
     model = get_ranker(name).build(known.corpus, classroom.settings.seed)
     untrained, rounds = Checked(f"{name}, untrained", reciprocal_ranks(model.scorer(), known)), []
     for each in records:
         if each.ranker == name:
-            model.load(out / f"round-{each.round}" / folder_name(name) / "model")
+            model.load(folder.round(each.round, name).model)
             rounds.append(Checked(str(Teacher(each.round, name)), reciprocal_ranks(model.scorer(), known)))
     return verdict(untrained, rounds)
 
 
-def write_changes(classroom: Classroom, last: RoundRecord, path: Path) -> None:
+def changes(classroom: Classroom, last: RoundRecord) -> dict[str, Any]:
     """The queries on which the last ranker agrees least with what it was in the first round, or with its teacher."""
     before = Teacher(1, last.ranker) if last.round > 1 else Teacher(0, classroom.settings.labelers[0])
     after, queries = Teacher(last.round, last.ranker), classroom.looked_at
@@ -176,12 +162,12 @@ def write_changes(classroom: Classroom, last: RoundRecord, path: Path) -> None:
         {
             "query": queries[place].text,
             "agreement": float(agreed[place]),
-            "before": [titles[listing] for listing in found[0][place, :CHANGES] if listing != NONE],
-            "after": [titles[listing] for listing in found[1][place, :CHANGES] if listing != NONE],
+            "before": [titles[listing] for listing in found[0][place, :MAX_CHANGES] if listing != NONE],
+            "after": [titles[listing] for listing in found[1][place, :MAX_CHANGES] if listing != NONE],
         }
-        for place in np.argsort(agreed, kind="stable")[:CHANGES].tolist()
+        for place in np.argsort(agreed, kind="stable")[:MAX_CHANGES].tolist()
     ]
-    write_json({"before": str(before), "after": str(after), "queries": rows}, path)
+    return {"before": str(before), "after": str(after), "queries": rows}
 
 
 def rounds_of(settings: SuperviseSettings) -> int:
@@ -189,25 +175,25 @@ def rounds_of(settings: SuperviseSettings) -> int:
     return 1 if settings.strategy == "weak" else settings.rounds
 
 
-def teach(classroom: Classroom, round: int, name: str, folder: Path, dev: Dev | None = None) -> Scorer:
+def teach(classroom: Classroom, round: int, name: str, folder: RoundFolder, dev: Dev | None = None) -> Scorer:
     """One ranker in one round: choose teachers, label, learn, and write it all down. Returns what it became."""
     settings, began = classroom.settings, time.monotonic()
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.path.mkdir(parents=True, exist_ok=True)
     pool = teachers_of(settings.strategy, round, name, settings.rankers, settings.labelers)
     chosen = None
     if settings.strategy == "greedy" and round > 1:
         chosen = greedy(pool, classroom.criterion(pool) if dev is None else classroom.judged(pool, dev))
     mixture = chosen.chosen if chosen else pool
-    share_labels(folder, [str(each) for each in mixture])
-    lessons = classroom.lessons(mixture, round, folder / "labels")
-    write_weights(lessons, folder / "weights.parquet")
+    folder.copy_labels([str(each) for each in mixture])
+    lessons = classroom.lessons(mixture, round, folder.labels)
+    folder.write_weights(lessons)
     labelled = time.monotonic()
     model = classroom.model(name)
     if settings.start == "warm" and round > 1:
-        model.load(folder.parents[1] / f"round-{round - 1}" / folder.name / "model")
+        model.load(folder.previous.model)
     before = energy(model.scorer(), lessons)
-    learned = learn(model, lessons, get_ranker(name).pace, settings.learning, settings.seed + 1000 * round, folder)
-    model.save(folder / "model")
+    learned = learn(model, lessons, get_ranker(name).pace, settings.learning, settings.seed + 1000 * round, folder.path)
+    model.save(folder.model)
     scorer, trained = model.scorer(), time.monotonic()
     compared = {str(each): classroom.scorers[each] for each in mixture}
     if round > 1:
@@ -225,19 +211,8 @@ def teach(classroom: Classroom, round: int, name: str, folder: Path, dev: Dev | 
         learned.losses,
         {"labelling": labelled - began, "learning": trained - labelled},
     )
-    write_json(asdict(record), folder / "round.json")
+    folder.write(record)
     return scorer
-
-
-def share_labels(folder: Path, teachers: list[str]) -> None:
-    """Take over the labels of another ranker of the round that had the same teachers, where there is one."""
-    labels = folder / "labels"
-    for done in sorted(folder.parent.glob("*/round.json")):
-        if not labels.exists() and read_round(done.parent).teachers == teachers:
-            part = folder / ".labels.part"
-            shutil.rmtree(part, ignore_errors=True)
-            shutil.copytree(done.parent / "labels", part)
-            part.rename(labels)
 
 
 def energy(scorer: Scorer, lessons: Lessons) -> float:
@@ -257,36 +232,22 @@ def greedy_steps(chosen: Greedy | None) -> list[tuple[str, float]]:
     return [(str(teacher), value) for teacher, value in chosen.steps] + refused
 
 
-def forget_other_results(out: Path, tests: Sequence[Query]) -> None:
-    """Take away results that were written for other test queries than these, and what was measured of them."""
-    path, now = out / TESTS, digest_of([(query.id, query.text) for query in tests])
-    if path.exists() and json.loads(path.read_text(encoding="utf-8")) == now:
-        return
-    for old in (*out.glob("round-*/*/run*.txt"), *out.glob("baselines/*.txt"), *out.glob("results.json")):
-        old.unlink()
-    write_json(now, path)
-
-
-def baselines(classroom: Classroom, folder: Path, tests: Sequence[Query]) -> None:
+def write_baselines(classroom: Classroom, folder: RunFolder, tests: Sequence[Query]) -> None:
     """Results for test queries of BM25, of the untrained text tower, of both, and of the weak labelers."""
-    if not tests:
-        return
-    folder.mkdir(parents=True, exist_ok=True)
     for name in dict.fromkeys((*BASELINES, *classroom.settings.labelers)):
-        classroom.weak(name)
-        write_results(classroom, Teacher(0, name), tests, folder / f"{folder_name(name)}.txt")
+        folder.write_baseline(name, results(classroom, classroom.weak(name), tests))
     both = [classroom.weak(name) for name in BASELINES]
-    write_run(as_run(classroom.corpus, tests, hybrid(both, tests)), folder / f"{MIXED}.txt", "wares")
+    folder.write_baseline(MIXED, as_run(classroom.corpus, tests, hybrid(both, tests)))
 
 
-def write_results(classroom: Classroom, teacher: Teacher, tests: Sequence[Query], path: Path) -> None:
-    """A system's own results for test queries, and beside them those together with BM25."""
-    scorer, lexical = classroom.scorers[teacher], classroom.lexical
-    if teacher.round > 0:
-        together = hybrid([scorer, lexical], tests)
-        write_run(as_run(classroom.corpus, tests, together), path.with_name("run+bm25.txt"), "wares")
-    with replaced(path) as part:
-        write_run(as_run(classroom.corpus, tests, scorer.retrieve(tests, DEPTH)), part, "wares")
+def results(classroom: Classroom, scorer: Scorer, tests: Sequence[Query]) -> Run:
+    """A system's own results for test queries."""
+    return as_run(classroom.corpus, tests, scorer.retrieve(tests, DEPTH))
+
+
+def results_with_bm25(classroom: Classroom, scorer: Scorer, tests: Sequence[Query]) -> Run:
+    """A system's results for test queries, fused with BM25's."""
+    return as_run(classroom.corpus, tests, hybrid([scorer, classroom.lexical], tests))
 
 
 def hybrid(scorers: Sequence[Scorer], queries: Sequence[Query]) -> Labels:

@@ -72,7 +72,7 @@ class Classroom:
     def trained(self, name: str, folder: Path) -> Scorer:
         """A ranker as a round left it in its folder."""
         model = self.model(name)
-        model.load(folder / "model")
+        model.load(folder)
         return model.scorer()
 
     def lessons(self, mixture: Sequence[Teacher], round: int, folder: Path) -> Lessons:

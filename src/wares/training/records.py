@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import platform
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from wares.core.errors import ModelError
+from wares.core.files import atomic_write, write_json
 from wares.encoders.model_card import model_card
 
 if TYPE_CHECKING:
@@ -69,8 +68,8 @@ def checkpoint(out: Path, towers: Towers, optimiser: torch.optim.Optimizer, reco
         "optimiser": optimiser.state_dict(),
         "record": asdict(record),
     }
-    torch.save(state, out / "checkpoint.new")
-    os.replace(out / "checkpoint.new", out / "checkpoint.pt")
+    with atomic_write(out / "checkpoint.pt") as part:
+        torch.save(state, part)
 
 
 def restore(out: Path, towers: Towers, optimiser: torch.optim.Optimizer, record: PretrainRecord) -> None:
@@ -100,7 +99,7 @@ def finish(out: Path, towers: Towers, record: PretrainRecord, name: str = "pretr
     """Save the towers, the record under a name, and the model's card; the checkpoint has served."""
     towers.save(out)
     write_card(out, towers, record)
-    (out / name).write_text(json.dumps(asdict(record), indent=2) + "\n", encoding="utf-8")
+    write_json(asdict(record), out / name)
     (out / "checkpoint.pt").unlink(missing_ok=True)
 
 

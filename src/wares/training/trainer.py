@@ -25,7 +25,7 @@ from torch.utils.data import DataLoader
 from transformers import PrinterCallback, TrainerCallback
 
 from wares.core.errors import ModelError
-from wares.core.files import last_checkpoint
+from wares.core.files import last_checkpoint, write_json
 from wares.core.progress import progress
 from wares.encoders.backbones import FROZEN, compile_backbone, merge_adapters, train_backbone
 from wares.encoders.base import save_weights
@@ -241,7 +241,7 @@ def checkpoint_of(folder: Path, run: dict[str, Any], resume: bool, first: bool) 
         if first:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
-            about.write_text(json.dumps(now, indent=2) + "\n", encoding="utf-8")
+            write_json(now, about)
         return None
     found = last_checkpoint(folder)
     if found is None:

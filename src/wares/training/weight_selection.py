@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from wares.core.files import write_json
 from wares.core.hits import average_precision
 from wares.core.progress import progress
 from wares.data.duplicates import duplicate_mask
@@ -114,7 +115,7 @@ class Choice:
         """Add what was chosen, and why, to the record of the run beside a model, `pretrain.json`."""
         path = model / "pretrain.json"
         record = json.loads(path.read_text(encoding="utf-8")) | {"choice": self.to_json()}
-        path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        write_json(record, path)
 
     def render(self, console: Console) -> None:
         """Print the candidates side by side, the chosen one in bold; nothing where there was nothing to choose."""

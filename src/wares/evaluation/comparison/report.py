@@ -6,7 +6,6 @@ template is templates/compare.html; whatever comes from a catalogue is escaped t
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 from collections import defaultdict
@@ -17,6 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wares.core.files import write_json
 from wares.evaluation.charts import Mark, dot_chart, page, scatter_chart, table
 from wares.evaluation.comparison.experiment import ROUNDS
 from wares.evaluation.comparison.results import (
@@ -128,7 +128,7 @@ def write_comparison(
     """
     out.mkdir(parents=True, exist_ok=True)
     written = [out / "compare.json"]
-    written[0].write_text(json.dumps(as_json(findings, setup, baseline), indent=2) + "\n", encoding="utf-8")
+    write_json(as_json(findings, setup, baseline), written[0])
     pictures = draw(findings, baseline, out)
     page = out / "report.html"
     page.write_text(html(findings, setup, baseline, pictures), encoding="utf-8")
