@@ -6,7 +6,7 @@ Cost        40 minutes on 2 cores, 15 GB of disk; needs no network.
 Writes      incremental-LISTINGS.json in --out; what is in it goes to stdout.
 Aim         the update a small part of the build, and no search fails or waits for it
 
-Listings are clouds (wares.samples.clouds), whose vectors cost next to nothing. With towers that have photos to look at,
+Listings are clouds (wares.evaluation.synthetic_shops), whose vectors cost next to nothing. With towers that have photos to look at,
 a build takes longer and the update's part of it is smaller: this is what is left when encoding is free.
 
 Build       of the changed catalogue, from nothing

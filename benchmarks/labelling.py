@@ -10,7 +10,7 @@ Queries     two to six words that stand together in a listing, drawn. Corpus: th
             listings of 60 words drawn from 20,000 by Zipf's law. Nothing but speed is measured, so made-up words will
             do.
 Bare        `bm25s.retrieve` with numba, 100 listings a query, on one thread; the queries' analysis is counted in.
-Labelling   `wares.labelling.label` by BM25: the same 100 listings retrieved, standardised, made shares, sorted, written
+Labelling   `wares.supervision.labelling.label` by BM25: the same 100 listings retrieved, standardised, made shares, sorted, written
             to Parquet and read back; and once more with 30 listings drawn and scored beside them.
 Processes   the same with two of them, which have to be started, on the largest corpus and four times as many queries.
 

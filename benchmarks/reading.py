@@ -6,11 +6,11 @@ Cost        15 minutes on 2 cores, 2 GB of disk; needs no network.
 Writes      reading-LISTINGS.json in --out; a table goes to stdout.
 Aim         memory the same for a catalogue ten times as large
 
-Listings have the words of clouds (wares.samples.clouds) and one photo of 256 pixels each, of a thousand that differ.
+Listings have the words of clouds (wares.evaluation.synthetic_shops) and one photo of 256 pixels each, of a thousand that differ.
 Each line is a process of its own.
 
 Read        `wares.read_catalogue`: all of it at once
-Chunks      `wares.catalogue.open_catalogue(…).chunks(2048)`
+Chunks      `wares.data.catalogue.open_catalogue(…).chunks(2048)`
 Index       `wares index` by the small towers, everything encoded
 Nothing     the same process, which has imported what the others import
 """

@@ -7,7 +7,7 @@ Cost        45 minutes on 2 cores, 12 GB of disk and 6 GB of memory; needs no ne
 Writes      scale-LISTINGS.json and .png in --out; tables go to stdout.
 Aim         half of the queries within 2 times what faiss' IVFFlat takes, at the same recall
 
-Listings are clouds of 256 dimensions (wares.samples.clouds): two photos, a title and a description each. Everything is
+Listings are clouds of 256 dimensions (wares.evaluation.synthetic_shops): two photos, a title and a description each. Everything is
 built and searched in a process of its own, so that what it holds in memory is its own; all get the same vectors.
 
 Effort      How much each looks at is the least that finds .95 of the 100 nearest for 200 queries of some words of a

@@ -6,7 +6,7 @@ Cost        as long as is asked for: 33 loads of --seconds each, then --minutes;
 Writes      serving-LISTINGS.json and .png in --out; a table goes to stdout.
 Aim         at saturation at least .8 of what `search` gives in process, with listings being changed meanwhile
 
-Without --shop, listings are clouds (wares.samples.clouds), and the offline text tower encodes queries. A shop that is
+Without --shop, listings are clouds (wares.evaluation.synthetic_shops), and the offline text tower encodes queries. A shop that is
 given is copied first. Queries are two or three words of the titles, and hardly any comes twice, so that nothing is
 answered from memory. Server and
 client share the cores, so the client's own work counts against the server.

@@ -17,7 +17,7 @@ which were chosen on Vaswani.
 
 Systems     RANKER WAY: what a ranker is after its last round; "+ bm25": the sum of its standardised scores and BM25's.
 Ways        weak: learned from the weak labelers, or from BM25 only. self, cross, joint, greedy: a round more, taught by
-            rankers (wares.relabel). "weighted": queries weighed by WIG (passages: weak and joint only).
+            rankers (wares.supervision.strategies). "weighted": queries weighed by WIG (passages: weak and joint only).
 Seeds       draw other queries and train anew; values are averaged over them query by query, and tested as such against
             the hybrid of BM25 and MiniLM, and against "weak" of the same ranker (paired t-tests, each set
             Holm-corrected).

@@ -16,7 +16,7 @@ Found       listings that judges call relevant, towers pretrained with the defau
     all views           MaxSim over photos and texts
     best of each        the largest over photos plus the largest over texts
 
-Cost        clouds (wares.samples.clouds) of some photos, a title and a description each, through an index each, which
+Cost        clouds (wares.evaluation.synthetic_shops) of some photos, a title and a description each, through an index each, which
             looks at the least that finds .95 of the 100 listings that comparing everything finds. Lance searches fused
             vectors as shops do, and all views as a column of several vectors (which it indexes by cosine alone); faiss
             has no such thing, so it searches for views, enough for 100 listings whatever they are, and keeps the best

@@ -81,7 +81,7 @@ def test_no_workers_is_a_settings_error() -> None:
 
 
 def test_importing_photos_is_light() -> None:
-    code = "import sys, wares.photos; print([m for m in ('torch', 'transformers', 'pydantic') if m in sys.modules])"
+    code = "import sys, wares.data.photos; print([m for m in ('torch', 'transformers', 'pydantic') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
 
 

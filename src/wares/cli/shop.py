@@ -143,7 +143,7 @@ def search(
     if depth is not None and not rerank:
         raise SettingsError("--depth is how many results --rerank reorders; pass --rerank as well.")
     reranked = (DEPTH if depth is None else depth) if rerank else None
-    by: Any = None if system is None else system.value  # the names are those of wares.search
+    by: Any = None if system is None else system.value  # the names are those of wares.shop.searching
     hits = find(open_shop(shop), text, photo, like, k=k, where=where, system=by, rerank=reranked)
     if as_json:
         _print_json([hit.to_json() for hit in hits])

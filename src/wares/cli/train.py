@@ -107,7 +107,7 @@ def pretrain(
     from wares.training.settings import PretrainSettings, method_fusion
     from wares.training.weight_selection import Choice, choose_settings, with_knobs
 
-    name: Any = method.value  # the names are those of wares.pretrain, which a test holds
+    name: Any = method.value  # the names are those of wares.training.pretraining, which a test holds
     settings = PretrainSettings(
         method=name,
         loss=loss.value,

@@ -96,7 +96,7 @@ class ImageTower(Tower):
     """A tower of photos, which also says how a photo is to be resized.
 
     size: side of the square that a photo is brought to, in pixels
-    fit: how (see wares.photos)
+    fit: how (see wares.data.photos)
     """
 
     size: int

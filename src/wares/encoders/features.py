@@ -1,7 +1,7 @@
 """Views to features (cached on disk) to unit vectors.
 
 What a tower's frozen part computes for a photo or a text never changes, so it is computed once per content and kept
-(wares.cache); a second run encodes only what is new.
+(wares.core.cache); a second run encodes only what is new.
 """
 
 from __future__ import annotations

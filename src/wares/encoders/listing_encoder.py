@@ -34,7 +34,7 @@ Batch = dict[str, Any]
 class ListingEncoder(InputModule):
     """An image tower and a text tower behind one forward.
 
-    towers: see wares.towers
+    towers: see wares.encoders.registry
     views_at_once: None keeps every view's activations until the backward pass; a number encodes that many views
         at a time and computes them again in the backward pass. The gradients are the same and memory no longer
         grows with the batch (gradient caching, arXiv 2101.06983)

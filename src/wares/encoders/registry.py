@@ -2,7 +2,7 @@
 
 A tower is a backbone under a head: `inputs` prepares what the backbone reads, `encode` runs the backbone and
 `forward` the head. A frozen backbone, which is the rule, is run once per photo or text by `features`, and what
-it gives is cached; `wares.towers.backbones` makes one trainable. A tower trained from scratch has no backbone:
+it gives is cached; `wares.encoders.backbones` makes one trainable. A tower trained from scratch has no backbone:
 it prepares pixels or tokens in `inputs`, and all else is its head.
 
 One file per family: `offline` (weights from Python packages), `hub` (any model name), `small` (from scratch).

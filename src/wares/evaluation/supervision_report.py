@@ -1,6 +1,6 @@
 """A supervised run for people: printed, as one page, and, for reporting only, measured against judgments.
 
-Reads what `wares.supervise` wrote; nothing that trains or labels sees any of it.
+Reads what `wares.supervision.recipe` wrote; nothing that trains or labels sees any of it.
 """
 
 from __future__ import annotations

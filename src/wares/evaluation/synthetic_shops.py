@@ -148,7 +148,7 @@ class CloudTowers:
         return embeddings, fuse(embeddings, self.fusion)
 
     def chunks(self, clouds: Clouds, size: int) -> Iterator[Chunk]:
-        """The listings with their vectors, for `wares.index.write_shop`."""
+        """The listings with their vectors, for `wares.shop.build.write_shop`."""
         for part in clouds.chunks(size):
             yield Chunk(part, *self.embed(part, "stop"), content_hashes(part))
 

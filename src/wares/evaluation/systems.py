@@ -29,7 +29,7 @@ DEPTH = 500  # results of a run that are measured, as R@500 needs
 def shop_runs(shop: Shop, queries: Sequence[Query], depth: int = DEPTH) -> dict[str, Run]:
     """What a shop's systems and its baselines find, best `depth` listings for each query.
 
-    fused, bm25, fused+bm25: the shop's own systems (wares.search)
+    fused, bm25, fused+bm25: the shop's own systems (wares.shop.searching)
     dense: the baseline, the shop's text tower untrained, on all texts of a listing as one
     bm25+dense: reciprocal rank fusion of the two baselines
     reranked: fused+bm25 and the shop's ranker together, where it has one

@@ -43,7 +43,7 @@ WARM_UP = 0.1  # of all steps
 
 @dataclass(frozen=True)
 class LearningSettings:
-    """How a ranker is taught. loss: a name of wares.ranking_losses; epochs: passes over the queries"""
+    """How a ranker is taught. loss: a name of wares.ranking.losses; epochs: passes over the queries"""
 
     loss: str = "listwise-kl"
     epochs: int = 3

@@ -72,7 +72,7 @@ class Question:
 
     @property
     def ranked_by(self) -> System:
-        """As wares.search chooses where nothing is said. Raises SettingsError where it does not go with the rest."""
+        """As wares.shop.searching chooses where nothing is said. Raises SettingsError where it does not go with the rest."""
         if self.rerank and self.text is None:
             raise SettingsError("a ranker goes by words, so rerank needs q.")
         if self.system == "bm25" and (self.photo is not None or self.like is not None):

@@ -21,7 +21,7 @@ class ServeSettings:
     origins: of other sites whose pages may read answers (CORS)
     rate: requests of one client, such as "20/second", in each worker process; None for no limit
     upload_bytes, upload_pixels: of a request's body and of a photo in it, at most
-    in_memory: whether the shops' fused vectors are held in memory (wares.in_memory)
+    in_memory: whether the shops' fused vectors are held in memory (wares.shop.memory)
     """
 
     shops: tuple[tuple[str, str], ...]

@@ -1,7 +1,7 @@
 """Building the shop: a catalogue's listings, embedded and written as one self-contained build (wares.shop).
 
 A build is written beside those that are there and takes their place when it is complete. The last few stay on disk
-(wares.versions).
+(wares.shop.versions).
 """
 
 from __future__ import annotations
@@ -72,9 +72,9 @@ def build_shop(
 
     cache: where features are kept, so that a second build encodes only what is new
     on_error: "stop" raises PhotoError at the first bad photo; "skip" leaves it out and lists it in the shop
-    ranker: what is to rerank, or to encode queries (wares.reranking); it reads the whole catalogue
+    ranker: what is to rerank, or to encode queries (wares.shop.reranking); it reads the whole catalogue
     recall: the share of the 100 nearest listings that a search of a large shop is to find, in (0, 1]; it is measured
-    runner: where listings are encoded (wares.cluster)
+    runner: where listings are encoded (wares.core.runners)
     rows: a folder or a URL (s3://, gs://, az://) where rows are gathered on the way to the shop, and stay; by default
         they are gathered in the shop
 

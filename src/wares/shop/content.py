@@ -28,7 +28,7 @@ UNREADABLE = ""  # in place of the digest of a photo that is not there
 def content_hashes(catalogue: Catalogue, cache: Path | None = None) -> list[bytes]:
     """16 bytes for each listing: of all its fields, and of the content of its photos.
 
-    cache: where digests of photos are kept (wares.cache)
+    cache: where digests of photos are kept (wares.core.cache)
     """
     photos = photo_views(catalogue)
     found = photo_digests([catalogue.photo(name) for name in photos.items], cache)

@@ -44,7 +44,7 @@ class TowersEncoder:
     """Towers as the encoder of a shop.
 
     queries: towers that encode queries, where they are not those that encode listings
-    cache: of features of listings (wares.encode)
+    cache: of features of listings (wares.encoders.features)
     """
 
     def __init__(self, towers: Towers, queries: Towers | None = None, cache: Path | None = None) -> None:

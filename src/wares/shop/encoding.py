@@ -1,4 +1,4 @@
-"""Rows of a shop's table: made of listings, chunk by chunk and anywhere (wares.cluster), and gathered in one place.
+"""Rows of a shop's table: made of listings, chunk by chunk and anywhere (wares.core.runners), and gathered in one place.
 
     gathered = Gathered(place, work)
     for made in gathered.take(runner.map(work, gathered.parts(catalogue))):
@@ -75,7 +75,7 @@ class Made:
 class Encoding:
     """The work that makes rows of listings; it can be sent elsewhere where its encoder can.
 
-    on_error: as of `wares.build_shop`; cache: of digests of photos (wares.cache)
+    on_error: as of `wares.build_shop`; cache: of digests of photos (wares.core.cache)
     """
 
     encoder: Encoder

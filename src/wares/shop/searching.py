@@ -5,10 +5,10 @@ Three systems rank the listings:
     bm25         BM25 of the query's words over all texts of a listing
     fused+bm25   reciprocal rank fusion of the two lists
 
-With a ranker in the shop (wares.reranking), the first results of any of them can be reordered by it.
+With a ranker in the shop (wares.shop.reranking), the first results of any of them can be reordered by it.
 
 Ties go to the smaller id, so that a search gives the same answer every time. The shop is built next door, in
-wares.index.
+wares.shop.build.
 """
 
 from __future__ import annotations

@@ -4,14 +4,14 @@
     SHOP/builds/BUILD/about.json            model and counts (`About`)
     SHOP/builds/BUILD/problems.txt          what could not be indexed, one line each; absent where all went well
     SHOP/builds/BUILD/model/                the towers that made the embeddings and that encode queries
-    SHOP/builds/BUILD/listings.lance        the table, one row per listing (wares.table)
-    SHOP/builds/BUILD/vector-index.json     how its vectors are searched, and what that finds (wares.vector_index)
+    SHOP/builds/BUILD/listings.lance        the table, one row per listing (wares.shop.table)
+    SHOP/builds/BUILD/vector-index.json     how its vectors are searched, and what that finds (wares.shop.vector_index)
     SHOP/builds/BUILD/ranker/               what reranks, and query-tower/, what encodes queries, where there are
-                                            (wares.reranking)
-    SHOP/photos/                            photos that came with updates (wares.update)
+                                            (wares.shop.reranking)
+    SHOP/photos/                            photos that came with updates (wares.shop.update)
 
 Whoever has a shop open keeps reading the build that it opened, also when another takes its place. Building is next
-door in wares.index, changing in wares.update, searching in wares.search.
+door in wares.shop.build, changing in wares.shop.update, searching in wares.shop.searching.
 """
 
 from __future__ import annotations
@@ -196,8 +196,8 @@ def open_shop(
     """Open the build that is the shop now; what is open stays that build, whatever comes later.
 
     encoder: where it is already loaded; otherwise the shop's own towers, queries by its query tower where it has one
-    cache: where features of listings to come, and digests of their photos, are kept (wares.cache)
-    in_memory: whether the fused vectors are read into memory, for faster searches without a filter (wares.in_memory)
+    cache: where features of listings to come, and digests of their photos, are kept (wares.core.cache)
+    in_memory: whether the fused vectors are read into memory, for faster searches without a filter (wares.shop.memory)
 
     Raises ShopError where there is no shop, or one that is damaged, of another format, or of another model;
     SettingsError where vectors are to be held in memory and faiss is not installed.

@@ -50,11 +50,11 @@ def update_shop(
 
     catalogue: in the folder that the shop was built from
     recall: as of `wares.build_shop`; as it was where None
-    runner: where listings are encoded (wares.cluster)
+    runner: where listings are encoded (wares.core.runners)
 
-    The whole catalogue is checked before anything changes. The state before is kept (wares.versions). Changes come in
+    The whole catalogue is checked before anything changes. The state before is kept (wares.shop.versions). Changes come in
     batches, and searches see each as it comes; where this is killed, the next update goes on.
-    Raises CatalogueError, PhotoError and ShopError as `wares.update.upsert` does.
+    Raises CatalogueError, PhotoError and ShopError as `wares.shop.update.upsert` does.
     """
     if catalogue.folder.absolute() != shop.catalogue.absolute():
         raise ShopError(
@@ -91,7 +91,7 @@ def reembed_shop(
 
     cache: as of `wares.build_shop`
     on_error: what becomes of a listing whose photo is no longer there
-    runner: where listings are encoded (wares.cluster)
+    runner: where listings are encoded (wares.core.runners)
 
     Changes of the shop that come meanwhile are taken over; those that come in the last seconds are refused as after any
     build, and can be sent again. A ranker stays behind: it was made for the other model.

@@ -88,7 +88,7 @@ def table_schema(dimension: int, attributes: AttributeColumns) -> pa.Schema:
 class Chunk:
     """Some listings, their embeddings, which have been through `storable`, and what they fuse to.
 
-    contents: the hash of each listing (wares.content)
+    contents: the hash of each listing (wares.shop.content)
     """
 
     catalogue: Catalogue

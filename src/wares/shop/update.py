@@ -124,7 +124,7 @@ def read_listings(shop: Shop, ids: Sequence[str]) -> dict[str, Listing]:
 
 
 def columns_of_listings(shop: Shop) -> list[str]:
-    """Columns that `wares.table.listing_of` reads."""
+    """Columns that `wares.shop.table.listing_of` reads."""
     columns = ["id", "title", "description", "tags", "texts", "price", "product", "images", "view_names", "view_kinds"]
     return columns + [name for name in shop.table.schema.names if name == "attributes"]
 
@@ -132,7 +132,7 @@ def columns_of_listings(shop: Shop) -> list[str]:
 def add_photo(shop: Shop, content: bytes) -> str:
     """Take a photo into a shop; the name that a listing's `images` may give it by. The same photo has one name.
 
-    Raises PhotoError where it does not decode fully, or is larger than wares.photos allows.
+    Raises PhotoError where it does not decode fully, or is larger than wares.data.photos allows.
     """
     folder = shop.path / PHOTOS
     folder.mkdir(exist_ok=True)

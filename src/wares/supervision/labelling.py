@@ -55,7 +55,7 @@ def label(
 
     processes: at most; by default one a core. A script that calls this guards its own start with
         `if __name__ == "__main__":`
-    runner: labels in place of processes (wares.cluster)
+    runner: labels in place of processes (wares.core.runners)
 
     Memory holds a few blocks, and what is returned. Raises ModelError where the folder holds labels of other queries.
     """

@@ -70,7 +70,7 @@ class Mixture:
 
     trained: which of them are rankers; ids: (N,) of the corpus's listings
     depth: best listings of each teacher that are labelled, >= 1; random: further ones, drawn from the corpus, >= 0
-    temperature: of labelers, > 0 (wares.relabel.pooled)
+    temperature: of labelers, > 0 (wares.supervision.aggregation.pooled)
     seed: of what is drawn; performance: what predicts the queries' performance, where that is wanted
     """
 

@@ -71,7 +71,7 @@ def supervise(
 
     queries: to learn from; tests: queries whose results are written for every system, to be judged by whoever can;
         where they are others than before, all results are written anew
-    processes: that label, at most; by default one a core; runner: labels in their place (wares.cluster). What comes of
+    processes: that label, at most; by default one a core; runner: labels in their place (wares.core.runners). What comes of
         the run depends on neither
     dev: what greedy selection goes by, where that is to be judged queries; nothing is learned from them
     Raises ModelError where `out` holds another run, SettingsError where there is nothing to learn from.

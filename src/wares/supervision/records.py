@@ -11,7 +11,7 @@ class RoundRecord:
 
     teachers: by name; greedy: how they were chosen, where they were
     queries: that it learned from; weights: quartiles of the queries' weights
-    free_energy: of the labels and the ranker before it learned, and after (wares.relabel.free_energy)
+    free_energy: of the labels and the ranker before it learned, and after (wares.supervision.aggregation.free_energy)
     agreement: mean agreement of its results with those of each teacher, and with its own of the round before
     """
 
@@ -30,7 +30,7 @@ class RoundRecord:
 
 @dataclass(frozen=True)
 class Reliability:
-    """What known-item search says, without judgments (wares.reliability).
+    """What known-item search says, without judgments (wares.supervision.known_item).
 
     labelers: weak labeler -> mean reciprocal rank for queries written from listings, None for a run file, which answers
         no others than its own; nothing where no query can be written

@@ -31,7 +31,7 @@ LONGEST = 120  # bytes of a name in a path; most file systems allow 255
 class SuperviseSettings:
     """How rankers are taught.
 
-    strategy: who teaches whom (wares.relabel); labelers, rankers: their names, with settings if need be. A ranker named
+    strategy: who teaches whom (wares.supervision.strategies); labelers, rankers: their names, with settings if need be. A ranker named
         as a labeler labels as it is before it learned anything
     rounds: at most; a strategy of "weak" has one
     settled: rounds end when all rankers' results agree with those of the round before by so much, in [0, 1]

@@ -72,7 +72,7 @@ def finetune(
 
     features: of the catalogue under these towers
     interactions: those to learn from; keep the later ones apart to see what it gained
-    resume: continue from the checkpoint in `out`; runner: where negatives are mined (wares.cluster)
+    resume: continue from the checkpoint in `out`; runner: where negatives are mined (wares.core.runners)
 
     Raises SettingsError where there are fewer than two interactions, ModelError where the checkpoint is another run's.
     """

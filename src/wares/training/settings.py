@@ -68,7 +68,7 @@ class PretrainSettings:
     """Everything that decides a pretraining run, apart from the catalogue and the towers.
 
     method: see the top of this file
-    loss: "pairwise" or "barycentric" (wares.losses); the transports and mean-views score listings in their own way
+    loss: "pairwise" or "barycentric" (wares.training.losses); the transports and mean-views score listings in their own way
     fusion: how views are weighed, in training (marginals) and in the fused embedding (marginals and gamma)
     intra_modal: weight of the losses between views of one modality, >= 0
     batch_size: listings in a step at most, >= 2
@@ -121,12 +121,12 @@ def method_fusion(method: Method, fusion: Fusion) -> Fusion:
 class TrainerSettings:
     """How backbones are trained; what is learned is the recipe's matter.
 
-    image_backbone, text_backbone: "frozen", "last-N", "lora" or "all" (wares.towers.backbones)
+    image_backbone, text_backbone: "frozen", "last-N", "lora" or "all" (wares.encoders.backbones)
     backbone_rate: learning rate of the backbones; heads have the recipe's
     bf16: compute in bfloat16, keep weights and losses in float32
     accumulate: batches whose gradients are added up for one step of the optimiser, >= 1
     views_at_once: see ListingEncoder; for batches that do not fit into memory
-    augment: show photos a little differently each time (wares.photos.augment)
+    augment: show photos a little differently each time (wares.data.photos.augment)
     compile: compile the backbones (torch.compile)
     workers: processes that decode photos for each that trains, where photos are read at all; 0 decodes in that one,
         None shares out the machine's cores

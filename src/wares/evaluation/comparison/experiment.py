@@ -114,7 +114,7 @@ def compare(
     methods: settings of each method; the seed is set here. Single-view fuses its primary views alone, and is
         reported once more with all views fused, which is a stronger baseline
     judged: adds the query → listing protocol and its baselines BM25, dense, and their hybrid
-    choosing: what views weigh is chosen (wares.choose) for each seed, with the first method that has transport and
+    choosing: what views weigh is chosen (wares.training.weight_selection) for each seed, with the first method that has transport and
         from listings that are not held out, for all methods with transport; the time of it is reported apart
     cache: where features are kept, for the texts that joint-text joins
 

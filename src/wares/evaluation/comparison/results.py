@@ -105,7 +105,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Chosen:
-    """Weights that were chosen for a seed without labels, before anything was trained (wares.choose).
+    """Weights that were chosen for a seed without labels, before anything was trained (wares.training.weight_selection).
 
     method: by which they were chosen, for all methods with transport; knobs: setting -> value
     tried: number of candidates; seconds: of choosing

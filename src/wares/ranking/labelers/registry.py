@@ -4,7 +4,7 @@
     labels = labeler.over(corpus).retrieve([Query("1", "red boots")], k=100)
 
 A labeler is a frozen dataclass of settings; over a corpus it becomes a scorer. A scorer may abstain: from a query,
-which then has no labels, or from a pair, whose score is NaN. Rankers (wares.rankers) are scorers too, so that what was
+which then has no labels, or from a pair, whose score is NaN. Rankers (wares.ranking.rankers.registry) are scorers too, so that what was
 trained in one round labels in the next.
 """
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def labelers() -> dict[str, type[Labeler]]:
-    """Every labeler by its name. In a program, a function becomes one by `wares.labelers.function.labeler`."""
+    """Every labeler by its name. In a program, a function becomes one by `wares.ranking.labelers.function.labeler`."""
     from wares.ranking.labelers.bm25 import BM25
     from wares.ranking.labelers.dense import Dense
     from wares.ranking.labelers.function import FileFunction

@@ -2,12 +2,12 @@
 
     ranker = get_ranker("dense(backbone='last-2')")
     model = ranker.build(corpus, seed=0)
-    learn(model, lessons, ranker.pace, LearningSettings(), seed, folder)          # wares.rankers.learning
+    learn(model, lessons, ranker.pace, LearningSettings(), seed, folder)          # wares.ranking.training
     model.scorer().retrieve(queries, k=100)
 
 A ranker is a frozen dataclass of settings; over a corpus it becomes a model. A trained model's scorer is what labelers
-are too (wares.labelers), so that it can teach in the next round. Which architecture it is makes no difference to how
-it is taught: every model gives differentiable scores, and every loss takes them (wares.ranking_losses).
+are too (wares.ranking.labelers.registry), so that it can teach in the next round. Which architecture it is makes no difference to how
+it is taught: every model gives differentiable scores, and every loss takes them (wares.ranking.losses).
 """
 
 from __future__ import annotations
