@@ -34,7 +34,7 @@ from ray.cluster_utils import Cluster
 from rich.console import Console
 from rich.table import Table
 
-from wares.core.runners import Here, OnRay, Runner, connect
+from wares.core.runners import LocalRunner, RayRunner, Runner, connect_to_ray
 from wares.data.catalogue import read_catalogue
 from wares.encoders.registry import build_towers
 from wares.samples.marketplace import write_marketplace
@@ -78,12 +78,12 @@ def main(listings: int = 320, out: Path = Path("benchmarks/results")) -> None:
         )
         try:
             nodes = [machine(cluster, core) for core in sorted(psutil.Process().cpu_affinity() or [])[:2]]
-            seconds = {"local": build(folder, "local", Here())}
+            seconds = {"local": build(folder, "local", LocalRunner())}
             killed_driver = build_twice(folder, cluster.address, half)
-            connect(cluster.address)
-            warm = OnRay(2)
+            connect_to_ray(cluster.address)
+            warm = RayRunner(2)
             list(warm.map(str, range(2)))
-            seconds["1 worker"] = build(folder, "1", OnRay(1))
+            seconds["1 worker"] = build(folder, "1", RayRunner(1))
             seconds["2 workers"] = build(folder, "2", warm)
             seconds["2 workers, one killed"] = build(folder, "worker", Disturbed(warm, half, kill_worker))
             seconds["2 workers, driver killed and started again"] = killed_driver
@@ -121,7 +121,7 @@ def machine(cluster: Cluster, core: int) -> Any:
 
 def build(folder: Path, name: str, runner: Runner) -> float:
     """Seconds of a build."""
-    rows.CHUNK, rows.WRITTEN = CHUNK, WRITTEN
+    rows.BATCH_SIZE, rows.COMMIT_ROWS = CHUNK, WRITTEN
     catalogue, towers = read_catalogue(folder / "goods"), build_towers("offline")
     began = time.monotonic()
     build_shop(catalogue, towers, folder / f"shop-{name}", cache=folder / f"cache-{name}", runner=runner)
@@ -140,8 +140,8 @@ def build_twice(folder: Path, address: str, half: int) -> float:
 
 
 def _drive(folder: Path, address: str, half: int | None) -> None:
-    connect(address)
-    runner: Runner = OnRay(2)
+    connect_to_ray(address)
+    runner: Runner = RayRunner(2)
     if half is not None:
         runner = Disturbed(runner, half, lambda: os.kill(os.getpid(), signal.SIGKILL))
     build(folder, "driver", runner)

@@ -32,7 +32,7 @@ from rich.table import Table
 
 from measuring import mean_of, means
 from wares.data.catalogue import read_catalogue
-from wares.data.interactions import as_queries, asked, read_interactions, without_queries
+from wares.data.interactions import interaction_weights, interactions_to_queries, read_interactions, without_queries
 from wares.data.listings import Query
 from wares.data.queries import read_queries
 from wares.encoders.features import CatalogueFeatures, catalogue_features
@@ -79,12 +79,12 @@ def trial(folder: Path, seeds: int) -> tuple[dict[str, dict[str, PerQuery]], dic
     ids = [listing.id for listing in catalogue.listings]
     interactions = read_interactions(folder / "marketplace" / "interactions.jsonl", ids)
     earlier, later = interactions.split(LATER)
-    texts = sorted(asked(interactions))
+    texts = sorted(interaction_weights(interactions))
     away = set(np.random.default_rng(0).choice(texts, round(KEPT_AWAY * len(texts)), replace=False))
     judged = read_queries(folder / "marketplace" / "queries.jsonl"), read_qrels(folder / "marketplace" / "qrels.txt")
     groups = {
         f"{kind}, {'kept away' if unseen else 'learned from'}": of_queries(pair, away, unseen)
-        for kind, pair in (("later", as_queries(later)), ("judged", judged))
+        for kind, pair in (("later", interactions_to_queries(later)), ("judged", judged))
         for unseen in (True, False)
     }
     values: dict[str, dict[str, list[PerQuery]]] = defaultdict(lambda: defaultdict(list))
@@ -124,7 +124,7 @@ def measured(
 def show(found: dict[str, dict[str, PerQuery]], tests: dict[str, list[PairedTest]], counts: dict[str, int]) -> None:
     """Before and after, with the p value after Holm's correction within a group."""
     table = Table(title="Before and after fine-tuning")
-    for column in ("queries", "number", "measure", "pretrained", "fine-tuned", "difference", "p (Holm)"):
+    for column in ("queries", "number", "measure", "pretrained", "fine-tuned", "paired_difference", "p (Holm)"):
         table.add_column(column, justify="left" if column in ("queries", "measure") else "right")
     for group, systems in found.items():
         before, after = means(systems["pretrained"]), means(systems["fine-tuned"])

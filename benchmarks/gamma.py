@@ -38,7 +38,7 @@ from wares.encoders.features import (
     catalogue_features,
     embed,
     embed_features,
-    project,
+    project_features,
     text_features,
 )
 from wares.encoders.fusion import fuse
@@ -47,7 +47,7 @@ from wares.encoders.towers import Towers
 from wares.evaluation.measures import measure, read_qrels
 from wares.ranking.labelers.embeddings import EmbeddingScorer
 from wares.samples.marketplace import write_marketplace
-from wares.supervision.known_item import KnownItems, reciprocal_ranks, title_items, written_items
+from wares.supervision.known_item import KnownItemTask, generated_query_task, reciprocal_ranks, title_query_task
 from wares.training.pretraining import pretrain
 from wares.training.settings import PretrainSettings
 
@@ -82,7 +82,7 @@ def curves(folder: Path, seed: int) -> dict[str, Curve]:
     features = catalogue_features(catalogue, build_towers("offline", seed), on_error="skip")
     towers = trained(features.select(np.sort(rest)), seed)
     some = Corpus(catalogue.subset(np.sort(held).tolist()))
-    titles, names = title_items(some, seed), written_items(some, seed)
+    titles, names = title_query_task(some, seed), generated_query_task(some, seed)
     assert titles is not None and names is not None, "listings say too little to be asked for"
     return {
         "truth": truth(folder, catalogue, features, trained(features, seed)),
@@ -113,7 +113,7 @@ def truth(folder: Path, catalogue: Catalogue, features: CatalogueFeatures, tower
     return curve
 
 
-def known(items: KnownItems, towers: Towers) -> Curve:
+def known(items: KnownItemTask, towers: Towers) -> Curve:
     """Mean reciprocal rank of known items by γ."""
     embeddings = embed(items.corpus.catalogue, towers, on_error="skip")
     return {
@@ -130,7 +130,7 @@ def scorer(vectors: Vectors, towers: Towers) -> EmbeddingScorer:
     """Queries against fused embeddings."""
 
     def encode(texts: Sequence[str]) -> Vectors:
-        return project(towers.text, text_features(list(texts), towers.text), towers.dimension)
+        return project_features(towers.text, text_features(list(texts), towers.text), towers.dimension)
 
     return EmbeddingScorer(vectors, encode)
 

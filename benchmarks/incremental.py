@@ -34,11 +34,11 @@ import typer
 from rich.console import Console
 
 from wares.evaluation.synthetic_shops import Clouds, CloudTowers
-from wares.shop.build import outline_of, write_shop
+from wares.shop.build import summarize_catalogue, write_shop
 from wares.shop.searching import search
 from wares.shop.shop import open_shop
 from wares.shop.sync import update_shop
-from wares.shop.versions import roll_back, versions
+from wares.shop.versions import list_versions, roll_back
 
 CHUNK, QUERIES = 2_048, 1_000
 
@@ -66,7 +66,7 @@ def main(
         meanwhile = searched(folder / "shop", folder / "meanwhile", lambda: update(folder / "shop", after, changed))
         updating = time.monotonic() - began
         began = time.monotonic()
-        roll_back(folder / "shop", versions(folder / "shop")[1].name)
+        roll_back(folder / "shop", list_versions(folder / "shop")[1].name)
         back = time.monotonic() - began
         rebuilding = build(after, folder / "again")
     figures = {
@@ -90,7 +90,7 @@ def build(clouds: Clouds, path: Path) -> float:
 
 def _build(clouds: Clouds, path: Path) -> float:
     towers, began = CloudTowers(), time.monotonic()
-    write_shop(outline_of(clouds), towers, towers.chunks(clouds, CHUNK), path)
+    write_shop(summarize_catalogue(clouds), towers, towers.chunks(clouds, CHUNK), path)
     return time.monotonic() - began
 
 

@@ -10,7 +10,7 @@ Queries     two to six words that stand together in a listing, drawn. Corpus: th
             listings of 60 words drawn from 20,000 by Zipf's law. Nothing but speed is measured, so made-up words will
             do.
 Bare        `bm25s.retrieve` with numba, 100 listings a query, on one thread; the queries' analysis is counted in.
-Labelling   `wares.supervision.labelling.label` by BM25: the same 100 listings retrieved, standardised, made shares, sorted, written
+Labelling   `wares.supervision.labelling.label_queries` by BM25: the same 100 listings retrieved, standardised, made shares, sorted, written
             to Parquet and read back; and once more with 30 listings drawn and scored beside them.
 Processes   the same with two of them, which have to be started, on the largest corpus and four times as many queries.
 
@@ -42,8 +42,8 @@ from wares.data.corpus import Corpus
 from wares.data.listings import Catalogue, Listing, Query
 from wares.ranking.labelers.bm25 import BM25
 from wares.ranking.scoring import Scorer
-from wares.supervision.labelling import label
-from wares.supervision.mixture import Mixture
+from wares.supervision.labelling import label_queries
+from wares.supervision.mixture import TeacherEnsemble
 
 SIZES = (10_000, 100_000)  # listings made up
 WORDS = 20_000
@@ -112,7 +112,7 @@ def bare_index(corpus: Corpus) -> Any:
     """The corpus in bm25s as it comes, of the same terms."""
     import bm25s
 
-    terms = corpus.terms
+    terms = corpus.term_counts
     repeated = np.repeat(terms.counts.indices, terms.counts.data)
     tokens = [each.tolist() for each in np.split(repeated, np.cumsum(terms.lengths)[:-1])]
     index = bm25s.BM25(k1=1.2, b=0.75, method="lucene", backend="numba")
@@ -122,20 +122,20 @@ def bare_index(corpus: Corpus) -> Any:
 
 def bare(index: Any, corpus: Corpus, queries: list[Query]) -> None:
     """Analyse the queries and retrieve."""
-    tokens = [corpus.terms.ids(query.text).tolist() for query in queries]
+    tokens = [corpus.term_counts.term_ids(query.text).tolist() for query in queries]
     index.retrieve([each for each in tokens if each], k=DEPTH, show_progress=False, n_threads=1)
 
 
 def labelled(corpus: Corpus, scorer: Scorer, queries: list[Query], drawn: int, processes: int) -> None:
     """Into a folder of its own, which is not kept."""
-    mixture = Mixture((scorer,), (False,), corpus.ids, DEPTH, drawn, 0.3, (SEED, 1))
+    mixture = TeacherEnsemble((scorer,), (False,), corpus.ids, DEPTH, drawn, 0.3, (SEED, 1))
     with TemporaryDirectory() as folder:
-        label(mixture, queries, Path(folder) / "labels", processes)
+        label_queries(mixture, queries, Path(folder) / "labels", processes)
 
 
 def alone(corpus: Corpus, queries: list[Query], rounds: int) -> dict[str, float]:
     """Queries a second, bare and labelled by one process, and their ratios."""
-    index, scorer = bare_index(corpus), BM25().over(corpus)
+    index, scorer = bare_index(corpus), BM25().fit(corpus)
     works = {
         "bare": partial(bare, index, corpus),
         "labelling": partial(labelled, corpus, scorer, drawn=0, processes=1),
@@ -154,8 +154,8 @@ def alone(corpus: Corpus, queries: list[Query], rounds: int) -> dict[str, float]
 
 def shared_out(corpus: Corpus, queries: list[Query]) -> dict[str, float]:
     """Queries a second by one and by two processes."""
-    scorer = BM25().over(corpus)
-    module.WORTH = 0.0  # two processes are started whether that is worth it or not
+    scorer = BM25().fit(corpus)
+    module.MIN_PARALLEL_SECONDS = 0.0  # two processes are started whether that is worth it or not
     times = {many: seconds(partial(labelled, corpus, scorer, queries, DRAWN, many)) for many in (1, 2)}
     rates = {f"labelling by {many}": len(queries) / each for many, each in times.items()}
     return {"queries": len(queries)} | rates | {"speed-up": times[1] / times[2]}

@@ -43,11 +43,11 @@ from rich.table import Table
 from sentence_transformers import SentenceTransformer
 from torch.utils.flop_counter import FlopCounterMode
 
-from wares.encoders.backbones import train_backbone
+from wares.encoders.backbones import unfreeze_backbone
 from wares.encoders.listing_encoder import ListingEncoder
 from wares.encoders.registry import build_towers
 from wares.encoders.towers import Towers
-from wares.training.end_to_end import loss
+from wares.training.end_to_end import pretraining_loss
 from wares.training.settings import PretrainSettings
 from wares.training.trainer import ListingLoss
 
@@ -70,7 +70,7 @@ def main(
     kind = torch.float32 if float32 else torch.bfloat16
     towers = clip(width).to(device)
     for tower in (towers.image, towers.text):
-        train_backbone(tower, "all")
+        unfreeze_backbone(tower, "all")
     work = operations(towers)
     reached = matrix_product(device, kind)
     cells = [
@@ -147,7 +147,7 @@ def operations(towers: Towers) -> float:
 
 def batch_loss(model: SentenceTransformer) -> ListingLoss:
     """What pretraining minimises with its defaults."""
-    return ListingLoss(model, partial(loss, PretrainSettings()))
+    return ListingLoss(model, partial(pretraining_loss, PretrainSettings()))
 
 
 def matrix_product(device: torch.device, kind: torch.dtype) -> float:
@@ -169,7 +169,7 @@ def step_cost(
     def step() -> None:
         with torch.autocast(device.type, kind, enabled=kind != torch.float32):
             encoded = compute.model(batch)
-        compute.compute(encoded).backward()
+        compute.loss_function(encoded).backward()
         optimiser.step()
         optimiser.zero_grad()
 

@@ -44,7 +44,7 @@ from wares.data.duplicates import relevance_groups
 from wares.data.listings import Catalogue, Listing, Query
 from wares.data.queries import read_queries
 from wares.encoders.base import Features
-from wares.encoders.features import CatalogueFeatures, catalogue_features, embed_features, project
+from wares.encoders.features import CatalogueFeatures, catalogue_features, embed_features, project_features
 from wares.encoders.fusion import fuse
 from wares.encoders.marginals import Marginals
 from wares.encoders.registry import build_towers
@@ -56,7 +56,7 @@ from wares.evaluation.significance import paired_tests
 from wares.samples.marketplace import write_marketplace
 from wares.training.pretraining import pretrain
 from wares.training.settings import PretrainSettings
-from wares.training.weight_selection import choose_settings
+from wares.training.weight_selection import select_weights
 
 SINGLE, FIXED, DEFAULTS, CHOSEN = "single view", "fixed, .5", "agreement, .5", "chosen"
 GIVEN = {
@@ -114,7 +114,7 @@ def room_scenes(catalogue: Catalogue, random: Random, folder: Path) -> Catalogue
         for number in range(SCENES):
             goods = [catalogue.listings[i].images[0] for i in random.choice(places, 4)]
             path = folder / f"scene-{place}-{number}.jpg"
-            _scene([catalogue.photo(name) for name in (*goods, listing.images[0])], random).save(path, quality=90)
+            _scene([catalogue.photo_path(name) for name in (*goods, listing.images[0])], random).save(path, quality=90)
             names.append(str(path))
         return {"images": (listing.images[0], *names)}
 
@@ -295,7 +295,7 @@ class Result:
         tests = paired_tests({name: {protocol: each} for name, each in means.items()}, SINGLE)
         return {
             "means": {name: float(np.mean(list(each.values()))) for name, each in means.items()},
-            "against": {test.system: {"difference": test.difference, "p": test.p_holm} for test in tests},
+            "against": {test.system: {"paired_difference": test.difference, "p": test.p_holm} for test in tests},
             "asked": len(means[SINGLE]),
         }
 
@@ -310,7 +310,7 @@ def measured(job: Job) -> Result:
         order = np.random.default_rng(seed).permutation(len(ids))
         cut = round(len(ids) * (1 - HELD_OUT))
         training, held_out = job.features.select(np.sort(order[:cut])), np.sort(order[cut:])
-        choice = choose_settings(training, "offline", PretrainSettings(seed=seed))
+        choice = select_weights(training, "offline", PretrainSettings(seed=seed))
         result.chosen.append({"seed": seed} | choice.to_json())
         for name, settings in (GIVEN | {CHOSEN: choice.settings}).items():
             towers = build_towers("offline", seed)
@@ -330,7 +330,7 @@ def measured(job: Job) -> Result:
 def ranked(features: CatalogueFeatures, towers: Towers, judged: Judged, ids: Any) -> dict[str, float]:
     """nDCG@10 of every query over all listings."""
     fused = fuse(embed_features(features, towers), towers.fusion).vectors
-    scores = project(towers.text, judged.features, towers.dimension) @ fused.T
+    scores = project_features(towers.text, judged.features, towers.dimension) @ fused.T
     run = {
         query.id: {str(ids[i]): float(row[i]) for i in np.argsort(-row)[:100]}
         for query, row in zip(judged.queries, scores, strict=True)
@@ -384,7 +384,7 @@ def table(results: Mapping[tuple[str, str], Result]) -> str:
                 row = result.row(protocol)
                 cells = [f"{row['means'][name]:.3f}" for name in SYSTEMS]
                 against = row["against"][CHOSEN]
-                cells += [f"{against['difference']:+.3f}", f"{against['p']:.3f}"]
+                cells += [f"{against['paired_difference']:+.3f}", f"{against['p']:.3f}"]
                 lines.append(f"| {source}: {variant} | {' | '.join(cells)} |")
         lines.append("")
     return "\n".join(lines)
@@ -396,14 +396,16 @@ def verdict(results: Mapping[tuple[str, str], Result]) -> dict[str, Any]:
     for name in SYSTEMS[1:]:
         rows = {key: {p: each.row(p)["against"][name] for p in each.values} for key, each in results.items()}
         primary = {key: row[PRIMARY] for key, row in rows.items()}
-        others = [np.mean([each["difference"] for p, each in row.items() if p != PRIMARY]) for row in rows.values()]
-        worst = min(primary, key=lambda key: primary[key]["difference"])
+        others = [
+            np.mean([each["paired_difference"] for p, each in row.items() if p != PRIMARY]) for row in rows.values()
+        ]
+        worst = min(primary, key=lambda key: primary[key]["paired_difference"])
         found[name] = {
             "catalogues": len(primary),
-            "below": sum(each["difference"] < 0 for each in primary.values()),
-            "significantly below": sum(each["difference"] < 0 and each["p"] < 0.05 for each in primary.values()),
+            "below": sum(each["paired_difference"] < 0 for each in primary.values()),
+            "significantly below": sum(each["paired_difference"] < 0 and each["p"] < 0.05 for each in primary.values()),
             "worst": {"catalogue": ": ".join(worst)} | primary[worst],
-            "mean": float(np.mean([each["difference"] for each in primary.values()])),
+            "mean": float(np.mean([each["paired_difference"] for each in primary.values()])),
             "elsewhere": {"mean": float(np.mean(others)), "below": sum(bool(each < 0) for each in others)},
         }
     return found
@@ -445,7 +447,7 @@ def main(
         for job, result in zip(jobs, found, strict=True):
             results[job.source, job.variant] = result
             chosen = [tuple(each["chosen"].values()) for each in result.chosen]
-            difference = result.row(PRIMARY)["against"][CHOSEN]["difference"]
+            difference = result.row(PRIMARY)["against"][CHOSEN]["paired_difference"]
             console.print(f"{job.source}: {job.variant}: {difference:+.3f}, {chosen}", soft_wrap=True)
     name = "no_harm_development" if development else "no_harm"
     picture = plot(results, out / f"{name}.png")

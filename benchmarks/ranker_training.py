@@ -36,15 +36,15 @@ from wares.data.catalogue import read_catalogue
 from wares.data.corpus import Corpus
 from wares.data.listings import Query
 from wares.ranking.labelers.bm25 import BM25
-from wares.ranking.rankers.base import Lessons
+from wares.ranking.rankers.base import SoftLabels
 from wares.ranking.rankers.dense import DenseRanker
-from wares.ranking.training import LearningSettings, learn
+from wares.ranking.training import RankerTrainingSettings, train_ranker
 from wares.samples.marketplace import write_marketplace
-from wares.supervision.aggregation import log_shares
-from wares.supervision.query_generation import written
+from wares.supervision.aggregation import log_probs
+from wares.supervision.query_generation import generate_queries
 
 LISTINGS, BATCH, SEED = 8, 16, 0
-RANKER = DenseRanker(backbone="all", learning_rate=1e-5, batch_size=BATCH, listings=LISTINGS)
+RANKER = DenseRanker(backbone="all", learning_rate=1e-5, batch_size=BATCH, listings_per_query=LISTINGS)
 
 
 def main(out: Path = Path("benchmarks/results"), queries: int = 96, rounds: int = 4) -> None:
@@ -77,21 +77,23 @@ def main(out: Path = Path("benchmarks/results"), queries: int = 96, rounds: int 
     (out / "ranker_training.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
 
 
-def labelled(corpus: Corpus, count: int) -> Lessons:
+def labelled(corpus: Corpus, count: int) -> SoftLabels:
     """Queries that BM25 has enough listings for, with its labels."""
-    found: list[Query] = list(written(corpus, 3 * count, SEED).queries)
-    labels = BM25().over(corpus).retrieve(found, LISTINGS)
+    found: list[Query] = list(generate_queries(corpus, 3 * count, SEED).queries)
+    labels = BM25().fit(corpus).retrieve(found, LISTINGS)
     full = np.flatnonzero(labels.present.all(axis=1))[:count]
-    shares = log_shares(labels.scores[full].astype(np.float64), 1.0)
-    return Lessons([found[place] for place in full], labels.listings[full], shares, np.ones(len(full)))
+    shares = log_probs(labels.scores[full].astype(np.float64), 1.0)
+    return SoftLabels([found[place] for place in full], labels.listings[full], shares, np.ones(len(full)))
 
 
-def teach(corpus: Corpus, lessons: Lessons, folder: Path) -> None:
+def teach(corpus: Corpus, lessons: SoftLabels, folder: Path) -> None:
     """One epoch of wares. A new model each time: what is measured is not how far it came."""
-    learn(RANKER.build(corpus, SEED), lessons, RANKER.pace, LearningSettings(epochs=1), SEED, folder)
+    train_ranker(
+        RANKER.fit(corpus, SEED), lessons, RANKER.training_defaults, RankerTrainingSettings(epochs=1), SEED, folder
+    )
 
 
-def teach_bare(corpus: Corpus, lessons: Lessons, folder: Path) -> None:
+def teach_bare(corpus: Corpus, lessons: SoftLabels, folder: Path) -> None:
     """One epoch of the bare trainer: the same text tower, as sentence-transformers has it."""
     from datasets import Dataset
     from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
@@ -103,7 +105,7 @@ def teach_bare(corpus: Corpus, lessons: Lessons, folder: Path) -> None:
     tower: Any = build_towers("offline", SEED).text
     model = tower.backbone.requires_grad_(True)
     columns = {f"listing {i}": [corpus.texts[place] for place in lessons.listings[:, i]] for i in range(LISTINGS)}
-    rows = {"query": [query.text for query in lessons.queries], **columns, "label": lessons.log_shares.tolist()}
+    rows = {"query": [query.text for query in lessons.queries], **columns, "label": lessons.log_probs.tolist()}
     arguments = SentenceTransformerTrainingArguments(
         output_dir=str(folder),
         num_train_epochs=1,

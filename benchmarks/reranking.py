@@ -35,7 +35,7 @@ from measuring import CLOCKS, alternated, rates, show_rates
 from wares.data.catalogue import read_catalogue
 from wares.data.corpus import Corpus
 from wares.data.queries import read_queries
-from wares.ranking.rankers.cross_encoder import PAIRS, TOKENS, CrossEncoderRanker
+from wares.ranking.rankers.cross_encoder import INFERENCE_BATCH_SIZE, MAX_TOKENS, CrossEncoderRanker
 from wares.samples.marketplace import write_marketplace
 
 LAYERS = 3
@@ -48,13 +48,15 @@ def main(out: Path = Path("benchmarks/results"), listings: int = 60, queries: in
         write_marketplace(Path(folder) / "marketplace", listings, SEED)
         corpus = Corpus(read_catalogue(Path(folder) / "marketplace"))
         asked = read_queries(Path(folder) / "marketplace" / "queries.jsonl")[:queries]
-        scorer = CrossEncoderRanker(layers=LAYERS).build(corpus, SEED).scorer()
+        scorer = CrossEncoderRanker(layers=LAYERS).fit(corpus, SEED).scorer()
         oracle = cross_encoder(Path(folder) / "cross-encoder")
     places = np.tile(np.arange(len(corpus)), (len(asked), 1))
     pairs = [(query.text, text) for query in asked for text in corpus.texts]
     works: dict[str, Callable[[], Any]] = {
         "wares": lambda: scorer.score(asked, places),
-        "sentence-transformers": lambda: oracle.predict(pairs, batch_size=PAIRS, show_progress_bar=False),
+        "sentence-transformers": lambda: oracle.predict(
+            pairs, batch_size=INFERENCE_BATCH_SIZE, show_progress_bar=False
+        ),
     }
     times = alternated(works, rounds)
     found = rates(times, len(pairs))
@@ -62,7 +64,13 @@ def main(out: Path = Path("benchmarks/results"), listings: int = 60, queries: in
     about = {
         "date": datetime.now(UTC).isoformat(),
         "machine": {"cores": os.cpu_count(), "threads": torch.get_num_threads(), "system": platform.platform()},
-        "settings": {"layers": LAYERS, "tokens": TOKENS, "batch": PAIRS, "pairs": len(pairs), "rounds": rounds},
+        "settings": {
+            "layers": LAYERS,
+            "tokens": MAX_TOKENS,
+            "batch": INFERENCE_BATCH_SIZE,
+            "pairs": len(pairs),
+            "rounds": rounds,
+        },
         "versions": {name: version(name) for name in ("sentence-transformers", "torch", "transformers")},
         "pairs a second": found,
         "ratio": ratios,
@@ -87,7 +95,7 @@ def cross_encoder(folder: Path) -> Any:
     config = AutoConfig.from_pretrained(get_model_path(), num_hidden_layers=LAYERS, num_labels=1)
     BertForSequenceClassification.from_pretrained(get_model_path(), config=config).save_pretrained(folder)
     AutoTokenizer.from_pretrained(get_model_path()).save_pretrained(folder)
-    return CrossEncoder(str(folder), max_length=TOKENS, device="cpu")
+    return CrossEncoder(str(folder), max_length=MAX_TOKENS, device="cpu")
 
 
 if __name__ == "__main__":

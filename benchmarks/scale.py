@@ -43,11 +43,11 @@ from rich.table import Table
 
 from measuring import peak_memory
 from wares.evaluation.synthetic_shops import Clouds, CloudTowers
-from wares.shop.build import outline_of, write_shop
-from wares.shop.filters import Condition
-from wares.shop.retrieval import rank
+from wares.shop.build import summarize_catalogue, write_shop
+from wares.shop.filters import Filter
+from wares.shop.retrieval import retrieve
 from wares.shop.shop import open_shop
-from wares.shop.vector_index import AIMED, RECALL, sampled_queries
+from wares.shop.vector_index import DEFAULT_TARGET_RECALL, TARGET_DEPTH, sample_queries
 
 CHUNK, BATCH = 2_048, 64
 BUILDING = "building.json"  # what the build took, beside the shop
@@ -109,7 +109,7 @@ def build(folder: Path, listings: int) -> dict[str, Any]:
     """Seconds and memory of a build, and how large it is."""
     clouds, towers = Clouds(listings), CloudTowers()
     before, began = peak_memory(), time.monotonic()
-    write_shop(outline_of(clouds), towers, towers.chunks(clouds, CHUNK), folder / "shop")
+    write_shop(summarize_catalogue(clouds), towers, towers.chunks(clouds, CHUNK), folder / "shop")
     seconds = time.monotonic() - began
     size = sum(file.stat().st_size for file in (folder / "shop").rglob("*") if file.is_file())
     figures = {"seconds": seconds, "listings a second": listings / seconds, "GB on disk": size / 1e9}
@@ -123,8 +123,8 @@ def prepare(folder: Path, count: int) -> None:
     blocks = shop.table.search().select(["vector"]).limit(len(shop)).to_batches(65_536)
     vectors = np.concatenate([block["vector"].flatten().to_numpy() for block in blocks]).reshape(len(shop), -1)
     np.save(folder / "vectors.npy", vectors)
-    log = CloudTowers().texts([query.text for query in Clouds(len(shop)).queries(count)[0]])
-    for name, queries in (("tuning", shop.encoder.texts(sampled_queries(shop.table))), ("log", log)):
+    log = CloudTowers().encode_texts([query.text for query in Clouds(len(shop)).queries(count)[0]])
+    for name, queries in (("tuning", shop.encoder.encode_texts(sample_queries(shop.table))), ("log", log)):
         np.save(folder / f"{name}.npy", queries)
         np.save(folder / f"{name}-exact.npy", Exact(vectors).nearest(queries, max(DEPTHS), 0))
 
@@ -137,11 +137,11 @@ class Wares:
 
     def __init__(self, folder: Path, in_memory: bool = False) -> None:
         self.shop = open_shop(folder / "shop", CloudTowers(), in_memory=in_memory)
-        memory = self.shop.memory
-        self.efforts = ((self.shop.vector_index if memory is None else memory.held.searched_by).probes,)
+        memory = self.shop.memory_vectors
+        self.efforts = ((self.shop.vector_index if memory is None else memory.snapshot.vector_index).probes,)
 
     def nearest(self, queries: Vectors, k: int, effort: int) -> Places:
-        lists = rank(self.shop, [""] * len(queries), queries, k, "fused", Condition())
+        lists = retrieve(self.shop, [""] * len(queries), queries, k, "fused", Filter())
         return np.array([[int(hit.id[1:]) for hit in best] for best in lists])
 
 
@@ -243,19 +243,19 @@ def measure(folder: Path, name: str) -> dict[str, Any]:
         (
             effort
             for effort in system.efforts
-            if recall(system.nearest(tuning, AIMED, effort), tuning_exact, AIMED) >= RECALL
+            if recall(system.nearest(tuning, TARGET_DEPTH, effort), tuning_exact, TARGET_DEPTH) >= DEFAULT_TARGET_RECALL
         ),
         system.efforts[-1],
     )
     took: list[tuple[float, float]] = []
     batched: list[tuple[float, float]] = []
-    system.nearest(log[:BATCH], AIMED, effort)
+    system.nearest(log[:BATCH], TARGET_DEPTH, effort)
     for query in log:
         with timed(took):
-            system.nearest(query[None], AIMED, effort)
+            system.nearest(query[None], TARGET_DEPTH, effort)
     for start in range(0, len(log), BATCH):
         with timed(batched):
-            system.nearest(log[start : start + BATCH], AIMED, effort)
+            system.nearest(log[start : start + BATCH], TARGET_DEPTH, effort)
     found = system.nearest(log, max(DEPTHS), effort)
     return {
         "effort": effort,
@@ -267,7 +267,7 @@ def measure(folder: Path, name: str) -> dict[str, Any]:
         "batched queries a second": len(log) / float(np.sum(batched, axis=0)[0]),
         "batched queries a processor second": len(log) / float(np.sum(batched, axis=0)[1]),
         **{f"recall@{k}": recall(found, exact, k) for k in DEPTHS},
-        "recall@100 of tuning": recall(system.nearest(tuning, AIMED, effort), tuning_exact, AIMED),
+        "recall@100 of tuning": recall(system.nearest(tuning, TARGET_DEPTH, effort), tuning_exact, TARGET_DEPTH),
     }
 
 

@@ -48,10 +48,10 @@ from rich.table import Table
 
 from wares.encoders.registry import build_towers
 from wares.evaluation.synthetic_shops import Clouds, CloudTowers
-from wares.shop.build import outline_of, write_shop
+from wares.shop.build import summarize_catalogue, write_shop
 from wares.shop.encoder import TowersEncoder
-from wares.shop.filters import Condition
-from wares.shop.retrieval import unranked, values
+from wares.shop.filters import Filter
+from wares.shop.retrieval import column_values, scan
 from wares.shop.searching import search
 from wares.shop.shop import Shop, open_shop
 
@@ -102,7 +102,7 @@ def main(
         if shop is None:
             clouds, towers = Clouds(listings), build_towers("offline")
             vectors = CloudTowers(towers.dimension, towers.fusion)
-            write_shop(outline_of(clouds), TowersEncoder(towers), vectors.chunks(clouds, CHUNK), folder)
+            write_shop(summarize_catalogue(clouds), TowersEncoder(towers), vectors.chunks(clouds, CHUNK), folder)
         else:
             shutil.copytree(shop, folder)
         figures, found = measured(folder, seconds, minutes)
@@ -145,7 +145,7 @@ def measured(folder: Path, seconds: float, minutes: float) -> tuple[dict[str, An
 
 def written(shop: Shop) -> Iterator[str]:
     """Queries without end, each two or three words of the shop's titles."""
-    titles = values(shop, unranked(shop, TITLES, Condition()), ["title"])["title"]
+    titles = column_values(shop, scan(shop, TITLES, Filter()), ["title"])["title"]
     words, random = sorted({word for title in titles for word in title.split()}), np.random.default_rng(1)
     return (" ".join(random.choice(words, random.integers(2, 4))) for _ in count())
 

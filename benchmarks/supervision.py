@@ -50,14 +50,14 @@ from wares.evaluation.measures import PerQuery, Qrels, measure, read_qrels
 from wares.evaluation.significance import PairedTest, paired_tests
 from wares.evaluation.supervision_report import run_results
 from wares.samples.marketplace import write_marketplace
-from wares.supervision.query_generation import lengths_of, written
+from wares.supervision.query_generation import generate_queries, query_length_weights
 from wares.supervision.recipe import supervise
-from wares.supervision.run_folder import TESTS
+from wares.supervision.run_folder import TESTS_FILE
 from wares.supervision.settings import SuperviseSettings
 from wares.supervision.strategies import Strategy
 from wares.training.pretraining import pretrain
 from wares.training.settings import PretrainSettings
-from wares.training.weight_selection import choose_settings
+from wares.training.weight_selection import select_weights
 
 MEASURES = ("nDCG@10", "R@100", "AP")
 HYBRID, WEIGHTS, ROUNDS = "bm25+dense", "wig", 2
@@ -132,7 +132,7 @@ def taught(
 ) -> Iterator[tuple[str, PerQuery]]:
     """Every system of one seed, measured."""
     tests, qrels = judged
-    learned_from = written(corpus, count, seed, lengths_of(tests)).queries
+    learned_from = generate_queries(corpus, count, seed, query_length_weights(tests)).queries
     teachers = teachers_of(corpus.catalogue, seed, folder)
     if rankers is not None:
         teachers = Teachers(teachers.labelers, tuple(rankers.split(",")), ())
@@ -144,11 +144,13 @@ def taught(
         if gone == WAYS:
             ways.insert(0, ("weak from bm25", "weak", ("bm25",)))
         for way, strategy, labelers in ways:
-            settings = SuperviseSettings(strategy, labelers, teachers.rankers, ROUNDS, weights=weights, seed=seed)
+            settings = SuperviseSettings(
+                strategy, labelers, teachers.rankers, ROUNDS, query_predictor=weights, seed=seed
+            )
             run = folder / f"{way}{suffix}"
             if strategy != "weak" and not run.exists():  # round 1 is the same whatever comes later
                 shutil.copytree(folder / f"weak{suffix}" / "round-1", run / "round-1")
-                shutil.copyfile(folder / f"weak{suffix}" / TESTS, run / TESTS)
+                shutil.copyfile(folder / f"weak{suffix}" / TESTS_FILE, run / TESTS_FILE)
             found = supervise(corpus, learned_from, settings, run, tests)
             last = max(each.round for each in found.rounds)
             for system, results in run_results(run).items():
@@ -166,7 +168,7 @@ def teachers_of(catalogue: Catalogue, seed: int, folder: Path) -> Teachers:
     if not (folder / "model").exists():
         towers = build_towers("offline", seed)
         features = catalogue_features(catalogue, towers, on_error="skip")
-        settings = choose_settings(features, "offline", PretrainSettings(seed=seed)).settings
+        settings = select_weights(features, "offline", PretrainSettings(seed=seed)).settings
         pretrain(features, towers, settings)
         towers.save(folder / "model")
     return Teachers(("bm25", model), ("dense", model), WAYS)

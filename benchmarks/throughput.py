@@ -84,7 +84,7 @@ def encoding_rates(catalogue: Catalogue, folder: Path, rounds: int) -> dict[str,
     from wares.encoders.registry import build_towers
 
     towers = build_towers("offline", SEED)
-    paths = [catalogue.photo(name) for listing in catalogue.listings for name in listing.images]
+    paths = [catalogue.photo_path(name) for listing in catalogue.listings for name in listing.images]
     photos = [
         photo for photo in load_photos(paths, towers.image.size, towers.image.fit) if isinstance(photo, np.ndarray)
     ]
@@ -140,12 +140,12 @@ def bare_steps(towers: Towers, photos: int) -> list[float]:
     """Seconds of forward, backward and AdamW on so many photos in memory, step by step."""
     import torch
 
-    from wares.encoders.backbones import train_backbone
+    from wares.encoders.backbones import unfreeze_backbone
 
-    train_backbone(towers.image, "all")
+    unfreeze_backbone(towers.image, "all")
     items = np.random.default_rng(SEED).integers(0, 256, (photos, 224, 224, 3), dtype=np.uint8)
     optimiser = torch.optim.AdamW([p for p in towers.parameters() if p.requires_grad], fused=True)
-    inputs = towers.image.inputs(list(items))
+    inputs = towers.image.preprocess(list(items))
 
     def step() -> None:
         vectors = towers.image(towers.image.encode(inputs))

@@ -30,8 +30,8 @@ from scipy.stats import spearmanr
 from wares.core.progress import progress
 from wares.data.catalogue import read_catalogue
 from wares.encoders.features import Embeddings, catalogue_features, embed_features
-from wares.encoders.fusion import every_view
-from wares.encoders.marginals import ViewBatch, agreement
+from wares.encoders.fusion import pad_all_views
+from wares.encoders.marginals import ViewBatch, text_agreement_marginals
 from wares.encoders.registry import build_towers
 from wares.evaluation.charts import line_chart
 from wares.samples.marketplace import write_marketplace
@@ -44,7 +44,7 @@ REGULARISATIONS = tuple(10.0**exponent for exponent in EXPONENTS)
 RANKS = (1, 2, 3)
 BATCH, BATCHES = 48, 4
 SEED = 0
-MEASURES = ("correlation", "rank correlation", "difference", "same ten")
+MEASURES = ("correlation", "rank correlation", "paired_difference", "same ten")
 TEN = 10
 
 
@@ -54,8 +54,11 @@ def batches(embeddings: Embeddings) -> list[tuple[ViewBatch, ViewBatch]]:
     both = np.flatnonzero((photos.counts > 0) & (texts.counts > 0))
     found = []
     for listings in np.random.default_rng(SEED).permutation(both)[: BATCH * BATCHES].reshape(BATCHES, BATCH):
-        f, g = every_view(photos, embeddings.photos, listings, 0.5), every_view(texts, embeddings.texts, listings, 0.5)
-        found.append((agreement(f, g, 0.2), g))
+        f, g = (
+            pad_all_views(photos, embeddings.photos, listings, 0.5),
+            pad_all_views(texts, embeddings.texts, listings, 0.5),
+        )
+        found.append((text_agreement_marginals(f, g, 0.2), g))
     return found
 
 
@@ -117,8 +120,13 @@ def main(
     (out / "transport_limit.md").write_text(text, encoding="utf-8")
     (out / "transport_limit.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     curves = {name: [found[f"full, {each:.2g}"][name] for each in REGULARISATIONS] for name in MEASURES}
-    lacking = {name: (EXPONENTS, [1 - value for value in curves[name]]) for name in MEASURES if name != "difference"}
-    panels = {"Lacking to agreement": lacking, "Distance of scores": {"difference": (EXPONENTS, curves["difference"])}}
+    lacking = {
+        name: (EXPONENTS, [1 - value for value in curves[name]]) for name in MEASURES if name != "paired_difference"
+    }
+    panels = {
+        "Lacking to agreement": lacking,
+        "Distance of scores": {"paired_difference": (EXPONENTS, curves["paired_difference"])},
+    }
     labels = ["1 - measure", "mean |full - factorized|"]
     line_chart(panels, out / "transport_limit.png", "log10 of the regularisation", labels)
     Console().print(text, markup=False, soft_wrap=True)

@@ -179,7 +179,7 @@ def quality(seeds: Sequence[Judged]) -> dict[str, Any]:
         if len(seeds) > 1
     }
     tests = [
-        {"system": test.system, "measure": test.measure, "difference": test.difference, "p": test.p_holm}
+        {"system": test.system, "measure": test.measure, "paired_difference": test.difference, "p": test.p_holm}
         for test in paired_tests(averaged, "fused")
     ]
     by_text = float(np.mean([seed.by_text for seed in seeds]))
@@ -262,12 +262,12 @@ def prepare(folder: Path, listings: int, photos: int) -> None:
     clouds, towers = Clouds(listings, photos), CloudTowers()
     fused, views = [], []
     for part in clouds.chunks(CHUNK):
-        embeddings, found = towers.embed(part, "stop")
+        embeddings, found = towers.encode_listings(part, "stop")
         of_photos = embeddings.photos.reshape(len(part), photos, -1)
         views.append(np.concatenate([of_photos, embeddings.texts.reshape(len(part), 2, -1)], axis=1))
         fused.append(found.vectors)
     vectors = {"fused": np.concatenate(fused), "views": np.concatenate(views).reshape(-1, towers.dimension)}
-    log = towers.texts([query.text for query in clouds.queries(TUNING + LOG)[0]])
+    log = towers.encode_texts([query.text for query in clouds.queries(TUNING + LOG)[0]])
     np.save(folder / "log.npy", log)
     for name, each in vectors.items():
         np.save(folder / f"{name}.npy", each)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from wares.ranking.scoring import NONE, Labels
+from wares.ranking.scoring import NO_LISTING, Labels
 
 ODD = {
     "empty": "",
@@ -30,7 +30,7 @@ def check(labels: Labels, queries: int, k: int, listings: int) -> None:
     assert labels.listings.shape == labels.scores.shape == (queries, k)
     assert (str(labels.listings.dtype), str(labels.scores.dtype)) == ("int64", "float32")
     assert len(labels) == queries
-    np.testing.assert_array_equal(labels.listings == NONE, np.isnan(labels.scores))
+    np.testing.assert_array_equal(labels.listings == NO_LISTING, np.isnan(labels.scores))
     np.testing.assert_array_equal(labels.present, ~np.isnan(labels.scores))
     for row, values, there in zip(labels.listings, labels.scores, labels.present, strict=True):
         assert not there[int(there.sum()) :].any(), "what is absent comes last"

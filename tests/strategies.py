@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from wares.data.views import Views
 from wares.encoders.features import Embeddings, Vectors
-from wares.encoders.marginals import MARGINALS, Marginals, ViewBatch
+from wares.encoders.marginals import MARGINAL_KINDS, Marginals, ViewBatch
 from wares.encoders.towers import Fusion
 
 
@@ -28,7 +28,7 @@ def view_batches(draw: st.DrawFn, listings: int, dimension: int = 6, most: int =
 def fusions() -> st.SearchStrategy[Fusion]:
     """Marginals of any kind and any gamma, the ends of every range included."""
     weights = st.one_of(st.sampled_from([0.0, 1.0]), st.floats(0.0, 1.0))
-    marginals = st.builds(Marginals, st.sampled_from(MARGINALS), weights, weights, st.floats(0.1, 5.0))
+    marginals = st.builds(Marginals, st.sampled_from(MARGINAL_KINDS), weights, weights, st.floats(0.1, 5.0))
     return st.builds(Fusion, marginals, weights)
 
 
@@ -44,7 +44,7 @@ def embeddings(draw: st.DrawFn, dimension: int = 6, most: int = 4) -> Embeddings
 def embeddings_of(photos: list[int], texts: list[int], random: np.random.Generator, dimension: int = 6) -> Embeddings:
     """Random unit vectors of listings with so many photos and texts."""
     tables = (*_table(photos, random, dimension), *_table(texts, random, dimension))
-    return Embeddings(*tables, photo_tilt=random.normal(size=dimension).astype(np.float32))
+    return Embeddings(*tables, photo_attention=random.normal(size=dimension).astype(np.float32))
 
 
 def _table(counts: list[int], random: np.random.Generator, dimension: int) -> tuple[Views, Vectors]:

@@ -9,7 +9,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from execute import EXAMPLES, execute, tidy
-from wares.core.progress import NO_BARS
+from wares.core.progress import DISABLE_BARS_VARIABLE
 
 NOTEBOOKS = sorted(EXAMPLES.glob("*.ipynb"))
 
@@ -23,7 +23,7 @@ def test_every_cell_runs(notebook: Path, tmp_path: Path) -> None:
 
 
 def test_jobs_draw_bars_in_notebooks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(NO_BARS, raising=False)
+    monkeypatch.delenv(DISABLE_BARS_VARIABLE, raising=False)
     said = "print(progress(range(3), 'counting').container.layout.width)"
     cell = new_code_cell(f"from wares.core.progress import progress\n{said}")
     nbformat.write(new_notebook(cells=[cell]), tmp_path / "bar.ipynb")

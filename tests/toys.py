@@ -24,12 +24,12 @@ from wares.core.errors import PhotoError
 from wares.data.listings import Catalogue, Listing, OnError
 from wares.data.views import photo_views, text_views
 from wares.encoders.features import Embeddings
-from wares.encoders.fusion import Fused, fuse
+from wares.encoders.fusion import FusedEmbeddings, fuse
 from wares.encoders.towers import Fusion
-from wares.shop.build import outline_of, write_shop
+from wares.shop.build import summarize_catalogue, write_shop
 from wares.shop.content import content_hashes
 from wares.shop.shop import Shop, open_shop
-from wares.shop.table import Chunk, Vectors, storable
+from wares.shop.table import EmbeddedListings, Vectors, round_to_float16
 
 COLOURS = {"red": (200, 30, 30), "green": (30, 160, 60), "blue": (40, 60, 200), "white": (250, 250, 250)}
 
@@ -59,29 +59,31 @@ class Toys:
         folder.mkdir(parents=True)
         (folder / "toys.txt").write_text(self.identity)
 
-    def texts(self, texts: Sequence[str]) -> Vectors:
+    def encode_texts(self, texts: Sequence[str]) -> Vectors:
         sums = [
             np.sum([_direction(word) for word in re.findall(r"\w+", text.lower()) or [""]], axis=0) for text in texts
         ]
         return _units(sums, self.dimension)
 
-    def photos(self, paths: Sequence[Path]) -> Vectors:
+    def encode_photos(self, paths: Sequence[Path]) -> Vectors:
         return _units([_direction(_colour_of(path)) for path in paths], self.dimension)
 
-    def embed(self, catalogue: Catalogue, on_error: OnError) -> tuple[Embeddings, Fused]:
+    def encode_listings(self, catalogue: Catalogue, on_error: OnError) -> tuple[Embeddings, FusedEmbeddings]:
         photos, texts = photo_views(catalogue), text_views(catalogue)
         bad: dict[int, PhotoError] = {}
         for place, name in enumerate(photos.items):
             try:
-                _colour_of(catalogue.photo(name))
+                _colour_of(catalogue.photo_path(name))
             except PhotoError as error:
                 bad[place] = error
         problems = tuple(catalogue.photo_problem(int(photos.owners[place]), bad[place]) for place in bad)
         if problems and on_error == "stop":
             raise PhotoError(str(problems[0]))
-        kept = photos.keep(np.isin(np.arange(len(photos.items)), list(bad), invert=True))
-        paths = [catalogue.photo(name) for name in kept.items]
-        embeddings = storable(Embeddings(kept, self.photos(paths), texts, self.texts(texts.items), problems))
+        kept = photos.filter(np.isin(np.arange(len(photos.items)), list(bad), invert=True))
+        paths = [catalogue.photo_path(name) for name in kept.items]
+        embeddings = round_to_float16(
+            Embeddings(kept, self.encode_photos(paths), texts, self.encode_texts(texts.items), problems)
+        )
         return embeddings, fuse(embeddings, Fusion(gamma=0.4))
 
 
@@ -104,10 +106,10 @@ def write_photos(folder: Path, listings: Sequence[Listing]) -> None:
         Image.new("RGB", (8, 8), COLOURS[colour]).save(folder / name)
 
 
-def embedded(catalogue: Catalogue, toys: Toys, chunk: int = 2) -> Iterator[Chunk]:
+def embedded(catalogue: Catalogue, toys: Toys, chunk: int = 2) -> Iterator[EmbeddedListings]:
     """The catalogue with its embeddings, a few listings at a time."""
     for part in catalogue.chunks(chunk):
-        yield Chunk(part, *toys.embed(part, "stop"), content_hashes(part))
+        yield EmbeddedListings(part, *toys.encode_listings(part, "stop"), content_hashes(part))
 
 
 def toy_shop(folder: Path, listings: Sequence[Listing] = THREE, chunk: int = 2, overwrite: bool = False) -> Shop:
@@ -115,7 +117,9 @@ def toy_shop(folder: Path, listings: Sequence[Listing] = THREE, chunk: int = 2, 
     toys = Toys()
     catalogue = Catalogue((folder / "catalogue").absolute(), tuple(listings))
     write_photos(catalogue.folder, listings)
-    write_shop(outline_of(catalogue), toys, embedded(catalogue, toys, chunk), folder / "shop", overwrite=overwrite)
+    write_shop(
+        summarize_catalogue(catalogue), toys, embedded(catalogue, toys, chunk), folder / "shop", overwrite=overwrite
+    )
     return open_shop(folder / "shop", toys)
 
 

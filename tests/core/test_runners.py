@@ -28,7 +28,7 @@ from ray.cluster_utils import Cluster
 from toys import Toys
 
 from wares.core.errors import PhotoError, SettingsError, ShopError, WaresError
-from wares.core.runners import Here, OnRay, Runner, connect, running
+from wares.core.runners import LocalRunner, RayRunner, Runner, connect_to_ray, open_runner
 from wares.data.catalogue import read_catalogue
 from wares.data.corpus import Corpus
 from wares.data.listings import Catalogue, Listing, Query
@@ -37,16 +37,16 @@ from wares.encoders.features import catalogue_features
 from wares.encoders.registry import build_towers
 from wares.ranking.labelers.registry import get_labeler
 from wares.shop import encoding as gathering
-from wares.shop.build import build_shop, encode_shop, outline_of
+from wares.shop.build import build_shop, encode_shop, summarize_catalogue
 from wares.shop.encoder import TowersEncoder
-from wares.shop.encoding import Encoding, Gathered
+from wares.shop.encoding import EncodingTask, RowWriter
 from wares.shop.shop import Shop, open_shop
-from wares.shop.sync import OfTable, reembed_shop, update_shop
+from wares.shop.sync import StoredCatalogue, reembed_shop, update_shop
 from wares.supervision import labelling
-from wares.supervision.labelling import label
-from wares.supervision.mixture import Mixture
+from wares.supervision.labelling import label_queries
+from wares.supervision.mixture import TeacherEnsemble
 from wares.training import finetuning
-from wares.training.finetuning import mine
+from wares.training.finetuning import mine_hard_negatives
 
 MEMORY = 80 * 2**20  # of each machine's object store, the least that Ray takes
 
@@ -62,7 +62,7 @@ def machines() -> Iterator[Cluster]:
     )
     try:
         cluster.add_node(num_cpus=1, object_store_memory=MEMORY)
-        connect(cluster.address)
+        connect_to_ray(cluster.address)
         yield cluster
     finally:
         ray.shutdown()
@@ -71,14 +71,14 @@ def machines() -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def on_ray(machines: Cluster) -> OnRay:
-    return OnRay()
+def on_ray(machines: Cluster) -> RayRunner:
+    return RayRunner()
 
 
 @pytest.fixture
 def goods(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A catalogue of 30 listings, 20 photos and one file that is no photo, in chunks of 4."""
-    monkeypatch.setattr(gathering, "CHUNK", 4)
+    monkeypatch.setattr(gathering, "BATCH_SIZE", 4)
     folder = tmp_path / "goods"
     folder.mkdir()
     random = np.random.default_rng(0)
@@ -103,9 +103,9 @@ def table(shop: Shop) -> list[dict[str, Any]]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["small", "offline"])
-def test_a_shop_is_the_same_to_the_last_bit(name: str, goods: Path, tmp_path: Path, on_ray: OnRay) -> None:
+def test_a_shop_is_the_same_to_the_last_bit(name: str, goods: Path, tmp_path: Path, on_ray: RayRunner) -> None:
     catalogue, towers = read_catalogue(goods), build_towers(name)
-    runners: dict[str, Runner] = {"here": Here(), "ray": on_ray}
+    runners: dict[str, Runner] = {"here": LocalRunner(), "ray": on_ray}
     shops = [
         build_shop(
             catalogue, towers, tmp_path / place, cache=tmp_path / f"{place}-cache", on_error="skip", runner=runner
@@ -116,51 +116,53 @@ def test_a_shop_is_the_same_to_the_last_bit(name: str, goods: Path, tmp_path: Pa
     assert here == there
     assert len(here) == 30
     assert shops[0].problems == shops[1].problems != []
-    assert (shops[0].about.photos, shops[1].about.photos) == (20, 20)
+    assert (shops[0].build_info.photos, shops[1].build_info.photos) == (20, 20)
 
 
 @pytest.mark.slow
-def test_updates_and_other_models(goods: Path, tmp_path: Path, on_ray: OnRay) -> None:
+def test_updates_and_other_models(goods: Path, tmp_path: Path, on_ray: RayRunner) -> None:
     (goods / "broken.png").write_bytes((goods / "3.png").read_bytes())
     shop = build_shop(read_catalogue(goods), build_towers("small"), tmp_path / "shop", cache=tmp_path / "cache")
     listings = read_catalogue(goods).listings
     write_listings([*listings[1:], replace(listings[0], title="other")], goods / "listings.jsonl")
     assert update_shop(open_shop(shop.path), read_catalogue(goods), runner=on_ray).changed == 1
     moved = reembed_shop(shop.path, build_towers("small", seed=1), runner=on_ray)
-    again = build_shop(OfTable(moved), build_towers("small", seed=1), tmp_path / "again")
+    again = build_shop(StoredCatalogue(moved), build_towers("small", seed=1), tmp_path / "again")
     assert table(again) == table(moved)
     assert {row["title"] for row in table(moved)} >= {"other", "thing 1"}
 
 
 @pytest.mark.slow
-def test_labels_are_the_same(tmp_path: Path, on_ray: OnRay, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(labelling, "BLOCK", 4)
+def test_labels_are_the_same(tmp_path: Path, on_ray: RayRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(labelling, "BLOCK_SIZE", 4)
     words = ["red", "leather", "boots", "blue", "wool", "scarf"]
     listings = tuple(Listing(f"l{i}", f"{words[i % 6]} {words[(i * 5 + 1) % 6]}") for i in range(40))
     corpus = Corpus(Catalogue(tmp_path, listings))
     queries = [Query(f"q{i}", f"{words[i % 6]} {words[(i // 6) % 6]}") for i in range(26)]
-    teachers = tuple(get_labeler(name).over(corpus) for name in ("bm25", "dense"))
-    mixture = Mixture(teachers, (False, False), corpus.ids, 5, 3, 0.3, (0, 1))
-    found = {"here": label(mixture, queries, tmp_path / "here", 1)}
-    found["ray"] = label(mixture, queries, tmp_path / "ray", runner=on_ray)
+    teachers = tuple(get_labeler(name).fit(corpus) for name in ("bm25", "dense"))
+    mixture = TeacherEnsemble(teachers, (False, False), corpus.ids, 5, 3, 0.3, (0, 1))
+    found = {"here": label_queries(mixture, queries, tmp_path / "here", 1)}
+    found["ray"] = label_queries(mixture, queries, tmp_path / "ray", runner=on_ray)
     np.testing.assert_array_equal(found["here"].listings, found["ray"].listings)
     for path in (tmp_path / "here").iterdir():
         assert path.read_bytes() == (tmp_path / "ray" / path.name).read_bytes()
 
 
 @pytest.mark.slow
-def test_negatives_are_the_same(goods: Path, tmp_path: Path, on_ray: OnRay, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(finetuning, "ASKED", 3)
+def test_negatives_are_the_same(
+    goods: Path, tmp_path: Path, on_ray: RayRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finetuning, "QUERIES_PER_BLOCK", 3)
     towers = build_towers("small")
     features = catalogue_features(read_catalogue(goods), towers, tmp_path / "cache", "skip")
     asked = (features, towers, [f"thing {i}" for i in range(10)], np.array([3, 33, 34, 299]), (2, 12))
-    found = mine(*asked)
-    np.testing.assert_array_equal(found, mine(*asked, runner=on_ray))
+    found = mine_hard_negatives(*asked)
+    np.testing.assert_array_equal(found, mine_hard_negatives(*asked, runner=on_ray))
     assert found.shape == (10, 10)
 
 
 @pytest.mark.slow
-def test_an_index_that_all_build_is_the_same_after_tidying(tmp_path: Path, on_ray: OnRay) -> None:
+def test_an_index_that_all_build_is_the_same_after_tidying(tmp_path: Path, on_ray: RayRunner) -> None:
     random = np.random.default_rng(0)
 
     def some(many: int) -> pa.Table:
@@ -207,7 +209,7 @@ class Dying:
 
 
 @pytest.mark.slow
-def test_a_killed_worker_costs_what_it_was_doing(tmp_path: Path, on_ray: OnRay) -> None:
+def test_a_killed_worker_costs_what_it_was_doing(tmp_path: Path, on_ray: RayRunner) -> None:
     (tmp_path / "5-a").touch()
     (tmp_path / "7-a").touch()
     done = list(on_ray.map(pickle_by_value(Dying(tmp_path)), range(12)))
@@ -216,7 +218,7 @@ def test_a_killed_worker_costs_what_it_was_doing(tmp_path: Path, on_ray: OnRay) 
 
 
 @pytest.mark.slow
-def test_work_that_always_kills_is_given_up(tmp_path: Path, on_ray: OnRay) -> None:
+def test_work_that_always_kills_is_given_up(tmp_path: Path, on_ray: RayRunner) -> None:
     for i in range(20):
         (tmp_path / f"0-{i}").touch()
     with pytest.raises(WaresError, match=r"workers on Ray died 5 times with the same work") as raised:
@@ -225,10 +227,10 @@ def test_work_that_always_kills_is_given_up(tmp_path: Path, on_ray: OnRay) -> No
 
 
 @pytest.mark.slow
-def test_a_killed_machine_costs_what_was_done_there(tmp_path: Path, machines: Cluster, on_ray: OnRay) -> None:
+def test_a_killed_machine_costs_what_was_done_there(tmp_path: Path, machines: Cluster, on_ray: RayRunner) -> None:
     third = machines.add_node(num_cpus=1, object_store_memory=MEMORY)
     done = []
-    for item, _ in OnRay(3).map(pickle_by_value(Dying(tmp_path)), range(24)):
+    for item, _ in RayRunner(3).map(pickle_by_value(Dying(tmp_path)), range(24)):
         done.append(item)
         if third is not None:
             machines.remove_node(third, allow_graceful=False)
@@ -269,9 +271,9 @@ class Counting(Toys):
         super().__init__(identity)
         self.encoded: list[str] = []
 
-    def embed(self, catalogue: Catalogue, on_error: Any) -> Any:
+    def encode_listings(self, catalogue: Catalogue, on_error: Any) -> Any:
         self.encoded += [listing.id for listing in catalogue.listings]
-        return super().embed(catalogue, on_error)
+        return super().encode_listings(catalogue, on_error)
 
 
 def killed(tmp_path: Path, runner: str) -> None:
@@ -286,8 +288,8 @@ def things(tmp_path: Path, **changed: str) -> Catalogue:
 
 
 def rebuilt(tmp_path: Path, toys: Toys, catalogue: Catalogue) -> list[dict[str, Any]]:
-    outline = outline_of(catalogue)
-    encode_shop(outline, Encoding(toys, outline.attributes), catalogue, tmp_path / "shop")
+    outline = summarize_catalogue(catalogue)
+    encode_shop(outline, EncodingTask(toys, outline.attributes), catalogue, tmp_path / "shop")
     return table(open_shop(tmp_path / "shop", toys))
 
 
@@ -323,11 +325,11 @@ def test_what_was_committed_by_another_model_is_cleared(tmp_path: Path) -> None:
 
 def test_a_row_that_lacks_a_photo_is_made_again_so_that_it_is_told_again(goods: Path, tmp_path: Path) -> None:
     catalogue, towers = read_catalogue(goods), build_towers("small")
-    outline = outline_of(catalogue)
-    work = Encoding(TowersEncoder(towers, cache=tmp_path), outline.attributes, "skip", tmp_path)
+    outline = summarize_catalogue(catalogue)
+    work = EncodingTask(TowersEncoder(towers, cache=tmp_path), outline.attributes, "skip", tmp_path)
     for made_again in (30, 1):
-        gathered = Gathered(str(tmp_path / "rows"), work)
-        made = list(gathered.take(map(work, gathered.parts(catalogue))))
+        gathered = RowWriter(str(tmp_path / "rows"), work)
+        made = list(gathered.write(map(work, gathered.batches(catalogue))))
         assert sum(each.rows.num_rows for each in made if each.rows is not None) == made_again
         assert (sum(each.photos for each in made), sum(each.listings for each in made)) == (20, 30)
         [problem] = [problem for each in made for problem in each.problems]
@@ -338,18 +340,18 @@ def test_a_row_that_lacks_a_photo_is_made_again_so_that_it_is_told_again(goods: 
 
 
 @pytest.mark.slow
-def test_what_work_raises_is_raised(goods: Path, tmp_path: Path, on_ray: OnRay) -> None:
+def test_what_work_raises_is_raised(goods: Path, tmp_path: Path, on_ray: RayRunner) -> None:
     with pytest.raises(PhotoError, match=r"line 30: .*broken\.png.*--on-error skip"):
         build_shop(read_catalogue(goods), build_towers("small"), tmp_path / "shop", runner=on_ray)
 
 
 def test_names_of_runners(monkeypatch: pytest.MonkeyPatch) -> None:
-    with running("local") as runner:
+    with open_runner("local") as runner:
         assert list(runner.map(str, iter([1, 2]))) == ["1", "2"]
-    with pytest.raises(SettingsError, match='local, ray or ray://ADDRESS, not "spark"'), running("spark"):
+    with pytest.raises(SettingsError, match='local, ray or ray://ADDRESS, not "spark"'), open_runner("spark"):
         pass
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(SettingsError, match=r"pip install 'wares\[ray\]'"), running("ray"):
+    with pytest.raises(SettingsError, match=r"pip install 'wares\[ray\]'"), open_runner("ray"):
         pass
 
 
@@ -357,25 +359,25 @@ def test_names_of_runners(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def many(tmp_path: Path, place: str, toys: Toys, catalogue: Catalogue) -> None:
-    outline = outline_of(catalogue)
-    work = Encoding(toys, outline.attributes)
-    gathered = Gathered(place, work)
-    for _ in gathered.take(map(work, gathered.parts(catalogue))):
+    outline = summarize_catalogue(catalogue)
+    work = EncodingTask(toys, outline.attributes)
+    gathered = RowWriter(place, work)
+    for _ in gathered.write(map(work, gathered.batches(catalogue))):
         pass
 
 
 def test_who_writes_at_the_same_time_loses_nothing_and_doubles_nothing(
     bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gathering, "CHUNK", 2)
-    monkeypatch.setattr(gathering, "WRITTEN", 4)
+    monkeypatch.setattr(gathering, "BATCH_SIZE", 2)
+    monkeypatch.setattr(gathering, "COMMIT_ROWS", 4)
     catalogue = things(tmp_path)
     with ThreadPoolExecutor(2) as pool:
         for done in [pool.submit(many, tmp_path, bucket, Counting(), catalogue) for _ in range(2)]:
             done.result()
     toys = Counting()
-    outline = outline_of(catalogue)
-    encode_shop(outline, Encoding(toys, outline.attributes), catalogue, tmp_path / "shop", rows=bucket)
+    outline = summarize_catalogue(catalogue)
+    encode_shop(outline, EncodingTask(toys, outline.attributes), catalogue, tmp_path / "shop", staging=bucket)
     assert not toys.encoded
     (tmp_path / "whole").mkdir()
     assert table(open_shop(tmp_path / "shop", toys)) == rebuilt(tmp_path / "whole", Toys(), catalogue)

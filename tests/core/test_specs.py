@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from wares.core.errors import SettingsError
-from wares.core.specs import parse, shown, split_names
+from wares.core.specs import format_spec, parse_spec, split_specs
 
 
 @dataclass(frozen=True)
@@ -55,17 +55,17 @@ goods = st.one_of(boots, st.builds(Mug), st.builds(Lamp, st.text("',\"()[]{}\\=#
     ],
 )
 def test_a_name_has_the_settings_that_are_not_the_defaults(member: object, name: str) -> None:
-    assert shown(member, GOODS) == name
-    assert parse(name, GOODS, "good") == member
+    assert format_spec(member, GOODS) == name
+    assert parse_spec(name, GOODS, "good") == member
 
 
 @pytest.mark.parametrize("text", ["boot", " boot ", "boot()", "boot( )", "boot(size=42)", "boot(height=5e-1,)"])
 def test_other_spellings_of_the_defaults(text: str) -> None:
-    assert parse(text, GOODS, "good") == Boot()
+    assert parse_spec(text, GOODS, "good") == Boot()
 
 
 def test_a_whole_number_will_do_for_a_fraction() -> None:
-    assert parse("boot(height=-3)", GOODS, "good") == Boot(-3)
+    assert parse_spec("boot(height=-3)", GOODS, "good") == Boot(-3)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_a_whole_number_will_do_for_a_fraction() -> None:
     ],
 )
 def test_lists_of_names(text: str, names: list[str]) -> None:
-    assert split_names(text) == names
+    assert split_specs(text) == names
 
 
 # Errors
@@ -93,7 +93,7 @@ def test_lists_of_names(text: str, names: list[str]) -> None:
 @pytest.mark.parametrize("text", ["shoe", "", "Boot", "shoe(size=1)", "(size=1)"])
 def test_an_unknown_name_says_which_there_are(text: str) -> None:
     with pytest.raises(SettingsError, match=r"^no good '.*'; there are boot, coffee-mug, lamp\.$"):
-        parse(text, GOODS, "good")
+        parse_spec(text, GOODS, "good")
 
 
 @pytest.mark.parametrize(
@@ -102,12 +102,12 @@ def test_an_unknown_name_says_which_there_are(text: str) -> None:
 )
 def test_an_unknown_setting_says_which_there_are(text: str, settings: str) -> None:
     with pytest.raises(SettingsError, match=rf"^good boot has no setting '\w+'; it has {settings}\.$"):
-        parse(text, GOODS, "good")
+        parse_spec(text, GOODS, "good")
 
 
 def test_a_member_without_settings_says_so() -> None:
     with pytest.raises(SettingsError, match="good coffee-mug has no setting 'size'; it has none"):
-        parse("coffee-mug(size=1)", GOODS, "good")
+        parse_spec("coffee-mug(size=1)", GOODS, "good")
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_a_member_without_settings_says_so() -> None:
 )
 def test_what_is_no_name_is_refused_in_one_line(text: str) -> None:
     with pytest.raises(SettingsError, match=r"does not read as a good; write it as name\(setting=value") as met:
-        parse(text, GOODS, "good")
+        parse_spec(text, GOODS, "good")
     assert "\n" not in str(met.value)
     assert repr(text) in str(met.value)
 
@@ -154,12 +154,12 @@ def test_what_is_no_name_is_refused_in_one_line(text: str) -> None:
 )
 def test_a_value_of_another_kind_is_refused(text: str, what: str) -> None:
     with pytest.raises(SettingsError, match=what):
-        parse(text, GOODS, "good")
+        parse_spec(text, GOODS, "good")
 
 
 def test_what_is_of_no_family_has_no_name() -> None:
     with pytest.raises(SettingsError, match="has no name: it is none of boot, coffee-mug"):
-        shown(Lamp(), {"boot": Boot, "coffee-mug": Mug})
+        format_spec(Lamp(), {"boot": Boot, "coffee-mug": Mug})
 
 
 # Properties
@@ -169,19 +169,19 @@ def test_what_is_of_no_family_has_no_name() -> None:
 @example(Boot(label="'\""))
 @example(Boot(5e-324, -(10**30), "a, b)('", True))
 def test_names_print_and_parse_to_the_same_thing(member: object) -> None:
-    name = shown(member, GOODS)
-    assert parse(name, GOODS, "good") == member
+    name = format_spec(member, GOODS)
+    assert parse_spec(name, GOODS, "good") == member
     assert "\n" not in name
 
 
 @given(st.lists(goods, max_size=5), st.sampled_from([",", ", ", " , "]))
 def test_lists_of_names_come_apart_as_they_were_put_together(members: list[object], between: str) -> None:
-    names = [shown(member, GOODS) for member in members]
-    assert split_names(between.join(names)) == names
+    names = [format_spec(member, GOODS) for member in members]
+    assert split_specs(between.join(names)) == names
 
 
 @given(st.text("abot(,)'\"=[]\\ 1.*", max_size=20).map(lambda tail: f"boot({tail}"))
 def test_whatever_stands_in_brackets_is_read_or_refused(text: str) -> None:
     with suppress(SettingsError):
-        found = parse(text, GOODS, "good")
-        assert parse(shown(found, GOODS), GOODS, "good") == found
+        found = parse_spec(text, GOODS, "good")
+        assert parse_spec(format_spec(found, GOODS), GOODS, "good") == found

@@ -19,8 +19,8 @@ from toys import write_rows
 
 from wares.core.errors import CatalogueError, PhotoError, SettingsError
 from wares.data.catalogue import open_catalogue, read_catalogue
-from wares.data.formats import FORMATS
-from wares.data.listings import MAX_TEXT, Catalogue, Listing, OnError, Problem, Query
+from wares.data.formats import FILE_SUFFIXES
+from wares.data.listings import MAX_TEXT_LENGTH, Catalogue, Listing, OnError, Problem, Query
 from wares.data.queries import read_queries, write_queries
 from wares.data.writers import write_listings
 
@@ -79,8 +79,8 @@ def test_a_full_listing(folder: Path) -> None:
         ),
     )
     assert catalogue.listings[0].attributes["new"] is True
-    assert (catalogue.problems, catalogue.source, catalogue.lines, len(catalogue)) == ((), "listings.jsonl", (1,), 1)
-    assert catalogue.photo("photos/a.jpg") == folder.resolve() / "photos" / "a.jpg"
+    assert (catalogue.problems, catalogue.file_name, catalogue.lines, len(catalogue)) == ((), "listings.jsonl", (1,), 1)
+    assert catalogue.photo_path("photos/a.jpg") == folder.resolve() / "photos" / "a.jpg"
 
 
 def test_id_and_title_are_enough_and_null_is_nothing(folder: Path) -> None:
@@ -91,7 +91,7 @@ def test_id_and_title_are_enough_and_null_is_nothing(folder: Path) -> None:
 def test_a_file_may_be_named_instead_of_its_folder(folder: Path) -> None:
     put(folder, BOOT | {"images": ["photos/a.jpg"]}, name="other.jsonl")
     catalogue = read_catalogue(folder / "other.jsonl")
-    assert (catalogue.source, catalogue.folder) == ("other.jsonl", folder.resolve())
+    assert (catalogue.file_name, catalogue.folder) == ("other.jsonl", folder.resolve())
 
 
 def test_a_corpus_is_a_catalogue_whose_texts_are_descriptions(folder: Path) -> None:
@@ -109,10 +109,10 @@ def test_subset_keeps_order_and_lines(folder: Path) -> None:
 
 def test_a_photo_that_does_not_decode_is_reported_with_its_line(folder: Path) -> None:
     catalogue = read_catalogue(put(folder, BOOT, MUG | {"images": ["photos/a.jpg"]}))
-    error = PhotoError(f"{catalogue.photo('photos/a.jpg')} is not a photo. Replace it.")
+    error = PhotoError(f"{catalogue.photo_path('photos/a.jpg')} is not a photo. Replace it.")
     problem = catalogue.photo_problem(1, error)
     assert str(problem) == "listings.jsonl, line 2: photos/a.jpg is not a photo. Replace it."
-    assert not problem.fatal
+    assert not problem.loses_row
 
 
 def test_a_problem_reads_as_one_line() -> None:
@@ -181,7 +181,7 @@ def test_a_bad_row_stops_or_is_skipped_and_listed(
     assert [listing.id for listing in catalogue.listings] == ["b1", "m1"]
     [problem] = catalogue.problems
     assert problem.line == 2
-    assert problem.fatal
+    assert problem.loses_row
     assert problem.message.startswith(says)
 
 
@@ -204,17 +204,17 @@ def test_bom_crlf_and_blank_lines(folder: Path) -> None:
 
 
 def test_long_texts_are_cut_only_when_skipping(folder: Path) -> None:
-    row = BOOT | {"description": "x" * 100_000, "care": "y" * (MAX_TEXT + 1), "tags": ["t" * 9_000] * 3}
+    row = BOOT | {"description": "x" * 100_000, "care": "y" * (MAX_TEXT_LENGTH + 1), "tags": ["t" * 9_000] * 3}
     put(folder, row)
     says = '"description" is 100,000 characters long; the limit is 20,000. Shorten it, or pass --on-error skip'
     with pytest.raises(CatalogueError, match=says):
         read_catalogue(folder)
     catalogue = read_catalogue(folder, "skip", text_fields=["care"])
     [listing] = catalogue.listings
-    assert listing.description == "x" * MAX_TEXT
-    assert listing.texts == {"care": "y" * MAX_TEXT}
+    assert listing.description == "x" * MAX_TEXT_LENGTH
+    assert listing.texts == {"care": "y" * MAX_TEXT_LENGTH}
     assert len(listing.tags) == 2
-    assert [(p.kind, p.field, p.fatal) for p in catalogue.problems] == [
+    assert [(p.kind, p.field, p.loses_row) for p in catalogue.problems] == [
         ("long text", "description", False),
         ("long text", "tags", False),
         ("long text", "care", False),
@@ -222,7 +222,7 @@ def test_long_texts_are_cut_only_when_skipping(folder: Path) -> None:
 
 
 def test_a_text_of_just_the_limit_is_fine(folder: Path) -> None:
-    assert read_catalogue(put(folder, BOOT | {"description": "x" * MAX_TEXT})).problems == ()
+    assert read_catalogue(put(folder, BOOT | {"description": "x" * MAX_TEXT_LENGTH})).problems == ()
 
 
 # Photos by path --------------------------------------------------------------------------------------------------
@@ -272,7 +272,7 @@ def test_a_bad_photo_is_left_out_and_the_listing_stays(folder: Path, name: str, 
     catalogue = read_catalogue(folder, "skip")
     assert catalogue.listings[0].images == ("photos/a.jpg", "photos/b.jpg")
     [problem] = catalogue.problems
-    assert (problem.line, problem.field, problem.fatal) == (1, "images", False)
+    assert (problem.line, problem.field, problem.loses_row) == (1, "images", False)
 
 
 def test_the_error_of_the_guide(folder: Path) -> None:
@@ -309,7 +309,7 @@ def test_a_catalogue_may_itself_be_reached_by_a_link(folder: Path) -> None:
     put(folder, BOOT | {"images": ["photos/a.jpg"]})
     (folder.parent / "link").symlink_to(folder)
     catalogue = read_catalogue(folder.parent / "link")
-    assert catalogue.photo(catalogue.listings[0].images[0]).is_file()
+    assert catalogue.photo_path(catalogue.listings[0].images[0]).is_file()
 
 
 def test_a_neighbour_with_a_longer_name_is_outside(folder: Path) -> None:
@@ -331,7 +331,7 @@ def test_unknown_columns_are_noted_once_and_stop_nothing(folder: Path) -> None:
         'listings.jsonl, line 1: column "sku" is not used (1 rows). '
         "Declare it as a text field if it is a text, or move it into attributes.",
     ]
-    assert not any(problem.fatal for problem in catalogue.problems)
+    assert not any(problem.loses_row for problem in catalogue.problems)
 
 
 def test_declared_text_fields(folder: Path) -> None:
@@ -449,7 +449,7 @@ def test_a_bad_row_of_csv(folder: Path, row: bytes, says: str) -> None:
     if says != "broken":
         assert problem.message.startswith(says)
     assert problem.line in (3, 4 if b"\n" in row else 3)
-    assert problem.fatal
+    assert problem.loses_row
 
 
 def test_an_unclosed_quote_says_how_far_it_reaches(folder: Path) -> None:
@@ -620,7 +620,7 @@ def catalogues(draw: st.DrawFn) -> list[Listing]:
     ]
 
 
-@given(listings=catalogues(), suffix=st.sampled_from(FORMATS))
+@given(listings=catalogues(), suffix=st.sampled_from(FILE_SUFFIXES))
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_is_written_is_read(folder: Path, listings: list[Listing], suffix: str) -> None:
     path = folder / f"listings{suffix}"
@@ -647,7 +647,7 @@ def test_a_line_that_ends_too_early_says_where(tmp_path: Path) -> None:
         read_catalogue(tmp_path)
 
 
-@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("suffix", FILE_SUFFIXES)
 def test_queries_are_read_from_tables(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"asked{suffix}"
     rows = [{"id": "1", "text": "red, wool", "when": "x"}, {"id": "2", "text": "mug", "when": "y"}]
@@ -676,7 +676,7 @@ def test_nothing_vanishes(folder: Path, rows: list[dict[str, object] | str | byt
     """Every row of the file is a listing or has a problem that says why not."""
     put(folder, BOOT, *rows)
     catalogue = read_catalogue(folder, "skip")
-    lost = {problem.line for problem in catalogue.problems if problem.fatal}
+    lost = {problem.line for problem in catalogue.problems if problem.loses_row}
     assert len(catalogue) + len(lost) == 1 + len(rows)
     assert lost.isdisjoint(catalogue.lines)
     assert len(set(catalogue.lines)) == len(catalogue.lines)
@@ -690,14 +690,14 @@ def test_nothing_vanishes_from_csv(folder: Path, cells: list[list[str]]) -> None
     with (folder / "listings.csv").open("w", encoding="utf-8", newline="") as file:
         standard.writer(file).writerows([["id", "title"], ["first", "First"], *cells])
     catalogue = read_catalogue(folder / "listings.csv", "skip")
-    lost = {problem.line for problem in catalogue.problems if problem.fatal}
+    lost = {problem.line for problem in catalogue.problems if problem.loses_row}
     assert len(catalogue) + len(lost) == 1 + len(cells)
 
 
 @given(
     flips=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=6),
     kept=st.floats(0.1, 1),
-    suffix=st.sampled_from(FORMATS),
+    suffix=st.sampled_from(FILE_SUFFIXES),
 )
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_damaged_file_is_a_catalogue_or_a_catalogue_error(

@@ -12,8 +12,15 @@ from hypothesis import strategies as st
 from toys import write_rows
 
 from wares.core.errors import CatalogueError, SettingsError
-from wares.data.formats import FORMATS
-from wares.data.interactions import Interaction, Interactions, as_queries, asked, read_interactions, without_queries
+from wares.data.formats import FILE_SUFFIXES
+from wares.data.interactions import (
+    Interaction,
+    Interactions,
+    interaction_weights,
+    interactions_to_queries,
+    read_interactions,
+    without_queries,
+)
 
 GOOD = {"query": "Red  boots", "listing": "a", "kind": "click", "weight": 2, "time": "2025-03-01T00:00:10Z"}
 
@@ -35,7 +42,7 @@ def test_rows_come_in_the_order_of_time(tmp_path: Path) -> None:
     assert found[0] == Interaction("red boots", "a", "click", 2.0, 1740787205.0)
 
 
-@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("suffix", FILE_SUFFIXES)
 def test_tables_say_the_same_as_lines(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"clicks{suffix}"
     write_rows([GOOD, {**GOOD, "query": "mug, blue", "time": "1740787300"}], path)
@@ -105,8 +112,8 @@ def test_a_share_of_all_is_refused() -> None:
 
 def test_queries_and_their_listings() -> None:
     found = Interactions((row("mug", "b"), row("boots", "a", 1, 2.0), row("boots", "a", 2), row("boots", "c", 3)))
-    assert asked(found) == {"mug": {"b": 1.0}, "boots": {"a": 3.0, "c": 1.0}}
-    queries, chosen = as_queries(found)
+    assert interaction_weights(found) == {"mug": {"b": 1.0}, "boots": {"a": 3.0, "c": 1.0}}
+    queries, chosen = interactions_to_queries(found)
     assert [query.text for query in queries] == ["mug", "boots"]
     assert chosen[queries[1].id] == {"a": 1, "c": 1}
     assert [each.query for each in without_queries(found, {"boots"}).rows] == ["mug"]

@@ -23,8 +23,8 @@ from toys import png_header
 from wares.core.errors import PhotoError, SettingsError, WaresError
 from wares.core.processes import map_in_order
 from wares.data import photos
-from wares.data.digests import digest, digests
-from wares.data.photos import MAX_PIXELS, Fit, PhotoFacts, Pixels, check_photos, load_photo, load_photos
+from wares.data.digests import file_digest, file_digests
+from wares.data.photos import MAX_PIXELS, Fit, PhotoInfo, Pixels, check_photos, load_photo, load_photos
 
 RED, GREEN, BLUE, WHITE, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0)
 
@@ -81,7 +81,9 @@ def test_no_workers_is_a_settings_error() -> None:
 
 
 def test_importing_photos_is_light() -> None:
-    code = "import sys, wares.data.photos; print([m for m in ('torch', 'transformers', 'pydantic') if m in sys.modules])"
+    code = (
+        "import sys, wares.data.photos; print([m for m in ('torch', 'transformers', 'pydantic') if m in sys.modules])"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
 
 
@@ -134,7 +136,7 @@ def test_facts_are_of_the_upright_photo(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     path = save(Image.new("RGB", (60, 20), RED), tmp_path / "photo.jpg", exif=exif)
-    assert list(check_photos([path])) == [PhotoFacts(20, 60, digest(path), path.suffix)]
+    assert list(check_photos([path])) == [PhotoInfo(20, 60, file_digest(path), path.suffix)]
 
 
 def test_a_large_jpeg_is_shrunk_without_losing_its_place(tmp_path: Path) -> None:
@@ -333,7 +335,7 @@ def test_missing_folders_and_devices(tmp_path: Path) -> None:
     with pytest.raises(PhotoError, match="cannot be read"):
         load_photo("photo\0.jpg", 8)
     with pytest.raises(PhotoError, match="does not exist"):
-        digest(tmp_path / "none.jpg")
+        file_digest(tmp_path / "none.jpg")
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe.jpg")
         with pytest.raises(PhotoError, match="no regular file"):
@@ -421,11 +423,11 @@ def test_two_processes_read_what_one_reads_in_order_with_errors_in_place(many: l
 
 def test_facts_and_digests_come_in_order(many: list[Path]) -> None:
     facts = list(check_photos(many, workers=2))
-    hashes = list(digests(many))
+    hashes = list(file_digests(many))
     assert [i for i, found in enumerate(facts) if isinstance(found, PhotoError)] == [20, 70, 149]
     assert [i for i, found in enumerate(hashes) if isinstance(found, PhotoError)] == [149]
-    assert all(f.digest == h for f, h in zip(facts, hashes, strict=True) if isinstance(f, PhotoFacts))
-    assert [f.width for f in facts if isinstance(f, PhotoFacts)] == [
+    assert all(f.digest == h for f, h in zip(facts, hashes, strict=True) if isinstance(f, PhotoInfo))
+    assert [f.width for f in facts if isinstance(f, PhotoInfo)] == [
         30 + i for i in range(150) if i not in (20, 70, 149)
     ]
 
@@ -439,7 +441,7 @@ def test_reading_may_stop_half_way(many: list[Path]) -> None:
 
 def test_no_photos_at_all() -> None:
     assert list(load_photos([], 8)) == []
-    assert list(digests([])) == []
+    assert list(file_digests([])) == []
 
 
 def test_a_dead_worker_is_an_error_that_says_so() -> None:
@@ -489,8 +491,8 @@ def test_the_same_bytes_have_the_same_digest(tmp_path: Path) -> None:
     one.write_bytes(b"abc")
     two.write_bytes(b"abc")
     other.write_bytes(b"abd")
-    assert digest(one) == digest(two) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    assert digest(one) != digest(other)
+    assert file_digest(one) == file_digest(two) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert file_digest(one) != file_digest(other)
 
 
 def test_real_photos_all_decode(shared_data: Callable[[str], Path]) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from wares.data.corpus import Corpus
 from wares.data.listings import Catalogue, Listing
-from wares.data.terms import Terms, analyse
+from wares.data.terms import TermCounts, analyse
 
 WORDS = ["red", "Boots", "boot", "the", "and", "wool", "running", "runs", "ботинки", "鞋子", "!", "👟", "44"]
 texts = st.lists(st.lists(st.sampled_from(WORDS), max_size=8).map(" ".join), max_size=6)
@@ -49,43 +49,43 @@ def test_terms_of_a_text(text: str, terms: list[str]) -> None:
 
 
 def test_three_texts_by_eye() -> None:
-    terms = Terms.of(["red boots, red laces", "the boot", "!"])
+    terms = TermCounts.from_texts(["red boots, red laces", "the boot", "!"])
     assert terms.vocabulary == {"red": 0, "boot": 1, "lace": 2}
-    assert terms.words == ["red", "boot", "lace"]
+    assert terms.term_list == ["red", "boot", "lace"]
     assert terms.counts.toarray().tolist() == [[2, 1, 1], [0, 1, 0], [0, 0, 0]]
     assert terms.lengths.tolist() == [4, 1, 0]
     assert terms.document_frequency.tolist() == [1, 2, 1]
     assert terms.collection_frequency.tolist() == [2, 2, 1]
-    assert (len(terms), terms.size) == (3, 3)
+    assert (len(terms), terms.vocabulary_size) == (3, 3)
 
 
 def test_ids_keep_order_and_repetition_and_drop_what_is_unknown() -> None:
-    terms = Terms.of(["red boots laces"])
-    assert terms.ids("boots, GREEN boots of red").tolist() == [1, 1, 0]
+    terms = TermCounts.from_texts(["red boots laces"])
+    assert terms.term_ids("boots, GREEN boots of red").tolist() == [1, 1, 0]
     for text in ("", "green", "the", "👟", "靴"):
-        ids = terms.ids(text)
+        ids = terms.term_ids(text)
         assert ids.shape == (0,)
         assert ids.dtype == np.int64
 
 
 def test_asking_teaches_no_words() -> None:
-    terms = Terms.of(["red boots"])
-    terms.ids("green scarf")
+    terms = TermCounts.from_texts(["red boots"])
+    terms.term_ids("green scarf")
     assert terms.vocabulary == {"red": 0, "boot": 1}
 
 
 @pytest.mark.parametrize("given", [[], [""], ["the", "👟", " "]])
 def test_no_texts_and_texts_without_words(given: list[str]) -> None:
-    terms = Terms.of(given)
-    assert (len(terms), terms.size, terms.words) == (len(given), 0, [])
+    terms = TermCounts.from_texts(given)
+    assert (len(terms), terms.vocabulary_size, terms.term_list) == (len(given), 0, [])
     assert terms.counts.shape == (len(given), 0)
     assert terms.lengths.tolist() == [0] * len(given)
     assert terms.document_frequency.shape == terms.collection_frequency.shape == (0,)
-    assert terms.ids("red boots").tolist() == []
+    assert terms.term_ids("red boots").tolist() == []
 
 
 def test_texts_may_come_one_at_a_time() -> None:
-    assert (Terms.of(text for text in ["red", "red boots"]).counts.toarray() == [[1, 0], [1, 1]]).all()
+    assert (TermCounts.from_texts(text for text in ["red", "red boots"]).counts.toarray() == [[1, 0], [1, 1]]).all()
 
 
 def test_a_corpus_is_a_text_for_each_listing() -> None:
@@ -96,8 +96,8 @@ def test_a_corpus_is_a_text_for_each_listing() -> None:
     assert len(corpus) == 2
     assert corpus.ids.tolist() == ["b7", "a1"]
     assert corpus.texts == ["Red boots\nFor winter\nShoes, Wool", "Mug\nDishwasher safe"]
-    assert corpus.terms.words == ["red", "boot", "winter", "shoe", "wool", "mug", "dishwash", "safe"]
-    assert corpus.terms.lengths.tolist() == [5, 3]
+    assert corpus.term_counts.term_list == ["red", "boot", "winter", "shoe", "wool", "mug", "dishwash", "safe"]
+    assert corpus.term_counts.lengths.tolist() == [5, 3]
 
 
 # Oracle
@@ -105,23 +105,25 @@ def test_a_corpus_is_a_text_for_each_listing() -> None:
 
 @given(texts)
 def test_counts_are_those_of_a_counter(given: list[str]) -> None:
-    terms = Terms.of(given)
+    terms = TermCounts.from_texts(given)
     counters = [Counter(analyse(text)) for text in given]
     total = sum(counters, Counter())
     assert set(terms.vocabulary) == set(total)
-    assert sorted(terms.vocabulary.values()) == list(range(terms.size))
+    assert sorted(terms.vocabulary.values()) == list(range(terms.vocabulary_size))
     for row, counter in zip(terms.counts.toarray(), counters, strict=True):
         assert {word: row[place] for word, place in terms.vocabulary.items() if row[place]} == counter
     assert terms.lengths.tolist() == [counter.total() for counter in counters]
-    assert terms.collection_frequency.tolist() == [total[word] for word in terms.words]
-    assert terms.document_frequency.tolist() == [sum(word in each for each in counters) for word in terms.words]
+    assert terms.collection_frequency.tolist() == [total[word] for word in terms.term_list]
+    assert terms.document_frequency.tolist() == [sum(word in each for each in counters) for word in terms.term_list]
 
 
 @given(texts, st.lists(st.sampled_from([*WORDS, "green"]), max_size=6).map(" ".join))
 def test_ids_are_the_known_terms(given: list[str], query: str) -> None:
-    terms = Terms.of(given)
+    terms = TermCounts.from_texts(given)
     known = {term for text in given for term in analyse(text)}
-    assert [terms.words[place] for place in terms.ids(query)] == [term for term in analyse(query) if term in known]
+    assert [terms.term_list[place] for place in terms.term_ids(query)] == [
+        term for term in analyse(query) if term in known
+    ]
 
 
 @given(st.text(max_size=30))

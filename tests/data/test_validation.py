@@ -15,7 +15,7 @@ from rich.console import Console
 
 from wares.core.errors import CatalogueError
 from wares.data.listings import Listing
-from wares.data.validation import CheckReport, Spread, check_catalogue
+from wares.data.validation import CheckReport, CountSummary, check_catalogue
 from wares.data.writers import write_listings
 
 
@@ -56,10 +56,10 @@ def test_counts_by_eye(shop: Path) -> None:
     assert report.listings == 4
     assert report.photos == 4
     assert report.texts == {"title": 4, "description": 2, "tags": 1}
-    assert report.lengths["description"] == Spread(5, 7.5, 10)
+    assert report.lengths["description"] == CountSummary(5, 7.5, 10)
     assert report.photos_per_listing == {0: 2, 2: 1, 3: 1}
     assert report.texts_per_listing == {1: 2, 2: 1, 3: 1}
-    assert report.photo_sides == Spread(30, 30, 30)
+    assert report.photo_sides == CountSummary(30, 30, 30)
     assert (report.same_title, report.same_product) == (2, 2)
     assert report.shared_photos == {"logo.png": 2}
     assert report.kinds == {"unreadable photo": 1, "repeated photo": 1}

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from wares.core.errors import SettingsError
 from wares.data.listings import Catalogue, Listing
-from wares.data.views import joint_text, photo_views, text_views, texts_of
+from wares.data.views import listing_texts, photo_views, text_views, with_joint_text
 from wares.encoders.marginals import Marginals, all_views
-from wares.training.view_sampling import any_one, primary_and_one, primary_only
+from wares.training.view_sampling import primary_view_only, sample_one_view, sample_primary_and_auxiliary
 
 LISTINGS = (
     Listing("a", "red boots", description="worn once", tags=("leather", "39"), images=("a1.jpg", "a2.jpg")),
@@ -42,20 +42,20 @@ def test_a_table_lists_views_primary_first_and_knows_their_owners(tmp_path: obje
 
 
 def test_dropping_views_keeps_every_listing(tmp_path: object) -> None:
-    photos = photo_views(catalogue(tmp_path)).keep(np.array([False, True, False]))
+    photos = photo_views(catalogue(tmp_path)).filter(np.array([False, True, False]))
     assert photos.items == ["a2.jpg"]
     assert photos.offsets.tolist() == [0, 1, 1, 1]
 
 
 def test_fixed_marginal_by_eye() -> None:
-    chosen = all_views(counts_of(4, 1, 0), primary=0.4)
+    chosen = all_views(counts_of(4, 1, 0), primary_weight=0.4)
     expected = torch.tensor([[0.4, 0.2, 0.2, 0.2], [1.0, 0, 0, 0], [0, 0, 0, 0]])
     torch.testing.assert_close(chosen.weights, expected)
 
 
 def test_single_view_and_random_view_choose_one() -> None:
-    assert primary_only(counts_of(3, 0)).weights.tolist() == [[1.0], [0.0]]
-    drawn = [any_one(counts_of(3), torch.tensor([s / 60])).places.item() for s in range(60)]
+    assert primary_view_only(counts_of(3, 0)).weights.tolist() == [[1.0], [0.0]]
+    drawn = [sample_one_view(counts_of(3), torch.tensor([s / 60])).indices.item() for s in range(60)]
     assert set(drawn) == {0, 1, 2}
 
 
@@ -64,8 +64,8 @@ def test_joint_text_is_one_photo_and_one_text() -> None:
         Listing("a", "Mug", "For tea.", ("blue", "clay"), ("1.jpg", "2.jpg"), texts={"care": "By hand."}),
         Listing("b", "Lamp", price=3.0, product="p"),
     )
-    joint = joint_text(Catalogue(Path("shop"), listings))
-    assert [texts_of(listing) for listing in joint.listings] == [
+    joint = with_joint_text(Catalogue(Path("shop"), listings))
+    assert [listing_texts(listing) for listing in joint.listings] == [
         [("title", "Mug\nFor tea.\nblue, clay\nBy hand.")],
         [("title", "Lamp")],
     ]
@@ -79,24 +79,26 @@ def test_weights_sum_to_one_and_places_exist(counts: list[int], primary: float, 
     draws = torch.rand(len(counts), generator=torch.Generator().manual_seed(seed))
     for chosen in (
         all_views(number, primary),
-        primary_and_one(number, primary, draws),
-        primary_only(number),
-        any_one(number, draws),
+        sample_primary_and_auxiliary(number, primary, draws),
+        primary_view_only(number),
+        sample_one_view(number, draws),
     ):
         torch.testing.assert_close(chosen.weights.sum(1), (number > 0).float())
-        assert (chosen.places[chosen.weights > 0] < number[:, None].expand_as(chosen.places)[chosen.weights > 0]).all()
+        assert (
+            chosen.indices[chosen.weights > 0] < number[:, None].expand_as(chosen.indices)[chosen.weights > 0]
+        ).all()
 
 
 def test_the_sample_never_needs_more_than_two_views() -> None:
-    assert primary_and_one(counts_of(2, 16, 300), 0.5, torch.rand(3)).places.shape == (3, 2)
+    assert sample_primary_and_auxiliary(counts_of(2, 16, 300), 0.5, torch.rand(3)).indices.shape == (3, 2)
 
 
 def test_the_weighted_sample_is_an_unbiased_estimate_of_the_barycentre() -> None:
     views = torch.randn(5, 8, generator=torch.Generator().manual_seed(1))
     everything = all_views(counts_of(5), 0.4).weights[0] @ views
     draws = torch.rand(40_000, generator=torch.Generator().manual_seed(2))
-    chosen = primary_and_one(torch.full((40_000,), 5), 0.4, draws)
-    estimates = torch.einsum("bv,bvd->bd", chosen.weights, views[chosen.places])
+    chosen = sample_primary_and_auxiliary(torch.full((40_000,), 5), 0.4, draws)
+    estimates = torch.einsum("bv,bvd->bd", chosen.weights, views[chosen.indices])
     error = estimates.std(0) / np.sqrt(len(estimates))
     assert ((estimates.mean(0) - everything).abs() < 5 * error).all()
     assert (estimates.std(0) > 0.1).any(), "the sample must actually vary"
@@ -104,7 +106,7 @@ def test_the_weighted_sample_is_an_unbiased_estimate_of_the_barycentre() -> None
 
 def test_an_auxiliary_view_is_drawn_uniformly() -> None:
     draws = torch.rand(30_000, generator=torch.Generator().manual_seed(0))
-    places = primary_and_one(torch.full((30_000,), 4), 0.5, draws).places[:, 1]
+    places = sample_primary_and_auxiliary(torch.full((30_000,), 4), 0.5, draws).indices[:, 1]
     frequencies = torch.bincount(places, minlength=4) / len(places)
     torch.testing.assert_close(frequencies, torch.tensor([0.0, 1 / 3, 1 / 3, 1 / 3]), atol=0.015, rtol=0)
 

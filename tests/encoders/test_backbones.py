@@ -12,9 +12,9 @@ from tiny_models import named
 from torch import Tensor
 
 from wares.core.errors import SettingsError
-from wares.encoders.backbones import merge_adapters, train_backbone
+from wares.encoders.backbones import merge_adapters, unfreeze_backbone
 from wares.encoders.base import Tower
-from wares.encoders.features import embed_texts, project
+from wares.encoders.features import embed_texts, project_features
 from wares.encoders.registry import build_towers, load_towers
 from wares.encoders.towers import Towers
 
@@ -30,7 +30,7 @@ def photos(size: int) -> list[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]:
 def vectors(towers: Towers, side: str) -> Tensor:
     """Two items through the whole tower."""
     tower: Tower = getattr(towers, side)
-    inputs = tower.inputs(photos(towers.image.size) if side == "image" else TEXTS)
+    inputs = tower.preprocess(photos(towers.image.size) if side == "image" else TEXTS)
     encoded: Tensor = tower(tower.encode(inputs))
     return encoded
 
@@ -46,10 +46,10 @@ def test_every_weight_that_is_trained_has_a_gradient_and_a_step_changes_the_vect
     towers: Towers, side: str, how: str
 ) -> None:
     tower: Tower = getattr(towers, side)
-    train_backbone(tower, how)
+    unfreeze_backbone(tower, how)
     before = vectors(towers, side)
-    assert tower.trained is not None
-    reached = [parameter for parameter in tower.trained.parameters() if parameter.requires_grad]
+    assert tower.trained_backbone is not None
+    reached = [parameter for parameter in tower.trained_backbone.parameters() if parameter.requires_grad]
     assert reached
     before[0].dot(torch.randn(towers.dimension)).backward()
     assert all(parameter.grad is not None for parameter in reached)
@@ -62,9 +62,9 @@ def test_every_weight_that_is_trained_has_a_gradient_and_a_step_changes_the_vect
 def test_the_last_block_is_fewer_weights_than_all_and_no_embedding_of_tokens(towers: Towers) -> None:
     for side in SIDES:
         tower: Tower = getattr(towers, side)
-        train_backbone(tower, "all")
+        unfreeze_backbone(tower, "all")
         everything = {name for name, parameter in tower.named_parameters() if parameter.requires_grad}
-        train_backbone(tower, "last-1")
+        unfreeze_backbone(tower, "last-1")
         last = {name for name, parameter in tower.named_parameters() if parameter.requires_grad}
         assert last < everything
         assert not [name for name in last if "embedding" in name]
@@ -77,8 +77,8 @@ def test_adapters_start_as_nothing_and_merge_into_the_weights(family: str, side:
     towers = build_towers(named(family, shelf))
     tower: Tower = getattr(towers, side)
     plain = vectors(towers, side).detach()
-    names = set(tower.backbone_modules().state_dict())  # type: ignore[union-attr]
-    train_backbone(tower, "lora")
+    names = set(tower.trainable_backbone().state_dict())  # type: ignore[union-attr]
+    unfreeze_backbone(tower, "lora")
     torch.testing.assert_close(vectors(towers, side), plain)
     adapters = [p for name, p in tower.named_parameters() if "lora_" in name and p.requires_grad]
     assert len(adapters) >= 16
@@ -90,8 +90,8 @@ def test_adapters_start_as_nothing_and_merge_into_the_weights(family: str, side:
     assert not torch.allclose(changed, plain, atol=1e-3)
     merge_adapters(tower)
     torch.testing.assert_close(vectors(towers, side), changed, atol=1e-5, rtol=1e-4)
-    assert tower.trained is not None
-    assert set(tower.trained.state_dict()) == names
+    assert tower.trained_backbone is not None
+    assert set(tower.trained_backbone.state_dict()) == names
 
 
 @pytest.mark.parametrize("how", HOWS)
@@ -99,7 +99,7 @@ def test_a_trained_model_comes_back_as_it_was(how: str, shelf: Path, tmp_path: P
     towers = build_towers(named("clip", shelf))
     frozen = towers.image.cache_key
     for side in SIDES:
-        train_backbone(getattr(towers, side), how)
+        unfreeze_backbone(getattr(towers, side), how)
     with torch.no_grad():
         for parameter in towers.parameters():
             if parameter.requires_grad:
@@ -114,20 +114,20 @@ def test_a_trained_model_comes_back_as_it_was(how: str, shelf: Path, tmp_path: P
         torch.testing.assert_close(vectors(again, side), vectors(towers, side))
     pixels = photos(towers.image.size)
     np.testing.assert_allclose(
-        project(again.image, again.image.features(pixels), again.dimension),
+        project_features(again.image, again.image.features(pixels), again.dimension),
         vectors(towers, "image").detach().numpy(),
         atol=3e-3,
     )
-    assert not [parameter for parameter in again.image.trained.parameters() if parameter.requires_grad]  # type: ignore[union-attr]
+    assert not [parameter for parameter in again.image.trained_backbone.parameters() if parameter.requires_grad]  # type: ignore[union-attr]
 
 
 def test_one_side_can_be_trained_alone(shelf: Path, tmp_path: Path) -> None:
     towers = build_towers(named("siglip", shelf))
-    train_backbone(towers.text, "all")
-    assert towers.image.trained is None
+    unfreeze_backbone(towers.text, "all")
+    assert towers.image.trained_backbone is None
     assert towers.image.cache_key == towers.image.key
     towers.save(tmp_path)
-    assert load_towers(tmp_path).image.trained is None
+    assert load_towers(tmp_path).image.trained_backbone is None
 
 
 def test_saved_towers_load_as_a_sentence_transformer(shelf: Path, tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_saved_towers_load_as_a_sentence_transformer(shelf: Path, tmp_path: Path
     model = SentenceTransformer(str(tmp_path / "model"), trust_remote_code=True)
     np.testing.assert_allclose(model.encode(TEXTS), embed_texts(TEXTS, towers), atol=3e-3)
     array = photos(towers.image.size)[0]
-    expected = project(towers.image, towers.image.features([array]), towers.dimension)
+    expected = project_features(towers.image, towers.image.features([array]), towers.dimension)
     Image.fromarray(array).save(tmp_path / "photo.png")
     for photo in (Image.fromarray(array), str(tmp_path / "photo.png")):
         np.testing.assert_allclose(model.encode([photo]), expected, atol=3e-3)
@@ -152,19 +152,19 @@ def test_saved_towers_load_as_a_sentence_transformer(shelf: Path, tmp_path: Path
 @pytest.mark.parametrize("how", ["last-0", "some", "Lora", "last"])
 def test_unknown_ways_are_refused(how: str, shelf: Path) -> None:
     with pytest.raises(SettingsError, match="last-N"):
-        train_backbone(build_towers("small").image, how)
+        unfreeze_backbone(build_towers("small").image, how)
 
 
 def test_what_cannot_be_trained_says_so(shelf: Path) -> None:
     with pytest.raises(SettingsError, match="always trained whole"):
-        train_backbone(build_towers("small").text, "all")
+        unfreeze_backbone(build_towers("small").text, "all")
     with pytest.raises(SettingsError, match="2 blocks"):
-        train_backbone(build_towers(named("clip", shelf)).text, "last-3")
+        unfreeze_backbone(build_towers(named("clip", shelf)).text, "last-3")
     with pytest.raises(SettingsError, match="no linear layers"):
-        train_backbone(build_towers("offline").image, "lora")
+        unfreeze_backbone(build_towers("offline").image, "lora")
 
 
 def test_frozen_changes_nothing(shelf: Path) -> None:
     towers = build_towers(named("clip", shelf))
-    train_backbone(towers.image, "frozen")
-    assert towers.image.trained is None
+    unfreeze_backbone(towers.image, "frozen")
+    assert towers.image.trained_backbone is None

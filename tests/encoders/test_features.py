@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 from processes import environment
 
-from wares.core.cache import FeatureStore, default_cache
+from wares.core.cache import FeatureCache, default_cache
 from wares.core.errors import PhotoError
 from wares.data.catalogue import read_catalogue
 from wares.data.listings import Catalogue, Listing
@@ -25,7 +25,7 @@ from wares.data.photos import load_photo
 from wares.encoders.base import Features
 from wares.encoders.features import CatalogueFeatures, catalogue_features, embed, embed_photo_files, embed_texts
 from wares.encoders.registry import build_towers
-from wares.encoders.small import DIMENSION, ConvolutionalTower, HashedTower
+from wares.encoders.small import DIMENSION, ConvolutionalTower, HashedTextTower
 from wares.encoders.towers import Towers
 
 LISTINGS = (
@@ -48,7 +48,7 @@ class CountedPhotos(ConvolutionalTower):
         return super().features(items)
 
 
-class CountedTexts(HashedTower):
+class CountedTexts(HashedTextTower):
     """A tower that remembers which texts it was given."""
 
     def __init__(self) -> None:
@@ -106,7 +106,7 @@ def same(one: CatalogueFeatures, other: CatalogueFeatures) -> None:
     np.testing.assert_array_equal(one.texts, other.texts)
     for a, b in ((one.photo_views, other.photo_views), (one.text_views, other.text_views)):
         assert (a.names, a.items, a.offsets.tolist()) == (b.names, b.items, b.offsets.tolist())
-    np.testing.assert_array_equal(one.duplicates.numpy(), other.duplicates.numpy())
+    np.testing.assert_array_equal(one.duplicate_labels.numpy(), other.duplicate_labels.numpy())
 
 
 # What a row is ---------------------------------------------------------------------------------------------------
@@ -119,7 +119,7 @@ def test_every_row_is_its_own_view(catalogue: Catalogue, cache: Path) -> None:
     assert features.photo_views.counts.tolist() == [3, 0, 1, 2]
     assert features.text_views.names == ["title", "description", "tags", "title", "title", "description", "title"]
     for name, row in zip(features.photo_views.items, features.photos, strict=True):
-        photo = load_photo(catalogue.photo(name), towers.image.size, towers.image.fit)
+        photo = load_photo(catalogue.photo_path(name), towers.image.size, towers.image.fit)
         np.testing.assert_array_equal(row, towers.image.features([photo])[0])
     for text, row in zip(features.text_views.items, features.texts, strict=True):
         np.testing.assert_array_equal(row, towers.text.features([text])[0])
@@ -130,15 +130,15 @@ def test_queries_are_embedded_as_the_catalogue_is(catalogue: Catalogue, cache: P
     embeddings = embed(catalogue, towers, cache)
     assert embeddings.photos.shape == (6, DIMENSION)
     assert np.linalg.norm(embeddings.photos[0] - embeddings.photos[1]) > 1e-3
-    paths = [catalogue.photo(name) for name in embeddings.photo_views.items]
+    paths = [catalogue.photo_path(name) for name in embeddings.photo_views.items]
     np.testing.assert_allclose(embed_photo_files(paths, towers), embeddings.photos, atol=1e-6)
     np.testing.assert_allclose(embed_texts(embeddings.text_views.items, towers), embeddings.texts, atol=1e-6)
     assert embed_photo_files([], towers).shape == embed_texts([], towers).shape == (0, DIMENSION)
 
 
 def test_more_views_than_a_batch_keep_their_order(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wares.encoders.features.BATCH", 2)
-    monkeypatch.setattr("wares.core.cache.BATCH", 2)
+    monkeypatch.setattr("wares.encoders.features.PHOTO_BATCH_SIZE", 2)
+    monkeypatch.setattr("wares.core.cache.FEATURES_PER_WRITE", 2)
     catalogue = shelf(tmp_path / "goods")
     batched = Counted()
     features = batched.encode(catalogue, cache)
@@ -159,7 +159,7 @@ def test_listings_are_selected_with_their_views(catalogue: Catalogue, cache: Pat
         assert part.text_views.items == expected.text_views.items
         if listings:
             np.testing.assert_array_equal(part.texts, expected.texts)
-            np.testing.assert_array_equal(part.duplicates.numpy(), features.duplicates.numpy()[listings])
+            np.testing.assert_array_equal(part.duplicate_labels.numpy(), features.duplicate_labels.numpy()[listings])
         if len(part.photos):
             np.testing.assert_array_equal(part.photos, expected.photos)
 
@@ -179,7 +179,7 @@ def test_texts_that_are_cut_are_counted(tmp_path: Path, cache: Path) -> None:
     """A text that many listings share counts once."""
     long = "word " * 600
     catalogue = shelf(tmp_path, [Listing("a", "Mug", long), Listing("b", "Lamp", long), Listing("c", f"{long} end")])
-    assert Counted().encode(catalogue, cache).truncated == 2
+    assert Counted().encode(catalogue, cache).truncated_texts == 2
 
 
 # Once ------------------------------------------------------------------------------------------------------------
@@ -199,8 +199,8 @@ def test_a_second_run_encodes_nothing(catalogue: Catalogue, cache: Path) -> None
 def test_only_what_is_new_is_encoded(catalogue: Catalogue, cache: Path) -> None:
     counted = Counted()
     before = counted.encode(catalogue, cache)
-    draw(catalogue.photo("b.png"), 99)  # the same name, another photo
-    draw(catalogue.photo("new.png"), 100)
+    draw(catalogue.photo_path("b.png"), 99)  # the same name, another photo
+    draw(catalogue.photo_path("new.png"), 100)
     listings = (*catalogue.listings, Listing("cap", "Wool scarf", "Warm", images=("new.png", "a.png")))
     after = counted.encode(Catalogue(catalogue.folder, listings), cache)
     assert counted.photos == 2
@@ -254,10 +254,10 @@ def test_the_cache_is_where_the_environment_says(
 @pytest.fixture
 def damaged(catalogue: Catalogue) -> Catalogue:
     """b.png is missing, d.png (of the third listing) is text, and e.png is cut short."""
-    catalogue.photo("b.png").unlink()
-    catalogue.photo("d.png").write_text("not a photo")
-    whole = catalogue.photo("e.png").read_bytes()
-    catalogue.photo("e.png").write_bytes(whole[: len(whole) // 2])
+    catalogue.photo_path("b.png").unlink()
+    catalogue.photo_path("d.png").write_text("not a photo")
+    whole = catalogue.photo_path("e.png").read_bytes()
+    catalogue.photo_path("e.png").write_bytes(whole[: len(whole) // 2])
     return catalogue
 
 
@@ -281,7 +281,7 @@ def test_bad_photos_are_left_out_and_listed(damaged: Catalogue, cache: Path) -> 
     assert features.photo_views.items == ["a.png", "c.png", "f.png"]
     assert features.photo_views.counts.tolist() == [2, 0, 0, 1]
     for name, row in zip(features.photo_views.items, features.photos, strict=True):
-        np.testing.assert_array_equal(row, load_photo(damaged.photo(name), 64, "pad"))
+        np.testing.assert_array_equal(row, load_photo(damaged.photo_path(name), 64, "pad"))
     assert len(features.texts) == 7
     again = counted.encode(damaged, cache, on_error="skip")
     assert counted.photos == 0
@@ -291,7 +291,7 @@ def test_bad_photos_are_left_out_and_listed(damaged: Catalogue, cache: Path) -> 
 def test_a_bad_photo_that_two_listings_share_is_listed_twice(tmp_path: Path, cache: Path) -> None:
     listings = [Listing("a", "Mug", images=("1.png",)), Listing("b", "Cup", images=("2.png", "1.png"))]
     catalogue = shelf(tmp_path / "goods", listings)
-    catalogue.photo("1.png").write_text("not a photo")
+    catalogue.photo_path("1.png").write_text("not a photo")
     features = Counted().encode(catalogue, cache, on_error="skip")
     assert [problem.line for problem in features.problems] == [1, 2]
     assert features.photo_views.counts.tolist() == [0, 1]
@@ -300,14 +300,14 @@ def test_a_bad_photo_that_two_listings_share_is_listed_twice(tmp_path: Path, cac
 def test_a_restored_photo_is_encoded(damaged: Catalogue, cache: Path) -> None:
     counted = Counted()
     counted.encode(damaged, cache, on_error="skip")
-    draw(damaged.photo("d.png"), 3)
+    draw(damaged.photo_path("d.png"), 3)
     assert counted.encode(damaged, cache, on_error="skip").photo_views.counts.tolist() == [2, 0, 1, 1]
     assert counted.photos == 1
 
 
 def test_a_photo_to_search_with_must_be_one(damaged: Catalogue) -> None:
     with pytest.raises(PhotoError, match=r"d\.png is not a photo"):
-        embed_photo_files([damaged.photo(name) for name in ("a.png", "d.png")], build_towers("small"))
+        embed_photo_files([damaged.photo_path(name) for name in ("a.png", "d.png")], build_towers("small"))
 
 
 # Killed, and shared ----------------------------------------------------------------------------------------------
@@ -384,7 +384,7 @@ def test_two_processes_share_a_cache(many: Catalogue, cache: Path) -> None:
 def test_a_slow_tower_does_not_keep_others_from_writing(cache: Path) -> None:
     """No transaction is open while a tower computes, however long it takes."""
     row = np.ones(3, dtype=np.float16)
-    with closing(FeatureStore(cache, "tower")) as store, closing(sqlite3.connect(file_of(cache), timeout=0.1)) as other:
+    with closing(FeatureCache(cache, "tower")) as store, closing(sqlite3.connect(file_of(cache), timeout=0.1)) as other:
 
         def compute(places: list[int]) -> Iterator[Features]:
             for place in places:
@@ -392,7 +392,7 @@ def test_a_slow_tower_does_not_keep_others_from_writing(cache: Path) -> None:
                 other.commit()
                 yield row
 
-        features, bad = store.fetch([str(i) for i in range(150)], compute)
+        features, bad = store.get_or_compute([str(i) for i in range(150)], compute)
     assert features.shape == (150, 3)
     assert bad == {}
 
@@ -403,5 +403,5 @@ def file_of(cache: Path) -> Path:
 
 
 def test_a_tower_that_returns_too_few_rows_is_found_out(cache: Path) -> None:
-    with closing(FeatureStore(cache, "tower")) as store, pytest.raises(ValueError, match="shorter"):
-        store.fetch(["a", "b"], lambda places: [np.zeros(2, dtype=np.float16)])
+    with closing(FeatureCache(cache, "tower")) as store, pytest.raises(ValueError, match="shorter"):
+        store.get_or_compute(["a", "b"], lambda places: [np.zeros(2, dtype=np.float16)])

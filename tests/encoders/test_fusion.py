@@ -15,7 +15,7 @@ from strategies import embeddings, embeddings_of, fusions
 
 from wares.data.views import Views
 from wares.encoders.features import Embeddings, Vectors
-from wares.encoders.fusion import Fused, barycentres, fuse, shares
+from wares.encoders.fusion import FusedEmbeddings, barycentres, contributions, fuse
 from wares.encoders.marginals import Marginals
 from wares.encoders.towers import Fusion
 
@@ -31,7 +31,7 @@ def views_of(of: Embeddings, listing: int) -> tuple[Vectors, Vectors]:
     return photos, texts
 
 
-def weights_of(of: Embeddings, fused: Fused, listing: int) -> tuple[Vectors, Vectors]:
+def weights_of(of: Embeddings, fused: FusedEmbeddings, listing: int) -> tuple[Vectors, Vectors]:
     photo_slice = slice(*of.photo_views.offsets[listing : listing + 2])
     return fused.photo_weights[photo_slice], fused.text_weights[slice(*of.text_views.offsets[listing : listing + 2])]
 
@@ -78,7 +78,7 @@ def queries(seed: int, dimension: int = 6) -> Vectors:
 @settings(deadline=None, max_examples=60)
 def test_a_fused_score_is_the_expected_score_of_a_view(of: Embeddings, fusion: Fusion, seed: int) -> None:
     """Up to one factor a listing, the norm, which is the same for every query."""
-    fused, tilt = fuse(of, fusion), of.photo_tilt
+    fused, tilt = fuse(of, fusion), of.photo_attention
     assert tilt is not None
     for listing, vector in enumerate(fused.vectors):
         photos, texts = views_of(of, listing)
@@ -116,7 +116,7 @@ def test_shares_sum_to_the_score(of: Embeddings, fusion: Fusion, seed: int) -> N
     for listing, vector in enumerate(fused.vectors):
         weights, views = weights_of(of, fused, listing), views_of(of, listing)
         for query in queries(seed):
-            parts = np.concatenate([shares(query, v, w) for v, w in zip(views, weights, strict=True)])
+            parts = np.concatenate([contributions(query, v, w) for v, w in zip(views, weights, strict=True)])
             assert len(parts) == len(views[0]) + len(views[1])
             assert float(parts.sum()) == pytest.approx(float(query @ vector), abs=1e-5)
 
@@ -223,10 +223,10 @@ def test_uniform_marginals_weigh_every_view_alike() -> None:
 def test_learned_marginals_follow_the_photo_tilt_and_leave_the_texts_alone() -> None:
     boots = one([EAST, NORTH, EAST], [EAST, UP])
     learned, fixed_ = Marginals("learned"), fuse(boots, Fusion(FIXED))
-    away = fuse(replace(boots, photo_tilt=-2 * NORTH), Fusion(learned))
+    away = fuse(replace(boots, photo_attention=-2 * NORTH), Fusion(learned))
     assert float(away.photo_weights[1] / away.photo_weights.sum()) < 0.02
     assert (away.text_weights / away.text_weights.sum()).tolist() == pytest.approx([0.5, 0.5])
-    for untaught in (boots, replace(boots, photo_tilt=0 * NORTH)):
+    for untaught in (boots, replace(boots, photo_attention=0 * NORTH)):
         np.testing.assert_allclose(fuse(untaught, Fusion(learned)).vectors, fixed_.vectors, atol=1e-6)
 
 
@@ -250,7 +250,7 @@ def test_blocks_of_listings_give_what_all_at_once_give(
 ) -> None:
     of = embeddings_of([3, 0, 1, 5, 2, 0, 4], [1, 2, 0, 3, 1, 0, 2], np.random.default_rng(0))
     whole = fuse(of, Fusion(marginals))
-    monkeypatch.setattr("wares.encoders.fusion.BLOCK", block)
+    monkeypatch.setattr("wares.encoders.fusion.LISTINGS_PER_BLOCK", block)
     blocks = fuse(of, Fusion(marginals))
     for name in ("vectors", "photo_weights", "text_weights"):
         np.testing.assert_allclose(getattr(blocks, name), getattr(whole, name), atol=1e-6)

@@ -24,11 +24,11 @@ from safetensors.torch import load_file, save_file
 from tiny_models import LIMIT, named
 from torch import nn
 
-from wares.core.cache import FeatureStore
+from wares.core.cache import FeatureCache
 from wares.core.errors import ModelError, SettingsError
 from wares.data.photos import Pixels, load_photo
 from wares.encoders.base import Features
-from wares.encoders.features import Vectors, embed_texts, project
+from wares.encoders.features import Vectors, embed_texts, project_features
 from wares.encoders.marginals import Marginals
 from wares.encoders.offline import EfficientNetTower
 from wares.encoders.registry import build_towers, load_towers
@@ -72,8 +72,8 @@ class Built:
         return build_towers(self.name)
 
     def vectors(self, towers: Towers) -> tuple[Vectors, Vectors]:
-        photos = project(towers.image, self.photos, towers.dimension)
-        return photos, project(towers.text, self.texts, towers.dimension)
+        photos = project_features(towers.image, self.photos, towers.dimension)
+        return photos, project_features(towers.text, self.texts, towers.dimension)
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
@@ -89,8 +89,8 @@ def test_features_are_a_row_per_item_and_survive_the_cache(built: Built, tmp_pat
         assert len(features) == 3
         assert features.dtype.kind in "fiu"
         assert len(np.unique(features.reshape(3, -1), axis=0)) == 3
-        store = FeatureStore(tmp_path, f"{side}")
-        read, _ = store.fetch(["a", "b", "c"], features.__getitem__)
+        store = FeatureCache(tmp_path, f"{side}")
+        read, _ = store.get_or_compute(["a", "b", "c"], features.__getitem__)
         store.close()
         assert read.dtype == features.dtype
         np.testing.assert_array_equal(read, features)
@@ -117,21 +117,21 @@ def test_gradients_reach_every_trained_parameter(built: Built) -> None:
 def test_a_vector_does_not_depend_on_what_is_projected_with_it(built: Built) -> None:
     tower, dimension = built.towers.text, built.towers.dimension
     features = np.concatenate([built.texts] * 23)
-    together = project(tower, features, dimension)
+    together = project_features(tower, features, dimension)
     for start, end in ((0, 1), (2, 3), (31, 34), (5, 69)):
-        assert np.array_equal(project(tower, features[start:end], dimension), together[start:end])
+        assert np.array_equal(project_features(tower, features[start:end], dimension), together[start:end])
 
 
 def test_a_twin_has_a_head_of_its_own_and_shares_the_backbone(built: Built) -> None:
     tower, dimension = built.again().text, built.towers.dimension
-    before = project(tower, built.texts, dimension)
-    twin = tower.twin()
+    before = project_features(tower, built.texts, dimension)
+    twin = tower.copy_sharing_backbone()
     with torch.no_grad():
         for parameter in twin.parameters():
             parameter.add_(torch.randn_like(parameter))
-    assert np.array_equal(project(tower, built.texts, dimension), before)
-    assert np.abs(project(twin, built.texts, dimension) - before).max() > 0.01
-    backbones = [list(parameters(each.backbone_modules())) for each in (tower, twin)]
+    assert np.array_equal(project_features(tower, built.texts, dimension), before)
+    assert np.abs(project_features(twin, built.texts, dimension) - before).max() > 0.01
+    backbones = [list(parameters(each.trainable_backbone())) for each in (tower, twin)]
     assert all(one is other for one, other in zip(*backbones, strict=True))
     assert bool(backbones[0]) == (built.family in FROZEN)
 
@@ -204,7 +204,7 @@ def test_a_saved_model_comes_back_as_it_was(built: Built, tmp_path: Path) -> Non
     for before, after in zip(built.vectors(towers), built.vectors(loaded), strict=True):
         np.testing.assert_array_equal(before, after)
     about = json.loads((tmp_path / "deep" / "model" / "towers.json").read_text())
-    assert (about["name"], about["identity"]) == (built.name, towers.identity)
+    assert (about["name"], about["run_identity"]) == (built.name, towers.identity)
 
 
 def test_identity_follows_the_weights_and_the_fusion(built: Built) -> None:
@@ -221,7 +221,7 @@ def test_identity_follows_the_weights_and_the_fusion(built: Built) -> None:
 
 
 def test_long_texts_are_known(built: Built) -> None:
-    truncated = built.towers.text.truncated
+    truncated = built.towers.text.truncation_mask
     assert truncated(["mug", "red boots " * 1000, ""]) == [False, True, False]
     assert truncated([]) == []
 
@@ -229,7 +229,7 @@ def test_long_texts_are_known(built: Built) -> None:
 @pytest.mark.parametrize("family", FROZEN)
 def test_truncated_is_where_the_tower_stops_reading(family: str, shelf: Path) -> None:
     tower = build_towers(named(family, shelf)).text
-    first = next(n for n in range(1, 600) if tower.truncated(["red " * n]) == [True])
+    first = next(n for n in range(1, 600) if tower.truncation_mask(["red " * n]) == [True])
     cut, whole = "red " * (first - 1), "red " * (first - 2)
     last_read, read, beyond, further = tower.features([whole + "blue", cut, cut + "blue", cut + "mug"])
     assert not np.array_equal(last_read, read)
@@ -309,7 +309,7 @@ def test_a_misspelt_word_lands_nearer_than_another_word() -> None:
 def test_small_texts_read_words_and_trigrams_up_to_a_limit() -> None:
     """A word of one letter makes two tokens: itself and one trigram."""
     tower = build_towers("small").text
-    assert tower.truncated(["a " * (MAX_TOKENS // 2), "a " * (MAX_TOKENS // 2 + 1)]) == [False, True]
+    assert tower.truncation_mask(["a " * (MAX_TOKENS // 2), "a " * (MAX_TOKENS // 2 + 1)]) == [False, True]
     assert np.count_nonzero(tower.features(["a b"])) == 4
     np.testing.assert_array_equal(tower.features(["Red BOOTS"]), tower.features(["red boots"]))
 
@@ -343,7 +343,7 @@ def test_joint_models_embed_as_transformers_does(family: str, shelf: Path) -> No
     squares = [drawn(towers.image.size, seed) for seed in range(3)]
     texts = [*TEXTS, "red " * 40]
     photos_oracle, texts_oracle = published(shelf / family, [Image.fromarray(square) for square in squares], texts)
-    assert_same(project(towers.image, towers.image.features(squares), towers.dimension), photos_oracle)
+    assert_same(project_features(towers.image, towers.image.features(squares), towers.dimension), photos_oracle)
     assert_same(embed_texts(texts, towers), texts_oracle)
 
 
@@ -356,7 +356,7 @@ def test_photos_are_cut_and_stretched_as_the_model_expects(family: str, shelf: P
     for number, image in enumerate(wide):
         image.save(tmp_path / f"{number}.png")
         pixels.append(load_photo(tmp_path / f"{number}.png", towers.image.size, towers.image.fit))
-    assert_same(project(towers.image, towers.image.features(pixels), towers.dimension), oracle, tolerance=0.02)
+    assert_same(project_features(towers.image, towers.image.features(pixels), towers.dimension), oracle, tolerance=0.02)
 
 
 def test_a_pair_is_its_vision_model_and_its_sentence_model(shelf: Path) -> None:

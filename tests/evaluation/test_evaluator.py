@@ -20,7 +20,7 @@ from scipy import stats
 from wares.core.errors import EvaluationError
 from wares.data.duplicates import relevance_groups
 from wares.data.listings import Catalogue, Listing, Query
-from wares.data.runs import Run, ranking, read_run, write_run
+from wares.data.runs import Run, ranked_ids, read_run, write_run
 from wares.encoders.registry import build_towers
 from wares.evaluation.correlation import correlations, render_correlations
 from wares.evaluation.cross_view import cross_view
@@ -29,7 +29,7 @@ from wares.evaluation.measures import MEASURES, Qrels, coverage, measure, read_q
 from wares.evaluation.significance import holm, paired_tests
 from wares.evaluation.systems import dense_run, fused_runs, named_runs, shop_runs
 from wares.shop.build import build_shop
-from wares.shop.searching import ranked
+from wares.shop.searching import run_queries
 from wares.shop.shop import Shop
 
 QRELS: Qrels = {"q1": {"a": 2, "b": 1, "c": 0}, "q2": {"d": 1}}
@@ -49,7 +49,7 @@ def test_a_run_survives_its_file(run: Run, tmp_path_factory: pytest.TempPathFact
     assert read_run(path) == run
     for line in path.read_text(encoding="utf-8").splitlines():
         query, _, listing, rank, *_ = line.split()
-        assert ranking(run[query])[int(rank) - 1] == listing
+        assert ranked_ids(run[query])[int(rank) - 1] == listing
 
 
 def test_write_run_is_what_trec_eval_reads(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_unjudged_queries_and_queries_without_relevant_are_left_out_and_counted(
 def test_ties_go_to_the_greater_id_whatever_the_order_in_the_run() -> None:
     for order in itertools.permutations("abc"):
         run: Run = {"q1": dict.fromkeys(order, 1.0)}
-        assert ranking(run["q1"]) == ["c", "b", "a"]
+        assert ranked_ids(run["q1"]) == ["c", "b", "a"]
         assert measure(run, {"q1": {"b": 1}}, ["RR"]) == {"RR": {"q1": 0.5}}
 
 
@@ -255,9 +255,9 @@ def test_evaluation_writes_the_promised_shape() -> None:
     assert written["systems"]["ours"] == {"AP": 1.0, "RR": 1.0}
     assert written["systems"]["bm25"]["RR"] == 0.5
     assert [list(test) for test in written["tests"]] == [
-        ["system", "baseline", "measure", "difference", "p", "p_holm"]
+        ["system", "baseline", "measure", "paired_difference", "p", "p_holm"]
     ] * 2
-    assert written["tests"][1]["difference"] == 0.5
+    assert written["tests"][1]["paired_difference"] == 0.5
 
 
 def test_evaluation_without_a_baseline_makes_no_tests() -> None:
@@ -420,7 +420,7 @@ def test_a_shops_systems_and_its_baselines(shop: Shop) -> None:
     runs = shop_runs(shop, ASKED)
     assert list(runs) == ["fused", "bm25", "fused+bm25", "dense", "bm25+dense"]
     for system in ("fused", "bm25", "fused+bm25"):
-        assert runs[system] == ranked(shop, ASKED, 500, system)
+        assert runs[system] == run_queries(shop, ASKED, 500, system)
     assert runs["bm25"]["q3"] == {}, "no word of it is known"
     assert all(
         len(runs[name][query]) == 12 for name in ("fused", "dense", "bm25+dense") for query in ("q1", "q2", "q3")

@@ -18,8 +18,8 @@ from wares.data.corpus import Corpus
 from wares.data.listings import Catalogue, Listing, Query
 from wares.evaluation.measures import Qrels
 from wares.evaluation.supervision_report import brief, judge, judge_predictors, write_report
-from wares.ranking.training import LearningSettings
-from wares.supervision.mixture import predictions
+from wares.ranking.training import RankerTrainingSettings
+from wares.supervision.mixture import predict_performance
 from wares.supervision.predictors.registry import PREDICTORS
 from wares.supervision.recipe import supervise
 from wares.supervision.settings import SuperviseSettings
@@ -37,7 +37,7 @@ def corpus() -> Corpus:
 
 def test_rare_words_are_expected_to_do_well(corpus: Corpus) -> None:
     """Nothing is expected of a query that shares no word with the corpus."""
-    found = predictions(corpus, [*TESTS, Query("none", "zzyzx"), Query("empty", "")])
+    found = predict_performance(corpus, [*TESTS, Query("none", "zzyzx"), Query("empty", "")])
     assert list(found) == list(PREDICTORS)
     values = [found["max-idf"][query.id] for query in TESTS if query.text != "for"]
     assert values == sorted(values)
@@ -58,21 +58,21 @@ def test_predictors_are_compared_in_results_and_report(
 ) -> None:
     monkeypatch.setenv("WARES_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(module, "BASELINES", ("bm25", "query-likelihood"))
-    settings = SuperviseSettings(rankers=(f"static(towers={named('pair', shelf)!r})",), depth=4, random=2)
+    settings = SuperviseSettings(rankers=(f"static(towers={named('pair', shelf)!r})",), depth=4, random_candidates=2)
     run, queries = tmp_path / "run", [replace(query, id=f"q{query.id}") for query in TESTS]
-    supervise(corpus, queries, replace(settings, learning=LearningSettings(epochs=1)), run, TESTS)
+    supervise(corpus, queries, replace(settings, training=RankerTrainingSettings(epochs=1)), run, TESTS)
     qrels: Qrels = {query.id: {"l0": 1} for query in TESTS if query.text != "for"}
     judged = judge(run, qrels)
     before = json.loads((run / "results.json").read_text())
     assert "Predictions, against what was measured" not in write_report(run).read_text(encoding="utf-8")
-    found = judge_predictors(run, judged, predictions(corpus, TESTS))
+    found = judge_predictors(run, judged, predict_performance(corpus, TESTS))
     after = json.loads((run / "results.json").read_text())
     assert {key: after[key] for key in before} == before
     assert [(row["predictor"], row["measure"]) for row in after["predictors"]] == [
         (name, measure) for name in PREDICTORS for measure in ("AP", "nDCG@10")
     ]
     (idf,) = [each for each in found if (each.predictor, each.measure) == ("max-idf", "AP")]
-    values = predictions(corpus, TESTS)["max-idf"]
+    values = predict_performance(corpus, TESTS)["max-idf"]
     measured = judged.per_query["bm25"]["AP"]
     expected = stats.kendalltau([values[query] for query in measured], list(measured.values())).statistic
     assert idf.kendall == pytest.approx(expected)

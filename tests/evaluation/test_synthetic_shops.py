@@ -39,15 +39,15 @@ def test_a_listing_by_eye() -> None:
 
 
 def test_photos_are_told_by_their_names() -> None:
-    embeddings, _ = TOWERS.embed(Clouds(20).read(), "stop")
-    again = TOWERS.photos([Path("/clouds") / name for name in embeddings.photo_views.items])
+    embeddings, _ = TOWERS.encode_listings(Clouds(20).read(), "stop")
+    again = TOWERS.encode_photos([Path("/clouds") / name for name in embeddings.photo_views.items])
     np.testing.assert_allclose(again, embeddings.photos, atol=1e-3)
     np.testing.assert_allclose(np.linalg.norm(again, axis=1), 1, atol=1e-5)
 
 
 def test_vectors_of_a_type_lie_together() -> None:
     catalogue = Clouds(2_000).read()
-    _, fused = TOWERS.embed(catalogue, "stop")
+    _, fused = TOWERS.encode_listings(catalogue, "stop")
     kinds = np.array([listing.title.split()[1] for listing in catalogue.listings])
     scores = fused.vectors @ fused.vectors.T
     same = (kinds[:, None] == kinds) & ~np.eye(len(kinds), dtype=bool)
@@ -59,8 +59,8 @@ def test_queries_find_what_they_were_written_for() -> None:
     queries, wanted = clouds.queries(200)
     titles = {listing.id: listing.title for listing in clouds.read().listings}
     assert all(set(query.text.split()) <= set(titles[id].split()) for query, id in zip(queries, wanted, strict=True))
-    _, fused = TOWERS.embed(clouds.read(), "stop")
-    scores = TOWERS.texts([query.text for query in queries]) @ fused.vectors.T
+    _, fused = TOWERS.encode_listings(clouds.read(), "stop")
+    scores = TOWERS.encode_texts([query.text for query in queries]) @ fused.vectors.T
     own = scores[np.arange(200), [list(titles).index(id) for id in wanted]]
     ranks = (scores > own[:, None]).sum(axis=1)
     assert np.median(ranks) <= 1
@@ -74,5 +74,7 @@ def test_listings_written_anew_are_others_and_no_more_than_they() -> None:
 
 
 def test_words_that_clouds_have_not_count_for_nothing() -> None:
-    np.testing.assert_allclose(TOWERS.texts(["rubupe devado"]), TOWERS.texts(["rubupe xylophone devado"]), atol=1e-6)
-    assert np.isfinite(TOWERS.texts(["", "xylophone"])).all()
+    np.testing.assert_allclose(
+        TOWERS.encode_texts(["rubupe devado"]), TOWERS.encode_texts(["rubupe xylophone devado"]), atol=1e-6
+    )
+    assert np.isfinite(TOWERS.encode_texts(["", "xylophone"])).all()

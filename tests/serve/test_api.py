@@ -264,7 +264,7 @@ def test_thumbnails_are_no_larger_than_asked(client: TestClient, size: int) -> N
 
 def test_a_photo_without_a_size_is_the_file(client: TestClient, shops: dict[str, Path]) -> None:
     answer = client.get("/api/photos/boots-red.png")
-    assert answer.content == opened(shops["three"]).photo("boots-red.png").read_bytes()
+    assert answer.content == opened(shops["three"]).photo_path("boots-red.png").read_bytes()
     assert answer.headers["content-type"] == "image/png"
 
 
@@ -284,7 +284,7 @@ def test_a_photo_without_a_size_is_the_file(client: TestClient, shops: dict[str,
     ],
 )
 def test_nothing_but_photos_of_the_shop_is_served(client: TestClient, shops: dict[str, Path], name: str) -> None:
-    folder = Path(opened(shops["three"]).about.catalogue)
+    folder = Path(opened(shops["three"]).build_info.catalogue)
     (folder / "secret.txt").write_text("secret")
     (folder.parent / "outside.png").write_bytes(png())
     (folder / "out.png").unlink(missing_ok=True)
@@ -422,10 +422,10 @@ def test_an_unknown_failure_tells_nothing_of_the_inside(
     shops: dict[str, Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken(Toys):
-        def texts(self, texts: Sequence[str]) -> Any:
+        def encode_texts(self, texts: Sequence[str]) -> Any:
             if "boom" in texts:
                 raise RuntimeError("secret /inside/path")
-            return super().texts(texts)
+            return super().encode_texts(texts)
 
     app = create_app(ServeSettings((("three", str(shops["three"])),)), lambda folder: open_shop(folder, Broken()))
     with TestClient(app, raise_server_exceptions=False) as broken, caplog.at_level(logging.ERROR, "wares.serve"):
@@ -658,12 +658,12 @@ def test_a_query_is_encoded_once_and_keeps_nobody_waiting_who_needs_no_model(sho
     encoded: list[str] = []
 
     class Slow(Toys):
-        def texts(self, texts: Sequence[str]) -> Any:
+        def encode_texts(self, texts: Sequence[str]) -> Any:
             encoded.extend(texts)
             if "slow" in texts:
                 encoding.set()
                 go_on.wait()
-            return super().texts(texts)
+            return super().encode_texts(texts)
 
     app = create_app(ServeSettings((("three", str(shops["three"])),)), lambda folder: open_shop(folder, Slow()))
     with TestClient(app) as asked, ThreadPoolExecutor(1) as pool:

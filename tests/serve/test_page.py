@@ -25,7 +25,7 @@ from toys import Toys, toy_shop
 from wares.data.listings import Listing
 from wares.serve.api import create_app
 from wares.serve.settings import ServeSettings
-from wares.shop.reranking import RANKER
+from wares.shop.reranking import RANKER_FOLDER
 from wares.shop.shop import Shop, open_shop
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -102,7 +102,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> ServeSettings:
     """Two shops: one with a ranker, and a smaller one of another model."""
     folder = tmp_path_factory.mktemp("shops")
     goods = toy_shop(folder / "goods", LISTINGS)
-    (goods.folder / RANKER).mkdir()
+    (goods.build_folder / RANKER_FOLDER).mkdir()
     other = _shop_of_another_model(folder / "other")
     return ServeSettings((("goods", str(goods.path)), ("other", str(other))))
 
@@ -111,12 +111,12 @@ def _shop_of_another_model(folder: Path) -> Path:
     from toys import embedded, write_photos
 
     from wares.data.listings import Catalogue
-    from wares.shop.build import outline_of, write_shop
+    from wares.shop.build import summarize_catalogue, write_shop
 
     toys = Toys("toys-2")
     catalogue = Catalogue((folder / "catalogue").absolute(), LISTINGS[:30])
     write_photos(catalogue.folder, catalogue.listings)
-    write_shop(outline_of(catalogue), toys, embedded(catalogue, toys), folder / "shop")
+    write_shop(summarize_catalogue(catalogue), toys, embedded(catalogue, toys), folder / "shop")
     return folder / "shop"
 
 

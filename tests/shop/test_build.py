@@ -23,9 +23,9 @@ from toys import BOOTS, MUG, THREE, Toys, embedded, toy_shop, write_photos
 from wares.core.errors import PhotoError, ShopError
 from wares.data.listings import Attribute, Catalogue, Listing, Problem
 from wares.shop import vector_index
-from wares.shop.attributes import attribute_columns
-from wares.shop.build import build_shop, outline_of, write_shop
-from wares.shop.layout import make_current
+from wares.shop.attributes import infer_attribute_columns
+from wares.shop.build import build_shop, summarize_catalogue, write_shop
+from wares.shop.layout import set_current_build
 from wares.shop.searching import search
 from wares.shop.shop import Shop, open_shop
 
@@ -68,14 +68,14 @@ def test_the_stored_views_explain_the_stored_vector(three: Shop) -> None:
 
 def test_a_shop_says_what_it_is(three: Shop) -> None:
     current = json.loads((three.path / "shop.json").read_text())
-    assert (current["format"], three.path / "builds" / current["build"]) == (3, three.folder)
-    about = json.loads((three.folder / "about.json").read_text())
+    assert (current["format"], three.path / "builds" / current["build"]) == (3, three.build_folder)
+    about = json.loads((three.build_folder / "about.json").read_text())
     assert (about["model"], about["dimension"]) == ("toys-1", 48)
-    assert (about["listings"], about["photos"], about["problems"], three.about.notes) == (3, 3, 0, [])
+    assert (about["listings"], about["photos"], about["problems"], three.build_info.notes) == (3, 3, 0, [])
     assert about["versions"].keys() == {"wares", "lancedb", "numpy", "pyarrow"}
     assert len(three) == 3
-    assert three.photo("scarf-blue.png").is_file()
-    assert (three.folder / "model" / "toys.txt").read_text() == "toys-1"
+    assert three.photo_path("scarf-blue.png").is_file()
+    assert (three.build_folder / "model" / "toys.txt").read_text() == "toys-1"
     assert "price" in three.columns
     assert "attributes.gender" in three.columns
     assert "vector" not in three.columns
@@ -88,10 +88,10 @@ def test_the_size_of_the_chunks_changes_nothing(three: Shop, tmp_path: Path) -> 
 def test_problems_are_kept(tmp_path: Path) -> None:
     problems = (Problem("listings.jsonl", 4, "price", "broken"), Problem("listings.jsonl", 5, "images", "two\nlines"))
     catalogue = replace(catalogue_of(tmp_path / "c"), problems=problems)
-    write_shop(outline_of(catalogue), Toys(), embedded(catalogue, Toys()), tmp_path / "shop")
+    write_shop(summarize_catalogue(catalogue), Toys(), embedded(catalogue, Toys()), tmp_path / "shop")
     shop = open_shop(tmp_path / "shop")
     assert shop.problems == ["listings.jsonl, line 4: broken.", "listings.jsonl, line 5: two lines."]
-    assert shop.about.problems == 2
+    assert shop.build_info.problems == 2
 
 
 # Attributes ------------------------------------------------------------------------------------------------------
@@ -102,9 +102,9 @@ def test_attributes_of_several_types_become_text() -> None:
         Listing("a", "a", attributes={"size": 4.0, "new": True, "fits": ["x", "y"]}),
         Listing("b", "b", attributes={"size": "XL", "new": 0.5, "fits": "z"}),
     ]
-    columns = attribute_columns(listings)
-    assert columns.row(listings[0]) == {"size": "4", "new": "true", "fits": "x, y"}
-    assert columns.row(listings[1]) == {"size": "XL", "new": "0.5", "fits": "z"}
+    columns = infer_attribute_columns(listings)
+    assert columns.to_row(listings[0]) == {"size": "4", "new": "true", "fits": "x, y"}
+    assert columns.to_row(listings[1]) == {"size": "XL", "new": "0.5", "fits": "z"}
     assert [note.split()[1] for note in columns.notes] == ['"fits"', '"new"', '"size"']
 
 
@@ -115,7 +115,7 @@ def test_attribute_names_that_no_filter_could_spell(tmp_path: Path) -> None:
     columns = [column for column in shop.columns if column.startswith("attributes.")]
     assert len(columns) == len(names)
     assert {"attributes.a_b", "attributes.a_b_", "attributes.`fit type`"} <= set(columns)
-    assert len(shop.about.notes) == 3
+    assert len(shop.build_info.notes) == 3
     for column in columns:
         assert [hit.id for hit in search(shop, "y", where=column)] == ["yes"], column
 
@@ -133,10 +133,10 @@ values: st.SearchStrategy[Attribute] = st.one_of(
 def test_any_attributes_can_be_stored(tmp_path_factory: pytest.TempPathFactory, drawn: list[dict[str, Any]]) -> None:
     listings = [Listing(str(i), "t", attributes=attributes) for i, attributes in enumerate(drawn)]
     stored = rows(toy_shop(tmp_path_factory.mktemp("any"), listings))
-    columns = attribute_columns(listings)
+    columns = infer_attribute_columns(listings)
     for listing in listings:
         found = {key: value for key, value in stored[listing.id].get("attributes", {}).items() if value is not None}
-        assert found == columns.row(listing)
+        assert found == columns.to_row(listing)
 
 
 # All or nothing --------------------------------------------------------------------------------------------------
@@ -153,7 +153,7 @@ def failing(catalogue: Catalogue, error: BaseException) -> Iterator[Any]:
 def test_a_build_that_fails_leaves_nothing(tmp_path: Path, error: BaseException) -> None:
     catalogue = catalogue_of(tmp_path / "c")
     with pytest.raises(type(error), match=str(error)):
-        write_shop(outline_of(catalogue), Toys(), failing(catalogue, error), tmp_path / "shops" / "shop")
+        write_shop(summarize_catalogue(catalogue), Toys(), failing(catalogue, error), tmp_path / "shops" / "shop")
     assert list((tmp_path / "shops").iterdir()) == []
 
 
@@ -162,11 +162,13 @@ def test_a_build_that_fails_leaves_the_old_shop(tmp_path: Path) -> None:
     before = rows(shop)
     other = catalogue_of(tmp_path / "other", (MUG, BOOTS))
     with pytest.raises(PhotoError):
-        write_shop(outline_of(other), Toys("new"), failing(other, PhotoError("no.")), shop.path, overwrite=True)
-    assert not shop.outdated
+        write_shop(
+            summarize_catalogue(other), Toys("new"), failing(other, PhotoError("no.")), shop.path, overwrite=True
+        )
+    assert not shop.is_outdated
     assert rows(open_shop(shop.path, Toys())) == before
     assert {path.name for path in shop.path.iterdir()} == {"builds", "shop.json"}
-    assert list((shop.path / "builds").iterdir()) == [shop.folder]
+    assert list((shop.path / "builds").iterdir()) == [shop.build_folder]
 
 
 def test_a_killed_build_leaves_no_half_shop_and_the_next_one_cleans_up(tmp_path: Path) -> None:
@@ -185,14 +187,14 @@ def test_a_killed_build_leaves_no_half_shop_and_the_next_one_cleans_up(tmp_path:
     with pytest.raises(ShopError, match="is not a shop"):
         open_shop(tmp_path / "shop")
     [left] = (tmp_path / "shop" / "builds").iterdir()
-    write_shop(outline_of(catalogue), Toys(), embedded(catalogue, Toys()), tmp_path / "shop")
-    assert list((tmp_path / "shop" / "builds").iterdir()) == [open_shop(tmp_path / "shop").folder] != [left]
+    write_shop(summarize_catalogue(catalogue), Toys(), embedded(catalogue, Toys()), tmp_path / "shop")
+    assert list((tmp_path / "shop" / "builds").iterdir()) == [open_shop(tmp_path / "shop").build_folder] != [left]
 
 
 def test_too_few_embeddings_are_no_shop(tmp_path: Path) -> None:
     catalogue = catalogue_of(tmp_path / "c")
     with pytest.raises(ShopError, match="2 listings were embedded, and the catalogue has 3"):
-        write_shop(outline_of(catalogue), Toys(), [next(embedded(catalogue, Toys()))], tmp_path / "shop")
+        write_shop(summarize_catalogue(catalogue), Toys(), [next(embedded(catalogue, Toys()))], tmp_path / "shop")
     assert not (tmp_path / "shop").exists()
 
 
@@ -200,8 +202,8 @@ def test_overwriting_is_asked_for(tmp_path: Path) -> None:
     shop = toy_shop(tmp_path)
     catalogue = catalogue_of(tmp_path / "other", (MUG,))
     with pytest.raises(ShopError, match=r"already a shop\. Pass --overwrite"):
-        write_shop(outline_of(catalogue), Toys(), embedded(catalogue, Toys()), shop.path)
-    write_shop(outline_of(catalogue), Toys(), embedded(catalogue, Toys()), shop.path, overwrite=True)
+        write_shop(summarize_catalogue(catalogue), Toys(), embedded(catalogue, Toys()), shop.path)
+    write_shop(summarize_catalogue(catalogue), Toys(), embedded(catalogue, Toys()), shop.path, overwrite=True)
     assert list(rows(open_shop(shop.path))) == ["mug"]
 
 
@@ -210,23 +212,23 @@ def test_a_shop_that_is_open_stays_the_build_that_it_is(tmp_path: Path) -> None:
     before = rows(first)
 
     def build() -> Shop:
-        write_shop(outline_of(catalogue), Toys(), embedded(catalogue, Toys()), first.path, overwrite=True)
+        write_shop(summarize_catalogue(catalogue), Toys(), embedded(catalogue, Toys()), first.path, overwrite=True)
         return open_shop(first.path, Toys())
 
     second = build()
-    assert [shop.outdated for shop in (first, second)] == [True, False]
+    assert [shop.is_outdated for shop in (first, second)] == [True, False]
     assert rows(first) == before and search(first, "red leather", k=1)[0].id == "boots"
     assert [hit.id for hit in search(second, "red leather")] == ["mug"]
     third, fourth = build(), build()
-    assert set((first.path / "builds").iterdir()) == {second.folder, third.folder, fourth.folder}
-    assert [shop.outdated for shop in (first, second, third, fourth)] == [True, True, True, False]
+    assert set((first.path / "builds").iterdir()) == {second.build_folder, third.build_folder, fourth.build_folder}
+    assert [shop.is_outdated for shop in (first, second, third, fourth)] == [True, True, True, False]
 
 
 def test_a_build_killed_before_it_was_named_the_current_one_is_no_obstacle(tmp_path: Path) -> None:
     shop = toy_shop(tmp_path)
     (shop.path / "shop.json").unlink()
     catalogue = catalogue_of(tmp_path / "other", (MUG,))
-    write_shop(outline_of(catalogue), Toys(), embedded(catalogue, Toys()), shop.path)
+    write_shop(summarize_catalogue(catalogue), Toys(), embedded(catalogue, Toys()), shop.path)
     assert list(rows(open_shop(shop.path))) == ["mug"]
 
 
@@ -239,7 +241,7 @@ def test_a_shop_of_the_older_format_is_refused_and_replaced(tmp_path: Path) -> N
     with pytest.raises(ShopError, match=r"shop format 1, and this wares reads format 3\. Rebuild it"):
         open_shop(old)
     catalogue = catalogue_of(tmp_path / "c")
-    write_shop(outline_of(catalogue), Toys(), embedded(catalogue, Toys()), old, overwrite=True)
+    write_shop(summarize_catalogue(catalogue), Toys(), embedded(catalogue, Toys()), old, overwrite=True)
     assert len(open_shop(old)) == 3
     assert {path.name for path in old.iterdir()} == {"builds", "shop.json"}
 
@@ -252,7 +254,13 @@ def test_nothing_but_a_shop_is_ever_overwritten(tmp_path: Path, overwrite: bool)
     catalogue = catalogue_of(tmp_path / "c")
     for name in ("thesis", "file"):
         with pytest.raises(ShopError, match="is not a shop, so it is left alone"):
-            write_shop(outline_of(catalogue), Toys(), embedded(catalogue, Toys()), tmp_path / name, overwrite=overwrite)
+            write_shop(
+                summarize_catalogue(catalogue),
+                Toys(),
+                embedded(catalogue, Toys()),
+                tmp_path / name,
+                overwrite=overwrite,
+            )
     assert (tmp_path / "thesis" / "chapter.txt").read_text() == (tmp_path / "file").read_text() == "dear"
 
 
@@ -263,7 +271,7 @@ def test_an_empty_folder_may_become_a_shop(tmp_path: Path) -> None:
 
 def test_no_listings_are_no_shop(tmp_path: Path) -> None:
     with pytest.raises(ShopError, match="no listings"):
-        write_shop(outline_of(Catalogue(tmp_path, ())), Toys(), [], tmp_path / "shop")
+        write_shop(summarize_catalogue(Catalogue(tmp_path, ())), Toys(), [], tmp_path / "shop")
 
 
 # Opening ---------------------------------------------------------------------------------------------------------
@@ -284,7 +292,7 @@ def test_a_shop_can_be_moved_and_opened_by_another_process(tmp_path: Path) -> No
 
 
 def edited(shop: Shop, **changes: object) -> Path:
-    file = shop.folder / "about.json"
+    file = shop.build_folder / "about.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | changes))
     return shop.path
 
@@ -315,7 +323,7 @@ def test_another_model_is_not_opened(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["shop.json", "about.json"])
 def test_a_damaged_description_is_not_opened(tmp_path: Path, name: str, content: str) -> None:
     shop = toy_shop(tmp_path)
-    (shop.path / name if name == "shop.json" else shop.folder / name).write_text(content)
+    (shop.path / name if name == "shop.json" else shop.build_folder / name).write_text(content)
     with pytest.raises(ShopError, match=rf"{name} is (missing or )?damaged"):
         open_shop(shop.path)
 
@@ -323,7 +331,7 @@ def test_a_damaged_description_is_not_opened(tmp_path: Path, name: str, content:
 @pytest.mark.parametrize("build", ["..", "", "gone", "../builds"])
 def test_a_build_that_is_not_there_is_not_opened(tmp_path: Path, build: str) -> None:
     shop = toy_shop(tmp_path)
-    make_current(shop.path, build)
+    set_current_build(shop.path, build)
     with pytest.raises(ShopError, match="damaged"):
         open_shop(shop.path)
 
@@ -331,7 +339,7 @@ def test_a_build_that_is_not_there_is_not_opened(tmp_path: Path, build: str) -> 
 @pytest.mark.parametrize("part", ["listings.lance", "listings.lance/_versions"])
 def test_a_damaged_table_is_not_opened(tmp_path: Path, part: str) -> None:
     shop = toy_shop(tmp_path)
-    shutil.rmtree(shop.folder / part)
+    shutil.rmtree(shop.build_folder / part)
     with pytest.raises(ShopError, match=r"listings\.lance is missing or damaged"):
         open_shop(shop.path)
 
@@ -343,7 +351,7 @@ def test_an_indexed_shop_finds_what_an_exact_one_finds(tmp_path: Path, monkeypat
     """With an index on the vectors, also where a filter leaves fewer rows than the index looks at by itself."""
     listings = [Listing(f"{i:04}", f"thing {i}", price=float(i)) for i in range(900)]
     exact = toy_shop(tmp_path / "exact", listings, chunk=300)
-    monkeypatch.setattr(vector_index, "EXACT_ROWS", 900)
+    monkeypatch.setattr(vector_index, "MIN_INDEXED_ROWS", 900)
     indexed = toy_shop(tmp_path / "indexed", listings, chunk=300)
     assert [len(list(shop.table.list_indices())) for shop in (exact, indexed)] == [1, 2]
     for where, k in (("price < 7", 7), ("price IN (3, 400, 899)", 3), (None, 900)):
@@ -361,10 +369,10 @@ def test_real_towers_build_a_shop_and_come_with_it(tmp_path: Path) -> None:
     with pytest.raises(PhotoError, match=r"boots-chart\.png"):
         build_shop(catalogue, towers, tmp_path / "shop", cache=tmp_path / "cache")
     built = build_shop(catalogue, towers, tmp_path / "shop", cache=tmp_path / "cache", on_error="skip")
-    assert built.about.photos == 2
+    assert built.build_info.photos == 2
     assert "boots-chart.png" in built.problems[0]
     opened = open_shop(tmp_path / "shop")
-    for query in ({"text": "leather boots"}, {"photo": catalogue.photo("boots-red.png")}, {"like": "mug"}):
+    for query in ({"text": "leather boots"}, {"photo": catalogue.photo_path("boots-red.png")}, {"like": "mug"}):
         assert search(opened, **query) == search(built, **query)
     edited(opened, model="another")
     with pytest.raises(ShopError, match="built with model another"):

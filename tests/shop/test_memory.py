@@ -21,13 +21,13 @@ from wares.serve.searching import Question, Searcher
 from wares.serve.settings import ServeSettings
 from wares.shop import memory as in_memory
 from wares.shop import vector_index
-from wares.shop.build import outline_of, write_shop
-from wares.shop.filters import Condition
-from wares.shop.memory import InMemory
-from wares.shop.retrieval import Ranked, Vectors, rank
+from wares.shop.build import summarize_catalogue, write_shop
+from wares.shop.filters import Filter
+from wares.shop.memory import MemoryVectors
+from wares.shop.retrieval import RankedListing, Vectors, retrieve
 from wares.shop.searching import search
 from wares.shop.shop import Shop, open_shop
-from wares.shop.update import delete, optimise, upsert
+from wares.shop.update import delete, optimize, upsert
 
 ROWS = 3_000
 
@@ -37,19 +37,19 @@ def with_memory(shop: Shop) -> Shop:
     return open_shop(shop.path, shop.encoder, in_memory=True)
 
 
-def memory_of(shop: Shop) -> InMemory:
-    assert shop.memory is not None
-    return shop.memory
+def memory_of(shop: Shop) -> MemoryVectors:
+    assert shop.memory_vectors is not None
+    return shop.memory_vectors
 
 
-def nearest(shop: Shop, vectors: Vectors, k: int, without: str | None = None) -> list[list[Ranked]]:
-    return rank(shop, [""] * len(vectors), vectors, k, "fused", Condition(without=without))
+def nearest(shop: Shop, vectors: Vectors, k: int, without: str | None = None) -> list[list[RankedListing]]:
+    return retrieve(shop, [""] * len(vectors), vectors, k, "fused", Filter(excluded_id=without))
 
 
-def assert_same(found: list[list[Ranked]], expected: list[list[Ranked]]) -> None:
+def assert_same(found: list[list[RankedListing]], expected: list[list[RankedListing]]) -> None:
     """The same rows in the same order, but for what float32 rounds off in one way here and in another there."""
     for some, others in zip(found, expected, strict=True):
-        assert [(hit.row, hit.id) for hit in some] == [(hit.row, hit.id) for hit in others]
+        assert [(hit.row_id, hit.id) for hit in some] == [(hit.row_id, hit.id) for hit in others]
         np.testing.assert_allclose([hit.score for hit in some], [hit.score for hit in others], atol=1e-6)
 
 
@@ -57,15 +57,15 @@ def assert_same(found: list[list[Ranked]], expected: list[list[Ranked]]) -> None
 def clouds(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     """A shop that has an index of its vectors."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(vector_index, "EXACT_ROWS", 1_000)
+        patch.setattr(vector_index, "MIN_INDEXED_ROWS", 1_000)
         towers, path = CloudTowers(64), tmp_path_factory.mktemp("clouds") / "shop"
-        write_shop(outline_of(Clouds(ROWS)), towers, towers.chunks(Clouds(ROWS), 1_000), path)
+        write_shop(summarize_catalogue(Clouds(ROWS)), towers, towers.chunks(Clouds(ROWS), 1_000), path)
     return open_shop(path, towers)
 
 
 @pytest.fixture(scope="module")
 def log(clouds: Shop) -> Vectors:
-    return clouds.encoder.texts([query.text for query in Clouds(ROWS).queries(40)[0]])
+    return clouds.encoder.encode_texts([query.text for query in Clouds(ROWS).queries(40)[0]])
 
 
 # What is found ---------------------------------------------------------------------------------------------------
@@ -74,26 +74,26 @@ def log(clouds: Shop) -> Vectors:
 def test_a_small_shop_is_compared_as_a_whole(tmp_path: Path) -> None:
     shop = toy_shop(tmp_path)
     memory = memory_of(with_memory(shop))
-    assert memory.exact
-    assert len(memory.held) == len(THREE)
-    vectors = shop.encoder.texts(["boots", "blue wool", "mug for winter"])
+    assert memory.is_exact
+    assert len(memory.snapshot) == len(THREE)
+    vectors = shop.encoder.encode_texts(["boots", "blue wool", "mug for winter"])
     assert_same(nearest(with_memory(shop), vectors, 3), nearest(shop, vectors, 3))
 
 
 def test_all_partitions_find_what_the_table_finds_by_all_its_rows(clouds: Shop, log: Vectors) -> None:
     memory, exact = memory_of(with_memory(clouds)), open_shop(clouds.path, clouds.encoder)
     exact.vector_index = vector_index.EXACT
-    expected = [{hit.row for hit in best} for best in nearest(exact, log, 50)]
-    assert not memory.exact
-    assert [{row for row, _, _ in best} for best in memory.nearest(log, 50, whole=True)] == expected
+    expected = [{hit.row_id for hit in best} for best in nearest(exact, log, 50)]
+    assert not memory.is_exact
+    assert [{row for row, _, _ in best} for best in memory.nearest(log, 50, all_partitions=True)] == expected
 
 
 def test_a_search_finds_the_share_that_it_is_measured_to_find(clouds: Shop, log: Vectors) -> None:
     memory = memory_of(with_memory(clouds))
-    by = memory.held.searched_by
-    assert by.reached
+    by = memory.snapshot.vector_index
+    assert by.reaches_target
     assert 1 <= by.probes < by.partitions
-    found, exact = memory.nearest(log, 100), memory.nearest(log, 100, whole=True)
+    found, exact = memory.nearest(log, 100), memory.nearest(log, 100, all_partitions=True)
     shares = [len({row for row, *_ in a} & {row for row, *_ in b}) / 100 for a, b in zip(found, exact, strict=True)]
     assert by.target - 0.15 < np.mean(shares) < 1  # other queries than those that it was measured with
 
@@ -122,7 +122,7 @@ def test_filters_and_words_go_to_the_table(tmp_path: Path) -> None:
 def test_equal_vectors_have_equal_scores_wherever_they_lie(tmp_path: Path) -> None:
     shop = with_memory(toy_shop(tmp_path, [BOOTS, *THREE[1:], replace(BOOTS, id="z")]))
     upsert(shop, [replace(BOOTS, id="a")])
-    assert memory_of(shop).ids.to_pylist() == ["a"]
+    assert memory_of(shop).new_ids.to_pylist() == ["a"]
     best = search(shop, "leather", k=3)
     assert [hit.id for hit in best] == ["a", "boots", "z"]
     assert len({hit.score for hit in best}) == 1
@@ -133,7 +133,7 @@ goods = st.builds(Listing, id=names, title=st.sampled_from(["Red hat", "Blue cap
 changes: st.SearchStrategy[tuple[str, list[Any]]] = st.one_of(
     st.lists(goods, max_size=3, unique_by=lambda listing: listing.id).map(lambda some: ("upsert", some)),
     st.lists(names, max_size=2).map(lambda ids: ("delete", ids)),
-    st.just(("optimise", [])),
+    st.just(("optimize", [])),
 )
 
 
@@ -144,41 +144,41 @@ def test_after_any_changes_the_table_and_memory_agree(
 ) -> None:
     writer = toy_shop(tmp_path_factory.mktemp("changed"), [BOOTS, SCARF, MUG])
     shop = with_memory(writer)
-    vectors = writer.encoder.texts(["red hat", "leather boots", "mug"])
+    vectors = writer.encoder.encode_texts(["red hat", "leather boots", "mug"])
     for what, some in drawn:
-        {"upsert": upsert, "delete": delete, "optimise": lambda shop, _: optimise(shop)}[what](writer, some)  # type: ignore[operator]
+        {"upsert": upsert, "delete": delete, "optimize": lambda shop, _: optimize(shop)}[what](writer, some)  # type: ignore[operator]
         shop.refresh()
         memory = memory_of(shop)
-        assert len(memory.held) - len(memory.gone) + len(memory.rows) == len(shop) == len(writer)
+        assert len(memory.snapshot) - len(memory.deleted) + len(memory.new_row_ids) == len(shop) == len(writer)
         assert_same(nearest(shop, vectors, 4), nearest(writer, vectors, 4))
 
 
 def test_too_many_changes_are_read_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(in_memory, "FEW", 1)
+    monkeypatch.setattr(in_memory, "ALLOWED_CHANGES", 1)
     shop = with_memory(toy_shop(tmp_path))
     upsert(shop, [Listing("hat", "Red hat")])
-    assert memory_of(shop).ids.to_pylist() == ["hat"]
+    assert memory_of(shop).new_ids.to_pylist() == ["hat"]
     upsert(shop, [Listing("cap", "Red cap")])
-    assert shop.memory is None
+    assert shop.memory_vectors is None
     assert {hit.id for hit in search(shop, "red", k=5)} == {"hat", "cap", "boots", "scarf", "mug"}
-    shop.hold()
-    assert sorted(memory_of(shop).held.ids.to_pylist()) == ["boots", "cap", "hat", "mug", "scarf"]
-    before = shop.memory
-    shop.hold()
-    assert shop.memory is before
+    shop.load_vectors()
+    assert sorted(memory_of(shop).snapshot.ids.to_pylist()) == ["boots", "cap", "hat", "mug", "scarf"]
+    before = shop.memory_vectors
+    shop.load_vectors()
+    assert shop.memory_vectors is before
 
 
 def test_who_does_not_ask_for_it_holds_nothing(tmp_path: Path) -> None:
     shop = toy_shop(tmp_path)
-    shop.hold()
-    assert shop.memory is None
+    shop.load_vectors()
+    assert shop.memory_vectors is None
 
 
 # A server --------------------------------------------------------------------------------------------------------
 
 
 def test_a_search_under_way_keeps_the_vectors_of_its_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(in_memory, "FEW", 1)
+    monkeypatch.setattr(in_memory, "ALLOWED_CHANGES", 1)
     shop = with_memory(toy_shop(tmp_path))
 
     async def asked() -> None:
@@ -186,14 +186,14 @@ def test_a_search_under_way_keeps_the_vectors_of_its_table(tmp_path: Path, monke
         before = await searcher.latest()
         await searcher.change(lambda shop: upsert(shop, [Listing("hat", "Red hat")]))
         after = await searcher.latest()
-        assert (len(memory_of(before).rows), len(memory_of(after).rows)) == (0, 1)
+        assert (len(memory_of(before).new_row_ids), len(memory_of(after).new_row_ids)) == (0, 1)
         await searcher.change(lambda shop: upsert(shop, [Listing("cap", "Red cap")]))
-        assert (await searcher.latest()).memory is None
+        assert (await searcher.latest()).memory_vectors is None
         await searcher.hold()
         now = await searcher.latest()
-        assert len(memory_of(now).held) == 5
+        assert len(memory_of(now).snapshot) == 5
         assert {hit.id for hit in (await searcher.answer(Question("red"))).hits} == set(
-            memory_of(now).held.ids.to_pylist()
+            memory_of(now).snapshot.ids.to_pylist()
         )
         searcher.close()
 

@@ -30,11 +30,11 @@ from wares.data.writers import write_listings
 from wares.encoders.registry import build_towers
 from wares.shop import replicas
 from wares.shop.build import build_shop
-from wares.shop.layout import make_current
+from wares.shop.layout import set_current_build
 from wares.shop.replicas import Replica, publish
 from wares.shop.searching import search
 from wares.shop.shop import Shop, open_shop
-from wares.shop.update import add_photo, delete, optimise, upsert
+from wares.shop.update import add_photo, delete, optimize, upsert
 
 ODD = "ä ö#1 100%&[x].png"  # a photo's name
 
@@ -58,7 +58,7 @@ class Published:
     def spread(self) -> int:
         """Publish and follow; how many files came to the replica."""
         publish(self.shop, self.url)
-        return self.replica.follow().files
+        return self.replica.catch_up().files
 
     def build(self, count: int, folder: Path) -> None:
         """Another build of the shop."""
@@ -101,16 +101,16 @@ def test_a_replica_answers_as_the_shop_does(published: Published) -> None:
 
 def test_photos_come_when_they_are_looked_at(published: Published) -> None:
     published.spread()
-    uploaded = add_photo(published.shop, (published.shop.catalogue / "red.png").read_bytes())
+    uploaded = add_photo(published.shop, (published.shop.catalogue_folder / "red.png").read_bytes())
     upsert(published.shop, [Listing("new", "new thing", images=(uploaded,))])
     published.spread()
     for name in ("blue.png", f"./{ODD}", uploaded):
-        place = published.copy.photo(name)
+        place = published.copy.photo_path(name)
         assert published.replica.folder in place.parents and not place.exists()
-        published.replica.fetch(place)
-        assert place.read_bytes() == published.shop.photo(name).read_bytes()
+        published.replica.fetch_photo(place)
+        assert place.read_bytes() == published.shop.photo_path(name).read_bytes()
     with pytest.raises(PhotoError, match=r"catalogue/none\.png is not to be had from .*\. Publish the shop again\."):
-        published.replica.fetch(published.copy.photo("none.png"))
+        published.replica.fetch_photo(published.copy.photo_path("none.png"))
 
 
 def test_what_is_published_in_a_folder_is_a_shop_with_its_photos(in_a_folder: Published) -> None:
@@ -118,7 +118,7 @@ def test_what_is_published_in_a_folder_is_a_shop_with_its_photos(in_a_folder: Pu
     shop = open_shop(in_a_folder.url.removeprefix("file://"))
     assert results(shop) == results(in_a_folder.shop)
     for name in ("red.png", f"./{ODD}"):
-        assert shop.photo(name).read_bytes() == in_a_folder.shop.photo(name).read_bytes()
+        assert shop.photo_path(name).read_bytes() == in_a_folder.shop.photo_path(name).read_bytes()
 
 
 def test_a_place_with_something_else_is_left_alone(in_a_folder: Published, tmp_path: Path) -> None:
@@ -133,8 +133,8 @@ def test_a_place_with_something_else_is_left_alone(in_a_folder: Published, tmp_p
 def test_nothing_is_copied_twice(published: Published) -> None:
     assert publish(published.shop, published.url).files > 10
     assert publish(published.shop, published.url).files == 0
-    assert published.replica.follow().files > 10
-    assert published.replica.follow().files == 0
+    assert published.replica.catch_up().files > 10
+    assert published.replica.catch_up().files == 0
 
 
 def test_a_change_is_all_that_is_copied(published: Published) -> None:
@@ -153,8 +153,8 @@ def test_what_was_put_in_order_stays_in_order(published: Published, monkeypatch:
     published.spread()
     upsert(published.shop, [Listing("new", "red thing that is new")])
     published.spread()
-    monkeypatch.setattr("wares.shop.update.KEPT", timedelta(0))
-    optimise(published.shop)
+    monkeypatch.setattr("wares.shop.update.TABLE_HISTORY", timedelta(0))
+    optimize(published.shop)
     published.spread()
     assert results(published.copy) == results(published.shop)
     assert tables(published.replica.folder) == tables(published.path)
@@ -173,23 +173,23 @@ def test_a_new_build_takes_the_place_of_the_old(published: Published, tmp_path: 
         published.build(count, tmp_path / "more")
         published.spread()
         assert len(published.copy) == count
-    assert open_before.outdated
+    assert open_before.is_outdated
     assert len(list((published.replica.folder / "builds").iterdir())) == 2  # it, and the one before
     assert before != results(published.copy) == results(published.shop)
 
 
 def test_what_else_is_in_a_build_comes_with_shop_json(published: Published) -> None:
     """As a ranker does that is added later, in place of another of the same size."""
-    (published.shop.folder / "ranker").mkdir()
+    (published.shop.build_folder / "ranker").mkdir()
     for content in (b"one", b"two"):
-        (published.shop.folder / "ranker" / "ranker.safetensors").write_bytes(content)
-        make_current(published.path, published.shop.current.build)
+        (published.shop.build_folder / "ranker" / "ranker.safetensors").write_bytes(content)
+        set_current_build(published.path, published.shop.current.build)
         published.spread()
-        assert (published.copy.folder / "ranker" / "ranker.safetensors").read_bytes() == content
-    (published.shop.folder / "ranker" / "ranker.safetensors").unlink()
-    make_current(published.path, published.shop.current.build)
+        assert (published.copy.build_folder / "ranker" / "ranker.safetensors").read_bytes() == content
+    (published.shop.build_folder / "ranker" / "ranker.safetensors").unlink()
+    set_current_build(published.path, published.shop.current.build)
     published.spread()
-    assert not (published.copy.folder / "ranker" / "ranker.safetensors").exists()
+    assert not (published.copy.build_folder / "ranker" / "ranker.safetensors").exists()
 
 
 @pytest.mark.parametrize("way", ["publish", "follow"])
@@ -208,9 +208,9 @@ def test_a_copy_that_is_broken_off_is_whole(way: str, in_a_folder: Published, tm
     while not done:
         after = Replica(published.url, tmp_path / f"after{len(seen)}") if way == "publish" else published.replica
         with only(len(seen)):
-            done = ends(lambda: publish(published.shop, published.url)) if way == "publish" else ends(after.follow)
+            done = ends(lambda: publish(published.shop, published.url)) if way == "publish" else ends(after.catch_up)
         if way == "publish":
-            after.follow()
+            after.catch_up()
         seen.append(known.index(results(open_shop(after.folder))))
     assert seen == sorted(seen) and (seen[0], seen[-1]) == (0, 2) and len(seen) > 5
 
@@ -242,7 +242,7 @@ def ends(work: Callable[[], object]) -> bool:
 
 
 def test_photos_that_are_gone_are_told(published: Published) -> None:
-    (published.shop.catalogue / "blue.png").unlink()
+    (published.shop.catalogue_folder / "blue.png").unlink()
     assert publish(published.shop, published.url).missing == ("blue.png",)
 
 
@@ -257,7 +257,7 @@ def test_it_works_where_a_loop_runs(published: Published) -> None:
 
 def test_where_there_is_no_shop(published: Published) -> None:
     with pytest.raises(ShopError, match=f"{published.url}: there is no shop. Publish one"):
-        published.replica.follow()
+        published.replica.catch_up()
 
 
 @pytest.mark.parametrize("url", ["shop://x/y", "s3://", "s4://bucket/shop"])
@@ -275,7 +275,7 @@ def test_storage_that_is_gone(published: Published, monkeypatch: pytest.MonkeyPa
         httpx2.delete(f"{os.environ['AWS_ENDPOINT']}/goods")
         httpx2.post(f"{os.environ['AWS_ENDPOINT']}/moto-api/reset")
     with pytest.raises(ShopError) as caught:
-        published.replica.follow()
+        published.replica.catch_up()
     assert "\n" not in str(caught.value)
     assert results(published.copy) == before
 
@@ -283,9 +283,9 @@ def test_storage_that_is_gone(published: Published, monkeypatch: pytest.MonkeyPa
 def test_one_process_follows_at_a_time(published: Published) -> None:
     publish(published.shop, published.url)
     published.replica.folder.mkdir(parents=True)
-    with FileLock(published.replica.folder / replicas.LOCK):
-        assert Replica(published.url).follow().files == 0
-    assert Replica(published.url).follow().files > 10
+    with FileLock(published.replica.folder / replicas.CATCH_UP_LOCK_FILE):
+        assert Replica(published.url).catch_up().files == 0
+    assert Replica(published.url).catch_up().files > 10
 
 
 def test_serving_a_replica(published: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

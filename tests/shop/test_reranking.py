@@ -24,13 +24,13 @@ from wares.data.catalogue import read_catalogue
 from wares.data.corpus import Corpus
 from wares.data.listings import Catalogue, Listing, Query
 from wares.encoders.registry import build_towers, load_towers
-from wares.ranking.rankers.bi_encoder import TwoEncoder
+from wares.ranking.rankers.bi_encoder import BiEncoder
 from wares.ranking.rankers.registry import get_ranker
 from wares.ranking.scoring import Scorer
 from wares.ranking.trained import TrainedRanker
-from wares.ranking.training import LearningSettings
-from wares.shop.build import add_ranker, build_shop, is_of
-from wares.shop.searching import ranked, search
+from wares.ranking.training import RankerTrainingSettings
+from wares.shop.build import add_ranker, build_shop, matches_catalogue
+from wares.shop.searching import run_queries, search
 from wares.shop.shop import Shop, open_shop
 from wares.shop.update import delete, upsert
 from wares.supervision.recipe import supervise
@@ -60,7 +60,7 @@ class World:
 
     def scorer(self, kind: str) -> Scorer:
         """The ranker as the run has it."""
-        model = get_ranker(self.names[kind]).build(Corpus(self.catalogue), 0)
+        model = get_ranker(self.names[kind]).fit(Corpus(self.catalogue), 0)
         model.load(self.round(kind) / "model")
         return model.scorer()
 
@@ -87,8 +87,8 @@ def world(shelf: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wor
             "cross-encoder": f"cross-encoder(towers={tiny}, layers=1)",
             "two-tower": f"two-tower(model={str(folder / 'model')!r}, learning_rate=0.05)",
         }
-        learning = LearningSettings(epochs=3)
-        settings = SuperviseSettings(rankers=tuple(names.values()), depth=8, random=4, learning=learning)
+        learning = RankerTrainingSettings(epochs=3)
+        settings = SuperviseSettings(rankers=tuple(names.values()), depth=8, random_candidates=4, training=learning)
         supervise(Corpus(catalogue), QUERIES, settings, folder / "run", processes=1)
         build_shop(catalogue, load_towers(folder / "model"), folder / "plain")
         yield World(catalogue, folder / "model", folder / "run", names, folder / "plain")
@@ -157,7 +157,7 @@ def test_results_are_those_of_the_retrieval_ordered_by_it_and_the_ranker(
     shop, corpus = with_ranker(kind), Corpus(world.catalogue)
     for query in QUERIES[:3]:
         retrieved = search(shop, query.text, k=30, system="fused+bm25")
-        hits = search(shop, query.text, k=30, rerank=12)
+        hits = search(shop, query.text, k=30, rerank_depth=12)
         assert {hit.id for hit in hits[:12]} == {hit.id for hit in retrieved[:12]}
         assert hits[12:] == retrieved[12:]
         own = {hit.id: hit for hit in retrieved}
@@ -170,18 +170,18 @@ def test_results_are_those_of_the_retrieval_ordered_by_it_and_the_ranker(
         together = zscore([hit.score for hit in hits[: len(named)]]) + zscore(named)
         assert together.tolist() == pytest.approx(sorted(together, reverse=True), abs=1e-6)
         assert all((hit.score, hit.why) == (own[hit.id].score, own[hit.id].why) for hit in hits)
-        assert list(ranked(shop, [query], 30, rerank=12)[query.id]) == [hit.id for hit in hits]
+        assert list(run_queries(shop, [query], 30, rerank_depth=12)[query.id]) == [hit.id for hit in hits]
 
 
 def test_a_moved_shop_stands_alone(world: World, tmp_path: Path, with_ranker: Callable[[str], Shop]) -> None:
     for kind in ("dense", "two-tower"):
         shop = with_ranker(kind)
         rerank = 10 if shop.has_ranker else None
-        before = search(shop, "red boots", rerank=rerank)
+        before = search(shop, "red boots", rerank_depth=rerank)
         moved = shop.path.rename(tmp_path / f"moved-{kind}")
         world.run.rename(world.run.with_name("gone"))
         try:
-            assert search(open_shop(moved), "red boots", rerank=rerank) == before
+            assert search(open_shop(moved), "red boots", rerank_depth=rerank) == before
         finally:
             world.run.with_name("gone").rename(world.run)
 
@@ -197,11 +197,11 @@ def test_a_ranker_meets_listings_that_it_does_not_know(
     says nothing of it until the shop is opened anew.
     """
     shop, last = with_ranker(kind), world.catalogue.listings[29]
-    before = {hit.id: hit.rerank_score for hit in search(shop, "red wool", k=30, rerank=30)}
+    before = {hit.id: hit.rerank_score for hit in search(shop, "red wool", k=30, rerank_depth=30)}
     upsert(shop, [Listing("new", "red wool"), replace(last, id="copy")])
     delete(shop, ["l03"])
     for opened in (shop, open_shop(shop.path)):
-        hits = {hit.id: hit.rerank_score for hit in search(opened, "red wool", k=31, rerank=31)}
+        hits = {hit.id: hit.rerank_score for hit in search(opened, "red wool", k=31, rerank_depth=31)}
         assert hits.keys() == before.keys() - {"l03"} | {"new", "copy"}
         late = kind in ("sparse", "late-interaction") and opened is shop
         assert (hits["new"] is None) == (hits["copy"] is None) == late
@@ -214,8 +214,8 @@ def test_a_new_ranker_is_noticed_and_given_to_the_build_that_is_open(world: Worl
     shutil.copytree(world.plain, tmp_path / "shop")
     shop = open_shop(tmp_path / "shop")
     again = add_ranker(shop, world.trained("static"), world.catalogue)
-    assert shop.outdated and not again.outdated
-    assert again.folder == shop.folder and again.has_ranker
+    assert shop.is_outdated and not again.is_outdated
+    assert again.build_folder == shop.build_folder and again.has_ranker
 
 
 def test_listings_are_put_in_by_the_towers_that_built_the_shop(
@@ -228,7 +228,7 @@ def test_listings_are_put_in_by_the_towers_that_built_the_shop(
     expected = plain.table.search().where("id = 'l03'").select(["vector"]).to_arrow()["vector"].to_pylist()
     found = shop.table.search().where("id = 'copy'").select(["vector"]).to_arrow()["vector"].to_pylist()
     assert found == expected
-    assert shop.encoder.texts(["red"]) != pytest.approx(plain.encoder.texts(["red"]), abs=1e-3)
+    assert shop.encoder.encode_texts(["red"]) != pytest.approx(plain.encoder.encode_texts(["red"]), abs=1e-3)
 
 
 # The query tower
@@ -238,14 +238,14 @@ def test_a_query_tower_changes_queries_and_no_listing(world: World, with_ranker:
     shop, plain = with_ranker("two-tower"), open_shop(world.plain)
     assert not shop.has_ranker
     assert shop.table.to_arrow().equals(plain.table.to_arrow())
-    model = get_ranker(world.names["two-tower"]).build(Corpus(world.catalogue), 0)
+    model = get_ranker(world.names["two-tower"]).fit(Corpus(world.catalogue), 0)
     model.load(world.round("two-tower") / "model")
-    assert isinstance(model, TwoEncoder)
+    assert isinstance(model, BiEncoder)
     cosines = model.scorer().score(QUERIES, np.tile(np.arange(30), (len(QUERIES), 1))) / model.scale.item()
     texts = [query.text for query in QUERIES]
     vectors = np.array(shop.table.to_arrow()["vector"].to_pylist())
-    assert shop.encoder.texts(texts) @ vectors.T == pytest.approx(cosines, abs=3e-3)
-    assert np.abs(shop.encoder.texts(texts) - plain.encoder.texts(texts)).max() > 0.02
+    assert shop.encoder.encode_texts(texts) @ vectors.T == pytest.approx(cosines, abs=3e-3)
+    assert np.abs(shop.encoder.encode_texts(texts) - plain.encoder.encode_texts(texts)).max() > 0.02
     assert search(shop, like="l03") == search(plain, like="l03")
 
 
@@ -325,7 +325,7 @@ def test_a_ranker_may_meet_listings_that_it_was_not_taught_with(kind: str, world
     write_goods(tmp_path, 40)
     more = read_catalogue(tmp_path)
     shop = build_shop(more, load_towers(world.model), tmp_path / "shop", ranker=world.trained(kind))
-    hits = search(shop, "red wool", k=40, rerank=40, system="bm25")
+    hits = search(shop, "red wool", k=40, rerank_depth=40, system="bm25")
     assert hits and all(hit.rerank_score is not None for hit in hits)
 
 
@@ -351,11 +351,11 @@ def test_index_and_search_with_a_ranker(world: World, tmp_path: Path) -> None:
 def test_a_filter_comes_before_reranking(world: World, with_ranker: Callable[[str], Shop]) -> None:
     """As many results as there are dear listings, although the first ten of all hold few of them."""
     shop = with_ranker("dense")
-    hits = search(shop, "red wool", k=10, rerank=10, where="price >= 20")
+    hits = search(shop, "red wool", k=10, rerank_depth=10, where="price >= 20")
     prices = [hit.price for hit in hits if hit.price is not None]
     assert len(prices) == 10 and min(prices) >= 20
     assert all(hit.rerank_score is not None for hit in hits)
-    assert search(shop, "red wool", rerank=10, where="price > 100") == []
+    assert search(shop, "red wool", rerank_depth=10, where="price > 100") == []
 
 
 def test_an_up_to_date_shop_is_given_a_ranker_as_it_is(
@@ -363,7 +363,7 @@ def test_an_up_to_date_shop_is_given_a_ranker_as_it_is(
 ) -> None:
     shop = tmp_path / "shop"
     done(*world.index(shop))
-    folder = open_shop(shop).folder
+    folder = open_shop(shop).build_folder
     table = {path: path.stat().st_mtime_ns for path in (folder / "listings.lance").rglob("*")}
     monkeypatch.setattr("wares.encoders.features.embed", texts_of_nobody)
     for kind in ("dense", "two-tower", "cross-encoder"):
@@ -382,11 +382,11 @@ def test_a_shop_of_other_listings_is_not_given_a_ranker(world: World, tmp_path: 
     index = ("index", goods, "--model", world.model, "--out", tmp_path / "shop")
     done(*index)
     shop, rows = open_shop(tmp_path / "shop"), (goods / "listings.jsonl").read_text()
-    assert is_of(shop, read_catalogue(goods))
+    assert matches_catalogue(shop, read_catalogue(goods))
     changes: list[tuple[str, str]] = [("boots", "shoes"), ('"price": 3', '"price": 4'), ('"l07"', '"new"')]
     for before, after in changes:
         (goods / "listings.jsonl").write_text(rows.replace(before, after, 1))
-        assert not is_of(shop, read_catalogue(goods))
+        assert not matches_catalogue(shop, read_catalogue(goods))
         said = refused(*index, "--ranker", world.round("dense"))
         assert "of another model or of other listings. Pass --overwrite" in said
     done(*index, "--ranker", world.round("dense"), "--overwrite")
@@ -400,11 +400,11 @@ def test_what_reranking_refuses(world: World, with_ranker: Callable[[str], Shop]
     shop = with_ranker("dense")
     assert "at least 1 result is reranked, not 0" in refused("search", shop.path, "red", "--rerank", "-n", 0)
     assert "needs a text" in refused("search", shop.path, "--like", "l03", "--rerank")
-    (shop.folder / "ranker" / "listings.parquet").write_bytes(b"")
+    (shop.build_folder / "ranker" / "listings.parquet").write_bytes(b"")
     assert "ranker is damaged" in refused("search", shop.path, "red", "--rerank")
-    (shop.folder / "ranker" / "ranker.json").write_text("{}")
+    (shop.build_folder / "ranker" / "ranker.json").write_text("{}")
     with pytest.raises(ShopError, match="cannot be read by this wares"):
-        search(open_shop(shop.path), "red", rerank=5)
+        search(open_shop(shop.path), "red", rerank_depth=5)
 
 
 def test_evaluate_reports_the_reranked_system(world: World, tmp_path: Path, with_ranker: Callable[[str], Shop]) -> None:
@@ -416,7 +416,7 @@ def test_evaluate_reports_the_reranked_system(world: World, tmp_path: Path, with
         done("evaluate", path, *judged, "--save-runs", tmp_path / name, "--json", tmp_path / "results.json")
         found[name] = json.loads((tmp_path / "results.json").read_text())["systems"]
     assert set(found["with"]) - set(found["without"]) == {"reranked"}
-    expected = [hit.id for hit in search(open_shop(tmp_path / "static"), "red wool", k=30, rerank=100)]
+    expected = [hit.id for hit in search(open_shop(tmp_path / "static"), "red wool", k=30, rerank_depth=100)]
     lines = (tmp_path / "with" / "reranked.txt").read_text().splitlines()
     assert [line.split()[2] for line in lines] == expected
 

@@ -18,9 +18,9 @@ from toys import BOOTS, THREE, Toys, toy_shop
 
 from wares.core.errors import FilterError, PhotoError, SettingsError, ShopError
 from wares.data.listings import Listing, Query
-from wares.shop.explanation import Hit, Why
-from wares.shop.retrieval import SYSTEMS, Ranked, System, reciprocal_ranks
-from wares.shop.searching import ranked, search
+from wares.shop.explanation import Explanation, Hit
+from wares.shop.retrieval import SYSTEMS, RankedListing, System, reciprocal_rank_fusion
+from wares.shop.searching import run_queries, search
 from wares.shop.shop import Shop, open_shop
 
 WORDS = ["red", "blue", "green", "wool", "boots", "mug", "scarf", "leather", "coffee", "knit"]
@@ -65,7 +65,7 @@ def cosines(shop: Shop, query: npt.NDArray[np.float32]) -> dict[str, float]:
 
 
 def asked(shop: Shop, kind: str) -> dict[str, Any]:
-    photo = shop.photo("boots-red.png")
+    photo = shop.photo_path("boots-red.png")
     queries: dict[str, dict[str, Any]] = {
         "text": {"text": "red leather boots"},
         "photo": {"photo": photo},
@@ -87,8 +87,8 @@ def test_every_system_ranks_and_explains_every_query_it_can_read(three: Shop, sy
     hits = search(three, **query, system=system)
     assert hits and ids(hits)[0] in ("boots", "mug", "scarf")
     for hit in hits:
-        assert hit.score == pytest.approx(math.fsum(why.share for why in hit.why), rel=1e-6)
-        assert list(hit.why) == sorted(hit.why, key=lambda why: -why.share)
+        assert hit.score == pytest.approx(math.fsum(why.contribution for why in hit.why), rel=1e-6)
+        assert list(hit.why) == sorted(hit.why, key=lambda why: -why.contribution)
         assert set(hit.to_json()) >= {"id", "score", "why", "title", "price", "photo"}
         json.dumps(hit.to_json(), allow_nan=False)
     assert all(a.score >= b.score for a, b in pairwise(hits))
@@ -108,7 +108,7 @@ def test_an_empty_text_is_an_error(three: Shop, system: System, text: str) -> No
     with pytest.raises(SettingsError, match="is empty"):
         search(three, text, system=system)
     with pytest.raises(SettingsError, match="query q1 is empty"):
-        ranked(three, [Query("q1", text)], system=system)
+        run_queries(three, [Query("q1", text)], system=system)
 
 
 ODD = [
@@ -153,8 +153,8 @@ def test_a_photo_that_is_none_is_an_error(three: Shop, tmp_path: Path) -> None:
 
 def test_parts_that_cancel_out_are_an_error(three: Shop) -> None:
     class Opposite(Toys):
-        def photos(self, paths: object) -> npt.NDArray[np.float32]:
-            return -self.texts(["boots"])
+        def encode_photos(self, paths: object) -> npt.NDArray[np.float32]:
+            return -self.encode_texts(["boots"])
 
     with pytest.raises(SettingsError, match="cancel each other out"):
         search(open_shop(three.path, Opposite()), "boots", photo="any.png")
@@ -163,12 +163,12 @@ def test_parts_that_cancel_out_are_an_error(three: Shop) -> None:
 def test_words_need_no_towers(three: Shop) -> None:
     without = open_shop(three.path)
     assert ids(search(without, "leather", system="bm25")) == ["boots"]
-    assert list(ranked(without, [Query("q", "leather")], system="bm25")["q"]) == ["boots"]
+    assert list(run_queries(without, [Query("q", "leather")], system="bm25")["q"]) == ["boots"]
 
 
 def test_a_table_that_cannot_be_read_says_so(tmp_path: Path) -> None:
     shop = toy_shop(tmp_path)
-    for file in (shop.folder / "listings.lance" / "data").iterdir():
+    for file in (shop.build_folder / "listings.lance" / "data").iterdir():
         file.write_bytes(b"")
     with pytest.raises(ShopError, match="cannot be searched"):
         search(shop, "boots")
@@ -186,7 +186,7 @@ def test_a_word_finds_the_photo_that_shows_it(three: Shop) -> None:
 
 
 def test_a_photo_finds_its_listing(three: Shop) -> None:
-    hit = search(three, photo=three.photo("scarf-blue.png"))[0]
+    hit = search(three, photo=three.photo_path("scarf-blue.png"))[0]
     assert (hit.id, hit.photo, hit.why[0].view) == ("scarf", "scarf-blue.png", "scarf-blue.png")
 
 
@@ -206,7 +206,7 @@ def test_a_listing_without_photos_has_none_to_show(three: Shop) -> None:
 def test_bm25_scores_with_the_words_alone(three: Shop) -> None:
     hits = search(three, "wool boots", system="bm25")
     assert ids(hits) == ["boots", "scarf"]
-    assert [hit.why for hit in hits] == [(Why("words", hit.score, "words"),) for hit in hits]
+    assert [hit.why for hit in hits] == [(Explanation("words", hit.score, "words"),) for hit in hits]
     assert hits[0].photo == "boots-red.png"
 
 
@@ -216,20 +216,20 @@ def test_stems_case_and_accents_are_one_word(three: Shop) -> None:
 
 
 def test_reciprocal_ranks_by_hand() -> None:
-    views = [Ranked(1, "a", views=0.9), Ranked(2, "b", views=0.5)]
-    words = [Ranked(2, "b", words=7.0), Ranked(3, "c", words=2.0)]
-    assert reciprocal_ranks(views, words) == [
-        Ranked(2, "b", 1 / 62, 1 / 61),
-        Ranked(1, "a", 1 / 61, 0.0),
-        Ranked(3, "c", 0.0, 1 / 62),
+    views = [RankedListing(1, "a", vector_score=0.9), RankedListing(2, "b", vector_score=0.5)]
+    words = [RankedListing(2, "b", bm25_score=7.0), RankedListing(3, "c", bm25_score=2.0)]
+    assert reciprocal_rank_fusion(views, words) == [
+        RankedListing(2, "b", 1 / 62, 1 / 61),
+        RankedListing(1, "a", 1 / 61, 0.0),
+        RankedListing(3, "c", 0.0, 1 / 62),
     ]
 
 
 def test_a_rank_is_divided_among_the_views_that_speak_for_it(three: Shop) -> None:
     [fused] = [hit for hit in search(three, "wool red") if hit.id == "boots"]
     [both] = [hit for hit in search(three, "wool red", system="fused+bm25") if hit.id == "boots"]
-    exact = {why.view: why.share for why in fused.why}
-    divided = {why.view: why.share for why in both.why}
+    exact = {why.view: why.contribution for why in fused.why}
+    divided = {why.view: why.contribution for why in both.why}
     assert divided.pop("words") > 0.0
     assert all((divided[view] > 0.0) == (exact[view] > 0.0) for view in exact)
     assert divided["boots-red.png"] / divided["tags"] == pytest.approx(exact["boots-red.png"] / exact["tags"], rel=1e-5)
@@ -315,7 +315,7 @@ systems = st.sampled_from(SYSTEMS)
 @settings(max_examples=25, deadline=None)
 @given(text=texts, k=st.integers(1, 130), cheap=st.booleans())
 def test_fused_is_brute_force(many: Shop, text: str, k: int, cheap: bool) -> None:
-    scores = cosines(many, Toys().texts([text])[0])
+    scores = cosines(many, Toys().encode_texts([text])[0])
     if cheap:
         scores = {row["id"]: scores[row["id"]] for row in table(many) if row["price"] is not None and row["price"] < 50}
     best = sorted(scores, key=lambda id: -scores[id])[:k]
@@ -329,7 +329,7 @@ def test_fused_is_brute_force(many: Shop, text: str, k: int, cheap: bool) -> Non
 def test_shares_sum_to_the_score_and_ties_go_by_id(many: Shop, text: str, system: System, k: int) -> None:
     hits = search(many, text, k=k, system=system)
     for hit in hits:
-        assert math.fsum(why.share for why in hit.why) == pytest.approx(hit.score, rel=1e-6)
+        assert math.fsum(why.contribution for why in hit.why) == pytest.approx(hit.score, rel=1e-6)
     assert hits == sorted(hits, key=lambda hit: (-hit.score, hit.id))
 
 
@@ -346,13 +346,13 @@ def test_fewer_results_are_the_first_of_more(many: Shop, text: str, system: Syst
 @pytest.mark.parametrize("where", [None, "price < 50"])
 def test_ranked_gives_what_search_gives(many: Shop, system: System, where: str | None) -> None:
     queries = [Query(f"q{i}", f"{a} {b}") for i, (a, b) in enumerate(pairwise(WORDS * 8))]
-    runs = ranked(many, queries, 10, system, where)
+    runs = run_queries(many, queries, 10, system, where)
     assert list(runs) == [query.id for query in queries]
     for query in queries[:12]:
         hits = search(many, query.text, k=10, system=system, where=where)
         assert list(runs[query.id]) == ids(hits)
         assert list(runs[query.id].values()) == pytest.approx([hit.score for hit in hits], abs=1e-6)
-    assert ranked(many, [], 10, system) == {}
+    assert run_queries(many, [], 10, system) == {}
 
 
 def test_bm25_is_the_bm25_of_another_library(many: Shop) -> None:
@@ -363,7 +363,7 @@ def test_bm25_is_the_bm25_of_another_library(many: Shop) -> None:
     corpus = [[word for word in row["text"].replace(",", " ").split() if word in WORDS] for row in rows]
     oracle = bm25s.BM25(k1=1.2, b=0.75, method="lucene")
     oracle.index(corpus, show_progress=False)
-    run = ranked(many, [Query(word, f"{word} mug") for word in WORDS], 120, "bm25")
+    run = run_queries(many, [Query(word, f"{word} mug") for word in WORDS], 120, "bm25")
     for word, found in run.items():
         scores = dict(zip([row["id"] for row in rows], oracle.get_scores([word, "mug"]), strict=True))
         positive = {id: score for id, score in scores.items() if score > 0.0}
@@ -373,4 +373,4 @@ def test_bm25_is_the_bm25_of_another_library(many: Shop) -> None:
 
 
 def test_a_photo_query_reaches_every_listing_once(three: Shop) -> None:
-    assert sorted(ids(search(three, photo=three.photo("boots-chart.png")))) == sorted(row.id for row in THREE)
+    assert sorted(ids(search(three, photo=three.photo_path("boots-chart.png")))) == sorted(row.id for row in THREE)

@@ -20,22 +20,22 @@ from processes import environment
 from toys import BOOTS, MUG, SCARF, THREE, Toys, embedded, write_photos
 
 from wares.core.errors import CatalogueError, PhotoError, ShopError
-from wares.core.runners import Here
+from wares.core.runners import LocalRunner
 from wares.data.catalogue import open_catalogue, read_catalogue
 from wares.data.digests import photo_digests
 from wares.data.listings import Catalogue, Listing, OnError
 from wares.data.writers import write_listings
 from wares.encoders.features import Embeddings
-from wares.encoders.fusion import Fused
+from wares.encoders.fusion import FusedEmbeddings
 from wares.encoders.registry import build_towers
 from wares.shop import sync as incremental
-from wares.shop.build import build_shop, outline_of, write_shop
+from wares.shop.build import build_shop, summarize_catalogue, write_shop
 from wares.shop.content import content_hashes
 from wares.shop.searching import search
 from wares.shop.shop import Shop, open_shop
-from wares.shop.sync import OfTable, reembed_shop, update_shop
-from wares.shop.update import Updated, add_photo, delete, upsert
-from wares.shop.versions import KEPT, roll_back, versions
+from wares.shop.sync import StoredCatalogue, reembed_shop, update_shop
+from wares.shop.update import UpdateResult, add_photo, delete, upsert
+from wares.shop.versions import KEPT_BUILDS, list_versions, roll_back
 
 
 class Counting(Toys):
@@ -45,9 +45,9 @@ class Counting(Toys):
         super().__init__(identity)
         self.encoded: list[str] = []
 
-    def embed(self, catalogue: Catalogue, on_error: OnError) -> tuple[Embeddings, Fused]:
+    def encode_listings(self, catalogue: Catalogue, on_error: OnError) -> tuple[Embeddings, FusedEmbeddings]:
         self.encoded += [listing.id for listing in catalogue.listings]
-        return super().embed(catalogue, on_error)
+        return super().encode_listings(catalogue, on_error)
 
 
 def written(folder: Path, *listings: Listing) -> Catalogue:
@@ -59,7 +59,7 @@ def written(folder: Path, *listings: Listing) -> Catalogue:
 
 def shop_of(folder: Path, *listings: Listing) -> tuple[Shop, Counting]:
     catalogue = written(folder / "goods", *listings)
-    write_shop(outline_of(catalogue), Toys(), embedded(catalogue, Toys()), folder / "shop")
+    write_shop(summarize_catalogue(catalogue), Toys(), embedded(catalogue, Toys()), folder / "shop")
     toys = Counting()
     return open_shop(folder / "shop", toys), toys
 
@@ -75,12 +75,12 @@ def test_only_what_has_changed_is_encoded(tmp_path: Path) -> None:
     shop, toys = shop_of(tmp_path, *THREE)
     changed = replace(SCARF, price=99.0)
     catalogue = written(tmp_path / "goods", BOOTS, changed, NEW)
-    assert update_shop(shop, catalogue) == Updated(added=1, changed=1, deleted=1)
+    assert update_shop(shop, catalogue) == UpdateResult(added=1, changed=1, deleted=1)
     assert toys.encoded == [SCARF.id, "new"]
     assert set(rows(shop)) == {BOOTS.id, SCARF.id, "new"}
     assert rows(shop)[SCARF.id]["price"] == 99.0
     assert [hit.id for hit in search(shop, "teapot", k=1)] == ["new"]
-    assert update_shop(shop, catalogue) == Updated(0, 0)
+    assert update_shop(shop, catalogue) == UpdateResult(0, 0)
     assert toys.encoded == [SCARF.id, "new"]
 
 
@@ -88,7 +88,7 @@ def test_it_ends_as_a_build_from_scratch_does(tmp_path: Path) -> None:
     shop, _ = shop_of(tmp_path, *THREE)
     catalogue = written(tmp_path / "goods", NEW, replace(MUG, title="Cup"), BOOTS)
     update_shop(shop, catalogue)
-    write_shop(outline_of(catalogue), Toys(), embedded(catalogue, Toys()), tmp_path / "again")
+    write_shop(summarize_catalogue(catalogue), Toys(), embedded(catalogue, Toys()), tmp_path / "again")
     assert rows(shop) == rows(open_shop(tmp_path / "again"))
 
 
@@ -96,10 +96,10 @@ def test_a_photo_that_was_painted_over_is_a_change(tmp_path: Path) -> None:
     shop, toys = shop_of(tmp_path, *THREE)
     photo = tmp_path / "goods" / BOOTS.images[0]
     Image.new("RGB", (8, 8), "white").save(photo)
-    assert update_shop(shop, read_catalogue(tmp_path / "goods")) == Updated(0, 1)
+    assert update_shop(shop, read_catalogue(tmp_path / "goods")) == UpdateResult(0, 1)
     assert toys.encoded == [BOOTS.id]
     os.utime(photo)
-    assert update_shop(shop, read_catalogue(tmp_path / "goods")) == Updated(0, 0), "a new time is no change"
+    assert update_shop(shop, read_catalogue(tmp_path / "goods")) == UpdateResult(0, 0), "a new time is no change"
 
 
 ids = st.sampled_from([f"g{i}" for i in range(8)])
@@ -114,7 +114,7 @@ def test_any_catalogue_follows_any_other(
     folder = tmp_path_factory.mktemp("any")
     shop, toys = shop_of(folder, *(Listing(id, title) for id, title in before.items()))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(incremental, "BATCH", chunk)
+        patch.setattr(incremental, "BATCH_SIZE", chunk)
         catalogue = written(folder / "goods", *(Listing(id, title) for id, title in after.items()))
         done = update_shop(shop, catalogue)
     assert {id: row["title"] for id, row in rows(shop).items()} == after
@@ -124,9 +124,9 @@ def test_any_catalogue_follows_any_other(
 
 def test_a_catalogue_is_read_from_its_file_chunk_by_chunk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shop, toys = shop_of(tmp_path, *(Listing(f"{i}", f"thing {i}") for i in range(10)))
-    monkeypatch.setattr(incremental, "BATCH", 3)
+    monkeypatch.setattr(incremental, "BATCH_SIZE", 3)
     written(tmp_path / "goods", *(Listing(f"{i}", f"thing {i} {'new' * (i % 2)}".strip()) for i in range(10)))
-    assert update_shop(shop, open_catalogue(tmp_path / "goods")) == Updated(0, 5)
+    assert update_shop(shop, open_catalogue(tmp_path / "goods")) == UpdateResult(0, 5)
     assert toys.encoded == ["1", "3", "5", "7", "9"]
 
 
@@ -161,7 +161,7 @@ def test_a_bad_photo_stops_or_is_left_out(tmp_path: Path) -> None:
     done = update_shop(shop, catalogue, on_error="skip")
     assert (done.added, len(done.problems)) == (1, 1)
     assert rows(shop)["new"]["images"] == []
-    assert update_shop(shop, catalogue, on_error="skip") == Updated(0, 0), "the photo is as bad as it was"
+    assert update_shop(shop, catalogue, on_error="skip") == UpdateResult(0, 0), "the photo is as bad as it was"
 
 
 def test_another_catalogue_is_refused(tmp_path: Path) -> None:
@@ -198,7 +198,7 @@ def test_a_killed_update_goes_on(tmp_path: Path) -> None:
     assert killed.returncode == -signal.SIGKILL
     shop.refresh()
     assert sorted(row["title"].split()[0] for row in rows(shop).values()) == ["other"] * 6 + ["thing"] * 3
-    assert update_shop(shop, open_catalogue(tmp_path / "goods")) == Updated(0, 3)
+    assert update_shop(shop, open_catalogue(tmp_path / "goods")) == UpdateResult(0, 3)
     assert len(toys.encoded) == 3
 
 
@@ -225,11 +225,11 @@ def test_a_photo_that_was_read_is_not_read_again(tmp_path: Path, monkeypatch: py
     paths = [tmp_path / name for name in (*BOOTS.images, BOOTS.images[0], "missing.png")]
     for path in paths[:-2]:
         os.utime(path, (1, 1))
-    monkeypatch.setattr("wares.data.digests.SETTLED", -(10**18))
+    monkeypatch.setattr("wares.data.digests.MIN_AGE_NS", -(10**18))
     first = photo_digests(paths, tmp_path / "cache")
     assert first[0] == first[-2] and isinstance(first[-1], PhotoError)
     monkeypatch.setattr(
-        "wares.data.digests.digests", lambda paths: first[-1:] if len(paths) == 1 else pytest.fail("read")
+        "wares.data.digests.file_digests", lambda paths: first[-1:] if len(paths) == 1 else pytest.fail("read")
     )
     assert photo_digests(paths, tmp_path / "cache") == first
 
@@ -254,11 +254,11 @@ def test_one_can_go_back_and_forth(tmp_path: Path) -> None:
     before = rows(shop)
     update_shop(shop, written(tmp_path / "goods", BOOTS, NEW))
     after = rows(shop)
-    now, kept = versions(shop.path)
+    now, kept = list_versions(shop.path)
     assert (now.listings, now.current, now.copied) == (2, True, False)
     assert (kept.listings, kept.current, kept.copied) == (3, False, True)
     back = roll_back(shop.path, kept.name)
-    assert shop.outdated, "who has it open is told"
+    assert shop.is_outdated, "who has it open is told"
     assert rows(back) == before
     assert search(open_shop(shop.path, Toys()), "teapot", system="bm25") == []
     upsert(open_shop(shop.path, Toys()), [replace(MUG, title="Bowl")])
@@ -269,9 +269,9 @@ def test_one_can_go_back_and_forth(tmp_path: Path) -> None:
 def test_a_copy_takes_no_room_of_its_own(tmp_path: Path) -> None:
     shop, _ = shop_of(tmp_path, *THREE)
     update_shop(shop, written(tmp_path / "goods", *THREE, NEW))
-    copy = shop.path / "builds" / versions(shop.path)[1].name
+    copy = shop.path / "builds" / list_versions(shop.path)[1].name
     files = [file for file in copy.rglob("*") if file.is_file() and file.name != "latest_version_hint.json"]
-    assert all(file.stat().st_nlink == 2 for file in files if (shop.folder / file.relative_to(copy)).exists())
+    assert all(file.stat().st_nlink == 2 for file in files if (shop.build_folder / file.relative_to(copy)).exists())
     assert not (copy / "update.lock").exists()
 
 
@@ -283,24 +283,26 @@ def test_where_files_have_one_name_they_are_copied(tmp_path: Path, monkeypatch: 
     shop, _ = shop_of(tmp_path, *THREE)
     before = rows(shop)
     update_shop(shop, written(tmp_path / "goods", NEW))
-    assert rows(roll_back(shop.path, versions(shop.path)[1].name)) == before
+    assert rows(roll_back(shop.path, list_versions(shop.path)[1].name)) == before
 
 
 def test_one_can_go_back_to_the_build_before(tmp_path: Path) -> None:
     shop, _ = shop_of(tmp_path, *THREE)
     catalogue = written(tmp_path / "goods", NEW)
-    write_shop(outline_of(catalogue), Toys("toys-2"), embedded(catalogue, Toys("toys-2")), shop.path, overwrite=True)
-    now, before = versions(shop.path)
-    assert (now.listings, before.listings, before.name) == (1, 3, shop.folder.name)
-    assert roll_back(shop.path, before.name).about.model == "toys-1"
-    assert {version.name for version in versions(shop.path)} == {now.name, before.name}
+    write_shop(
+        summarize_catalogue(catalogue), Toys("toys-2"), embedded(catalogue, Toys("toys-2")), shop.path, overwrite=True
+    )
+    now, before = list_versions(shop.path)
+    assert (now.listings, before.listings, before.name) == (1, 3, shop.build_folder.name)
+    assert roll_back(shop.path, before.name).build_info.model == "toys-1"
+    assert {version.name for version in list_versions(shop.path)} == {now.name, before.name}
 
 
 def test_the_last_few_versions_are_kept(tmp_path: Path) -> None:
     shop, _ = shop_of(tmp_path, *THREE)
-    for number in range(KEPT + 2):
+    for number in range(KEPT_BUILDS + 2):
         update_shop(shop, written(tmp_path / "goods", *(Listing(f"{i}", "thing") for i in range(number + 1))))
-    found = versions(shop.path)
+    found = list_versions(shop.path)
     assert [version.listings for version in found] == [4, 3, 2]
     assert [version.current for version in found] == [True, False, False]
     assert found[1].time > found[2].time
@@ -309,7 +311,7 @@ def test_the_last_few_versions_are_kept(tmp_path: Path) -> None:
 
 def test_a_version_that_is_not_there_is_told(tmp_path: Path) -> None:
     shop, _ = shop_of(tmp_path, *THREE)
-    with pytest.raises(ShopError, match=f'has no version "yesterday". It has {shop.folder.name}'):
+    with pytest.raises(ShopError, match=f'has no version "yesterday". It has {shop.build_folder.name}'):
         roll_back(shop.path, "yesterday")
 
 
@@ -326,19 +328,19 @@ def test_a_shop_moves_to_another_model(tmp_path: Path) -> None:
     moved = reembed_shop(shop.path, towers)
     with pytest.raises(ShopError, match="of this model already"):
         reembed_shop(shop.path, towers)
-    assert moved.about.model == towers.identity != "toys-1"
+    assert moved.build_info.model == towers.identity != "toys-1"
     assert set(rows(moved)) == {BOOTS.id, SCARF.id, "uploaded"}
     assert rows(moved)["uploaded"]["images"] == [name]
     assert rows(moved)[BOOTS.id]["title"] == before[BOOTS.id]["title"]
-    assert [version.listings for version in versions(shop.path)] == [3, 3]
-    again = build_shop(OfTable(moved), towers, tmp_path / "again")
+    assert [version.listings for version in list_versions(shop.path)] == [3, 3]
+    again = build_shop(StoredCatalogue(moved), towers, tmp_path / "again")
     assert [row["vector"] for row in rows(again).values()] == [row["vector"] for row in rows(moved).values()]
 
 
 def test_changes_while_a_shop_moves_are_taken_over(tmp_path: Path) -> None:
     shop, _ = shop_of(tmp_path, *THREE)
 
-    class Meanwhile(Here):
+    class Meanwhile(LocalRunner):
         def map(self, work: Any, items: Any) -> Any:
             yield from map(work, items)
             other = open_shop(shop.path, Toys())
@@ -360,6 +362,6 @@ def test_a_move_that_fails_leaves_the_shop(tmp_path: Path) -> None:
     (tmp_path / "goods" / BOOTS.images[0]).unlink()
     with pytest.raises(PhotoError):
         reembed_shop(shop.path, build_towers("small"), on_error="stop")
-    assert not shop.outdated
+    assert not shop.is_outdated
     upsert(shop, [Listing("new", "Purple teapot")])
     assert len(open_shop(shop.path)) == 4

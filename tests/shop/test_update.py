@@ -24,10 +24,10 @@ from toys import BOOTS, COLOURS, MUG, SCARF, THREE, Toys, embedded, toy_shop, wr
 from wares.core.errors import CatalogueError, PhotoError, ShopError
 from wares.data.listings import Catalogue, Listing
 from wares.shop import vector_index
-from wares.shop.build import build_shop, outline_of, write_shop
+from wares.shop.build import build_shop, summarize_catalogue, write_shop
 from wares.shop.searching import search
 from wares.shop.shop import Shop, open_shop
-from wares.shop.update import Updated, add_photo, delete, optimise, read_listings, upsert
+from wares.shop.update import UpdateResult, add_photo, delete, optimize, read_listings, upsert
 
 GLOVES = Listing("gloves", "Green gloves", "Warm", ("Wool",), ("gloves-green.png",), 12.5, {"gender": "men"}, "p7")
 
@@ -54,7 +54,7 @@ def ids(shop: Shop, *query: str, **more: Any) -> list[str]:
 def test_an_update_makes_the_rows_that_a_build_makes(shop: Shop, tmp_path: Path) -> None:
     attributes = {**BOOTS.attributes, "size": 41.0}
     boots = replace(BOOTS, title="Rubber boots", price=None, images=("boots-red.png",), attributes=attributes)
-    assert upsert(shop, [GLOVES, boots]) == Updated(added=1, changed=1)
+    assert upsert(shop, [GLOVES, boots]) == UpdateResult(added=1, changed=1)
     assert rows(shop) == rows(toy_shop(tmp_path / "built", [GLOVES, boots, SCARF, MUG]))
 
 
@@ -106,7 +106,7 @@ def test_what_is_put_in_can_be_read_and_taken_out(
     shop = toy_shop(tmp_path_factory.mktemp("any"))
     kept = {listing.id: listing for listing in THREE} | {listing.id: listing for listing in drawn}
     known = sum(listing.id == "boots" for listing in drawn)
-    assert upsert(shop, drawn) == Updated(len(drawn) - known, known)
+    assert upsert(shop, drawn) == UpdateResult(len(drawn) - known, known)
     assert len(shop) == len(kept)
     found = read_listings(shop, [*kept, "nobody"])
     assert list(found) == list(kept)
@@ -139,7 +139,7 @@ def test_changes_are_found_at_once(
     tmp_path: Path, settled: bool, indexed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By vector, by words and by filter, in the shop that was changed and in another that is refreshed."""
-    monkeypatch.setattr(vector_index, "EXACT_ROWS", 200 if indexed else 1000)
+    monkeypatch.setattr(vector_index, "MIN_INDEXED_ROWS", 200 if indexed else 1000)
     many = [Listing(f"{i:03}", f"thing {i}", price=float(i)) for i in range(300)]
     shop = toy_shop(tmp_path, many, chunk=300)
     other = open_shop(shop.path, Toys())
@@ -147,7 +147,7 @@ def test_changes_are_found_at_once(
     upsert(shop, [Listing("007", "Purple kettle", price=900.0), Listing("new", "Purple teapot", price=901.0)])
     delete(shop, ["008"])
     if settled:
-        optimise(shop)
+        optimize(shop)
     assert rows(other) == before, "who reads sees no change that it did not ask for"
     other.refresh()
     for each in (shop, other):
@@ -164,23 +164,23 @@ def test_changes_are_found_at_once(
 
 
 def test_a_shop_that_grows_gets_an_index_of_its_vectors(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vector_index, "EXACT_ROWS", 300)
+    monkeypatch.setattr(vector_index, "MIN_INDEXED_ROWS", 300)
     upsert(shop, [Listing(f"{i:03}", f"thing {i}") for i in range(300)])
     before = ids(shop, "thing 5", k=303)
-    optimise(shop)
+    optimize(shop)
     assert {tuple(index.columns) for index in shop.table.list_indices()} == {("text",), ("vector",)}
     assert ids(shop, "thing 5", k=303) == before
 
 
 def test_memory_of_indexes_that_are_no_more_is_given_back(shop: Shop) -> None:
     def session() -> object:
-        return shop.opener._session
+        return shop.table_opener._session
 
     first = session()
     upsert(shop, [Listing("new", "Purple teapot")])
     ids(shop, "purple", system="bm25")
     assert session() is first, "a change leaves what is known of the rest"
-    optimise(shop)
+    optimize(shop)
     assert session() is not first
     assert ids(shop, "purple", system="bm25") == ["new"]
 
@@ -190,7 +190,7 @@ def test_a_search_that_began_before_a_change_sees_none(shop: Shop) -> None:
     row = began.search().where("id = 'boots'").with_row_id(True).to_arrow()["_rowid"].to_pylist()
     upsert(shop, [replace(BOOTS, title="Rubber boots")])
     delete(shop, ["boots"])
-    optimise(shop)
+    optimize(shop)
     assert began.take_row_ids(row).select(["title"]).to_arrow()["title"].to_pylist() == ["Leather boots"]
 
 
@@ -237,7 +237,7 @@ def test_a_shop_without_attributes_says_so(tmp_path: Path) -> None:
 
 
 def test_a_bad_photo_can_be_left_out(shop: Shop) -> None:
-    (Path(shop.about.catalogue) / "broken.png").write_bytes(b"broken")
+    (Path(shop.build_info.catalogue) / "broken.png").write_bytes(b"broken")
     bad = replace(GLOVES, images=("broken.png", *GLOVES.images))
     done = upsert(shop, [bad], on_error="skip")
     assert (done.added, done.problems) == (1, ('listing "gloves": broken.png is not a photo.',))
@@ -246,7 +246,7 @@ def test_a_bad_photo_can_be_left_out(shop: Shop) -> None:
 
 def test_nothing_is_nothing(shop: Shop) -> None:
     version = shop.table.version
-    assert upsert(shop, []) == Updated(0, 0)
+    assert upsert(shop, []) == UpdateResult(0, 0)
     assert delete(shop, []) == 0
     assert delete(shop, ["nobody"]) == 0
     assert read_listings(shop, []) == {}
@@ -254,12 +254,12 @@ def test_nothing_is_nothing(shop: Shop) -> None:
 
 
 def test_a_build_that_is_no_longer_the_shop_is_not_changed(shop: Shop) -> None:
-    catalogue = Catalogue(Path(shop.about.catalogue), (MUG,))
-    write_shop(outline_of(catalogue), Toys(), embedded(catalogue, Toys()), shop.path, overwrite=True)
+    catalogue = Catalogue(Path(shop.build_info.catalogue), (MUG,))
+    write_shop(summarize_catalogue(catalogue), Toys(), embedded(catalogue, Toys()), shop.path, overwrite=True)
     changes: list[Callable[[Shop], object]] = [
         lambda old: upsert(old, [MUG]),
         lambda old: delete(old, ["mug"]),
-        optimise,
+        optimize,
     ]
     for change in changes:
         with pytest.raises(ShopError, match=r"was built anew.* Open the shop again"):
@@ -332,17 +332,17 @@ def photo(kind: str = "PNG", colour: str = "green") -> bytes:
 def test_a_photo_is_kept_under_its_digest(shop: Shop, kind: str, suffix: str) -> None:
     name = add_photo(shop, photo(kind))
     assert name == f"uploads/{hashlib.sha256(photo(kind)).hexdigest()}{suffix}" == add_photo(shop, photo(kind))
-    assert shop.photo(name).read_bytes() == photo(kind)
-    assert list((shop.path / "photos").iterdir()) == [shop.photo(name)]
+    assert shop.photo_path(name).read_bytes() == photo(kind)
+    assert list((shop.path / "photos").iterdir()) == [shop.photo_path(name)]
 
 
 def test_a_listing_with_an_uploaded_photo_is_found_by_it(shop: Shop) -> None:
     name = add_photo(shop, photo())
     upsert(shop, [replace(GLOVES, title="Something", images=(name, "gloves-green.png"))])
     assert read_listings(shop, ["gloves"])["gloves"].images == (name, "gloves-green.png")
-    [hit] = search(shop, photo=shop.photo(name), k=1)
+    [hit] = search(shop, photo=shop.photo_path(name), k=1)
     assert (hit.id, hit.photo) == ("gloves", name)
-    assert open_shop(shop.path).photo(name).read_bytes() == photo()
+    assert open_shop(shop.path).photo_path(name).read_bytes() == photo()
 
 
 @pytest.mark.parametrize(
@@ -362,7 +362,7 @@ def test_what_is_no_photo_is_not_kept(shop: Shop, content: bytes, message: str) 
 
 
 def test_a_photos_name_never_leads_out(shop: Shop, tmp_path: Path) -> None:
-    folder = Path(shop.about.catalogue)
+    folder = Path(shop.build_info.catalogue)
     (tmp_path / "secret.png").write_bytes(photo())
     (folder / "link.png").symlink_to(tmp_path / "secret.png")
     (folder / "way").symlink_to(tmp_path)
@@ -377,6 +377,6 @@ def test_a_photos_name_never_leads_out(shop: Shop, tmp_path: Path) -> None:
     ]
     for name in outside:
         with pytest.raises(PhotoError, match="leaves the catalogue's folder"):
-            shop.photo(name)
+            shop.photo_path(name)
     for name in ("boots-red.png", "alias.png", "uploads/mine.png", "nowhere/x.png"):
-        assert shop.photo(name) == folder / name
+        assert shop.photo_path(name) == folder / name

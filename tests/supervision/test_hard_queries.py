@@ -28,11 +28,11 @@ from wares.data.runs import read_run, write_run
 from wares.encoders.registry import build_towers
 from wares.evaluation.supervision_report import judge, judge_predictors, run_results, write_report
 from wares.ranking.labelers.registry import labelers
-from wares.ranking.rankers.base import Lessons, Pace, Ranker
+from wares.ranking.rankers.base import Ranker, SoftLabels, TrainingDefaults
 from wares.ranking.rankers.registry import get_ranker, rankers
-from wares.ranking.scoring import NONE
-from wares.ranking.training import LearningSettings, learn
-from wares.supervision.mixture import predictions
+from wares.ranking.scoring import NO_LISTING
+from wares.ranking.training import RankerTrainingSettings, train_ranker
+from wares.supervision.mixture import predict_performance
 from wares.supervision.recipe import supervise
 from wares.supervision.settings import SuperviseSettings
 from wares.supervision.strategies import STRATEGIES, Strategy
@@ -99,9 +99,9 @@ def settings(towers: str, monkeypatch: pytest.MonkeyPatch) -> SuperviseSettings:
         rankers=(f"static(towers={towers!r})",),
         rounds=2,
         depth=5,
-        random=3,
-        settled=1.0,
-        learning=LearningSettings(epochs=2),
+        random_candidates=3,
+        stop_overlap=1.0,
+        training=RankerTrainingSettings(epochs=2),
     )
 
 
@@ -116,7 +116,7 @@ def labels_of(run: Path, round: int = 1) -> dict[str, dict[str, float]]:
     """What a run's ranker learned from: query text -> listing -> share."""
     (folder,) = run.glob(f"round-{round}/*")
     rows = [row for path in sorted(folder.glob("labels/*.parquet")) for row in pq.read_table(path).to_pylist()]
-    return {row["text"]: dict(zip(row["listings"], np.exp(row["log_shares"]).tolist(), strict=True)) for row in rows}
+    return {row["text"]: dict(zip(row["listings"], np.exp(row["log_probs"]).tolist(), strict=True)) for row in rows}
 
 
 def finite(path: Path) -> Any:
@@ -134,7 +134,7 @@ def finite(path: Path) -> Any:
 @pytest.mark.parametrize("name", rankers())
 def test_rankers_answer_hard_queries_or_leave_them(name: str, make: Callable[[str], Ranker], corpus: Corpus) -> None:
     """Among others as alone; all scores are numbers; what has no word has no answer."""
-    scorer = make(name).build(corpus, seed=1).scorer()
+    scorer = make(name).fit(corpus, seed=1).scorer()
     queries = [GOOD[0], *HARD, GOOD[1]]
     labels = scorer.retrieve(queries, 20)
     check(labels, len(queries), 20, len(corpus))
@@ -158,19 +158,19 @@ def test_rankers_learn_among_hard_queries(
     random, queries = np.random.default_rng(3), [*GOOD, *HARD]
     listings = np.tile(np.arange(len(corpus)), (len(queries), 1))
     shares = np.log(random.dirichlet(np.ones(len(corpus)), len(queries)))
-    listings[len(GOOD) : len(GOOD) + 2], shares[len(GOOD) : len(GOOD) + 2] = NONE, -np.inf
-    listings[0, 1:], shares[0, 1:], shares[0, 0] = NONE, -np.inf, 0.0
+    listings[len(GOOD) : len(GOOD) + 2], shares[len(GOOD) : len(GOOD) + 2] = NO_LISTING, -np.inf
+    listings[0, 1:], shares[0, 1:], shares[0, 0] = NO_LISTING, -np.inf, 0.0
     weights = np.ones(len(queries))
     weights[1] = 0.0
-    model, taught = make(name).build(corpus, seed=1), Lessons(queries, listings, shares, weights)
-    record = learn(model, taught, Pace(1e-2, 4, 4), LearningSettings(epochs=1), 0, tmp_path)
+    model, taught = make(name).fit(corpus, seed=1), SoftLabels(queries, listings, shares, weights)
+    record = train_ranker(model, taught, TrainingDefaults(1e-2, 4, 4), RankerTrainingSettings(epochs=1), 0, tmp_path)
     assert record.steps > 0
     assert np.isfinite(record.losses).all()
-    assert all(torch.isfinite(value).all() for value in model.trained().values())
+    assert all(torch.isfinite(value).all() for value in model.trained_state().values())
 
 
 def test_a_cross_encoder_reads_as_much_as_its_encoder_can(make: Callable[[str], Ranker], corpus: Corpus) -> None:
-    scorer = make("cross-encoder").build(corpus, seed=1).scorer()
+    scorer = make("cross-encoder").fit(corpus, seed=1).scorer()
     assert scorer.retrieve([Query("long", ODD["long"])], 3).present.any()
 
 
@@ -185,10 +185,10 @@ def test_whole_runs_with_hard_queries(
     more = (
         settings.rankers if strategy != "cross" else (*settings.rankers, settings.rankers[0][:-1] + ", batch_size=7)")
     )
-    settings = replace(settings, strategy=strategy, rankers=more, weights="wig")
+    settings = replace(settings, strategy=strategy, rankers=more, query_predictor="wig")
     tests = [*GOOD, *HARD]
     found = supervise(corpus, [*GOOD, *HARD], settings, tmp_path / "run", tests)
-    assert all(np.isfinite([*each.free_energy, *each.losses, *each.weights]).all() for each in found.rounds)
+    assert all(np.isfinite([*each.elbo, *each.losses, *each.weight_percentiles]).all() for each in found.rounds)
     for folder in tmp_path.glob("run/round-1/*"):
         finite(folder / "round.json")
         rows = pq.read_table(next(folder.glob("labels/*.parquet"))).to_pylist()
@@ -199,7 +199,7 @@ def test_whole_runs_with_hard_queries(
     for name in ("changes", "reliability"):
         finite(tmp_path / "run" / f"{name}.json")
     judged = judge(tmp_path / "run", {query.id: {"l0": 1, "l3": 1} for query in tests})
-    judge_predictors(tmp_path / "run", judged, predictions(corpus, tests))
+    judge_predictors(tmp_path / "run", judged, predict_performance(corpus, tests))
     assert finite(tmp_path / "run" / "results.json")["queries"] == len(tests)
     assert write_report(tmp_path / "run").stat().st_size < 2_000_000
 
@@ -224,7 +224,7 @@ def test_whole_runs_with_every_labeler(
     }
     queries, only = [*GOOD, *HARD], replace(settings, labelers=(told.get(name, name),))
     found = supervise(corpus, queries, only, tmp_path / "out", queries)
-    assert all(np.isfinite([*each.free_energy, *each.losses]).all() for each in found.rounds)
+    assert all(np.isfinite([*each.elbo, *each.losses]).all() for each in found.rounds)
     shares = labels_of(tmp_path / "out")
     assert all(shares[query.text] for query in GOOD)
     assert not any(shares[ODD[kind]] for kind in WORDLESS)
@@ -241,7 +241,7 @@ def test_labels_of_queries_that_the_ranker_cannot_answer(
     settings = replace(settings, labelers=(label("all_words"),))
     supervise(corpus, [*GOOD, *HARD], settings, tmp_path / "run")
     for path in tmp_path.glob("run/round-*/*/round.json"):
-        energies = finite(path)["free_energy"]
+        energies = finite(path)["elbo"]
         assert np.isfinite(energies).all()
 
 
@@ -249,7 +249,7 @@ def test_labels_of_queries_that_the_ranker_cannot_answer(
 def test_hopeless_queries_weigh_nothing(
     weights: str, corpus: Corpus, settings: SuperviseSettings, tmp_path: Path
 ) -> None:
-    supervise(corpus, [*GOOD, *SILENT], replace(settings, weights=weights), tmp_path / "run")
+    supervise(corpus, [*GOOD, *SILENT], replace(settings, query_predictor=weights), tmp_path / "run")
     table = pq.read_table(next(tmp_path.glob("run/round-1/*/weights.parquet"))).to_pylist()
     found = {row["id"]: row["weight"] for row in table}
     assert [found[query.id] for query in SILENT] == [0] * len(SILENT)
@@ -264,7 +264,7 @@ def test_a_labeler_that_always_abstains_changes_nothing(
     both = supervise(corpus, GOOD, replace(settings, labelers=("bm25", label("silent"))), tmp_path / "both", GOOD)
     for text, shares in labels_of(tmp_path / "alone").items():
         assert labels_of(tmp_path / "both")[text] == pytest.approx(shares)
-    assert both.reliability.unreliable == [label("silent")]
+    assert both.reliability.unreliable_labelers == [label("silent")]
     judge(tmp_path / "both", {query.id: {"l0": 1} for query in GOOD})
 
 

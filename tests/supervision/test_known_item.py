@@ -11,15 +11,15 @@ import pytest
 from wares.data.corpus import Corpus
 from wares.data.listings import Catalogue, Listing, Query
 from wares.ranking.labelers.registry import get_labeler
-from wares.ranking.scoring import NONE, Labels, Places, Scores
+from wares.ranking.scoring import NO_LISTING, Indices, Labels, Scores
 from wares.supervision.known_item import (
-    Checked,
-    KnownItems,
-    difference,
+    KnownItemResult,
+    KnownItemTask,
+    generated_query_task,
+    paired_difference,
     reciprocal_ranks,
-    title_items,
-    verdict,
-    written_items,
+    recommend,
+    title_query_task,
 )
 
 
@@ -44,31 +44,31 @@ class Fixed:
         self.places = places
 
     def retrieve(self, queries: Sequence[Query], k: int) -> Labels:
-        listings = np.full((len(queries), k), NONE)
+        listings = np.full((len(queries), k), NO_LISTING)
         listings[:, : len(self.places)] = self.places
-        return Labels(listings, np.where(listings == NONE, np.nan, -np.arange(k)).astype(np.float32))
+        return Labels(listings, np.where(listings == NO_LISTING, np.nan, -np.arange(k)).astype(np.float32))
 
-    def score(self, queries: Sequence[Query], listings: Places) -> Scores:
+    def score(self, queries: Sequence[Query], listings: Indices) -> Scores:
         raise NotImplementedError
 
 
 def test_reciprocal_ranks_by_eye() -> None:
     """Listing 2 stands third, 0 first; 4 is not there, and nothing is wanted of the last."""
     queries = [Query(str(i), "q") for i in range(4)]
-    known = KnownItems(SHOP, queries, [np.array(wanted) for wanted in ([2], [0, 3], [4], [])])
+    known = KnownItemTask(SHOP, queries, [np.array(wanted) for wanted in ([2], [0, 3], [4], [])])
     assert reciprocal_ranks(Fixed(0, 1, 2), known).tolist() == [pytest.approx(1 / 3), 1, 0, 0]
 
 
 def test_titles_are_searched_where_they_are_not() -> None:
-    known = title_items(SHOP)
+    known = title_query_task(SHOP)
     assert known is not None
     assert not any(each.title for each in known.corpus.catalogue.listings)
     assert sorted(query.text for query in known.queries) == ["Red  Boots", "blue scarf", "coffee mug", "red boots"], (
         "an umbrella without a description cannot be found"
     )
-    by_title = {query.text: wanted.tolist() for query, wanted in zip(known.queries, known.wanted, strict=True)}
+    by_title = {query.text: wanted.tolist() for query, wanted in zip(known.queries, known.targets, strict=True)}
     assert by_title == {"red boots": [0, 3], "Red  Boots": [0, 3], "blue scarf": [1], "coffee mug": [2]}
-    ranks = reciprocal_ranks(get_labeler("bm25").over(known.corpus), known)
+    ranks = reciprocal_ranks(get_labeler("bm25").fit(known.corpus), known)
     assert dict(zip([query.text for query in known.queries], ranks.tolist(), strict=True)) == {
         "red boots": 1,
         "Red  Boots": 1,
@@ -78,55 +78,58 @@ def test_titles_are_searched_where_they_are_not() -> None:
 
 
 def test_photos_are_something_to_be_found_by() -> None:
-    assert title_items(corpus(("red boots", ""), ("mug", ""))) is None
-    known = title_items(corpus(("red boots", ""), ("mug", ""), images=["a.jpg"]))
+    assert title_query_task(corpus(("red boots", ""), ("mug", ""))) is None
+    known = title_query_task(corpus(("red boots", ""), ("mug", ""), images=["a.jpg"]))
     assert known is not None
     assert len(known.queries) == 2
 
 
 def test_of_a_large_corpus_some_are_searched(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wares.supervision.known_item.SEARCHED", 30)
-    monkeypatch.setattr("wares.supervision.known_item.COUNT", 12)
+    monkeypatch.setattr("wares.supervision.known_item.MAX_LISTINGS", 30)
+    monkeypatch.setattr("wares.supervision.known_item.MAX_QUERIES", 12)
     large = corpus(*((f"title{i} word", f"text{i}") for i in range(90)), *((f"bare{i}", "") for i in range(5)))
-    known = title_items(large, seed=1)
+    known = title_query_task(large, seed=1)
     assert known is not None
     assert (len(known.corpus), len(known.queries)) == (30, 12)
-    for query, wanted in zip(known.queries, known.wanted, strict=True):
+    for query, wanted in zip(known.queries, known.targets, strict=True):
         (place,) = wanted
         number = query.text.split()[0].removeprefix("title")
         assert known.corpus.catalogue.listings[place].description == f"text{number}"
-    other = title_items(large, seed=2)
+    other = title_query_task(large, seed=2)
     assert other is not None
     assert {query.text for query in other.queries} != {query.text for query in known.queries}
 
 
 def test_written_queries_want_their_listings() -> None:
-    known = written_items(SHOP)
+    known = generated_query_task(SHOP)
     assert known is not None
-    assert reciprocal_ranks(get_labeler("bm25").over(SHOP), known).mean() > 0.8
+    assert reciprocal_ranks(get_labeler("bm25").fit(SHOP), known).mean() > 0.8
     assert reciprocal_ranks(Fixed(2), known).mean() < 0.5
 
 
 def test_differences_by_eye() -> None:
     low, high = np.array([0.1, 0.2, 0.1, 0.3]), np.array([0.5, 0.7, 0.4, 0.9])
-    assert difference(low, high).worse
-    assert difference(low, high).mean == pytest.approx(-0.45)
-    assert not difference(high, low).worse
-    assert not difference(low, low).worse
-    assert difference(low, low).p == 1
-    assert not difference(np.array([0.0, 1.0, 0.4]), np.array([1.0, 0.1, 0.4])).worse, "by chance"
+    assert paired_difference(low, high).is_worse
+    assert paired_difference(low, high).mean == pytest.approx(-0.45)
+    assert not paired_difference(high, low).is_worse
+    assert not paired_difference(low, low).is_worse
+    assert paired_difference(low, low).p == 1
+    assert not paired_difference(np.array([0.0, 1.0, 0.4]), np.array([1.0, 0.1, 0.4])).is_worse, "by chance"
 
 
 def test_the_better_one_is_kept() -> None:
     """What training made worse is said to be, and what there was is kept."""
     values = np.array([0.5, 0.6, 0.4, 0.5])
-    untrained, level = Checked("model, untrained", values), Checked("model, round 1", values - [0.0, 0.01, 0.0, -0.005])
-    down = Checked("model, round 2", values - [0.2, 0.25, 0.2, 0.3])
-    found = verdict(untrained, [level, down])
-    assert found.kept == untrained
-    assert [each.name for each, _ in found.worse] == ["model, round 2"]
+    untrained, level = (
+        KnownItemResult("model, untrained", values),
+        KnownItemResult("model, round 1", values - [0.0, 0.01, 0.0, -0.005]),
+    )
+    down = KnownItemResult("model, round 2", values - [0.2, 0.25, 0.2, 0.3])
+    found = recommend(untrained, [level, down])
+    assert found.best == untrained
+    assert [each.name for each, _ in found.worse_rounds] == ["model, round 2"]
     assert str(found) == "No round is better than model, untrained. Keep what there was."
-    up = Checked("model, round 3", values + np.array([0.2, 0.25, 0.2, 0.3]))
-    found = verdict(untrained, [down, up, level])
-    assert found.kept == up
+    up = KnownItemResult("model, round 3", values + np.array([0.2, 0.25, 0.2, 0.3]))
+    found = recommend(untrained, [down, up, level])
+    assert found.best == up
     assert str(found) == "Keep model, round 3."

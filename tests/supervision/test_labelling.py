@@ -23,11 +23,11 @@ from wares.data.listings import Catalogue, Listing, Query
 from wares.ranking.labelers.bm25 import BM25
 from wares.ranking.labelers.function import FunctionScorer
 from wares.ranking.labelers.registry import get_labeler
-from wares.ranking.score_fusion import mixed
-from wares.ranking.scoring import NONE, Labels, Scorer
-from wares.supervision.aggregation import log_shares
-from wares.supervision.labelling import label
-from wares.supervision.mixture import Labelled, Mixture, Performance
+from wares.ranking.score_fusion import zscore_fusion
+from wares.ranking.scoring import NO_LISTING, Labels, Scorer
+from wares.supervision.aggregation import log_probs
+from wares.supervision.labelling import label_queries
+from wares.supervision.mixture import AggregatedLabels, QueryPerformancePredictor, TeacherEnsemble
 from wares.supervision.predictors.evidence import Evidence
 from wares.supervision.predictors.registry import get_predictor
 
@@ -44,13 +44,13 @@ QUERIES = [Query(f"q{i}", "xyzzy" if i == 9 else f"{WORDS[i % 8]} {WORDS[(i + 1 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "BLOCK", 4)
-    monkeypatch.setattr(module, "WORTH", 0.0)
+    monkeypatch.setattr(module, "MIN_PARALLEL_SECONDS", 0.0)
 
 
-def mixture(*scorers: Scorer) -> Mixture:
+def mixture(*scorers: Scorer) -> TeacherEnsemble:
     names = ("bm25", "query-likelihood(mu=10)")
-    teachers = scorers or tuple(get_labeler(name).over(CORPUS) for name in names)
-    return Mixture(teachers, (False,) * len(teachers), CORPUS.ids, 5, 3, 0.3, (0, 1), None)
+    teachers = scorers or tuple(get_labeler(name).fit(CORPUS) for name in names)
+    return TeacherEnsemble(teachers, (False,) * len(teachers), CORPUS.ids, 5, 3, 0.3, (0, 1), None)
 
 
 def noted(query: str, listings: Sequence[Listing]) -> list[float | None]:
@@ -63,14 +63,14 @@ def noted(query: str, listings: Sequence[Listing]) -> list[float | None]:
     return [float(len(set(query) & set(each.title))) for each in listings]
 
 
-def functional() -> Mixture:
+def functional() -> TeacherEnsemble:
     return mixture(FunctionScorer(noted, LISTINGS))
 
 
-def same(one: Labelled, other: Labelled) -> bool:
+def same(one: AggregatedLabels, other: AggregatedLabels) -> bool:
     return all(
-        np.array_equal(getattr(one, name), getattr(other, name), equal_nan=name == "predictions")
-        for name in ("listings", "log_shares", "predictions")
+        np.array_equal(getattr(one, name), getattr(other, name), equal_nan=name == "predict_performance")
+        for name in ("listings", "log_probs", "predict_performance")
     )
 
 
@@ -84,74 +84,74 @@ def stamps(folder: Path) -> dict[str, tuple[int, int]]:
 
 def test_labels_are_mixed_scores_of_the_best_and_of_some_drawn(tmp_path: Path) -> None:
     asked = mixture()
-    found = label(asked, QUERIES, tmp_path, 1)
+    found = label_queries(asked, QUERIES, tmp_path, 1)
     best = [scorer.retrieve(QUERIES, 5).listings for scorer in asked.scorers]
     scores = [scorer.score(QUERIES, found.listings) for scorer in asked.scorers]
-    np.testing.assert_allclose(found.log_shares, log_shares(mixed(scores), 0.3), atol=1e-6)
+    np.testing.assert_allclose(found.log_probs, log_probs(zscore_fusion(scores), 0.3), atol=1e-6)
     for place, query in enumerate(QUERIES):
-        there = found.listings[place][found.listings[place] != NONE].tolist()
-        top = {int(each) for row in best for each in row[place] if each != NONE}
+        there = found.listings[place][found.listings[place] != NO_LISTING].tolist()
+        top = {int(each) for row in best for each in row[place] if each != NO_LISTING}
         assert len(set(there)) == len(there)
         assert top <= set(there)
         assert len(there) <= len(top) + 3
         assert bool(there) == (query.text != "xyzzy")
-    assert (np.diff(found.log_shares[np.isfinite(found.log_shares).all(axis=1)]) <= 0).all()
+    assert (np.diff(found.log_probs[np.isfinite(found.log_probs).all(axis=1)]) <= 0).all()
     assert np.isnan(found.predictions).all()
 
 
 def test_files_hold_what_is_returned(tmp_path: Path) -> None:
-    found = label(mixture(), QUERIES, tmp_path / "labels", 1)
+    found = label_queries(mixture(), QUERIES, tmp_path / "labels", 1)
     paths = sorted((tmp_path / "labels").iterdir())
     assert [path.name for path in paths] == [f"part-{number:05}.parquet" for number in range(7)]
     rows = [row for path in paths for row in pq.read_table(path).to_pylist()]
     assert [(row["id"], row["text"]) for row in rows] == [(query.id, query.text) for query in QUERIES]
-    for row, listings, shares in zip(rows, found.listings, found.log_shares, strict=True):
-        assert row["listings"] == CORPUS.ids[listings[listings != NONE]].tolist()
-        assert row["log_shares"] == shares[listings != NONE].tolist()
+    for row, listings, shares in zip(rows, found.listings, found.log_probs, strict=True):
+        assert row["listings"] == CORPUS.ids[listings[listings != NO_LISTING]].tolist()
+        assert row["log_probs"] == shares[listings != NO_LISTING].tolist()
         assert row["prediction"] is None
-    assert same(found, label(mixture(), QUERIES, tmp_path / "labels", 1))
+    assert same(found, label_queries(mixture(), QUERIES, tmp_path / "labels", 1))
 
 
 def test_draws_follow_from_the_seed_and_the_block(tmp_path: Path) -> None:
-    one = label(mixture(), QUERIES, tmp_path / "one", 1)
-    assert same(one, label(mixture(), QUERIES, tmp_path / "again", 1))
-    assert not same(one, label(replace(mixture(), seed=(0, 2)), QUERIES, tmp_path / "round", 1))
+    one = label_queries(mixture(), QUERIES, tmp_path / "one", 1)
+    assert same(one, label_queries(mixture(), QUERIES, tmp_path / "again", 1))
+    assert not same(one, label_queries(replace(mixture(), seed=(0, 2)), QUERIES, tmp_path / "round", 1))
     same_texts = [replace(QUERIES[0], id=str(i)) for i in range(8)]
-    found = label(replace(mixture(), random=20), same_texts, tmp_path / "texts", 1).listings
+    found = label_queries(replace(mixture(), random_candidates=20), same_texts, tmp_path / "texts", 1).listings
     assert {frozenset(row) for row in found[:4]} != {frozenset(row) for row in found[4:]}
 
 
 @pytest.mark.parametrize("name", ["nqc", "clarity(k=3)", "avg-idf"])
 def test_performance_is_predicted_as_of_all_queries_at_once(name: str, tmp_path: Path) -> None:
-    lexical = BM25().over(CORPUS)
-    asked = replace(mixture(), performance=Performance(get_predictor(name), lexical))
-    found = label(asked, QUERIES, tmp_path, 1)
-    own = Labels(found.listings, np.where(found.listings == NONE, np.nan, found.log_shares).astype(np.float32))
+    lexical = BM25().fit(CORPUS)
+    asked = replace(mixture(), predictor=QueryPerformancePredictor(get_predictor(name), lexical))
+    found = label_queries(asked, QUERIES, tmp_path, 1)
+    own = Labels(found.listings, np.where(found.listings == NO_LISTING, np.nan, found.log_probs).astype(np.float32))
     run = own if name.startswith("clarity") else lexical.retrieve(QUERIES, 500)
-    terms = [CORPUS.terms.ids(query.text) for query in QUERIES]
-    evidence = Evidence(terms, CORPUS.terms, run.listings, run.scores, lexical.corpus_scores(QUERIES))
+    terms = [CORPUS.term_counts.term_ids(query.text) for query in QUERIES]
+    evidence = Evidence(terms, CORPUS.term_counts, run.listings, run.scores, lexical.corpus_scores(QUERIES))
     np.testing.assert_allclose(found.predictions, get_predictor(name)(evidence))
     assert np.isfinite(found.predictions).sum() > 20
 
 
 def test_no_queries_and_no_answers(tmp_path: Path) -> None:
-    assert label(mixture(), [], tmp_path / "none").listings.shape[0] == 0
-    found = label(mixture(), [Query("x", "xyzzy"), Query("y", "")], tmp_path / "unknown")
-    assert (found.listings == NONE).all()
-    assert (found.log_shares == -np.inf).all()
+    assert label_queries(mixture(), [], tmp_path / "none").listings.shape[0] == 0
+    found = label_queries(mixture(), [Query("x", "xyzzy"), Query("y", "")], tmp_path / "unknown")
+    assert (found.listings == NO_LISTING).all()
+    assert (found.log_probs == -np.inf).all()
 
 
 def test_what_cannot_be(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="processes are 1 or more, not 0"):
-        label(mixture(), QUERIES, tmp_path, 0)
-    label(mixture(), QUERIES, tmp_path, 1)
+        label_queries(mixture(), QUERIES, tmp_path, 0)
+    label_queries(mixture(), QUERIES, tmp_path, 1)
     with pytest.raises(ModelError, match=r"part-00000\.parquet has labels of other queries or listings\. Remove"):
-        label(mixture(), [Query("other", "red"), *QUERIES[1:]], tmp_path, 1)
+        label_queries(mixture(), [Query("other", "red"), *QUERIES[1:]], tmp_path, 1)
     with pytest.raises(ModelError, match="other queries"):
-        label(mixture(), QUERIES[:3], tmp_path, 1)
+        label_queries(mixture(), QUERIES[:3], tmp_path, 1)
     fewer = replace(mixture(), ids=CORPUS.ids[:2])
     with pytest.raises(ModelError, match="or listings"):
-        label(fewer, QUERIES, tmp_path, 1)
+        label_queries(fewer, QUERIES, tmp_path, 1)
 
 
 # Sharing out
@@ -167,23 +167,23 @@ def pids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_processes_make_no_difference(tmp_path: Path) -> None:
-    asked = replace(mixture(), performance=Performance(get_predictor("nqc"), BM25().over(CORPUS)))
-    alone = label(asked, QUERIES, tmp_path / "alone", 1)
-    together = label(asked, QUERIES, tmp_path / "together", 2)
+    asked = replace(mixture(), predictor=QueryPerformancePredictor(get_predictor("nqc"), BM25().fit(CORPUS)))
+    alone = label_queries(asked, QUERIES, tmp_path / "alone", 1)
+    together = label_queries(asked, QUERIES, tmp_path / "stack_photos", 2)
     assert same(alone, together)
     for path in (tmp_path / "alone").iterdir():
-        assert path.read_bytes() == (tmp_path / "together" / path.name).read_bytes()
+        assert path.read_bytes() == (tmp_path / "stack_photos" / path.name).read_bytes()
 
 
 def test_other_processes_do_the_work(tmp_path: Path, pids: Path) -> None:
-    label(functional(), QUERIES, tmp_path / "labels", 2)
+    label_queries(functional(), QUERIES, tmp_path / "labels", 2)
     assert {path.name for path in pids.iterdir()} > {str(os.getpid())}
 
 
 @pytest.mark.parametrize("reason", ["one process", "little work", "a function of its own", "another kind of scorer"])
 def test_work_that_stays_here(reason: str, tmp_path: Path, pids: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if reason == "little work":
-        monkeypatch.setattr(module, "WORTH", 1e9)
+        monkeypatch.setattr(module, "MIN_PARALLEL_SECONDS", 1e9)
 
     class Other:
         """As one of torch, which has the cores already."""
@@ -196,9 +196,9 @@ def test_work_that_stays_here(reason: str, tmp_path: Path, pids: Path, monkeypat
         "another kind of scorer": Other(functional().scorers[0]),
     }
     asked = mixture(scorers.get(reason, functional().scorers[0]))
-    found = label(asked, QUERIES, tmp_path / "labels", 1 if reason == "one process" else 2)
+    found = label_queries(asked, QUERIES, tmp_path / "labels", 1 if reason == "one process" else 2)
     assert {path.name for path in pids.iterdir()} == {str(os.getpid())}
-    assert same(found, label(functional(), QUERIES, tmp_path / "plain", 1))
+    assert same(found, label_queries(functional(), QUERIES, tmp_path / "plain", 1))
 
 
 # Being killed
@@ -238,11 +238,11 @@ def test_a_run_that_was_killed_redoes_only_what_was_not_done(processes: int, vic
     assert {"part-00000.parquet", "part-00001.parquet"} <= set(before)
     assert "part-00005.parquet" not in before
     (folder / ".part-00005.parquet.part").write_bytes(b"PAR1 half a file")
-    found = label(functional(), QUERIES, folder, 1)
+    found = label_queries(functional(), QUERIES, folder, 1)
     after = stamps(folder)
     assert len(after) == 7
     assert {name: after[name] for name in before} == before
-    assert same(found, label(functional(), QUERIES, tmp_path / "whole", 1))
+    assert same(found, label_queries(functional(), QUERIES, tmp_path / "whole", 1))
 
 
 @pytest.mark.usefixtures("pids")
@@ -250,14 +250,14 @@ def test_a_killed_worker_is_an_error_of_one_line(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("FATAL", QUERIES[-1].text)
     monkeypatch.setenv("VICTIM", "self")
     with pytest.raises(WaresError, match="A worker labelling queries was killed, probably out of memory") as raised:
-        label(functional(), QUERIES, tmp_path / "labels", 2)
+        label_queries(functional(), QUERIES, tmp_path / "labels", 2)
     assert "\n" not in str(raised.value)
 
 
 @pytest.mark.usefixtures("pids")
 def test_what_a_worker_raises_is_raised(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="fickle returned 0 scores for"):
-        label(mixture(FunctionScorer(fickle, LISTINGS)), QUERIES, tmp_path / "labels", 2)
+        label_queries(mixture(FunctionScorer(fickle, LISTINGS)), QUERIES, tmp_path / "labels", 2)
 
 
 @pytest.mark.usefixtures("pids")
@@ -267,7 +267,7 @@ def test_a_function_that_processes_cannot_import(tmp_path: Path, monkeypatch: py
     monkeypatch.setitem(sys.modules, "here_only", here_only)
     scorer = FunctionScorer(here_only.always, LISTINGS)
     with pytest.raises(SettingsError, match=r"cannot load a labeler .*here_only.*--processes 1"):
-        label(mixture(scorer), QUERIES, tmp_path / "labels", 2)
+        label_queries(mixture(scorer), QUERIES, tmp_path / "labels", 2)
 
 
 def fickle(query: str, listings: Sequence[Listing]) -> list[float | None]:

@@ -24,7 +24,7 @@ from wares.data.corpus import Corpus  # noqa: E402
 from wares.data.listings import Catalogue, Listing, Query  # noqa: E402
 from wares.ranking.labelers.function import labeler  # noqa: E402
 from wares.ranking.labelers.registry import get_labeler  # noqa: E402
-from wares.supervision.pyterrier import Reranker, Retriever, abstained_last, trained  # noqa: E402
+from wares.supervision.pyterrier import Reranker, Retriever, load_ranker, rank_abstained_last  # noqa: E402
 
 LISTINGS = (
     Listing("boots", "Red leather boots", price=80.0),
@@ -41,7 +41,7 @@ def corpus() -> Corpus:
 
 @pytest.fixture(scope="module")
 def bm25(corpus: Corpus) -> Retriever:
-    return Retriever(get_labeler("bm25").over(corpus), corpus)
+    return Retriever(get_labeler("bm25").fit(corpus), corpus)
 
 
 @labeler
@@ -52,7 +52,7 @@ def cheapest(query: str, listings: Sequence[Listing]) -> list[float | None]:
 
 @pytest.fixture(scope="module")
 def by_price(corpus: Corpus) -> Reranker:
-    return Reranker(cheapest.over(corpus), corpus)
+    return Reranker(cheapest.fit(corpus), corpus)
 
 
 def rows(frame: Any) -> list[tuple[str, str, int]]:
@@ -64,7 +64,7 @@ def test_results_by_eye(bm25: Retriever, corpus: Corpus) -> None:
     found: Any = bm25(TOPICS)
     assert list(found.columns) == ["qid", "query", "shop", "docno", "score", "rank"]
     assert rows(found) == [("1", "boots", 0), ("1", "scarf", 1), ("2", "scarf", 0)]
-    labels = get_labeler("bm25").over(corpus).retrieve([Query("1", "red boots")], 2)
+    labels = get_labeler("bm25").fit(corpus).retrieve([Query("1", "red boots")], 2)
     np.testing.assert_allclose(found["score"][:2], labels.scores[0], rtol=1e-6)
     assert found["shop"].tolist() == ["north"] * 3
 
@@ -86,13 +86,13 @@ def test_no_result_is_lost_where_the_scorer_abstains(by_price: Reranker) -> None
 def test_what_is_absent_is_below_the_lowest() -> None:
     nan = math.nan
     given = np.array([[nan, 2.0, nan, -3.0], [nan, nan, nan, nan]])
-    assert abstained_last(given).tolist() == [[-4, 2, -5, -3], [-1, -2, -3, -4]]
-    assert abstained_last(np.zeros((0, 0))).shape == (0, 0)
+    assert rank_abstained_last(given).tolist() == [[-4, 2, -5, -3], [-1, -2, -3, -4]]
+    assert rank_abstained_last(np.zeros((0, 0))).shape == (0, 0)
 
 
 def test_pipelines(bm25: Retriever, by_price: Reranker, corpus: Corpus) -> None:
     """Cut-offs, sums of scores, and PyTerrier's own look at what comes out of a transformer."""
-    likelihood = Retriever(get_labeler("query-likelihood").over(corpus), corpus)
+    likelihood = Retriever(get_labeler("query-likelihood").fit(corpus), corpus)
     assert rows((bm25 % 1)(TOPICS)) == [("1", "boots", 0), ("2", "scarf", 0)]
     assert {docno for _, docno, _ in rows((bm25 + 2 * likelihood)(TOPICS))} == {"boots", "scarf"}
     assert rows(bm25.search("scarf"))[0][1] == "scarf"
@@ -133,7 +133,7 @@ def test_a_trained_ranker(shelf: Path, tmp_path: Path, monkeypatch: pytest.Monke
     """The one of a round's folder scores as the run wrote down; the one that the run keeps is found by itself."""
     import wares.supervision.recipe as module
     from wares.data.runs import read_run
-    from wares.ranking.training import LearningSettings
+    from wares.ranking.training import RankerTrainingSettings
     from wares.supervision.settings import SuperviseSettings
 
     monkeypatch.setenv("WARES_CACHE", str(tmp_path / "cache"))
@@ -142,20 +142,25 @@ def test_a_trained_ranker(shelf: Path, tmp_path: Path, monkeypatch: pytest.Monke
     corpus = Corpus(Catalogue(tmp_path, listings))
     queries = [Query(str(i), word) for i, word in enumerate(WORDS)]
     settings = SuperviseSettings(
-        rankers=(f"static(towers={named('pair', shelf)!r})",), depth=4, random=2, learning=LearningSettings(epochs=2)
+        rankers=(f"static(towers={named('pair', shelf)!r})",),
+        depth=4,
+        random_candidates=2,
+        training=RankerTrainingSettings(epochs=2),
     )
     module.supervise(corpus, queries, settings, tmp_path / "run", queries)
     (folder,) = tmp_path.glob("run/round-1/*")
-    found: Any = Retriever(trained(folder, corpus), corpus, k=3)(pd.DataFrame({"qid": ["0", "1"], "query": WORDS[:2]}))
+    found: Any = Retriever(load_ranker(folder, corpus), corpus, k=3)(
+        pd.DataFrame({"qid": ["0", "1"], "query": WORDS[:2]})
+    )
     written = read_run(folder / "run.txt")
     for qid, docno, score in zip(found["qid"], found["docno"], found["score"], strict=True):
         assert score == pytest.approx(written[qid][docno], rel=1e-5)
-    assert rows(Reranker(trained(tmp_path / "run", corpus), corpus)(found[["qid", "query", "docno"]]))
+    assert rows(Reranker(load_ranker(tmp_path / "run", corpus), corpus)(found[["qid", "query", "docno"]]))
     fewer = replace(corpus, catalogue=corpus.catalogue.subset(range(4)))
-    among: Any = Retriever(trained(folder, fewer), fewer)(found[["qid", "query"]])
+    among: Any = Retriever(load_ranker(folder, fewer), fewer)(found[["qid", "query"]])
     assert set(among["docno"]) <= {"l0", "l1", "l2", "l3"}
     with pytest.raises(ModelError, match="is no run of"):
-        trained(tmp_path, corpus)
+        load_ranker(tmp_path, corpus)
 
 
 OFFLINE = """

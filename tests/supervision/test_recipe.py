@@ -28,14 +28,14 @@ from wares.evaluation.measures import measure
 from wares.evaluation.supervision_report import brief, judge, run_results, write_report
 from wares.ranking.labelers.embeddings import EmbeddingScorer
 from wares.ranking.labelers.registry import get_labeler
-from wares.ranking.scoring import NONE
-from wares.ranking.training import LearningSettings
+from wares.ranking.scoring import NO_LISTING
+from wares.ranking.training import RankerTrainingSettings
 from wares.supervision import teachers
 from wares.supervision.recipe import supervise
 from wares.supervision.run_folder import RoundFolder, find_ranker
-from wares.supervision.settings import Dev, SuperviseSettings, folder_name
+from wares.supervision.settings import DevSet, SuperviseSettings, folder_name
 from wares.supervision.strategies import STRATEGIES, Strategy, Teacher
-from wares.supervision.teachers import Classroom
+from wares.supervision.teachers import TeacherPool
 
 QUERIES = [Query(str(i), f"{one} {other}") for i, (one, other) in enumerate(pairwise(WORDS))]
 PAIRS = [(one, two) for i, one in enumerate(WORDS) for two in WORDS[i + 1 :]]
@@ -64,9 +64,9 @@ def settings(shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Su
         rankers=(f"static(towers={towers!r})", f"dense(towers={towers!r})"),
         rounds=2,
         depth=5,
-        random=3,
-        settled=1.0,
-        learning=LearningSettings(epochs=2),
+        random_candidates=3,
+        stop_overlap=1.0,
+        training=RankerTrainingSettings(epochs=2),
     )
 
 
@@ -92,10 +92,10 @@ def test_a_run_has_all_of_every_round(
     for each in records:
         assert each.queries == len(QUERIES)
         assert each.steps > 0
-        assert each.free_energy[0] <= 0
-        assert each.free_energy[1] <= 0
-        assert set(each.agreement) == {*each.teachers, *(["before"] if each.round > 1 else [])}
-        assert all(0 <= value <= 1 for value in each.agreement.values())
+        assert each.elbo[0] <= 0
+        assert each.elbo[1] <= 0
+        assert set(each.overlap) == {*each.teachers, *(["before"] if each.round > 1 else [])}
+        assert all(0 <= value <= 1 for value in each.overlap.values())
     for folder in tmp_path.glob("run/round-*/*"):
         assert {path.name for path in folder.iterdir()} == {
             "labels",
@@ -107,8 +107,8 @@ def test_a_run_has_all_of_every_round(
         }
         assert set(read_run(folder / "run.txt")) <= {"t1", "t2"}
     if strategy == "greedy":
-        assert [each.greedy for each in records[:2]] == [[], []]
-        assert records[2].teachers == [name for name, _ in records[2].greedy if not name.startswith("not ")]
+        assert [each.greedy_steps for each in records[:2]] == [[], []]
+        assert records[2].teachers == [name for name, _ in records[2].greedy_steps if not name.startswith("not ")]
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_who_teaches_in_the_second_round(
 
 
 def test_the_same_run_twice(corpus: Corpus, settings: SuperviseSettings, tmp_path: Path) -> None:
-    settings = replace(settings, strategy="joint", weights="nqc", start="warm")
+    settings = replace(settings, strategy="joint", query_predictor="nqc", start="warm")
     for name in ("one", "other"):
         supervise(corpus, QUERIES, settings, tmp_path / name, TESTS)
     assert contents(tmp_path / "one") == contents(tmp_path / "other")
@@ -149,7 +149,7 @@ def test_a_teacher_that_teaches_down_is_found_out(corpus: Corpus, settings: Supe
     )
     good = Corpus(catalogue)
     queries = [Query(str(i), f"{one} {two}") for i, (one, two) in enumerate(PAIRS)]
-    scores = get_labeler("bm25").over(good).retrieve(queries, len(good))
+    scores = get_labeler("bm25").fit(good).retrieve(queries, len(good))
     wrong = {
         query.id: {str(good.ids[place]): -float(score) for place, score in zip(row, values, strict=True) if place >= 0}
         for query, row, values in zip(queries, scores.listings, scores.scores, strict=True)
@@ -157,17 +157,22 @@ def test_a_teacher_that_teaches_down_is_found_out(corpus: Corpus, settings: Supe
     write_run(wrong, tmp_path / "wrong.txt")
     labelers = (f"run(file={str(tmp_path / 'wrong.txt')!r})",)
     static = settings.rankers[0].removesuffix(")") + ", learning_rate=0.5, batch_size=9)"
-    taught: dict[str, Any] = {"learning": LearningSettings(epochs=30), "temperature": 0.3, "random": 0, "depth": 20}
+    taught: dict[str, Any] = {
+        "learning": RankerTrainingSettings(epochs=30),
+        "temperature": 0.3,
+        "random": 0,
+        "depth": 20,
+    }
     settings = replace(settings, labelers=labelers, rankers=(static,), **taught)
     found = supervise(good, queries, settings, tmp_path / "run").reliability
-    assert found.titles[f"{static}, untrained"] > 0.9
-    assert found.kept == {static: f"{static}, untrained"}
-    assert found.worse == [f"{static}, round 1"]
-    assert found.labelers == {labelers[0]: None}, "a run answers no other queries"
-    assert found.unreliable == []
-    assert found.verdicts == [f"No round is better than {static}, untrained. Keep what there was."]
+    assert found.ranker_mrr[f"{static}, untrained"] > 0.9
+    assert found.best == {static: f"{static}, untrained"}
+    assert found.worse_rounds == [f"{static}, round 1"]
+    assert found.labeler_mrr == {labelers[0]: None}, "a run answers no other queries"
+    assert found.unreliable_labelers == []
+    assert found.recommendations == [f"No round is better than {static}, untrained. Keep what there was."]
     written = json.loads((tmp_path / "run" / "reliability.json").read_text())
-    assert written["kept"] == found.kept
+    assert written["kept"] == found.best
 
 
 def test_judged_dev_queries_choose_teachers_where_they_are_given(
@@ -183,14 +188,14 @@ def test_judged_dev_queries_choose_teachers_where_they_are_given(
             said.append(sign * fmean(measure(results, judged, ["AP"])["AP"].values()))
             return said[-1]
 
-        dev, out = Dev(TESTS, value, f"judgments {sign}"), tmp_path / str(sign)
-        chosen = supervise(corpus, QUERIES, settings, out, dev=dev).rounds[2].greedy
+        dev, out = DevSet(TESTS, value, f"judgments {sign}"), tmp_path / str(sign)
+        chosen = supervise(corpus, QUERIES, settings, out, dev=dev).rounds[2].greedy_steps
         assert len(set(said[:pool])) > 1, "they differ"
         assert chosen[0][1] == max(said[:pool])
         firsts.append(chosen[0])
         assert "chosen by 2 judged dev queries" in write_report(out).read_text(encoding="utf-8")
     assert firsts[0] != firsts[1]
-    for other in (None, Dev(TESTS, value, "other judgments")):
+    for other in (None, DevSet(TESTS, value, "other judgments")):
         with pytest.raises(ModelError, match="holds a run with other"):
             supervise(corpus, QUERIES, settings, out, dev=other)
     with pytest.raises(SettingsError, match="which self does not"):
@@ -204,7 +209,7 @@ def test_an_untrained_ranker_labels_and_can_be_taught(
     settings = replace(settings, strategy="greedy", labelers=("bm25", static), rankers=(static,))
     found = supervise(corpus, QUERIES, settings, tmp_path / "run", TESTS)
     assert found.rounds[0].teachers == ["bm25", static]
-    assert set(found.reliability.labelers) == {"bm25", static}
+    assert set(found.reliability.labeler_mrr) == {"bm25", static}
 
 
 def test_a_labeler_that_finds_nothing_is_warned_of(corpus: Corpus, settings: SuperviseSettings, tmp_path: Path) -> None:
@@ -212,8 +217,8 @@ def test_a_labeler_that_finds_nothing_is_warned_of(corpus: Corpus, settings: Sup
     labelers = ("bm25", f"function(file={str(tmp_path / 'labels.py')!r}, name='silent')")
     settings = replace(settings, labelers=labelers, rankers=settings.rankers[:1])
     found = supervise(corpus, QUERIES, settings, tmp_path / "out").reliability
-    assert found.unreliable == [labelers[1]]
-    assert (found.labelers["bm25"] or 0.0) > 0.5
+    assert found.unreliable_labelers == [labelers[1]]
+    assert (found.labeler_mrr["bm25"] or 0.0) > 0.5
 
 
 def listings_of(titles: Sequence[str], description: str = "", folder: Path = Path()) -> Corpus:
@@ -226,12 +231,12 @@ def test_what_can_be_checked_is_checked(settings: SuperviseSettings, tmp_path: P
     settings = replace(settings, rankers=settings.rankers[:1], labelers=("bm25",))
     titles = listings_of([f"{one} {other}" for one, other in PAIRS])
     found = supervise(titles, QUERIES, settings, tmp_path / "titles")
-    assert found.reliability.labelers["bm25"] and not found.reliability.titles and not found.reliability.kept
+    assert found.reliability.labeler_mrr["bm25"] and not found.reliability.ranker_mrr and not found.reliability.best
     assert find_ranker(tmp_path / "titles").round == 1
     assert "rankers cannot be checked" in write_report(tmp_path / "titles").read_text(encoding="utf-8")
     words = listings_of(["赤い靴", "青い帽子", "緑の椅子", "白い時計", "黒い鞄"], folder=tmp_path)
     found = supervise(words, [Query("1", "赤い靴"), Query("2", "黒い鞄")], settings, tmp_path / "words")
-    assert found.reliability.titles and not found.reliability.labelers
+    assert found.reliability.ranker_mrr and not found.reliability.labeler_mrr
     assert "labelers cannot be checked" in write_report(tmp_path / "words").read_text(encoding="utf-8")
 
 
@@ -250,7 +255,7 @@ class Killed(Exception):
         (module, "learn"),
         (module, "energy"),
         (RoundFolder, "write_results"),
-        (module, "as_run"),
+        (module, "labels_to_run"),
     ],
 )
 def test_a_run_that_was_killed_goes_on_without_redoing(
@@ -358,13 +363,13 @@ def test_rankers_of_the_same_teachers_learn_from_the_same_labels(
 ) -> None:
     """They are made once: in the first round and where all teach, but not where each has teachers of its own."""
     made: list[Path] = []
-    original: Callable[..., Any] = getattr(teachers, "label")  # noqa: B009  (mypy: it is the module's own business)
+    original: Callable[..., Any] = getattr(teachers, "label_queries")  # noqa: B009  (mypy: it is the module's own business)
 
     def counted(mixture: Any, queries: Any, folder: Path, *rest: Any) -> Any:
         made.extend([] if folder.exists() else [folder])
         return original(mixture, queries, folder, *rest)
 
-    monkeypatch.setattr(teachers, "label", counted)
+    monkeypatch.setattr(teachers, "label_queries", counted)
     cases: dict[Strategy, int] = {"joint": 2, "self": 3}
     for strategy, count in cases.items():
         made.clear()
@@ -400,7 +405,7 @@ def test_members_are_named_once_and_have_folders_of_their_own(settings: Supervis
 
 
 def test_rounds_end_when_results_settle(corpus: Corpus, settings: SuperviseSettings, tmp_path: Path) -> None:
-    settings = replace(settings, strategy="self", rounds=5, settled=0.0)
+    settings = replace(settings, strategy="self", rounds=5, stop_overlap=0.0)
     assert max(each.round for each in supervise(corpus, QUERIES, settings, tmp_path / "run").rounds) == 2
     assert "Rounds ended before the 5" in write_report(tmp_path / "run").read_text(encoding="utf-8")
 
@@ -411,7 +416,7 @@ def test_labels_of_a_rankers_own_are_an_exact_e_step(
     """A ranker that goes on from where it was, taught by itself, starts with the highest free energy there is."""
     found = supervise(corpus, QUERIES, replace(settings, strategy="self", start="warm"), tmp_path / "run")
     for each in found.rounds:
-        assert (each.free_energy[0] > -1e-4) == (each.round == 2)
+        assert (each.elbo[0] > -1e-4) == (each.round == 2)
 
 
 # By eye
@@ -421,27 +426,27 @@ def test_greedy_values_a_mixture_by_what_it_would_teach(
     corpus: Corpus, settings: SuperviseSettings, tmp_path: Path
 ) -> None:
     """Rankers' scores as they are, labelers' standardised: the order of the labels."""
-    classroom = Classroom(corpus, QUERIES, settings)
+    classroom = TeacherPool(corpus, QUERIES, settings)
     loud = np.random.default_rng(1).permutation(len(corpus)).astype(np.float32) * 9
-    classroom.enter(
+    classroom.add(
         Teacher(1, "loud"), EmbeddingScorer(loud[:, None], lambda texts: np.ones((len(texts), 1), np.float32))
     )
     mixture = [Teacher(0, "bm25"), Teacher(1, "loud")]
-    listings = classroom.lessons(mixture, 2, tmp_path / "labels").listings
+    listings = classroom.soft_labels(mixture, 2, tmp_path / "labels").listings
     scores = {each: classroom.scorers[each].score(QUERIES, listings) for each in mixture}
-    assert classroom.together(mixture, listings, scores).listings.tolist() == listings.tolist()
-    alone = classroom.together(mixture[:1], listings, scores).listings
+    assert classroom.aggregate(mixture, listings, scores).listings.tolist() == listings.tolist()
+    alone = classroom.aggregate(mixture[:1], listings, scores).listings
     assert alone.tolist() != listings.tolist()
 
 
 def test_labels_are_of_the_best_and_of_some_drawn(corpus: Corpus, settings: SuperviseSettings, tmp_path: Path) -> None:
-    classroom = Classroom(corpus, QUERIES, settings)
-    lessons = classroom.lessons([Teacher(0, "bm25")], 1, tmp_path / "labels")
-    for query, listings, shares in zip(QUERIES, lessons.listings, lessons.log_shares, strict=True):
-        there = listings[listings != NONE]
-        assert len(set(there)) == len(there) <= settings.depth + settings.random
-        assert np.exp(shares[listings != NONE]).sum() == pytest.approx(1)
-        best = listings == classroom.lexical.retrieve([query], 1).listings[0, 0]
+    classroom = TeacherPool(corpus, QUERIES, settings)
+    lessons = classroom.soft_labels([Teacher(0, "bm25")], 1, tmp_path / "labels")
+    for query, listings, shares in zip(QUERIES, lessons.listings, lessons.log_probs, strict=True):
+        there = listings[listings != NO_LISTING]
+        assert len(set(there)) == len(there) <= settings.depth + settings.random_candidates
+        assert np.exp(shares[listings != NO_LISTING]).sum() == pytest.approx(1)
+        best = listings == classroom.bm25.retrieve([query], 1).listings[0, 0]
         assert shares[best] == [shares.max()]
     assert (lessons.weights == 1).all()
 
@@ -450,9 +455,9 @@ def test_queries_that_nobody_answers_have_no_labels(
     corpus: Corpus, settings: SuperviseSettings, tmp_path: Path
 ) -> None:
     queries = [*QUERIES, Query("x", "xyzzy"), Query("y", ""), Query("z", "雨傘"), Query("w", "red " * 2500)]
-    classroom = Classroom(corpus, queries, settings)
-    lessons = classroom.lessons([Teacher(0, "bm25")], 1, tmp_path / "labels")
-    assert np.isfinite(lessons.log_shares).any(axis=1).tolist() == [True] * len(QUERIES) + [False] * 3 + [True]
+    classroom = TeacherPool(corpus, queries, settings)
+    lessons = classroom.soft_labels([Teacher(0, "bm25")], 1, tmp_path / "labels")
+    assert np.isfinite(lessons.log_probs).any(axis=1).tolist() == [True] * len(QUERIES) + [False] * 3 + [True]
 
 
 def test_nobody_answers_anything(corpus: Corpus, settings: SuperviseSettings, tmp_path: Path) -> None:
@@ -461,15 +466,20 @@ def test_nobody_answers_anything(corpus: Corpus, settings: SuperviseSettings, tm
 
 
 def test_weights_count_in_learning(corpus: Corpus, settings: SuperviseSettings, tmp_path: Path) -> None:
-    settings = replace(settings, rankers=settings.rankers[:1], weights="max-idf", weight_map="threshold(share=0.5)")
+    settings = replace(
+        settings, rankers=settings.rankers[:1], query_predictor="max-idf", query_weighting="threshold(share=0.5)"
+    )
     (record,) = supervise(corpus, QUERIES, settings, tmp_path / "run").rounds
     table = pq.read_table(next(tmp_path.glob("run/round-1/*/weights.parquet")))
     weights = np.array(table["weight"].to_pylist())
     assert weights.mean() == pytest.approx(1)
     assert 0 < (weights == 0).sum() < len(QUERIES)
-    assert record.weights[0] == 0
-    classroom = Classroom(corpus, QUERIES, settings)
-    rarest = [classroom.corpus.terms.document_frequency[corpus.terms.ids(query.text)].min() for query in QUERIES]
+    assert record.weight_percentiles[0] == 0
+    classroom = TeacherPool(corpus, QUERIES, settings)
+    rarest = [
+        classroom.corpus.term_counts.document_frequency[corpus.term_counts.term_ids(query.text)].min()
+        for query in QUERIES
+    ]
     assert max(rare for rare, weight in zip(rarest, weights, strict=True) if weight) <= min(
         rare for rare, weight in zip(rarest, weights, strict=True) if not weight
     )
@@ -478,9 +488,11 @@ def test_weights_count_in_learning(corpus: Corpus, settings: SuperviseSettings, 
 def test_clarity_looks_at_the_labels_own_ranking(corpus: Corpus, settings: SuperviseSettings, tmp_path: Path) -> None:
     """So another teacher makes other weights, which NQC, always of BM25, does not."""
     for predictor, differs in (("clarity(k=2)", True), ("nqc", False)):
-        classroom = Classroom(corpus, QUERIES, replace(settings, weights=predictor, depth=2, random=0))
+        classroom = TeacherPool(
+            corpus, QUERIES, replace(settings, query_predictor=predictor, depth=2, random_candidates=0)
+        )
         one, other = (
-            classroom.lessons([Teacher(0, name)], 1, tmp_path / predictor / name) for name in settings.labelers
+            classroom.soft_labels([Teacher(0, name)], 1, tmp_path / predictor / name) for name in settings.labelers
         )
         same = bool(np.array_equal(one.listings, other.listings))
         assert np.array_equal(one.weights, other.weights) == (same if differs else True)
@@ -492,8 +504,8 @@ def test_labels_are_written_for_people_and_tools(corpus: Corpus, settings: Super
     assert [row["text"] for row in table] == [query.text for query in QUERIES]
     for row in table:
         assert set(row["listings"]) <= set(corpus.ids)
-        assert row["log_shares"] == sorted(row["log_shares"], reverse=True)
-        assert np.exp(row["log_shares"]).sum() == pytest.approx(1)
+        assert row["log_probs"] == sorted(row["log_probs"], reverse=True)
+        assert np.exp(row["log_probs"]).sum() == pytest.approx(1)
 
 
 @pytest.mark.parametrize(
@@ -507,7 +519,7 @@ def test_labels_are_written_for_people_and_tools(corpus: Corpus, settings: Super
         ({"rounds": 0}, "1 or more"),
         ({"temperature": 0.0}, "temperature of labels is above 0"),
         ({"weights": "luck"}, "luck"),
-        ({"weight_map": "luck"}, "luck"),
+        ({"query_weighting": "luck"}, "luck"),
         ({"start": "hot"}, "fresh or warm"),
         ({"settled": 98.0}, r"in \[0, 1\], not 98.0"),
     ],
@@ -545,7 +557,7 @@ def test_a_run_without_results_is_not_judged(corpus: Corpus, settings: Supervise
 def test_the_report_shows_what_happened(
     strategy: Strategy, corpus: Corpus, settings: SuperviseSettings, tmp_path: Path
 ) -> None:
-    settings = replace(settings, strategy=strategy, weights="avg-idf")
+    settings = replace(settings, strategy=strategy, query_predictor="avg-idf")
     found = supervise(corpus, QUERIES, settings, tmp_path / "run", TESTS)
     unjudged = write_report(tmp_path / "run").read_text(encoding="utf-8")
     assert "No judgments" in unjudged
@@ -556,14 +568,14 @@ def test_the_report_shows_what_happened(
     changes = json.loads((tmp_path / "run" / "changes.json").read_text(encoding="utf-8"))
     short = brief([*settings.labelers, *settings.rankers])
     for said in (
-        *found.reliability.verdicts,
-        f"{found.reliability.labelers['bm25']:.3f}",
+        *found.reliability.recommendations,
+        f"{found.reliability.labeler_mrr['bm25']:.3f}",
         "Measured, for reporting only",
         f"{evaluation.systems['bm25']['nDCG@10']:.3f}",
         changes["queries"][0]["query"],
         *changes["queries"][0]["after"],
         "avg-idf",
-        *(name for each in found.rounds for name, _ in each.greedy),
+        *(name for each in found.rounds for name, _ in each.greedy_steps),
     ):
         assert reduce(lambda text, name: text.replace(name, short[name]), short, said) in words
     assert ("Teachers chosen" in words) == (strategy == "greedy")
@@ -599,11 +611,11 @@ def test_changes_are_those_of_least_agreement(corpus: Corpus, settings: Supervis
 def test_results_are_the_scorers(corpus: Corpus, settings: SuperviseSettings, tmp_path: Path) -> None:
     """BM25's run file holds what BM25 says."""
     supervise(corpus, QUERIES, replace(settings, rankers=settings.rankers[:1]), tmp_path / "run", TESTS)
-    labels = Classroom(corpus, QUERIES, settings).lexical.retrieve(TESTS, 100)
+    labels = TeacherPool(corpus, QUERIES, settings).bm25.retrieve(TESTS, 100)
     run = read_run(tmp_path / "run" / "baselines" / "bm25.txt")
 
     def ids(row: Sequence[int]) -> list[str]:
-        return [str(corpus.ids[place]) for place in row if place != NONE]
+        return [str(corpus.ids[place]) for place in row if place != NO_LISTING]
 
     assert {query.id: ids(row) for query, row in zip(TESTS, labels.listings, strict=True)} == {
         query: sorted(scores, key=lambda listing: (-scores[listing], ids(range(len(corpus))).index(listing)))

@@ -15,10 +15,10 @@ from scipy.special import log_softmax, softmax
 from scipy.stats import entropy
 
 from wares.core.errors import SettingsError
-from wares.ranking.score_fusion import Floats, mixed, standardised
-from wares.ranking.scoring import NONE, Labels
-from wares.supervision.aggregation import agreement, free_energy, log_shares, pooled, union
-from wares.supervision.strategies import STRATEGIES, Greedy, Strategy, Teacher, greedy, teachers
+from wares.ranking.score_fusion import Floats, zscore_fusion, zscores
+from wares.ranking.scoring import NO_LISTING, Labels
+from wares.supervision.aggregation import average_overlap, candidate_pool, elbo, log_probs, product_of_experts
+from wares.supervision.strategies import STRATEGIES, GreedySelection, Strategy, Teacher, select_teachers, teachers_for
 
 NAN, INF = math.nan, math.inf
 RANKERS = ("a", "b", "c")
@@ -61,20 +61,20 @@ def places(*rows: Sequence[int]) -> npt.NDArray[np.int64]:
     ],
 )
 def test_the_table_of_teachers_of_b(strategy: Strategy, round: int, names: str) -> None:
-    assert " | ".join(map(str, teachers(strategy, round, "b", RANKERS, WEAK))) == names
+    assert " | ".join(map(str, teachers_for(strategy, round, "b", RANKERS, WEAK))) == names
 
 
 @pytest.mark.parametrize("round", [1, 2, 3])
 def test_cross_labeling_needs_two(round: int) -> None:
     """Said in the first round, before hours of training."""
     with pytest.raises(SettingsError, match=r"cross-labeling needs two rankers or more\. .* --strategy self"):
-        teachers("cross", round, "a", ["a"], WEAK)
+        teachers_for("cross", round, "a", ["a"], WEAK)
 
 
 @pytest.mark.parametrize("strategy", [each for each in STRATEGIES if each != "cross"])
 @pytest.mark.parametrize("round", [1, 2, 5])
 def test_one_ranker_will_do_for_the_others(strategy: Strategy, round: int) -> None:
-    found = teachers(strategy, round, "a", ["a"], ["bm25"])
+    found = teachers_for(strategy, round, "a", ["a"], ["bm25"])
     assert found
     assert len(set(found)) == len(found)
     assert all(0 <= each.round < round for each in found)
@@ -85,35 +85,41 @@ def test_one_ranker_will_do_for_the_others(strategy: Strategy, round: int) -> No
 
 def labels(listings: npt.NDArray[np.int64]) -> Labels:
     falling = -np.broadcast_to(np.arange(listings.shape[1], dtype=np.float32), listings.shape)
-    return Labels(listings, np.where(listings == NONE, np.float32(NAN), falling))
+    return Labels(listings, np.where(listings == NO_LISTING, np.float32(NAN), falling))
 
 
 def test_union_by_eye() -> None:
-    first = labels(places([5, 3, 9], [2, NONE, NONE], [NONE, NONE, NONE]))
-    second = labels(places([3, 7, 5], [2, NONE, NONE], [NONE, NONE, NONE]))
-    assert union([first, second], 3).tolist() == [[9, 7, 5, 3], [2, NONE, NONE, NONE], [NONE] * 4]
-    assert union([first, second], 2).tolist() == [[7, 5, 3], [2, NONE, NONE], [NONE] * 3]
-    assert union([first], 1).tolist() == [[5], [2], [NONE]]
+    first = labels(places([5, 3, 9], [2, NO_LISTING, NO_LISTING], [NO_LISTING, NO_LISTING, NO_LISTING]))
+    second = labels(places([3, 7, 5], [2, NO_LISTING, NO_LISTING], [NO_LISTING, NO_LISTING, NO_LISTING]))
+    assert candidate_pool([first, second], 3).tolist() == [
+        [9, 7, 5, 3],
+        [2, NO_LISTING, NO_LISTING, NO_LISTING],
+        [NO_LISTING] * 4,
+    ]
+    assert candidate_pool([first, second], 2).tolist() == [[7, 5, 3], [2, NO_LISTING, NO_LISTING], [NO_LISTING] * 3]
+    assert candidate_pool([first], 1).tolist() == [[5], [2], [NO_LISTING]]
 
 
 @st.composite
 def rankings(draw: st.DrawFn, queries: int, most: int = 5) -> Labels:
     rows = draw(st.lists(st.lists(st.integers(0, 8), unique=True, max_size=most), min_size=queries, max_size=queries))
-    return labels(np.array([row + [NONE] * (most - len(row)) for row in rows], dtype=np.int64).reshape(queries, most))
+    return labels(
+        np.array([row + [NO_LISTING] * (most - len(row)) for row in rows], dtype=np.int64).reshape(queries, most)
+    )
 
 
 @given(st.integers(0, 4).flatmap(lambda n: st.lists(rankings(n), min_size=1, max_size=3)), st.integers(1, 7))
 def test_union_loses_nothing_and_repeats_nothing(found: list[Labels], k: int) -> None:
-    listings = union(found, k)
+    listings = candidate_pool(found, k)
     assert len(listings) == len(found[0])
     expected = [
-        {int(listing) for each in found for listing in each.listings[place, :k]} - {NONE}
+        {int(listing) for each in found for listing in each.listings[place, :k]} - {NO_LISTING}
         for place in range(len(listings))
     ]
     for row, wanted in zip(listings.tolist(), expected, strict=True):
-        there = [listing for listing in row if listing != NONE]
+        there = [listing for listing in row if listing != NO_LISTING]
         assert sorted(there) == sorted(wanted)
-        assert row == there + [NONE] * (len(row) - len(there)), "what is absent comes last"
+        assert row == there + [NO_LISTING] * (len(row) - len(there)), "what is absent comes last"
     assert listings.shape[1] == max(1, *map(len, expected), 0)
 
 
@@ -121,13 +127,13 @@ def test_union_loses_nothing_and_repeats_nothing(found: list[Labels], k: int) ->
 
 
 def test_standardised_by_eye() -> None:
-    found = standardised(scores([1, 3], [0, NAN], [7, 7], [NAN, NAN], [INF, 2], [-INF, -5]))
+    found = zscores(scores([1, 3], [0, NAN], [7, 7], [NAN, NAN], [INF, 2], [-INF, -5]))
     np.testing.assert_array_equal(found, scores([-1, 1], [0, NAN], [0, 0], [NAN, NAN], [NAN, 0], [NAN, 0]))
 
 
 def test_rounding_says_nothing() -> None:
     near = np.nextafter(np.float32(0.7), np.float32(1))
-    np.testing.assert_array_equal(standardised(scores([0.7, near, 0.7])), [[0, 0, 0]])
+    np.testing.assert_array_equal(zscores(scores([0.7, near, 0.7])), [[0, 0, 0]])
 
 
 # Whole numbers of moderate size: what an affine map makes of them is then told apart from rounding in float32.
@@ -146,7 +152,7 @@ tables = st.tuples(st.integers(1, 4), st.integers(1, 6)).flatmap(
 
 @given(tables)
 def test_mean_is_0_and_deviation_1(rows: list[list[float]]) -> None:
-    found = standardised(scores(*rows))
+    found = zscores(scores(*rows))
     np.testing.assert_array_equal(np.isnan(found), ~np.isfinite(np.array(rows)))
     for row, given_row in zip(found, rows, strict=True):
         said = [value for value in given_row if math.isfinite(value)]
@@ -163,12 +169,12 @@ def test_mean_is_0_and_deviation_1(rows: list[list[float]]) -> None:
 def test_positive_affine_maps_do_not_matter(rows: list[list[float]], scale: float, shift: int) -> None:
     given_scores = scores(*rows)
     moved = ((given_scores.astype(np.float64) + shift) * scale).astype(np.float32)
-    np.testing.assert_allclose(standardised(moved), standardised(given_scores), atol=1e-4)
+    np.testing.assert_allclose(zscores(moved), zscores(given_scores), atol=1e-4)
 
 
 @given(tables)
 def test_signs_do_matter(rows: list[list[float]]) -> None:
-    np.testing.assert_allclose(standardised(-scores(*rows)), -standardised(scores(*rows)), atol=1e-9)
+    np.testing.assert_allclose(zscores(-scores(*rows)), -zscores(scores(*rows)), atol=1e-9)
 
 
 # Mixtures --------------------------------------------------------------------------------------------------------
@@ -176,29 +182,29 @@ def test_signs_do_matter(rows: list[list[float]]) -> None:
 
 def test_one_teacher_is_its_own_mixture() -> None:
     said = scores([3, 1, NAN], [2, 2, 2])
-    np.testing.assert_array_equal(mixed([said]), standardised(said))
+    np.testing.assert_array_equal(zscore_fusion([said]), zscores(said))
 
 
 def test_two_teachers_on_different_scales_count_alike() -> None:
     """One says the first is best, one the second; who speaks in millions does not win."""
     loud, quiet = scores([3e6, 1e6, 2e6]), scores([1e-3, 3e-3, 2e-3])
-    np.testing.assert_allclose(mixed([loud, quiet]), [[0, 0, 0]], atol=1e-5)
-    np.testing.assert_allclose(mixed([loud, loud, quiet]), standardised(loud) / 3, atol=1e-5)
+    np.testing.assert_allclose(zscore_fusion([loud, quiet]), [[0, 0, 0]], atol=1e-5)
+    np.testing.assert_allclose(zscore_fusion([loud, loud, quiet]), zscores(loud) / 3, atol=1e-5)
 
 
 def test_who_abstains_has_no_part() -> None:
     """Not in a pair, and not in a query; and where nobody speaks there is no label."""
     first = scores([2, 0, NAN, NAN], [NAN, NAN, NAN, NAN], [NAN, NAN, NAN, NAN])
     second = scores([NAN, 4, 2, NAN], [5, 1, NAN, NAN], [NAN, INF, -INF, NAN])
-    np.testing.assert_allclose(mixed([first, second]), [[1, 0, -1, NAN], [1, -1, NAN, NAN], [NAN] * 4])
+    np.testing.assert_allclose(zscore_fusion([first, second]), [[1, 0, -1, NAN], [1, -1, NAN, NAN], [NAN] * 4])
 
 
 @given(st.lists(tables, min_size=1, max_size=3))
 def test_mixtures_are_means_of_what_is_said(rounds: list[list[list[float]]]) -> None:
     queries, width = min(map(len, rounds)), min(len(rows[0]) for rows in rounds)
     said = [scores(*(row[:width] for row in rows[:queries])) for rows in rounds]
-    found = mixed(said)
-    each = [standardised(part) for part in said]
+    found = zscore_fusion(said)
+    each = [zscores(part) for part in said]
     for place in np.ndindex(queries, width):
         values = [float(part[place]) for part in each if not math.isnan(part[place])]
         assert found[place] == pytest.approx(sum(values) / len(values) if values else NAN, nan_ok=True)
@@ -208,47 +214,49 @@ def test_mixtures_are_means_of_what_is_said(rounds: list[list[list[float]]]) -> 
 
 
 def test_shares_by_eye() -> None:
-    found = log_shares(np.array([[math.log(3), 0.0, NAN], [NAN, NAN, NAN]]), 1.0)
+    found = log_probs(np.array([[math.log(3), 0.0, NAN], [NAN, NAN, NAN]]), 1.0)
     np.testing.assert_allclose(np.exp(found), scores([0.75, 0.25, 0], [0, 0, 0]))
     np.testing.assert_array_equal(found[1], [-INF] * 3)
 
 
 def test_cold_labels_are_one_listing_and_hot_ones_are_all() -> None:
     given_labels = np.array([[1.5, 1.0, NAN, -2.0]])
-    np.testing.assert_allclose(np.exp(log_shares(given_labels, 1e-3)), [[1, 0, 0, 0]], atol=1e-12)
+    np.testing.assert_allclose(np.exp(log_probs(given_labels, 1e-3)), [[1, 0, 0, 0]], atol=1e-12)
     for hot in (1e9, INF):
-        np.testing.assert_allclose(np.exp(log_shares(given_labels, hot)), [[1 / 3, 1 / 3, 0, 1 / 3]], atol=1e-8)
+        np.testing.assert_allclose(np.exp(log_probs(given_labels, hot)), [[1 / 3, 1 / 3, 0, 1 / 3]], atol=1e-8)
 
 
 def test_a_ranker_says_its_own_softmax_and_a_labeler_a_tempered_one() -> None:
     said = scores([1, 3, 8], [0, NAN, 2])
-    own = log_shares(pooled([said], [True], 0.5), 1.0)
+    own = log_probs(product_of_experts([said], [True], 0.5), 1.0)
     np.testing.assert_allclose(own[0], log_softmax(said[0].astype(float)), atol=1e-6)
     np.testing.assert_allclose(own[1, [0, 2]], log_softmax(np.array([0.0, 2.0])), atol=1e-6)
-    np.testing.assert_allclose(pooled([said], [False], 0.5), standardised(said) / 0.5)
+    np.testing.assert_allclose(product_of_experts([said], [False], 0.5), zscores(said) / 0.5)
 
 
 def test_a_mixture_is_the_geometric_mean_of_its_teachers() -> None:
     """Who abstains from a pair has no part in it."""
     first, second = scores([1, 3, 8]), scores([2, -4, 1])
-    together = log_shares(pooled([first, second], [True, True], 1.0), 1.0)
+    together = log_probs(product_of_experts([first, second], [True, True], 1.0), 1.0)
     each = [log_softmax(one[0].astype(float)) for one in (first, second)]
     np.testing.assert_allclose(together[0], log_softmax(np.mean(each, axis=0)), atol=1e-6)
     silent = scores([NAN, NAN, NAN])
-    np.testing.assert_allclose(pooled([first, silent], [True, False], 1.0), pooled([first], [True], 1.0))
-    assert np.isnan(pooled([silent, silent], [True, False], 1.0)).all()
+    np.testing.assert_allclose(
+        product_of_experts([first, silent], [True, False], 1.0), product_of_experts([first], [True], 1.0)
+    )
+    assert np.isnan(product_of_experts([silent, silent], [True, False], 1.0)).all()
 
 
 @pytest.mark.parametrize("temperature", [0.0, -1.0, NAN])
 def test_a_temperature_is_above_0(temperature: float) -> None:
     with pytest.raises(SettingsError, match="temperature of labels is above 0, not"):
-        log_shares(np.zeros((1, 2)), temperature)
+        log_probs(np.zeros((1, 2)), temperature)
 
 
 @given(tables, st.floats(0.05, 20))
 def test_shares_are_a_softmax(rows: list[list[float]], temperature: float) -> None:
-    given_labels = mixed([scores(*rows)])
-    found = log_shares(given_labels, temperature)
+    given_labels = zscore_fusion([scores(*rows)])
+    found = log_probs(given_labels, temperature)
     for row, values in zip(found, given_labels, strict=True):
         there = ~np.isnan(values)
         assert (row[~there] == -INF).all()
@@ -262,27 +270,31 @@ def test_shares_are_a_softmax(rows: list[list[float]], temperature: float) -> No
 
 def test_agreement_by_eye() -> None:
     """At depth 1: 0 of 1; at depth 2: 2 of 2. And: 1 of 1, 1 of 2, 1 of 3."""
-    np.testing.assert_allclose(agreement(places([4, 7]), places([7, 4]), depth=2), [(0 + 1) / 2])
-    np.testing.assert_allclose(agreement(places([1, 2, 3]), places([1, 8, 9]), depth=3), [(1 + 1 / 2 + 1 / 3) / 3])
-    np.testing.assert_allclose(agreement(places([1, 2]), places([3, 4]), depth=2), [0])
-    np.testing.assert_allclose(agreement(places([NONE, NONE]), places([NONE, NONE]), depth=2), [0])
-    np.testing.assert_allclose(agreement(places([5]), places([5]), depth=2), [(1 + 1 / 2) / 2])
+    np.testing.assert_allclose(average_overlap(places([4, 7]), places([7, 4]), depth=2), [(0 + 1) / 2])
+    np.testing.assert_allclose(
+        average_overlap(places([1, 2, 3]), places([1, 8, 9]), depth=3), [(1 + 1 / 2 + 1 / 3) / 3]
+    )
+    np.testing.assert_allclose(average_overlap(places([1, 2]), places([3, 4]), depth=2), [0])
+    np.testing.assert_allclose(
+        average_overlap(places([NO_LISTING, NO_LISTING]), places([NO_LISTING, NO_LISTING]), depth=2), [0]
+    )
+    np.testing.assert_allclose(average_overlap(places([5]), places([5]), depth=2), [(1 + 1 / 2) / 2])
 
 
 @given(st.integers(0, 4).flatmap(lambda n: st.tuples(rankings(n), rankings(n, 7))), st.integers(1, 9))
 def test_agreement_is_the_average_overlap(pair: tuple[Labels, Labels], depth: int) -> None:
     first, second = (each.listings for each in pair)
-    found = agreement(first, second, depth)
-    np.testing.assert_allclose(found, agreement(second, first, depth), err_msg="symmetric")
+    found = average_overlap(first, second, depth)
+    np.testing.assert_allclose(found, average_overlap(second, first, depth), err_msg="symmetric")
     for value, a, b in zip(found, first.tolist(), second.tolist(), strict=True):
-        shared = [len((set(a[:d]) & set(b[:d])) - {NONE}) / d for d in range(1, depth + 1)]
+        shared = [len((set(a[:d]) & set(b[:d])) - {NO_LISTING}) / d for d in range(1, depth + 1)]
         assert value == pytest.approx(sum(shared) / depth)
         assert 0 <= value <= 1
 
 
 @given(st.permutations(range(12)), st.integers(1, 12))
 def test_a_ranking_agrees_with_itself(order: list[int], depth: int) -> None:
-    np.testing.assert_allclose(agreement(places(order), places(order), depth), [1])
+    np.testing.assert_allclose(average_overlap(places(order), places(order), depth), [1])
 
 
 # Greedy ----------------------------------------------------------------------------------------------------------
@@ -290,32 +302,34 @@ def test_a_ranking_agrees_with_itself(order: list[int], depth: int) -> None:
 A, B, C = Teacher(0, "a"), Teacher(1, "b"), Teacher(1, "c")
 
 
-def chosen(values: dict[str, float], pool: Sequence[Teacher] = (A, B, C)) -> Greedy:
+def chosen(values: dict[str, float], pool: Sequence[Teacher] = (A, B, C)) -> GreedySelection:
     """Greedy by a table of mixtures, as in "ab", whatever their order; a mixture that is not in it is a KeyError."""
-    return greedy(pool, lambda mixture: values["".join(sorted(each.name for each in mixture))])
+    return select_teachers(pool, lambda mixture: values["".join(sorted(each.name for each in mixture))])
 
 
 def test_greedy_by_eye() -> None:
     """b is the best alone; with c it is better; a, who is second best alone, spoils it."""
     found = chosen({"a": 0.5, "b": 0.6, "c": 0.1, "ab": 0.62, "bc": 0.7, "abc": 0.65})
     assert found.steps == ((B, 0.6), (C, 0.7))
-    assert found.chosen == [B, C]
-    assert found.refused == (A, 0.65)
+    assert found.selected == [B, C]
+    assert found.rejected == (A, 0.65)
 
 
 def test_a_tie_is_no_improvement() -> None:
     found = chosen({"a": 0.5, "b": 0.4, "c": 0.4, "ab": 0.3, "ac": 0.5})
-    assert found == Greedy(((A, 0.5),), (C, 0.5))
+    assert found == GreedySelection(((A, 0.5),), (C, 0.5))
 
 
 def test_of_equals_the_first_is_taken() -> None:
-    assert chosen({"a": 1.0, "b": 1.0, "c": 1.0, "ab": 0.0, "ac": 0.0}).chosen == [A]
+    assert chosen({"a": 1.0, "b": 1.0, "c": 1.0, "ab": 0.0, "ac": 0.0}).selected == [A]
 
 
 def test_where_all_help_nobody_is_refused() -> None:
-    assert chosen({"a": 1, "b": 2, "c": 3, "ac": 4, "bc": 5, "abc": 6}) == Greedy(((C, 3), (B, 5), (A, 6)), None)
-    assert chosen({"a": -1.0}, [A]) == Greedy(((A, -1.0),), None)
-    assert chosen({}, []) == Greedy((), None)
+    assert chosen({"a": 1, "b": 2, "c": 3, "ac": 4, "bc": 5, "abc": 6}) == GreedySelection(
+        ((C, 3), (B, 5), (A, 6)), None
+    )
+    assert chosen({"a": -1.0}, [A]) == GreedySelection(((A, -1.0),), None)
+    assert chosen({}, []) == GreedySelection((), None)
 
 
 def test_a_mixture_is_judged_in_the_order_it_was_put_together() -> None:
@@ -325,13 +339,13 @@ def test_a_mixture_is_judged_in_the_order_it_was_put_together() -> None:
         asked.append(list(mixture))
         return float(len(mixture))
 
-    greedy([A, B], criterion)
+    select_teachers([A, B], criterion)
     assert asked == [[A], [B], [A, B]]
 
 
 def test_what_cannot_be_judged_is_not_chosen() -> None:
     """A criterion is NaN where a teacher abstains from every query."""
-    assert chosen({"a": NAN, "b": 0.5, "c": 0.6, "ac": NAN, "bc": 0.7, "abc": NAN}).chosen == [C, B]
+    assert chosen({"a": NAN, "b": 0.5, "c": 0.6, "ac": NAN, "bc": 0.7, "abc": NAN}).selected == [C, B]
 
 
 # Free energy -----------------------------------------------------------------------------------------------------
@@ -341,14 +355,14 @@ def test_free_energy_by_eye() -> None:
     """The first query is -KL((3/4, 1/4) || (1/2, 1/2)), the second, of three times the weight, 0."""
     q, p = np.array([[0.75, 0.25], [0.5, 0.5]]), np.full((2, 2), 0.5)
     expected = -(0.75 * math.log(1.5) + 0.25 * math.log(0.5)) / 4
-    assert free_energy(np.log(q), np.log(p), np.array([1.0, 3.0])) == pytest.approx(expected)
+    assert elbo(np.log(q), np.log(p), np.array([1.0, 3.0])) == pytest.approx(expected)
 
 
 def test_what_has_no_label_is_no_part() -> None:
     log_q = np.array([[math.log(0.5), math.log(0.5), -INF], [-INF, -INF, -INF]])
     log_p = np.array([[math.log(0.5), math.log(0.5), -INF], [-1.0, -2.0, -3.0]])
-    assert free_energy(log_q, log_p, np.ones(2)) == 0
-    assert free_energy(log_q, np.where(np.isinf(log_p), -7.0, log_p), np.ones(2)) == 0
+    assert elbo(log_q, log_p, np.ones(2)) == 0
+    assert elbo(log_q, np.where(np.isinf(log_p), -7.0, log_p), np.ones(2)) == 0
 
 
 @st.composite
@@ -364,10 +378,10 @@ def distributions(draw: st.DrawFn) -> tuple[Floats, Floats, Floats]:
 def test_free_energy_is_minus_the_divergence(given_tables: tuple[Floats, Floats, Floats]) -> None:
     log_q, log_p, weights = given_tables
     oracle = -np.average(entropy(np.exp(log_q), np.exp(log_p), axis=1), weights=weights)
-    assert free_energy(log_q, log_p, weights) == pytest.approx(oracle, abs=1e-9)
-    assert free_energy(log_q, log_q, weights) == pytest.approx(0, abs=1e-12)
+    assert elbo(log_q, log_p, weights) == pytest.approx(oracle, abs=1e-9)
+    assert elbo(log_q, log_q, weights) == pytest.approx(0, abs=1e-12)
     if log_q.shape[1] > 1:
-        assert free_energy(log_q, log_p, weights) < 0
+        assert elbo(log_q, log_p, weights) < 0
 
 
 # Expectation-Maximization ----------------------------------------------------------------------------------------
@@ -376,7 +390,7 @@ def test_free_energy_is_minus_the_divergence(given_tables: tuple[Floats, Floats,
 #   E-step, p fixed: q ∝ p^(1/τ), which is softmax(s / τ) for any scores s = log p + constant, is the one maximum of
 #       F_τ over all q.
 #   M-step, q fixed: the highest Σ w E_q[log p] is the highest F_τ as well, since the entropy of q does not move.
-# So F_τ never falls in either half-step, at any τ. `free_energy` is F_1: at τ = 1 it is the monotone quantity itself,
+# So F_τ never falls in either half-step, at any τ. `elbo` is F_1: at τ = 1 it is the monotone quantity itself,
 # 0 after every E-step. At other temperatures only the M-step is sure to raise it; an E-step may lower it (below, by
 # eye), because labels sharper than the ranker are not what the ranker says.
 #
@@ -389,7 +403,7 @@ FOUR = 4
 
 def e_step(log_p: Floats, temperature: float) -> Floats:
     """log q, from logits whose level is another for every query: only differences count."""
-    return log_shares(log_p + np.arange(len(log_p))[:, None], temperature)
+    return log_probs(log_p + np.arange(len(log_p))[:, None], temperature)
 
 
 def m_step(log_q: Floats, weights: Floats) -> Floats:
@@ -403,13 +417,13 @@ def m_step(log_q: Floats, weights: Floats) -> Floats:
 def tempered(log_q: Floats, log_p: Floats, weights: Floats, temperature: float) -> float:
     """F_τ: the free energy, and τ - 1 times the entropy of the labels."""
     spread = np.average(entropy(np.exp(log_q), axis=1), weights=weights)
-    return free_energy(log_q, log_p, weights) + (temperature - 1) * float(spread)
+    return elbo(log_q, log_p, weights) + (temperature - 1) * float(spread)
 
 
 def problem(seed: int) -> tuple[Floats, Floats, Floats]:
     """Weak labels, an untrained ranker (log q, log p) and weights of the queries."""
     random = np.random.default_rng(seed)
-    weak = log_shares(random.normal(scale=2, size=(len(CLASSES), FOUR)), 1.0)
+    weak = log_probs(random.normal(scale=2, size=(len(CLASSES), FOUR)), 1.0)
     untrained = log_softmax(random.normal(size=(2, FOUR)), axis=1)[CLASSES]
     return weak, np.asarray(untrained), random.uniform(0.2, 2, len(CLASSES))
 
@@ -422,9 +436,9 @@ def test_the_m_step_is_exact(seed: int, other: int) -> None:
     """Any other ranker of the family fits the labels less well; without this, what follows would be about nothing."""
     log_q, log_p, weights = problem(seed)
     best = m_step(log_q, weights)
-    assert free_energy(log_q, best, weights) >= free_energy(log_q, log_p, weights)
+    assert elbo(log_q, best, weights) >= elbo(log_q, log_p, weights)
     logits = best + np.random.default_rng(other).normal(scale=0.1, size=(2, FOUR))[CLASSES]
-    assert free_energy(log_q, best, weights) >= free_energy(log_q, log_softmax(logits, axis=1), weights)
+    assert elbo(log_q, best, weights) >= elbo(log_q, log_softmax(logits, axis=1), weights)
 
 
 @given(seeds, seeds, st.floats(0.2, 5))
@@ -436,7 +450,7 @@ def test_the_e_step_is_exact(seed: int, other: int, temperature: float) -> None:
     moved = log_q + np.random.default_rng(other).normal(scale=0.1, size=log_q.shape)
     assert best >= tempered(log_softmax(moved, axis=1), log_p, weights, temperature)
     assert best == pytest.approx(temperature * mean_log_partition(log_p, temperature, weights), abs=1e-9)
-    assert free_energy(e_step(log_p, 1.0), log_p, weights) == pytest.approx(0, abs=1e-12)
+    assert elbo(e_step(log_p, 1.0), log_p, weights) == pytest.approx(0, abs=1e-12)
 
 
 def mean_log_partition(log_p: Floats, temperature: float, weights: Floats) -> float:
@@ -460,12 +474,12 @@ def test_self_labeling_never_lowers_the_free_energy(seed: int, temperature: floa
 
 
 def test_rounds_as_they_are_reported_rise_to_0_at_temperature_1() -> None:
-    """Each round reports `free_energy` of its labels and of the ranker that learned from them."""
+    """Each round reports `elbo` of its labels and of the ranker that learned from them."""
     log_q, _, weights = problem(7)
     reported = []
     for _ in range(4):
         log_p = m_step(log_q, weights)
-        reported.append(free_energy(log_q, log_p, weights))
+        reported.append(elbo(log_q, log_p, weights))
         log_q = e_step(log_p, 1.0)
     assert reported[0] < -0.1
     assert reported[1:] == pytest.approx([0, 0, 0], abs=1e-12)
@@ -476,13 +490,13 @@ def test_sharper_labels_lower_free_energy_but_not_the_tempered_one() -> None:
     log_p, one = np.log([[0.8, 0.2]]), np.ones(1)
     log_q = e_step(log_p, 0.5)
     np.testing.assert_allclose(np.exp(log_q), [[16 / 17, 1 / 17]])
-    assert free_energy(log_p, log_p, one) == 0
-    assert free_energy(log_q, log_p, one) == pytest.approx(-(16 * math.log(20 / 17) + math.log(5 / 17)) / 17)
-    assert free_energy(log_q, log_p, one) < 0
+    assert elbo(log_p, log_p, one) == 0
+    assert elbo(log_q, log_p, one) == pytest.approx(-(16 * math.log(20 / 17) + math.log(5 / 17)) / 17)
+    assert elbo(log_q, log_p, one) < 0
     assert tempered(log_q, log_p, one, 0.5) > tempered(log_p, log_p, one, 0.5)
 
 
 def test_labels_are_the_rankers_softmax() -> None:
     """The E-step as it is said: q ∝ exp(s / τ)."""
     s = np.random.default_rng(2).normal(size=(3, FOUR))
-    np.testing.assert_allclose(np.exp(log_shares(s, 0.7)), softmax(s / 0.7, axis=1))
+    np.testing.assert_allclose(np.exp(log_probs(s, 0.7)), softmax(s / 0.7, axis=1))

@@ -25,14 +25,21 @@ from wares.encoders.fusion import fuse
 from wares.encoders.marginals import Marginals
 from wares.encoders.registry import build_towers, load_towers
 from wares.encoders.towers import Fusion, Towers
-from wares.training.datasets import Draw
-from wares.training.finetuning import Clicks, click_loss, clicks_of, finetune, fused_views, mine
+from wares.training.datasets import ListingDraw
+from wares.training.finetuning import (
+    InteractionDataset,
+    build_interaction_dataset,
+    finetune,
+    fuse_batch,
+    interaction_loss,
+    mine_hard_negatives,
+)
 from wares.training.settings import FinetuneSettings, TrainerSettings
 
 COLOURS = {"red": (200, 30, 30), "green": (30, 160, 60), "blue": (40, 60, 200), "grey": (120, 120, 120)}
 THINGS = ("cup", "hat", "rug", "bag", "pen")
-SHORT = FinetuneSettings(batch_size=10, epochs=20, learning_rate=3e-3, mined=(0, 8))
-FROZEN = TrainerSettings(workers=0, checkpoint_steps=10)
+SHORT = FinetuneSettings(batch_size=10, epochs=20, learning_rate=3e-3, hard_negative_ranks=(0, 8))
+FROZEN = TrainerSettings(num_workers=0, checkpoint_steps=10)
 Shop = tuple[Catalogue, CatalogueFeatures, Towers]
 
 
@@ -66,13 +73,13 @@ def clicked() -> Interactions:
     return Interactions(tuple(rows))
 
 
-def clicks(shop: Shop, settings: FinetuneSettings = SHORT) -> Clicks:
-    return clicks_of(*shop, clicked(), settings, FROZEN)
+def clicks(shop: Shop, settings: FinetuneSettings = SHORT) -> InteractionDataset:
+    return build_interaction_dataset(*shop, clicked(), settings, FROZEN)
 
 
 def test_a_batch_holds_a_query_its_listing_and_negatives(shop: Shop) -> None:
     data = clicks(shop)
-    batch = data.__getitems__([Draw(0, 0.0, 0.0, 5), Draw(7, 0.0, 0.0, 6)])
+    batch = data.__getitems__([ListingDraw(0, 0.0, 0.0, 5), ListingDraw(7, 0.0, 0.0, 6)])
     assert batch["query"].tolist() == [0, 2]
     assert batch["listing"].shape == (2, 3)
     assert batch["listing"][:, 0].tolist() == [0, 9]
@@ -80,13 +87,13 @@ def test_a_batch_holds_a_query_its_listing_and_negatives(shop: Shop) -> None:
     assert batch["photo_weights"].shape == batch["text_weights"].shape == (2, 3, 2)
     assert batch["duplicates"].shape == (2, 3, 2)
     assert len(batch["photos"]["features"]) == int((batch["photo_weights"] > 0).sum())
-    again = data.__getitems__([Draw(7, 0.9, 0.9, 6)])
+    again = data.__getitems__([ListingDraw(7, 0.9, 0.9, 6)])
     assert torch.equal(again["listing"], batch["listing"][1:]), "negatives follow from the draw alone"
 
 
 def test_nothing_that_was_interacted_with_is_mined(shop: Shop) -> None:
     data = clicks(shop)
-    for query, listings in enumerate(data.hard):
+    for query, listings in enumerate(data.negative_candidates):
         assert not {4 * query + turn for turn in range(4)} & set(listings.tolist())
 
 
@@ -95,10 +102,10 @@ def test_mined_are_the_ranks_asked_for(shop: Shop) -> None:
     queries = ["cup number 0", "hat"]
     scores = embed_texts(queries, towers) @ fuse(embed_features(features, towers), towers.fusion).vectors.T
     order = np.argsort(-scores, axis=1, kind="stable")
-    found = mine(features, towers, queries, np.array([int(order[0, 0])]), (1, 5))
+    found = mine_hard_negatives(features, towers, queries, np.array([int(order[0, 0])]), (1, 5))
     assert found[0].tolist() == order[0, 2:6].tolist()
     assert found[1].tolist() == order[1, 1:5].tolist()
-    assert mine(features, towers, queries, np.zeros(0, dtype=np.int64), (10, 100)).shape == (2, 10)
+    assert mine_hard_negatives(features, towers, queries, np.zeros(0, dtype=np.int64), (10, 100)).shape == (2, 10)
     assert len(catalogue) == 20
 
 
@@ -108,12 +115,12 @@ def test_all_views_of_a_batch_are_fused_as_the_shop_fuses_them(shop: Shop, kind:
     _, features, towers = shop
     fusion = Fusion(Marginals(kind, alpha=0.7, beta=0.6, epsilon=0.3), gamma=0.3)
     towers.fusion = fusion
-    data = clicks(shop, replace(SHORT, hard=0))
-    batch = data.__getitems__([Draw(place, 0.0, 0.0, 0) for place in range(20)])
+    data = clicks(shop, replace(SHORT, hard_negatives=0))
+    batch = data.__getitems__([ListingDraw(place, 0.0, 0.0, 0) for place in range(20)])
     embeddings = embed_features(features, towers)
     encoded = encode(batch, towers)
-    expected = fuse(embeddings, fusion).vectors[data.rows[:, 1]]
-    torch.testing.assert_close(fused_views(encoded, fusion), torch.from_numpy(expected), atol=1e-5, rtol=1e-4)
+    expected = fuse(embeddings, fusion).vectors[data.interactions[:, 1]]
+    torch.testing.assert_close(fuse_batch(encoded, fusion), torch.from_numpy(expected), atol=1e-5, rtol=1e-4)
 
 
 def encode(batch: dict[str, Any], towers: Towers) -> dict[str, Any]:
@@ -124,17 +131,17 @@ def encode(batch: dict[str, Any], towers: Towers) -> dict[str, Any]:
     return encoded
 
 
-def by_hand(clicks: Clicks, encoded: dict[str, Any], fusion: Fusion, popularity: bool) -> float:
+def by_hand(clicks: InteractionDataset, encoded: dict[str, Any], fusion: Fusion, popularity: bool) -> float:
     """The loss, a listing at a time."""
-    listings = normalize(fused_views(encoded, fusion), dim=1)
+    listings = normalize(fuse_batch(encoded, fusion), dim=1)
     rows, shown = encoded["listing"].shape
     flat = encoded["listing"].reshape(-1).tolist()
     total = weights = 0.0
     for row in range(rows):
         own, terms = row * shown, []
-        chosen = {int(listing) for query, listing in clicks.rows if query == int(encoded["query"][row])}
+        chosen = {int(listing) for query, listing in clicks.interactions if query == int(encoded["query"][row])}
         for column, listing in enumerate(flat):
-            share = float(clicks.log_share[listing]) if column % shown == 0 else float(clicks.log_share.min())
+            share = float(clicks.log_popularity[listing]) if column % shown == 0 else float(clicks.log_popularity.min())
             score = float(encoded["queries"][row] @ listings[column]) * float(encoded["scale"])
             score -= share if popularity else 0.0
             if column == own:
@@ -151,8 +158,8 @@ def by_hand(clicks: Clicks, encoded: dict[str, Any], fusion: Fusion, popularity:
 def test_the_loss_by_hand(shop: Shop, popularity: bool) -> None:
     data = clicks(shop)
     towers = shop[2]
-    encoded = encode(data.__getitems__([Draw(place, 0.3, 0.7, place) for place in (0, 1, 5, 8, 13)]), towers)
-    found = click_loss(towers.fusion, data, popularity, encoded)
+    encoded = encode(data.__getitems__([ListingDraw(place, 0.3, 0.7, place) for place in (0, 1, 5, 8, 13)]), towers)
+    found = interaction_loss(towers.fusion, data, popularity, encoded)
     assert float(found) == pytest.approx(by_hand(data, encoded, towers.fusion, popularity), rel=1e-4)
 
 
@@ -183,7 +190,7 @@ def test_photos_may_be_left_alone(shop: Shop, tmp_path: Path) -> None:
     towers = shop[2]
     before = {name: value.clone() for name, value in towers.image.state_dict().items()}
     texts = {name: value.clone() for name, value in towers.text.state_dict().items()}
-    finetune(*shop, clicked(), replace(SHORT, epochs=1, train_photos=False), FROZEN, tmp_path / "model")
+    finetune(*shop, clicked(), replace(SHORT, epochs=1, train_image_head=False), FROZEN, tmp_path / "model")
     assert all(torch.equal(value.cpu(), before[name]) for name, value in towers.image.state_dict().items())
     assert not all(torch.equal(value.cpu(), texts[name]) for name, value in towers.text.state_dict().items())
     assert all(parameter.requires_grad for parameter in towers.image.parameters())
@@ -203,11 +210,11 @@ def test_a_killed_run_resumes_to_the_same_weights(shop: Shop, tmp_path: Path, mo
         calls.append(1)
         if len(calls) > 25:
             raise Killed
-        return click_loss(*arguments)
+        return interaction_loss(*arguments)
 
     shop[2].load_state_dict(state)
     with monkeypatch.context() as patch:
-        patch.setattr("wares.training.finetuning.click_loss", until)
+        patch.setattr("wares.training.finetuning.interaction_loss", until)
         with pytest.raises(Killed):
             finetune(*shop, clicked(), SHORT, FROZEN, tmp_path / "killed")
     shop[2].load_state_dict(state)

@@ -30,13 +30,13 @@ from wares.encoders import marginals
 from wares.encoders.base import ImageTower, Inputs, LinearHead, TextTower
 from wares.encoders.features import CatalogueFeatures, Vectors, embed_features
 from wares.encoders.fusion import barycentres
-from wares.encoders.marginals import MARGINALS, Marginals, ViewBatch, all_views
+from wares.encoders.marginals import MARGINAL_KINDS, Marginals, ViewBatch, all_views
 from wares.encoders.registry import build_towers
 from wares.encoders.towers import Fusion, Towers
 from wares.training import losses
 from wares.training.pretraining import batch_loss, pretrain
-from wares.training.records import PretrainRecord
-from wares.training.settings import METHODS, SEVERAL, Method, PretrainSettings, method_fusion
+from wares.training.records import TrainingRecord
+from wares.training.settings import METHODS, MULTI_VIEW_METHODS, Method, PretrainSettings, method_fusion
 
 PHOTO_WIDTH, TEXT_WIDTH, DIMENSION = 10, 12, 8
 SHORT = PretrainSettings(epochs=4, batch_size=8, learning_rate=0.02)
@@ -55,13 +55,13 @@ class PhotoTower(ImageTower):
         self.head = LinearHead(PHOTO_WIDTH, DIMENSION)
         self.rows: list[int] = []
 
-    def inputs(self, items: Sequence[Any]) -> Inputs:
+    def preprocess(self, items: Sequence[Any]) -> Inputs:
         raise NotImplementedError
 
     def encode(self, inputs: Inputs) -> Tensor:
         raise NotImplementedError
 
-    def backbone_modules(self) -> None:
+    def trainable_backbone(self) -> None:
         return None
 
     def forward(self, features: Tensor) -> Tensor:
@@ -80,16 +80,16 @@ class WordTower(TextTower):
         self.head = LinearHead(TEXT_WIDTH, DIMENSION)
         self.rows: list[int] = []
 
-    def inputs(self, items: Sequence[Any]) -> Inputs:
+    def preprocess(self, items: Sequence[Any]) -> Inputs:
         raise NotImplementedError
 
     def encode(self, inputs: Inputs) -> Tensor:
         raise NotImplementedError
 
-    def backbone_modules(self) -> None:
+    def trainable_backbone(self) -> None:
         return None
 
-    def truncated(self, texts: Sequence[str]) -> list[bool]:
+    def truncation_mask(self, texts: Sequence[str]) -> list[bool]:
         raise NotImplementedError
 
     def forward(self, features: Tensor) -> Tensor:
@@ -186,7 +186,7 @@ def test_every_method_trains_towers_from_scratch(method: Method) -> None:
     pixels = noise.integers(0, 256, (6, 64, 64, 3), dtype=np.uint8)
     texts = towers.text.features(["red mug", "for tea", "blue mug", "lamp", "for a desk", "wool scarf"])
     photo_views, text_views = goods([2, 0, 1, 3], [2, 1, 2, 1]).photo_views, goods([1] * 4, [2, 1, 2, 1]).text_views
-    features = CatalogueFeatures(photo_views, pixels, text_views, texts, CATALOGUES["many views"].duplicates[:4])
+    features = CatalogueFeatures(photo_views, pixels, text_views, texts, CATALOGUES["many views"].duplicate_labels[:4])
     record = pretrain(features, towers, replace(SHORT, method=method, epochs=2))
     assert all(map(math.isfinite, record.losses))
     assert towers.identity != build_towers("small").identity
@@ -209,7 +209,7 @@ def test_the_seed_decides_a_run_bit_for_bit(method: Method) -> None:
 def test_the_record_is_complete(method: Method, tmp_path: Path) -> None:
     towers, _, _ = toy_towers()
     settings = replace(SHORT, method=method, fusion=Fusion(Marginals("fixed", 0.7, 0.6), gamma=0.4))
-    features = replace(CATALOGUES["many views"], truncated=3)
+    features = replace(CATALOGUES["many views"], truncated_texts=3)
     record = pretrain(features, towers, settings, out=tmp_path / "deep" / "model")
     written = json.loads((tmp_path / "deep" / "model" / "pretrain.json").read_text())
     assert written == asdict(record)
@@ -225,7 +225,7 @@ def test_the_record_is_complete(method: Method, tmp_path: Path) -> None:
         "towers.json",
         "towers.safetensors",
     ]
-    assert json.loads((tmp_path / "deep" / "model" / "towers.json").read_text())["identity"] == towers.identity
+    assert json.loads((tmp_path / "deep" / "model" / "towers.json").read_text())["run_identity"] == towers.identity
 
 
 # What a step costs, and what settings do -------------------------------------------------------------------------
@@ -239,7 +239,7 @@ def rows_per_step(method: Method, photos: int) -> tuple[set[int], set[int]]:
 
 def test_factorized_encodes_two_views_per_listing_and_modality_however_many_there_are() -> None:
     for photos in (2, 4, 16):
-        assert rows_per_step("factorized", photos) == ({16}, {16})
+        assert rows_per_step("factorized_plan", photos) == ({16}, {16})
         assert rows_per_step("single-view", photos) == rows_per_step("random-view", photos) == ({8}, {8})
         assert rows_per_step("joint-text", photos) == ({8}, {8})
         for method in ("all-pairs", "full-transport", "low-rank-transport", "mean-views"):
@@ -247,7 +247,7 @@ def test_factorized_encodes_two_views_per_listing_and_modality_however_many_ther
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("kind", MARGINALS)
+@pytest.mark.parametrize("kind", MARGINAL_KINDS)
 def test_every_trained_parameter_gets_a_gradient(method: Method, kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """What distributed training needs: no parameter waits for a gradient that never comes."""
     try:
@@ -264,7 +264,7 @@ def test_every_trained_parameter_gets_a_gradient(method: Method, kind: Any, monk
 
     monkeypatch.setattr("torch.optim.AdamW", Watched)
     pretrain(CATALOGUES["some without anything"], towers, settings)
-    assert towers.photo_tilt.requires_grad == (kind == "learned")
+    assert towers.photo_attention.requires_grad == (kind == "learned")
 
 
 def test_every_epoch_draws_anew_until_every_auxiliary_view_was_seen(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -289,9 +289,9 @@ BASE = PretrainSettings(epochs=3, batch_size=8, learning_rate=0.02, fusion=Fusio
 @pytest.mark.parametrize(
     "changed",
     [
-        {"loss": "barycentric"},
-        {"intra_modal": 0.0},
-        {"intra_modal": 1.0},
+        {"loss": "barycentric_loss"},
+        {"intra_modal_loss": 0.0},
+        {"intra_modal_loss": 1.0},
         {"batch_size": 4},
         {"epochs": 4},
         {"learning_rate": 0.01},
@@ -300,7 +300,7 @@ BASE = PretrainSettings(epochs=3, batch_size=8, learning_rate=0.02, fusion=Fusio
         {"fusion": Fusion(Marginals("learned"))},
         {"fusion": Fusion(Marginals("fixed", alpha=0.9))},
         {"fusion": Fusion(Marginals("fixed", beta=0.9))},
-        *[{"method": method} for method in METHODS if method != "factorized"],
+        *[{"method": method} for method in METHODS if method != "factorized_plan"],
     ],
     ids=str,
 )
@@ -413,7 +413,7 @@ def test_texts_alone_need_views_to_compare(method: Method) -> None:
         pretrain(goods([0] * 8, [3] * 8), toy_towers()[0], replace(SHORT, intra_modal=0.0))
 
 
-@pytest.mark.parametrize("method", ["factorized", "all-pairs"])
+@pytest.mark.parametrize("method", ["factorized_plan", "all-pairs"])
 def test_texts_alone_learn_from_each_other(method: Method) -> None:
     """A catalogue without a single photo: its features are an empty table."""
     towers, _, _ = toy_towers()
@@ -435,11 +435,11 @@ def test_texts_alone_learn_from_each_other(method: Method) -> None:
         {"seconds": float("nan")},
         {"learning_rate": 0.0},
         {"learning_rate": float("nan")},
-        {"intra_modal": -0.1},
+        {"intra_modal_loss": -0.1},
         {"weight_decay": -1.0},
         {"method": "single-view", "fusion": Fusion(Marginals("learned"))},
         {"method": "full-transport", "fusion": Fusion(Marginals("learned"))},
-        {"method": "factorized", "fusion": Fusion(Marginals("uniform"))},
+        {"method": "factorized_plan", "fusion": Fusion(Marginals("uniform"))},
     ],
     ids=str,
 )
@@ -453,7 +453,7 @@ def test_methods_that_know_no_marginals_are_fused_as_they_see() -> None:
     for method in METHODS:
         marginals = method_fusion(method, asked).marginals
         counts = torch.tensor([4])
-        weights = all_views(counts, marginals.primary("photo")).weights[0].tolist()
+        weights = all_views(counts, marginals.primary_weight("photo")).weights[0].tolist()
         match method:
             case "single-view" | "joint-text":
                 assert weights == [1.0, 0.0, 0.0, 0.0]
@@ -495,8 +495,8 @@ def with_charts(listings: int) -> CatalogueFeatures:
     return replace(features, photos=photos.astype(np.float32))
 
 
-@pytest.mark.parametrize("method", SEVERAL)
-@pytest.mark.parametrize("loss", ["pairwise", "barycentric"])
+@pytest.mark.parametrize("method", MULTI_VIEW_METHODS)
+@pytest.mark.parametrize("loss", ["pairwise_loss", "barycentric_loss"])
 def test_learned_marginals_play_down_size_charts(method: Method, loss: Any) -> None:
     towers, _, _ = toy_towers()
     features = with_charts(64)
@@ -525,7 +525,7 @@ def test_learned_marginals_leave_the_towers_to_the_loss() -> None:
     photos, texts = (ViewBatch(vectors, torch.full((6, 2), 0.5)) for vectors in sides)
     tilt = torch.full((5,), 0.1, requires_grad=True)
     same, scale = torch.eye(6, dtype=torch.bool), torch.tensor(5.0, requires_grad=True)
-    losses.marginal(marginals.learned(photos, tilt), texts, scale, same).backward()
+    losses.marginal_loss(marginals.learned_marginals(photos, tilt), texts, scale, same).backward()
     assert tilt.grad is not None and tilt.grad.any()
     assert all(each.grad is None for each in (*sides, scale))
     alone, tilt.grad = tilt.grad, None
@@ -542,12 +542,12 @@ def test_learned_marginals_are_saved_resumed_and_part_of_the_identity(
     towers, _, _ = toy_towers()
     pretrain(CATALOGUES["many views"], towers, settings, out=tmp_path, resume=True)
     assert equal(weights(towers), trained(CATALOGUES["many views"], settings))
-    assert towers.photo_tilt.detach().any()
+    assert towers.photo_attention.detach().any()
     saved = load_file(str(tmp_path / "towers.safetensors"))
-    assert torch.equal(saved["photo_tilt"], towers.photo_tilt)
+    assert torch.equal(saved["photo_tilt"], towers.photo_attention)
     before = towers.identity
     with torch.no_grad():
-        towers.photo_tilt[0] += 0.5
+        towers.photo_attention[0] += 0.5
     assert towers.identity != before
 
 
@@ -591,7 +591,7 @@ def killed(out: Path, method: Method) -> None:
 
 
 def test_a_killed_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
-    killed(tmp_path, "factorized")
+    killed(tmp_path, "factorized_plan")
     (tmp_path / ".checkpoint.pt.part").write_bytes(b"the beginning of a checkpoi")
     features = CATALOGUES["many views"]
     towers, image, _ = toy_towers(seed=5)  # the weights come from the checkpoint
@@ -612,7 +612,7 @@ class Killed(BaseException):
 
 def interrupted(out: Path, settings: PretrainSettings, monkeypatch: pytest.MonkeyPatch, passes: int = 5) -> None:
     """Leave the checkpoint of a run that ended in its third epoch."""
-    monkeypatch.setattr("wares.training.pretraining.CHECKPOINT_EVERY", 0.0)
+    monkeypatch.setattr("wares.training.pretraining.CHECKPOINT_SECONDS", 0.0)
     towers, image, _ = toy_towers()
     forward = image.forward
 
@@ -726,15 +726,15 @@ def test_factorized_learns_what_only_auxiliary_views_show() -> None:
     held_out, colours = coloured(96, seed=2)
     settings = PretrainSettings(epochs=40, batch_size=32, learning_rate=0.02, fusion=Fusion(Marginals("fixed")))
     found: dict[str, float] = {}
-    for method in ("factorized", "single-view"):
+    for method in ("factorized_plan", "single-view"):
         towers, _, _ = toy_towers()
         pretrain(features, towers, replace(settings, method=method))
         found[method] = precision_of_descriptions(towers, held_out, colours)
-    assert found["factorized"] > 0.9
+    assert found["factorized_plan"] > 0.9
     assert found["single-view"] < 0.5
 
 
 def test_a_record_says_when_nothing_was_resumed() -> None:
     record = pretrain(CATALOGUES["two listings"], toy_towers()[0], SHORT)
-    assert isinstance(record, PretrainRecord)
+    assert isinstance(record, TrainingRecord)
     assert record.resumed == 0

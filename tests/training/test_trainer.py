@@ -27,20 +27,20 @@ from wares.data.catalogue import read_catalogue
 from wares.data.listings import Catalogue, Listing
 from wares.data.photos import augment
 from wares.data.writers import write_listings
-from wares.encoders.backbones import train_backbone
+from wares.encoders.backbones import unfreeze_backbone
 from wares.encoders.features import catalogue_features
 from wares.encoders.listing_encoder import ListingEncoder
 from wares.encoders.marginals import Marginals
 from wares.encoders.registry import build_towers, load_towers
 from wares.encoders.towers import Fusion, Towers
-from wares.training.datasets import Draw, ListingViews, Schedule, Side
-from wares.training.end_to_end import choose_both, loss, pretrain_end_to_end
-from wares.training.records import PretrainRecord
+from wares.training.datasets import BatchSchedule, ListingDataset, ListingDraw, ModalityData
+from wares.training.end_to_end import pretrain_end_to_end, pretraining_loss, sample_method_views
+from wares.training.records import TrainingRecord
 from wares.training.settings import PretrainSettings, TrainerSettings
-from wares.training.trainer import CHECKPOINTS, ListingLoss
+from wares.training.trainer import CHECKPOINT_FOLDER, ListingLoss
 
 SHORT = PretrainSettings(epochs=3, batch_size=8, learning_rate=0.01)
-QUICK = TrainerSettings("last-1", "all", backbone_rate=1e-3, workers=0, checkpoint_steps=2)
+QUICK = TrainerSettings("last-1", "all", backbone_learning_rate=1e-3, num_workers=0, checkpoint_steps=2)
 LISTINGS = 16
 
 
@@ -70,7 +70,7 @@ def pretrained(
     settings: PretrainSettings = SHORT,
     resume: bool = False,
     family: str = "clip",
-) -> tuple[Towers, PretrainRecord]:
+) -> tuple[Towers, TrainingRecord]:
     towers = build_towers(named(family, shelf))
     features = catalogue_features(catalogue, towers, out.parent / "cache")
     return towers, pretrain_end_to_end(catalogue, features, towers, settings, trainer, out, resume)
@@ -94,11 +94,11 @@ def assert_equal(one: dict[str, Tensor], other: dict[str, Tensor], atol: float, 
 def test_an_epoch_shows_a_listing_at_most_once_in_batches_of_one_size(
     listings: int, batch_size: int, epochs: int, seed: int
 ) -> None:
-    schedule = Schedule(listings, batch_size, epochs, seed)
+    schedule = BatchSchedule(listings, batch_size, epochs, seed)
     batches = list(schedule)
     assert len(batches) == len(schedule) == epochs * schedule.steps_per_epoch
-    assert {len(batch) for batch in batches} == {schedule.share}
-    assert schedule.share <= batch_size
+    assert {len(batch) for batch in batches} == {schedule.rank_batch_size}
+    assert schedule.rank_batch_size <= batch_size
     for epoch in range(epochs):
         part = batches[epoch * schedule.steps_per_epoch : (epoch + 1) * schedule.steps_per_epoch]
         seen = [draw.listing for batch in part for draw in batch]
@@ -107,40 +107,40 @@ def test_an_epoch_shows_a_listing_at_most_once_in_batches_of_one_size(
 
 
 def test_two_processes_share_the_batches_of_one() -> None:
-    whole = list(Schedule(24, 8, 2, seed=4))
-    parts = [list(Schedule(24, 8, 2, seed=4, rank=rank, ranks=2)) for rank in range(2)]
+    whole = list(BatchSchedule(24, 8, 2, seed=4))
+    parts = [list(BatchSchedule(24, 8, 2, seed=4, rank=rank, world_size=2)) for rank in range(2)]
     assert [first + second for first, second in zip(*parts, strict=True)] == whole
 
 
 def test_epochs_and_seeds_differ() -> None:
-    one, two = list(Schedule(24, 24, 2, seed=0))
+    one, two = list(BatchSchedule(24, 24, 2, seed=0))
     assert one != two
-    assert list(Schedule(24, 24, 1, seed=1)) != [one]
-    assert all(0 <= draw.photo < 1 and 0 <= draw.text < 1 for draw in one)
+    assert list(BatchSchedule(24, 24, 1, seed=1)) != [one]
+    assert all(0 <= draw.photo_draw < 1 and 0 <= draw.text_draw < 1 for draw in one)
     with pytest.raises(SettingsError, match="too few"):
-        Schedule(3, 2, 1, seed=0, ranks=2)
+        BatchSchedule(3, 2, 1, seed=0, world_size=2)
 
 
 # What a batch holds ----------------------------------------------------------------------------------------------
 
 
-def data_of(catalogue: Catalogue, towers: Towers, cache: Path, method: Any = "factorized") -> ListingViews:
+def data_of(catalogue: Catalogue, towers: Towers, cache: Path, method: Any = "factorized_plan") -> ListingDataset:
     features = catalogue_features(catalogue, towers, cache)
-    paths = [catalogue.photo(name) for name in features.photo_views.items]
-    side = Side(features.photo_views, None, paths, towers.image.size, towers.image.fit)
-    chosen = partial(choose_both, replace(SHORT, method=method))
-    return ListingViews(side, Side(features.text_views, None), features.duplicates, chosen)
+    paths = [catalogue.photo_path(name) for name in features.photo_views.items]
+    side = ModalityData(features.photo_views, None, paths, towers.image.size, towers.image.fit)
+    chosen = partial(sample_method_views, replace(SHORT, method=method))
+    return ListingDataset(side, ModalityData(features.text_views, None), features.duplicate_labels, chosen)
 
 
 def test_a_batch_holds_the_views_it_says(catalogue: Catalogue, shelf: Path, tmp_path: Path) -> None:
     towers = build_towers(named("clip", shelf))
     data = data_of(catalogue, towers, tmp_path)
-    batch = data.__getitems__([Draw(3, 0.9, 0.0, 1), Draw(0, 0.5, 0.5, 2), Draw(1, 0.5, 0.5, 3)])
+    batch = data.__getitems__([ListingDraw(3, 0.9, 0.0, 1), ListingDraw(0, 0.5, 0.5, 2), ListingDraw(1, 0.5, 0.5, 3)])
     assert batch["photo_weights"].tolist() == [[0.5, 0.5], [0.0, 0.0], [1.0, 0.0]]
     assert batch["photos"]["items"].shape == (3, 32, 32, 3)
     assert batch["texts"]["items"][:2] == [catalogue.listings[3].title, catalogue.listings[3].description]
     assert len(batch["texts"]["items"]) == 6
-    paths = [catalogue.photo(name) for name in ("3-0.png", "3-2.png", "1-0.png")]
+    paths = [catalogue.photo_path(name) for name in ("3-0.png", "3-2.png", "1-0.png")]
     expected = towers.image.features([np.asarray(photo) for photo in batch["photos"]["items"]])
     from wares.data.photos import load_photo
 
@@ -172,10 +172,10 @@ def gradients(towers: Towers, batch: dict[str, Any], views_at_once: int | None) 
     towers.zero_grad()
     model = SentenceTransformer(modules=[ListingEncoder(towers, views_at_once)])
     inputs = batch | {
-        "photos": towers.image.inputs(batch["photos"]["items"]),
-        "texts": towers.text.inputs(batch["texts"]["items"]),
+        "photos": towers.image.preprocess(batch["photos"]["items"]),
+        "texts": towers.text.preprocess(batch["texts"]["items"]),
     }
-    value = ListingLoss(model, partial(loss, SHORT))([inputs])
+    value = ListingLoss(model, partial(pretraining_loss, SHORT))([inputs])
     value.backward()
     found = {"loss": value.detach()}
     return found | {n: p.grad.clone() for n, p in towers.named_parameters() if p.grad is not None}
@@ -188,8 +188,8 @@ def test_gradients_in_parts_are_the_gradients(
 ) -> None:
     towers = build_towers(named(family, shelf))
     for tower in (towers.image, towers.text):
-        train_backbone(tower, "all")
-    batch = data_of(catalogue, towers, tmp_path).__getitems__(next(iter(Schedule(LISTINGS, 8, 1, seed=0))))
+        unfreeze_backbone(tower, "all")
+    batch = data_of(catalogue, towers, tmp_path).__getitems__(next(iter(BatchSchedule(LISTINGS, 8, 1, seed=0))))
     plain, cached = gradients(towers, batch, None), gradients(towers, batch, views_at_once)
     assert len(plain) == 1 + sum(p.requires_grad for p in towers.parameters())
     assert_equal(plain, cached, atol=2e-6, rtol=1e-4)
@@ -198,14 +198,17 @@ def test_gradients_in_parts_are_the_gradients(
 def test_a_batch_without_photos_still_has_every_gradient(catalogue: Catalogue, shelf: Path, tmp_path: Path) -> None:
     towers = build_towers(named("clip", shelf))
     for tower in (towers.image, towers.text):
-        train_backbone(tower, "all")
+        unfreeze_backbone(tower, "all")
     data = data_of(catalogue, towers, tmp_path)
-    batch = data.__getitems__([Draw(listing, 0.5, 0.5, 0) for listing in (0, 4, 8)])
+    batch = data.__getitems__([ListingDraw(listing, 0.5, 0.5, 0) for listing in (0, 4, 8)])
     from sentence_transformers import SentenceTransformer
 
     model = SentenceTransformer(modules=[ListingEncoder(towers)])
-    inputs = batch | {"photos": {"features": torch.zeros(0, 24)}, "texts": towers.text.inputs(batch["texts"]["items"])}
-    value = ListingLoss(model, partial(loss, SHORT))([inputs])
+    inputs = batch | {
+        "photos": {"features": torch.zeros(0, 24)},
+        "texts": towers.text.preprocess(batch["texts"]["items"]),
+    }
+    value = ListingLoss(model, partial(pretraining_loss, SHORT))([inputs])
     value.backward()
     assert all(p.grad is not None for p in towers.parameters() if p.requires_grad)
     assert torch.isfinite(value)
@@ -224,7 +227,7 @@ def test_a_run_learns_and_leaves_a_model(
     assert record.steps == 12 * 2
     assert len(record.losses) == 12
     assert record.losses[-1] < record.losses[0] - 0.1
-    assert not (tmp_path / "model" / CHECKPOINTS).exists()
+    assert not (tmp_path / "model" / CHECKPOINT_FOLDER).exists()
     assert load_towers(tmp_path / "model").identity == towers.identity
     written = json.loads((tmp_path / "model" / "pretrain.json").read_text())
     assert written["settings"]["trainer"]["image_backbone"] == how[0]
@@ -234,15 +237,15 @@ def test_a_run_learns_and_leaves_a_model(
 def test_learned_marginals_are_learned_here_too(catalogue: Catalogue, shelf: Path, tmp_path: Path) -> None:
     learned = replace(SHORT, fusion=Fusion(Marginals("learned")))
     towers, _ = pretrained(catalogue, shelf, tmp_path / "model", settings=learned)
-    assert towers.photo_tilt.detach().norm() > 1e-4
-    assert torch.equal(load_towers(tmp_path / "model").photo_tilt, towers.photo_tilt.cpu())
+    assert towers.photo_attention.detach().norm() > 1e-4
+    assert torch.equal(load_towers(tmp_path / "model").photo_attention, towers.photo_attention.cpu())
     plain, _ = pretrained(catalogue, shelf, tmp_path / "plain")
-    assert not plain.photo_tilt.any()
+    assert not plain.photo_attention.any()
 
 
 def test_workers_change_nothing(catalogue: Catalogue, shelf: Path, tmp_path: Path) -> None:
     one, _ = pretrained(catalogue, shelf, tmp_path / "one")
-    two, _ = pretrained(catalogue, shelf, tmp_path / "two", replace(QUICK, workers=2))
+    two, _ = pretrained(catalogue, shelf, tmp_path / "two", replace(QUICK, num_workers=2))
     assert_equal(weights(one), weights(two), atol=0.0)
 
 
@@ -259,13 +262,13 @@ def test_bfloat16_is_near_float32(catalogue: Catalogue, shelf: Path, tmp_path: P
 def test_compiled_backbones_learn_the_same(catalogue: Catalogue, shelf: Path, tmp_path: Path) -> None:
     trainer, once = replace(QUICK, text_backbone="frozen"), replace(SHORT, epochs=1)
     _, plain = pretrained(catalogue, shelf, tmp_path / "plain", trainer, once)
-    towers, compiled = pretrained(catalogue, shelf, tmp_path / "compiled", replace(trainer, compile=True), once)
+    towers, compiled = pretrained(catalogue, shelf, tmp_path / "compile_kernel", replace(trainer, compile=True), once)
     assert compiled.losses == pytest.approx(plain.losses, rel=1e-3)
-    assert load_towers(tmp_path / "compiled").identity == towers.identity
+    assert load_towers(tmp_path / "compile_kernel").identity == towers.identity
 
 
 def test_accumulated_batches_make_one_step(catalogue: Catalogue, shelf: Path, tmp_path: Path) -> None:
-    _, record = pretrained(catalogue, shelf, tmp_path / "model", replace(QUICK, accumulate=2))
+    _, record = pretrained(catalogue, shelf, tmp_path / "model", replace(QUICK, gradient_accumulation_steps=2))
     assert record.steps == 3
     assert len(record.losses) == 3
 
@@ -322,7 +325,7 @@ def test_only_its_own_run_is_resumed(
 def test_a_photo_that_goes_missing_stops_the_run(catalogue: Catalogue, shelf: Path, tmp_path: Path) -> None:
     towers = build_towers(named("clip", shelf))
     features = catalogue_features(catalogue, towers, tmp_path / "cache")
-    gone = catalogue.photo("3-1.png")
+    gone = catalogue.photo_path("3-1.png")
     content = gone.read_bytes()
     gone.unlink()
     try:
@@ -333,7 +336,14 @@ def test_a_photo_that_goes_missing_stops_the_run(catalogue: Catalogue, shelf: Pa
 
 
 @pytest.mark.parametrize(
-    "bad", [{"workers": -1}, {"accumulate": 0}, {"views_at_once": 0}, {"backbone_rate": 0.0}, {"image_backbone": "x"}]
+    "bad",
+    [
+        {"workers": -1},
+        {"accumulate": 0},
+        {"views_at_once": 0},
+        {"backbone_learning_rate": 0.0},
+        {"image_backbone": "x"},
+    ],
 )
 def test_settings_out_of_range_are_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(SettingsError):

@@ -30,30 +30,32 @@ def one(batch: ViewBatch, listing: int) -> tuple[Tensor, Tensor]:
 
 def test_one_photo_one_text_is_plain_cosine() -> None:
     photo, text, sure = torch.tensor([[0.6, 0.8]]), torch.tensor([[1.0, 0.0]]), torch.ones(1)
-    for plan in (transport.factorized(sure, sure), transport.full(photo, text, sure, sure)):
+    for plan in (transport.factorized_plan(sure, sure), transport.full_plan(photo, text, sure, sure)):
         assert float(plan.score(photo, text)) == pytest.approx(0.6)
 
 
 def test_full_transport_matches_each_photo_with_its_text() -> None:
     views, half = torch.eye(2), torch.tensor([0.5, 0.5])
-    assert float(transport.full(views, views.flip(0), half, half).score(views, views.flip(0))) == pytest.approx(1.0)
-    assert float(transport.factorized(half, half).score(views, views)) == pytest.approx(0.5)
+    assert float(transport.full_plan(views, views.flip(0), half, half).score(views, views.flip(0))) == pytest.approx(
+        1.0
+    )
+    assert float(transport.factorized_plan(half, half).score(views, views)) == pytest.approx(0.5)
 
 
 # The contract of every plan ---------------------------------------------------------------------------------------
 
 Plan = transport.FactorizedPlan | transport.FullPlan | transport.LowRankPlan
 PLANS: dict[str, Callable[[Tensor, Tensor, Tensor, Tensor], Plan]] = {
-    "factorized": lambda f, g, a, b: transport.factorized(a, b),
-    "full": transport.full,
-    "full, regularisation 0.1": lambda f, g, a, b: transport.full(f, g, a, b, 0.1),
-    "full, regularisation 1": lambda f, g, a, b: transport.full(f, g, a, b, 1.0),
-    "rank 1": lambda f, g, a, b: transport.low_rank(f, g, a, b, 1),
-    "rank 2": lambda f, g, a, b: transport.low_rank(f, g, a, b, 2),
-    "rank 3": lambda f, g, a, b: transport.low_rank(f, g, a, b, 3),
+    "factorized_plan": lambda f, g, a, b: transport.factorized_plan(a, b),
+    "full": transport.full_plan,
+    "full, regularisation 0.1": lambda f, g, a, b: transport.full_plan(f, g, a, b, 0.1),
+    "full, regularisation 1": lambda f, g, a, b: transport.full_plan(f, g, a, b, 1.0),
+    "rank 1": lambda f, g, a, b: transport.low_rank_plan(f, g, a, b, 1),
+    "rank 2": lambda f, g, a, b: transport.low_rank_plan(f, g, a, b, 2),
+    "rank 3": lambda f, g, a, b: transport.low_rank_plan(f, g, a, b, 3),
 }
 SCORES: dict[str, Callable[[ViewBatch, ViewBatch], Tensor]] = {
-    "factorized": transport.factorized_scores,
+    "factorized_plan": transport.factorized_scores,
     "full": lambda photos, texts: transport.full_scores(photos, texts, None),
     "full, regularisation 0.1": lambda photos, texts: transport.full_scores(photos, texts, 0.1),
     "rank 2": lambda photos, texts: transport.low_rank_scores(photos, texts, 2),
@@ -77,8 +79,8 @@ def test_every_plan_has_its_marginals_and_its_score_in_bounds(name: str, photos:
     torch.testing.assert_close(plan.matrix().sum(1), a, atol=exact, rtol=exact)
     torch.testing.assert_close(plan.matrix().sum(0), b, atol=exact, rtol=exact)
     assert (plan.matrix() >= 0).all()
-    torch.testing.assert_close(plan.shares(f, g).sum(), plan.score(f, g), atol=1e-5, rtol=1e-4)
-    assert float(transport.factorized(a, b).score(f, g)) - 1e-3 <= float(plan.score(f, g))
+    torch.testing.assert_close(plan.contributions(f, g).sum(), plan.score(f, g), atol=1e-5, rtol=1e-4)
+    assert float(transport.factorized_plan(a, b).score(f, g)) - 1e-3 <= float(plan.score(f, g))
     assert float(plan.score(f, g)) <= optimum(f, g, a, b) + exact
 
 
@@ -132,7 +134,7 @@ def test_gradients_flow_through_the_scores_at_the_fixed_plan(name: str) -> None:
 @settings(deadline=None, max_examples=25)
 def test_full_transport_solves_the_linear_programme(photos: ViewBatch, texts: ViewBatch) -> None:
     (f, a), (g, b) = one(photos, 0), one(texts, 0)
-    assert float(transport.full(f, g, a, b).score(f, g)) == pytest.approx(optimum(f, g, a, b), abs=1e-5)
+    assert float(transport.full_plan(f, g, a, b).score(f, g)) == pytest.approx(optimum(f, g, a, b), abs=1e-5)
 
 
 @given(view_batches(1), view_batches(1))
@@ -140,8 +142,8 @@ def test_full_transport_solves_the_linear_programme(photos: ViewBatch, texts: Vi
 def test_the_entropic_plan_goes_from_the_full_to_the_factorized_one(photos: ViewBatch, texts: ViewBatch) -> None:
     """Its score falls as regularisation grows, from the optimum to that of the product, and the plan goes along."""
     (f, a), (g, b) = one(photos, 0), one(texts, 0)
-    product = transport.factorized(a, b)
-    plans = [transport.full(f, g, a, b, reg) for reg in (0.01, 0.05, 0.2, 1.0, 10.0, 1000.0)]
+    product = transport.factorized_plan(a, b)
+    plans = [transport.full_plan(f, g, a, b, reg) for reg in (0.01, 0.05, 0.2, 1.0, 10.0, 1000.0)]
     scores = [float(plan.score(f, g)) for plan in plans]
     assert all(later <= earlier + 1e-3 for earlier, later in pairwise(scores))
     assert scores[0] == pytest.approx(optimum(f, g, a, b), abs=0.05)
@@ -153,9 +155,9 @@ def test_the_entropic_plan_goes_from_the_full_to_the_factorized_one(photos: View
 @settings(deadline=None, max_examples=25)
 def test_rank_one_is_the_factorized_plan(photos: ViewBatch, texts: ViewBatch) -> None:
     (f, a), (g, b) = one(photos, 0), one(texts, 0)
-    plan = transport.low_rank(f, g, a, b, 1)
+    plan = transport.low_rank_plan(f, g, a, b, 1)
     assert (plan.q.shape, plan.r.shape, plan.g.tolist()) == ((len(a), 1), (len(b), 1), [1.0])
-    torch.testing.assert_close(plan.matrix(), transport.factorized(a, b).matrix(), atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(plan.matrix(), transport.factorized_plan(a, b).matrix(), atol=1e-6, rtol=1e-5)
 
 
 def random_pair(seed: int, photos: int, texts: int, dimension: int = 8) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -169,9 +171,9 @@ def test_two_groups_are_found() -> None:
     """Two photos of a boot and two of its box, one text on either: a plan of rank two is the best there is."""
     f, g = torch.eye(4)[[0, 0, 1, 1]], torch.eye(4)[:2]
     a, b = torch.full((4,), 0.25), torch.full((2,), 0.5)
-    plan = transport.low_rank(f, g, a, b, 2)
+    plan = transport.low_rank_plan(f, g, a, b, 2)
     assert float(plan.score(f, g)) == pytest.approx(1.0, abs=0.02)
-    assert float(transport.factorized(a, b).score(f, g)) == pytest.approx(0.5)
+    assert float(transport.factorized_plan(a, b).score(f, g)) == pytest.approx(0.5)
 
 
 def test_low_rank_closes_most_of_the_gap_and_full_rank_nearly_all() -> None:
@@ -179,9 +181,9 @@ def test_low_rank_closes_most_of_the_gap_and_full_rank_nearly_all() -> None:
     found: dict[int, list[float]] = {1: [], 2: [], 3: []}
     for seed in range(30):
         f, g, a, b = random_pair(seed, 5, 3)
-        low, high = float(transport.factorized(a, b).score(f, g)), optimum(f, g, a, b)
+        low, high = float(transport.factorized_plan(a, b).score(f, g)), optimum(f, g, a, b)
         for rank, shares in found.items():
-            shares.append((float(transport.low_rank(f, g, a, b, rank).score(f, g)) - low) / (high - low))
+            shares.append((float(transport.low_rank_plan(f, g, a, b, rank).score(f, g)) - low) / (high - low))
     one_group, two, three = (float(np.mean(found[rank])) for rank in (1, 2, 3))
     assert one_group == pytest.approx(0.0, abs=1e-4)
     assert two > 0.5
@@ -194,7 +196,7 @@ def test_low_rank_scores_about_as_well_as_pot() -> None:
     ours, theirs = [], []
     for seed in range(20):
         f, g, a, b = random_pair(seed, 6, 4)
-        ours.append(float(transport.low_rank(f, g, a, b, 2).score(f, g)))
+        ours.append(float(transport.low_rank_plan(f, g, a, b, 2).score(f, g)))
         points, weights = (f.double().numpy(), g.double().numpy()), (a.double().numpy(), b.double().numpy())
         q, r, inner = ot.lowrank_sinkhorn(*points, *weights, rank=2, reg=0, init="deterministic", numItermax=300)
         theirs.append(float(((q / inner) @ r.T * (points[0] @ points[1].T)).sum()))
@@ -204,7 +206,7 @@ def test_low_rank_scores_about_as_well_as_pot() -> None:
 @pytest.mark.parametrize("rank", [0, -1])
 def test_a_rank_is_at_least_one(rank: int) -> None:
     with pytest.raises(SettingsError):
-        transport.low_rank(*random_pair(0, 2, 2), rank)
+        transport.low_rank_plan(*random_pair(0, 2, 2), rank)
 
 
 # Reweighing -------------------------------------------------------------------------------------------------------
@@ -214,7 +216,7 @@ def test_a_rank_is_at_least_one(rank: int) -> None:
 @settings(deadline=None)
 def test_tilting_keeps_sums_and_empty_listings(views: ViewBatch, seed: int) -> None:
     logits = 3 * torch.randn(views.weights.shape, generator=torch.Generator().manual_seed(seed))
-    after = marginals.tilt(views, logits)
+    after = marginals.reweight(views, logits)
     expected = views.weights * logits.exp()
     expected = expected / expected.sum(1, keepdim=True).clamp(min=1e-12)
     torch.testing.assert_close(after.weights, expected, atol=1e-5, rtol=1e-4)
@@ -226,18 +228,18 @@ def test_learned_weights_follow_their_direction_and_teach_it_alone() -> None:
     vectors = torch.stack([boot, chart])[None].repeat(2, 1, 1).requires_grad_()
     photos = ViewBatch(vectors, torch.tensor([[0.5, 0.5], [0.0, 0.0]]))
     direction = torch.zeros(2, requires_grad=True)
-    torch.testing.assert_close(marginals.learned(photos, direction).weights, photos.weights)
-    marginals.learned(photos, direction).weights[0, 0].backward()
+    torch.testing.assert_close(marginals.learned_marginals(photos, direction).weights, photos.weights)
+    marginals.learned_marginals(photos, direction).weights[0, 0].backward()
     assert direction.grad is not None
     assert direction.grad.tolist() == pytest.approx([0.25 * math.sqrt(2), -0.25 * math.sqrt(2)])
     assert vectors.grad is None
-    played_down = marginals.learned(photos, torch.tensor([0.0, -3.0]) / math.sqrt(2))
+    played_down = marginals.learned_marginals(photos, torch.tensor([0.0, -3.0]) / math.sqrt(2))
     assert float(played_down.weights[0, 1]) == pytest.approx(math.exp(-3) / (1 + math.exp(-3)))
 
 
 @given(view_batches(4, least=0), view_batches(4, least=0), st.floats(0.05, 5))
 def test_agreement_keeps_marginals_and_empty_listings(photos: ViewBatch, texts: ViewBatch, epsilon: float) -> None:
-    after = marginals.agreement(photos, texts, epsilon)
+    after = marginals.text_agreement_marginals(photos, texts, epsilon)
     torch.testing.assert_close(after.weights.sum(1), photos.weights.sum(1), atol=1e-5, rtol=1e-5)
     assert torch.equal(after.weights > 0, photos.present)
     torch.testing.assert_close(after.weights[~texts.present.any(1)], photos.weights[~texts.present.any(1)])
@@ -247,10 +249,10 @@ def test_agreement_plays_down_the_size_chart() -> None:
     boot, chart = torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])
     photos = ViewBatch(torch.stack([boot, chart, boot])[None], torch.tensor([[0.5, 0.25, 0.25]]))
     texts = ViewBatch(boot[None, None], torch.ones(1, 1))
-    after = marginals.agreement(photos, texts, 0.2)
+    after = marginals.text_agreement_marginals(photos, texts, 0.2)
     assert float(after.weights[0, 1]) < 0.01
     assert float(after.weights[0, 0] / after.weights[0, 2]) == pytest.approx(2.0)
-    far = marginals.agreement(photos, texts, 1e6)
+    far = marginals.text_agreement_marginals(photos, texts, 1e6)
     torch.testing.assert_close(far.weights, photos.weights, atol=1e-5, rtol=1e-5)
 
 
@@ -262,7 +264,7 @@ def test_agreement_is_the_first_step_of_the_entropic_plan() -> None:
     expected = a * np.exp((f @ g.T) @ b / 0.3)
     photos = ViewBatch(torch.from_numpy(f).float()[None], torch.from_numpy(a).float()[None])
     texts = ViewBatch(torch.from_numpy(g).float()[None], torch.from_numpy(b).float()[None])
-    after = marginals.agreement(photos, texts, 0.3)
+    after = marginals.text_agreement_marginals(photos, texts, 0.3)
     np.testing.assert_allclose(after.weights[0].numpy(), expected / expected.sum(), rtol=1e-4)
 
 
@@ -270,6 +272,6 @@ def test_agreement_is_the_first_step_of_the_entropic_plan() -> None:
 def test_temperatures_must_be_positive(wrong: float) -> None:
     batch = ViewBatch(torch.eye(2)[None], torch.full((1, 2), 0.5))
     with pytest.raises(SettingsError):
-        marginals.agreement(batch, batch, wrong)
+        marginals.text_agreement_marginals(batch, batch, wrong)
     with pytest.raises(SettingsError):
         transport.full_scores(batch, batch, wrong)

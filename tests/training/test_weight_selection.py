@@ -23,21 +23,21 @@ from wares.encoders.towers import Fusion, Towers
 from wares.training.pretraining import pretrain
 from wares.training.settings import PretrainSettings, method_fusion
 from wares.training.weight_selection import (
-    CERTAINTY,
-    ENOUGH,
-    MOST,
-    PRIMARY,
+    ENOUGH_HELD_OUT,
+    LOG_PROBABILITY,
+    MAX_LISTINGS,
+    TITLE_TO_PHOTOS,
     Candidate,
-    Choice,
-    average_precision_of,
-    candidates,
-    choose_settings,
-    folds,
-    held_out_values,
-    judged,
-    knobs,
+    WeightSelection,
+    assess_candidates,
+    average_precision_by_score,
+    candidate_settings,
     log_probability,
-    preference,
+    preference_key,
+    score_held_out,
+    select_weights,
+    selectable_weights,
+    split_folds,
 )
 
 WIDTH, DIMENSION = 12, 8
@@ -52,13 +52,13 @@ class Head(nn.Module):
         super().__init__()
         self.head = LinearHead(WIDTH, DIMENSION)
 
-    def inputs(self, items: Sequence[Any]) -> Inputs:
+    def preprocess(self, items: Sequence[Any]) -> Inputs:
         raise NotImplementedError
 
     def encode(self, inputs: Inputs) -> Tensor:
         raise NotImplementedError
 
-    def backbone_modules(self) -> nn.Module | None:
+    def trainable_backbone(self) -> nn.Module | None:
         return None
 
     def forward(self, features: Tensor) -> Tensor:
@@ -73,7 +73,7 @@ class PhotoTower(Head, ImageTower):
 class WordTower(Head, TextTower):
     key = "vectors"
 
-    def truncated(self, texts: Sequence[str]) -> list[bool]:
+    def truncation_mask(self, texts: Sequence[str]) -> list[bool]:
         raise NotImplementedError
 
 
@@ -115,7 +115,7 @@ def catalogue(
 
 
 def test_auxiliary_views_that_help_are_kept() -> None:
-    choice = choose_settings(catalogue(), "toy", SETTINGS)
+    choice = select_weights(catalogue(), "toy", SETTINGS)
     assert choice.settings == SETTINGS
     alone, given = choice.candidates[:2]
     assert given.mean > alone.mean
@@ -123,20 +123,20 @@ def test_auxiliary_views_that_help_are_kept() -> None:
 
 
 def test_photos_of_other_goods_are_left_out() -> None:
-    choice = choose_settings(catalogue(photo="foreign"), "toy", SETTINGS)
+    choice = select_weights(catalogue(photo="foreign"), "toy", SETTINGS)
     assert choice.settings.fusion.marginals.alpha == 1.0
     assert not choice.candidates[1].harmless
 
 
 def test_texts_of_other_goods_are_left_out() -> None:
-    choice = choose_settings(catalogue(text="foreign"), "toy", SETTINGS)
+    choice = select_weights(catalogue(text="foreign"), "toy", SETTINGS)
     assert choice.settings.fusion.marginals.beta == 1.0
     assert choice.settings.fusion.marginals.alpha == 0.5
 
 
 def test_nothing_but_foreign_views_falls_back_to_single_view() -> None:
-    choice = choose_settings(catalogue(photo="foreign", text="foreign"), "toy", SETTINGS)
-    assert knobs(choice.settings) == {"alpha": 1.0, "beta": 1.0, "intra_modal": 0.0}
+    choice = select_weights(catalogue(photo="foreign", text="foreign"), "toy", SETTINGS)
+    assert selectable_weights(choice.settings) == {"alpha": 1.0, "beta": 1.0, "intra_modal_loss": 0.0}
     assert [each.harmless for each in choice.candidates] == [True, False, False, False, False]
 
 
@@ -147,11 +147,11 @@ def test_the_seed_decides_and_nothing_else_changes() -> None:
     features = catalogue(40)
     given = replace(SETTINGS, seed=3, seconds=60.0, fusion=Fusion(Marginals("fixed"), gamma=0.3))
     torch.manual_seed(1)
-    one = choose_settings(features, "toy", given)
+    one = select_weights(features, "toy", given)
     torch.manual_seed(2)
-    other = choose_settings(features, "toy", given)
+    other = select_weights(features, "toy", given)
     assert replace(one, seconds=0.0) == replace(other, seconds=0.0)
-    assert one.candidates != choose_settings(features, "toy", replace(given, seed=4)).candidates
+    assert one.candidates != select_weights(features, "toy", replace(given, seed=4)).candidates
     marginals = replace(given.fusion.marginals, alpha=one.settings.fusion.marginals.alpha)
     marginals = replace(marginals, beta=one.settings.fusion.marginals.beta)
     kept = replace(one.settings, intra_modal=given.intra_modal)
@@ -161,11 +161,11 @@ def test_the_seed_decides_and_nothing_else_changes() -> None:
 def test_what_is_fixed_stays() -> None:
     bad = catalogue(photo="foreign", text="foreign")
     given = replace(SETTINGS, fusion=Fusion(Marginals(alpha=0.6, beta=0.4)))
-    choice = choose_settings(bad, "toy", given, ("alpha", "intra_modal"))
+    choice = select_weights(bad, "toy", given, ("alpha", "intra_modal_loss"))
     assert choice.settings.fusion.marginals.alpha == 0.6
     assert choice.settings.intra_modal == SETTINGS.intra_modal
     left = [each for each in choice.candidates if each.alpha == 0.6]
-    assert choice.settings.fusion.marginals.beta == max(left, key=lambda each: each.certainty).beta
+    assert choice.settings.fusion.marginals.beta == max(left, key=lambda each: each.log_prob_difference).beta
     assert not any(each.harmless for each in left)
     assert choice.candidates[0].alpha == 1.0  # single view is still what all is compared with
 
@@ -176,13 +176,13 @@ def test_what_is_fixed_stays() -> None:
         (catalogue(photos=1, texts=1), SETTINGS, ()),
         (catalogue(7), SETTINGS, ()),
         (catalogue(photos=0), SETTINGS, ()),
-        (catalogue(), SETTINGS, ("alpha", "beta", "intra_modal")),
+        (catalogue(), SETTINGS, ("alpha", "beta", "intra_modal_loss")),
         (catalogue(), replace(SETTINGS, method="single-view", fusion=method_fusion("single-view", Fusion())), ()),
     ],
     ids=["single views", "seven listings", "no photos", "all fixed", "single-view"],
 )
 def test_where_there_is_nothing_to_choose(features: CatalogueFeatures, settings: PretrainSettings, fixed: Any) -> None:
-    choice = choose_settings(features, "toy", settings, fixed)
+    choice = select_weights(features, "toy", settings, fixed)
     assert (choice.settings, choice.candidates, choice.listings) == (settings, (), 0)
 
 
@@ -190,10 +190,10 @@ def test_where_there_is_nothing_to_choose(features: CatalogueFeatures, settings:
 @pytest.mark.parametrize("listings", [8, 33])
 def test_every_small_catalogue_has_an_answer(listings: int, photos: int, texts: int) -> None:
     features = catalogue(listings, photos, texts)
-    choice = choose_settings(features, "toy", replace(SETTINGS, epochs=2))
+    choice = select_weights(features, "toy", replace(SETTINGS, epochs=2))
     assert choice.listings == listings
-    assert choice.settings in candidates(replace(SETTINGS, epochs=2))
-    protocols = {PRIMARY} | ({"text->photos"} if texts > 1 else set())
+    assert choice.settings in candidate_settings(replace(SETTINGS, epochs=2))
+    protocols = {TITLE_TO_PHOTOS} | ({"text->photos"} if texts > 1 else set())
     protocols |= {"photo->title", "photo->primary-photo"} if photos > 1 else set()
     assert all(set(each.scores) == protocols for each in choice.candidates)
 
@@ -202,13 +202,13 @@ def test_listings_without_photos_or_texts_are_dealt_evenly() -> None:
     features = catalogue(40)
     photos = features.photo_views
     kept = photos.owners >= 30  # ten listings with photos
-    features = replace(features, photo_views=photos.keep(kept), photos=features.photos[kept])
-    assert choose_settings(features, "toy", replace(SETTINGS, epochs=2)).candidates
+    features = replace(features, photo_views=photos.filter(kept), photos=features.photos[kept])
+    assert select_weights(features, "toy", replace(SETTINGS, epochs=2)).candidates
 
 
-@pytest.mark.parametrize("method", ["factorized", "random-view", "all-pairs", "full-transport"])
+@pytest.mark.parametrize("method", ["factorized_plan", "random-view", "all-pairs", "full-transport"])
 def test_other_methods_are_given_weights_too(method: Any) -> None:
-    choice = choose_settings(catalogue(12, photo="foreign"), "toy", replace(SETTINGS, method=method, epochs=1))
+    choice = select_weights(catalogue(12, photo="foreign"), "toy", replace(SETTINGS, method=method, epochs=1))
     assert choice.settings.method == method
     assert len(choice.candidates) == 5
 
@@ -216,7 +216,7 @@ def test_other_methods_are_given_weights_too(method: Any) -> None:
 def test_single_view_is_what_primary_views_alone_are() -> None:
     """The guard is against the method single-view itself, not against something like it."""
     features, weights = catalogue(40), []
-    alone = candidates(SETTINGS)[0]
+    alone = candidate_settings(SETTINGS)[0]
     for settings in (alone, replace(alone, method="single-view")):
         towers = build("toy")
         pretrain(features, towers, settings)
@@ -241,35 +241,37 @@ def test_progress_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
             updates.append(("trial", 1))
 
     monkeypatch.setattr("wares.training.weight_selection.progress", Bar)
-    choose_settings(catalogue(16), "toy", replace(SETTINGS, epochs=1))
+    select_weights(catalogue(16), "toy", replace(SETTINGS, epochs=1))
     assert updates == [("choosing settings", 25), *[("trial", 1)] * 25]
 
 
 def test_bad_settings_are_refused_as_ever() -> None:
     with pytest.raises(SettingsError, match="alpha"):
-        choose_settings(catalogue(16), "toy", replace(SETTINGS, fusion=Fusion(Marginals(alpha=1.5))))
+        select_weights(catalogue(16), "toy", replace(SETTINGS, fusion=Fusion(Marginals(alpha=1.5))))
 
 
 # The arithmetic --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("listings", "count"), [(30, 5), (300, 5), (500, 3), (1000, 2), (MOST, 1), (MOST + 500, 1)])
+@pytest.mark.parametrize(
+    ("listings", "count"), [(30, 5), (300, 5), (500, 3), (1000, 2), (MAX_LISTINGS, 1), (MAX_LISTINGS + 500, 1)]
+)
 def test_folds_hold_out_a_fifth_until_enough_were_held_out(listings: int, count: int) -> None:
     both = np.arange(listings) % 3 > 0
-    parts = list(folds(both, seed=1))
+    parts = list(split_folds(both, seed=1))
     assert len(parts) == count
     held_out = np.concatenate([rest for _, rest in parts])
-    assert len(set(held_out.tolist())) == len(held_out) >= min(listings, ENOUGH)
+    assert len(set(held_out.tolist())) == len(held_out) >= min(listings, ENOUGH_HELD_OUT)
     for training, rest in parts:
-        assert len({*training.tolist(), *rest.tolist()}) == len(training) + len(rest) == min(listings, MOST)
-        assert len(rest) == min(listings, MOST) / 5
+        assert len({*training.tolist(), *rest.tolist()}) == len(training) + len(rest) == min(listings, MAX_LISTINGS)
+        assert len(rest) == min(listings, MAX_LISTINGS) / 5
         assert both[rest].mean() == pytest.approx(both[[*training, *rest]].mean(), abs=0.1)
 
 
 def test_average_precision_and_probability_by_eye() -> None:
     scores = np.array([[3.0, 2.0, 1.0], [1.0, 1.0, 1.0]], dtype=np.float32)
     truth = np.array([[True, False, True], [False, True, False]])
-    assert average_precision_of(scores, truth) == pytest.approx([(1 + 2 / 3) / 2, 1 / 2])
+    assert average_precision_by_score(scores, truth) == pytest.approx([(1 + 2 / 3) / 2, 1 / 2])
     odds = np.exp([3.0, 2.0, 1.0])
     assert log_probability(scores, truth) == pytest.approx(np.log([(odds[0] + odds[2]) / odds.sum(), 1 / 3]))
 
@@ -283,8 +285,8 @@ def test_a_listing_that_finds_itself_scores_one() -> None:
         nn.init.eye_(tower.head.linear.weight)
     towers = Towers("toy", image, text, DIMENSION)
     features = replace(features, photos=rows, texts=rows)
-    values = held_out_values(features, towers)
-    certain = values.pop(CERTAINTY)
+    values = score_held_out(features, towers)
+    certain = values.pop(LOG_PROBABILITY)
     assert all(value == pytest.approx(np.ones(6)) for value in values.values())
     assert certain == pytest.approx(np.full(6, -np.log1p(5 * np.exp(-1 / 0.07))), abs=1e-6)
 
@@ -293,40 +295,40 @@ def test_harm_is_asked_of_ranks_and_of_probabilities() -> None:
     zero, ones = np.zeros(4), np.ones(4)
     tried = [PretrainSettings()] * 6
     found = [
-        {PRIMARY: zero, CERTAINTY: zero, "photo->title": np.array([1.0, np.nan, 0.0, np.nan])},
-        {PRIMARY: zero, CERTAINTY: ones},
-        {PRIMARY: -0.1 * ones, CERTAINTY: ones},
-        {PRIMARY: ones, CERTAINTY: np.array([-1.0, 1.0, -1.0, 1.0])},
-        {PRIMARY: ones, CERTAINTY: np.array([-1.0, 1.0, -1.0, 0.5])},
-        {PRIMARY: np.array([-1.0, 1.0, -1.0, 0.5]), CERTAINTY: ones},
+        {TITLE_TO_PHOTOS: zero, LOG_PROBABILITY: zero, "photo->title": np.array([1.0, np.nan, 0.0, np.nan])},
+        {TITLE_TO_PHOTOS: zero, LOG_PROBABILITY: ones},
+        {TITLE_TO_PHOTOS: -0.1 * ones, LOG_PROBABILITY: ones},
+        {TITLE_TO_PHOTOS: ones, LOG_PROBABILITY: np.array([-1.0, 1.0, -1.0, 1.0])},
+        {TITLE_TO_PHOTOS: ones, LOG_PROBABILITY: np.array([-1.0, 1.0, -1.0, 0.5])},
+        {TITLE_TO_PHOTOS: np.array([-1.0, 1.0, -1.0, 0.5]), LOG_PROBABILITY: ones},
     ]
-    table = judged(tried, found)
+    table = assess_candidates(tried, found)
     assert [each.harmless for each in table] == [True, True, False, True, False, True]
-    assert table[0].scores == {PRIMARY: 0.0, "photo->title": 0.5}
+    assert table[0].scores == {TITLE_TO_PHOTOS: 0.0, "photo->title": 0.5}
     assert table[0].mean == 0.25
-    assert (table[3].difference, table[3].error, table[3].certainty_error) == (1.0, 0.0, 0.5)
+    assert (table[3].difference, table[3].error, table[3].log_prob_error) == (1.0, 0.0, 0.5)
 
 
 def test_preference() -> None:
-    good, better = (Candidate(0.5, 0.5, 0.0, {PRIMARY: score}, 0.0, 0.0, True) for score in (0.1, 0.2))
-    worse = Candidate(0.5, 0.5, 0.0, {PRIMARY: 0.9}, -0.1, 0.0, False, -2.0)
-    worst = Candidate(0.5, 0.5, 0.0, {PRIMARY: 0.9}, -0.2, 0.0, False, -3.0)
-    assert sorted([better, worst, good, worse], key=preference) == [worst, worse, good, better]
+    good, better = (Candidate(0.5, 0.5, 0.0, {TITLE_TO_PHOTOS: score}, 0.0, 0.0, True) for score in (0.1, 0.2))
+    worse = Candidate(0.5, 0.5, 0.0, {TITLE_TO_PHOTOS: 0.9}, -0.1, 0.0, False, -2.0)
+    worst = Candidate(0.5, 0.5, 0.0, {TITLE_TO_PHOTOS: 0.9}, -0.2, 0.0, False, -3.0)
+    assert sorted([better, worst, good, worse], key=preference_key) == [worst, worse, good, better]
 
 
 def test_a_choice_prints_and_is_noted_beside_the_model(tmp_path: Path) -> None:
-    tried = tuple(Candidate(w, 0.5, 0.25, {PRIMARY: 0.4}, 0.01, 0.02, w < 1, 0.1, 0.2) for w in (1.0, 0.5))
-    choice = Choice(SETTINGS, tried, 120, 1.5)
+    tried = tuple(Candidate(w, 0.5, 0.25, {TITLE_TO_PHOTOS: 0.4}, 0.01, 0.02, w < 1, 0.1, 0.2) for w in (1.0, 0.5))
+    choice = WeightSelection(SETTINGS, tried, 120, 1.5)
     console = Console(record=True, width=120)
     choice.render(console)
     text = console.export_text()
     assert "120 listings" in text
     assert "+0.010 ± 0.020" in text
     (tmp_path / "pretrain.json").write_text('{"steps": 3}')
-    choice.note(tmp_path)
+    choice.add_to_record(tmp_path)
     noted = json.loads((tmp_path / "pretrain.json").read_text())
     assert noted["steps"] == 3
     assert noted["choice"] == json.loads(json.dumps(choice.to_json()))
-    assert noted["choice"]["chosen"] == {"alpha": 0.5, "beta": 0.5, "intra_modal": 0.25}
-    Choice(SETTINGS, (), 0, 0.0).render(console)
+    assert noted["choice"]["chosen"] == {"alpha": 0.5, "beta": 0.5, "intra_modal_loss": 0.25}
+    WeightSelection(SETTINGS, (), 0, 0.0).render(console)
     assert console.export_text() == ""

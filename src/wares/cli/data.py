@@ -58,9 +58,15 @@ def queries(
     from wares.data.catalogue import read_catalogue
     from wares.data.corpus import Corpus
     from wares.data.queries import write_queries
-    from wares.data.query_log import Log, split, tidied
-    from wares.data.query_statistics import likeness, render_likeness
-    from wares.supervision.query_generation import LENGTHS, Written, lengths_of, write_written, written
+    from wares.data.query_log import QueryLog, clean_query_log, split_queries
+    from wares.data.query_statistics import query_statistics, render_query_statistics
+    from wares.supervision.query_generation import (
+        LENGTH_WEIGHTS,
+        GeneratedQueries,
+        generate_queries,
+        query_length_weights,
+        write_generated_queries,
+    )
 
     if log is not None and not (count is None and seed is None and like is None):
         raise SettingsError("--count, --seed, --like are of queries written from listings; with --log, leave them out.")
@@ -70,23 +76,23 @@ def queries(
         if path is not None and path.exists() and not overwrite:
             raise CatalogueError(f"{path} is there already. Choose another file, or pass --overwrite.")
     files = {name: path for name, path in (("log", log), ("like", like)) if path is not None}
-    logs = {name: tidied(path, on_error.value) for name, path in files.items()}
+    logs = {name: clean_query_log(path, on_error.value) for name, path in files.items()}
     corpus = Corpus(read_catalogue(catalogue, on_error.value, text_field or ()))
     _report_problems([*corpus.catalogue.problems, *(problem for each in logs.values() for problem in each.problems)])
-    pools: dict[str, Log | Written]
+    pools: dict[str, QueryLog | GeneratedQueries]
     apart: list[Query] = []
     if log is None:
-        lengths = LENGTHS if like is None else lengths_of(logs["like"].queries)
-        found = written(corpus, 5000 if count is None else count, seed or 0, lengths)
-        write_written(found, corpus, out)
+        lengths = LENGTH_WEIGHTS if like is None else query_length_weights(logs["like"].queries)
+        found = generate_queries(corpus, 5000 if count is None else count, seed or 0, lengths)
+        write_generated_queries(found, corpus, out)
         pools = {"written": found, **logs}
     else:
-        kept, apart = split(logs["log"].queries, 0.0 if held_out is None else 0.2 if share is None else share)
+        kept, apart = split_queries(logs["log"].queries, 0.0 if held_out is None else 0.2 if share is None else share)
         write_queries(kept, out)
         if held_out is not None:
             write_queries(apart, held_out)
         pools = {**logs}
-    looks = {name: likeness(pool.queries, corpus) for name, pool in pools.items()}
+    looks = {name: query_statistics(pool.queries, corpus) for name, pool in pools.items()}
     examples = [query.text for query in next(iter(pools.values())).queries[:10]]
     if as_json:
         sets = {name: pool.to_json() | looks[name].to_json() for name, pool in pools.items()}
@@ -96,5 +102,5 @@ def queries(
         _console().print(f"{name}: {pool}", markup=False, soft_wrap=True)
     if held_out is not None:
         _console().print(f"{len(apart):,} of them are kept apart in {held_out}.", markup=False, soft_wrap=True)
-    render_likeness(_console(), looks)
+    render_query_statistics(_console(), looks)
     _console().print("For example:", *examples, sep="\n  ", markup=False, soft_wrap=True)

@@ -23,7 +23,7 @@ def _told(shop: Shop) -> dict[str, Any]:
     """What scripts are told of a shop."""
     from dataclasses import asdict
 
-    about = {"shop": str(shop.path), "listings": len(shop), "model": shop.about.model}
+    about = {"shop": str(shop.path), "listings": len(shop), "model": shop.build_info.model}
     return about | {"vector_index": asdict(shop.vector_index)}
 
 
@@ -81,5 +81,7 @@ def _print_hits(console: Console, hits: list[Hit], why: bool) -> None:
         table.add_row(str(rank), *by_ranker, f"{hit.score:.3f}", escape(hit.id), escape(_shown(hit.title)), price)
         blank = [""] * len(by_ranker)
         for share in hit.why if why else ():
-            table.add_row("", *blank, f"[dim]{share.share:+.3f}[/dim]", "", f"[dim]{escape(share.view)}[/dim]", "")
+            table.add_row(
+                "", *blank, f"[dim]{share.contribution:+.3f}[/dim]", "", f"[dim]{escape(share.view)}[/dim]", ""
+            )
     console.print(table)

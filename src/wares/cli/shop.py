@@ -64,12 +64,12 @@ def index(
     as_json: JsonFlag = False,
 ) -> None:
     """Fuse every listing into one embedding and write the shop."""
-    from wares.core.runners import running
+    from wares.core.runners import open_runner
     from wares.data.catalogue import open_catalogue
     from wares.shop.build import add_ranker, build_shop
-    from wares.shop.filters import Condition
-    from wares.shop.retrieval import unranked, values
-    from wares.shop.vector_index import RECALL
+    from wares.shop.filters import Filter
+    from wares.shop.retrieval import column_values, scan
+    from wares.shop.vector_index import DEFAULT_TARGET_RECALL
 
     listings = open_catalogue(catalogue, on_error.value, text_field or ())
     if update:
@@ -84,7 +84,7 @@ def index(
         shop = _shop_to_keep(out, listings.read(), built_by)
         shop = shop if trained is None else add_ranker(shop, trained, listings.read())
     else:
-        with running(on) as runner:
+        with open_runner(on) as runner:
             shop = build_shop(
                 listings,
                 built_by,
@@ -93,24 +93,24 @@ def index(
                 on_error=on_error.value,
                 overwrite=overwrite,
                 ranker=trained,
-                recall=RECALL if recall is None else recall,
+                target_recall=DEFAULT_TARGET_RECALL if recall is None else recall,
                 runner=runner,
-                rows=rows,
+                staging=rows,
             )
     _report_problems(shop.problems)
     if as_json:
-        told: dict[str, Any] = {"photos": shop.about.photos, "problems": shop.about.problems}
+        told: dict[str, Any] = {"photos": shop.build_info.photos, "problems": shop.build_info.problems}
         told |= {} if ranker is None else {"ranker": None if trained is None else str(trained)}
         _print_json(_told(shop) | told)
         return
-    _console().print(f"{len(shop):,} listings with {shop.about.photos:,} photos are in {out}.")
+    _console().print(f"{len(shop):,} listings with {shop.build_info.photos:,} photos are in {out}.")
     if shop.vector_index.kind != "exact":
         _console().print(str(shop.vector_index), soft_wrap=True)
     if trained is not None:
-        does = "encodes queries" if trained.changes_queries else "reranks"
+        does = "encodes queries" if trained.replaces_query_tower else "reranks"
         _console().print(f"{trained} {does}.", markup=False, soft_wrap=True)
-    rerank = ["--rerank"] if trained is not None and not trained.changes_queries else []
-    [title] = values(shop, unranked(shop, 1, Condition()), ["title"])["title"]
+    rerank = ["--rerank"] if trained is not None and not trained.replaces_query_tower else []
+    [title] = column_values(shop, scan(shop, 1, Filter()), ["title"])["title"]
     _next("wares", "search", out, _some_words(title), *rerank, "--why")
 
 
@@ -136,15 +136,15 @@ def search(
     as_json: JsonFlag = False,
 ) -> None:
     """Search by words, by photo, or by a listing, or by all of these together."""
-    from wares.shop.reranking import DEPTH
+    from wares.shop.reranking import RERANK_DEPTH
     from wares.shop.searching import search as find
     from wares.shop.shop import open_shop
 
     if depth is not None and not rerank:
         raise SettingsError("--depth is how many results --rerank reorders; pass --rerank as well.")
-    reranked = (DEPTH if depth is None else depth) if rerank else None
+    reranked = (RERANK_DEPTH if depth is None else depth) if rerank else None
     by: Any = None if system is None else system.value  # the names are those of wares.shop.searching
-    hits = find(open_shop(shop), text, photo, like, k=k, where=where, system=by, rerank=reranked)
+    hits = find(open_shop(shop), text, photo, like, k=k, where=where, system=by, rerank_depth=reranked)
     if as_json:
         _print_json([hit.to_json() for hit in hits])
     elif hits:
@@ -164,16 +164,16 @@ def reembed(
     as_json: JsonFlag = False,
 ) -> None:
     """Move a shop to another model, beside what is searched; it takes over when all listings are there."""
-    from wares.core.runners import running
+    from wares.core.runners import open_runner
     from wares.shop.sync import reembed_shop
 
-    with running(on) as runner:
+    with open_runner(on) as runner:
         moved = reembed_shop(shop, _towers(model, towers), cache=cache, on_error=on_error.value, runner=runner)
     _report_problems(moved.problems)
     if as_json:
         _print_json(_told(moved))
         return
-    _console().print(f"{len(moved):,} listings of {shop} were embedded by model {moved.about.model[:8]}….")
+    _console().print(f"{len(moved):,} listings of {shop} were embedded by model {moved.build_info.model[:8]}….")
     _next("wares", "versions", shop)
 
 
@@ -184,7 +184,7 @@ def versions(shop: ShopArgument, as_json: JsonFlag = False) -> None:
 
     from rich.table import Table
 
-    from wares.shop.versions import versions as known
+    from wares.shop.versions import list_versions as known
 
     found = known(shop)
     if as_json:
@@ -220,10 +220,10 @@ def publish(
 
     copied = copy(open_shop(shop), url)
     if as_json:
-        _print_json({"files": copied.files, "bytes": copied.size, "missing": list(copied.missing)})
+        _print_json({"files": copied.files, "bytes": copied.total_bytes, "missing": list(copied.missing)})
         return
     console = _console()
-    size = f"{copied.size / 1e6:,.1f} MB"
+    size = f"{copied.total_bytes / 1e6:,.1f} MB"
     console.print(f"{copied.files:,} files ({size}) were copied to {url}." if copied.files else "Nothing has changed.")
     if copied.missing:
         console.print(f"{len(copied.missing):,} photos are not there to be copied, such as {copied.missing[0]}.")
@@ -251,16 +251,16 @@ def _update(
     """`wares index --update`. towers: refused where they are not the shop's own"""
     from dataclasses import replace
 
-    from wares.core.runners import running
+    from wares.core.runners import open_runner
     from wares.shop.encoder import TowersEncoder
     from wares.shop.shop import open_shop
     from wares.shop.sync import update_shop
 
-    with running(on) as runner:  # before Lance is loaded, after which no process is to be forked
+    with open_runner(on) as runner:  # before Lance is loaded, after which no process is to be forked
         shop = open_shop(out, None if towers is None else TowersEncoder(towers, cache=cache), cache)
         if not catalogue.text_fields:
-            catalogue = replace(catalogue, text_fields=tuple(shop.about.texts))
-        done = update_shop(shop, catalogue, on_error=on_error, recall=recall, runner=runner)
+            catalogue = replace(catalogue, text_fields=tuple(shop.build_info.text_fields))
+        done = update_shop(shop, catalogue, on_error=on_error, target_recall=recall, runner=runner)
     _report_problems(list(done.problems))
     if as_json:
         counts = {"added": done.added, "changed": done.changed, "deleted": done.deleted}
@@ -292,10 +292,10 @@ def _trained(path: Path) -> TrainedRanker | None:
 
 def _shop_to_keep(out: Path, catalogue: Catalogue, towers: Towers) -> Shop:
     """The shop that is there, which is of this catalogue and model. Raises ShopError where it is of others."""
-    from wares.shop.build import is_of
+    from wares.shop.build import matches_catalogue
     from wares.shop.shop import open_shop
 
     shop = open_shop(out)
-    if shop.about.model == towers.identity and is_of(shop, catalogue):
+    if shop.build_info.model == towers.identity and matches_catalogue(shop, catalogue):
         return shop
     raise ShopError(f"{out} is a shop of another model or of other listings. Pass --overwrite to build it anew.")

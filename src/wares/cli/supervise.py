@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from wares.data.listings import Query
     from wares.data.runs import Run
-    from wares.supervision.settings import Dev
+    from wares.supervision.settings import DevSet
 
 
 @app.command()
@@ -70,16 +70,16 @@ def supervise(
     """Train rankers from queries that nobody judged, round by round."""
     from dataclasses import asdict
 
-    from wares.core.runners import running
-    from wares.core.specs import split_names
+    from wares.core.runners import open_runner
+    from wares.core.specs import split_specs
     from wares.data.catalogue import read_catalogue
     from wares.data.corpus import Corpus
     from wares.data.queries import read_queries
     from wares.evaluation.correlation import render_correlations
     from wares.evaluation.measures import read_qrels
     from wares.evaluation.supervision_report import judge, judge_predictors, render, write_report
-    from wares.ranking.training import LearningSettings
-    from wares.supervision.mixture import predictions
+    from wares.ranking.training import RankerTrainingSettings
+    from wares.supervision.mixture import predict_performance
     from wares.supervision.recipe import supervise as run
     from wares.supervision.settings import SuperviseSettings
 
@@ -91,17 +91,17 @@ def supervise(
         raise ModelError(f"{out} holds a run. Choose another --out, or pass --resume to go on with it.")
     settings = SuperviseSettings(
         strategy=strategy.value,
-        labelers=tuple(split_names(labelers)),
-        rankers=tuple(split_names(rankers)),
+        labelers=tuple(split_specs(labelers)),
+        rankers=tuple(split_specs(rankers)),
         rounds=rounds,
-        settled=settled,
+        stop_overlap=settled,
         depth=depth,
-        random=random,
+        random_candidates=random,
         temperature=temperature,
-        weights=weights,
-        weight_map=weight_map,
+        query_predictor=weights,
+        query_weighting=weight_map,
         start=start.value,
-        learning=LearningSettings(loss, epochs),
+        training=RankerTrainingSettings(loss, epochs),
         seed=seed,
     )
     listings = read_catalogue(corpus, on_error.value, text_field or ())
@@ -109,7 +109,7 @@ def supervise(
     tests = read_queries(test_queries) if test_queries is not None else []
     dev = _dev(dev_queries, dev_qrels, tests) if dev_queries is not None and dev_qrels is not None else None
     searched = Corpus(listings, on_error.value)
-    with running(on) as runner:
+    with open_runner(on) as runner:
         labelling = None if on == "local" else runner
         found = run(searched, read_queries(queries), settings, out, tests, processes, dev, labelling)
     _report_problems(searched.problems)
@@ -119,7 +119,7 @@ def supervise(
         render(found, _console())
     if qrels is not None:
         judged = judge(out, read_qrels(qrels))
-        compared = judge_predictors(out, judged, predictions(searched, tests))
+        compared = judge_predictors(out, judged, predict_performance(searched, tests))
         if not as_json:
             judged.render(_console())
             render_correlations(compared, _console())
@@ -128,14 +128,14 @@ def supervise(
         _console().print(f"Everything on one page: {page}", soft_wrap=True)
 
 
-def _dev(queries: Path, qrels: Path, tests: Sequence[Query]) -> Dev:
+def _dev(queries: Path, qrels: Path, tests: Sequence[Query]) -> DevSet:
     """Judged queries that greedy selection goes by. Raises SettingsError where they are to be reported on, too."""
     import hashlib
     from statistics import fmean
 
     from wares.data.queries import read_queries
     from wares.evaluation.measures import measure, read_qrels
-    from wares.supervision.settings import Dev
+    from wares.supervision.settings import DevSet
 
     asked, judged = read_queries(queries), read_qrels(qrels)
     judgments = {query.id: judged[query.id] for query in asked if query.id in judged}
@@ -148,4 +148,4 @@ def _dev(queries: Path, qrels: Path, tests: Sequence[Query]) -> Dev:
     def value(run: Run) -> float:
         return fmean(measure(run, judgments, ["nDCG@10"])["nDCG@10"].values())
 
-    return Dev(asked, value, hashlib.sha256(queries.read_bytes() + qrels.read_bytes()).hexdigest())
+    return DevSet(asked, value, hashlib.sha256(queries.read_bytes() + qrels.read_bytes()).hexdigest())

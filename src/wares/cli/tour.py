@@ -27,11 +27,11 @@ from wares.samples.marketplace import write_marketplace
 from wares.samples.sheet import contact_sheet
 from wares.shop.build import build_shop
 from wares.shop.encoder import TowersEncoder
-from wares.shop.searching import ranked, search
+from wares.shop.searching import run_queries, search
 from wares.shop.shop import open_shop
 from wares.training.pretraining import pretrain
 from wares.training.settings import METHODS, Method, PretrainSettings, method_fusion
-from wares.training.weight_selection import choose_settings
+from wares.training.weight_selection import select_weights
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -63,8 +63,8 @@ def run_demo(console: Console, out: Path, listings: int, seed: int) -> Evaluatio
     found = judge(console, shops, folder)
     system_chart(found, ("nDCG@10", "R@10"), out / "comparison.png")
     console.rule("4  Searching it, with reasons")
-    answers = try_searches(console, shops["factorized"])
-    hits_picture(answers, shops["factorized"].photo, out / "searches.png")
+    answers = try_searches(console, shops["factorized_plan"])
+    hits_picture(answers, shops["factorized_plan"].photo_path, out / "searches.png")
     console.rule("5  What to type next")
     say_what_next(console, out, time.monotonic() - began)
     return found
@@ -93,10 +93,10 @@ def learn(
     """Pretrain with one method and index the catalogue with the result."""
     towers = build_towers("offline", seed)
     settings = PretrainSettings(method=method, fusion=method_fusion(method, Fusion()), seed=seed)
-    choice = choose_settings(features.select(np.arange(len(catalogue))[:LOOKED_AT]), "offline", settings)
+    choice = select_weights(features.select(np.arange(len(catalogue))[:LOOKED_AT]), "offline", settings)
     choice.render(console)
     record = pretrain(features, towers, choice.settings, out / f"model-{method}")
-    choice.note(out / f"model-{method}")
+    choice.add_to_record(out / f"model-{method}")
     shop = build_shop(catalogue, towers, out / f"shop-{method}", cache=out / "cache", overwrite=True)
     console.print(f"{method}: {record.steps:,} steps in {record.seconds:.0f} s; {len(shop):,} listings indexed.")
     return open_shop(shop.path, TowersEncoder(towers))
@@ -105,11 +105,11 @@ def learn(
 def judge(console: Console, shops: dict[Method, Shop], folder: Path) -> Evaluation:
     """Every system on the sample's queries, tested against single-view."""
     queries, qrels = read_queries(folder / "queries.jsonl"), read_qrels(folder / "qrels.txt")
-    shop = shops["factorized"]
-    bm25, dense = ranked(shop, queries, DEPTH, "bm25"), dense_run(shop, queries)
+    shop = shops["factorized_plan"]
+    bm25, dense = run_queries(shop, queries, DEPTH, "bm25"), dense_run(shop, queries)
     runs = {"bm25": bm25, "dense, all texts, untrained": dense, "bm25 + dense": fused_runs(bm25, dense)}
-    runs |= {method: ranked(shop, queries, DEPTH) for method, shop in reversed(shops.items())}
-    runs["factorized + bm25"] = ranked(shop, queries, DEPTH, "fused+bm25")
+    runs |= {method: run_queries(shop, queries, DEPTH) for method, shop in reversed(shops.items())}
+    runs["factorized + bm25"] = run_queries(shop, queries, DEPTH, "fused+bm25")
     found = evaluate(runs, qrels, baseline="single-view")
     found.render(console)
     return found
@@ -120,7 +120,7 @@ def try_searches(console: Console, shop: Shop) -> list[tuple[str, list[Hit]]]:
     some = search(shop, WORDS, k=1)[0]
     answers = [
         (f'words: "{WORDS}"', search(shop, WORDS, k=3)),
-        (f"photo: {some.photo}", search(shop, photo=shop.photo(str(some.photo)), k=3)),
+        (f"photo: {some.photo}", search(shop, photo=shop.photo_path(str(some.photo)), k=3)),
         (f"more like {some.id}: {some.title}", search(shop, like=some.id, k=3)),
     ]
     for question, hits in answers:
@@ -128,7 +128,7 @@ def try_searches(console: Console, shop: Shop) -> list[tuple[str, list[Hit]]]:
         for hit in hits:
             console.print(f"  {hit.score:.3f}  {hit.title}", markup=False)
             for why in hit.why[:3]:
-                console.print(f"         {why.share:+.3f}  {why.view}", style="dim", markup=False)
+                console.print(f"         {why.contribution:+.3f}  {why.view}", style="dim", markup=False)
     return answers
 
 

@@ -41,7 +41,7 @@ from wares.core.errors import ModelError, SettingsError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wares.training.weight_selection import Knob
+    from wares.training.weight_selection import WeightName
 
 
 @app.command()
@@ -105,7 +105,7 @@ def pretrain(
     from wares.encoders.towers import Fusion
     from wares.training.pretraining import pretrain as train_heads
     from wares.training.settings import PretrainSettings, method_fusion
-    from wares.training.weight_selection import Choice, choose_settings, with_knobs
+    from wares.training.weight_selection import WeightSelection, select_weights, with_weights
 
     name: Any = method.value  # the names are those of wares.training.pretraining, which a test holds
     settings = PretrainSettings(
@@ -137,9 +137,9 @@ def pretrain(
             checkpoint_steps,
             tuple(report_to or ()),
         )
-    asked: dict[Knob, float | None] = {"alpha": alpha, "beta": beta, "intra_modal": intra_modal}
+    asked: dict[WeightName, float | None] = {"alpha": alpha, "beta": beta, "intra_modal_loss": intra_modal}
     given = {knob: value for knob, value in asked.items() if value is not None}
-    settings = with_knobs(settings, given)
+    settings = with_weights(settings, given)
     settings = replace(settings, fusion=method_fusion(name, settings.fusion))
     _check_out(out, resume, overwrite)
     listings = read_catalogue(catalogue, on_error.value, text_field or ())
@@ -148,9 +148,9 @@ def pretrain(
         features = catalogue_features(listings, model, cache, on_error.value)
         if first:
             _report_problems([*listings.problems, *features.problems])
-        choice = Choice(settings, (), 0, 0.0)
+        choice = WeightSelection(settings, (), 0, 0.0)
         if choose:
-            choice = choose_settings(features, towers, settings, given.keys())
+            choice = select_weights(features, towers, settings, given.keys())
     if trainer is not None:
         from wares.training.end_to_end import pretrain_end_to_end
 
@@ -159,7 +159,7 @@ def pretrain(
         record = train_heads(features, model, choice.settings, out, resume)
     if not first:
         return
-    choice.note(out)
+    choice.add_to_record(out)
     if as_json:
         _print_json(asdict(record) | {"choice": choice.to_json()})
         return
@@ -218,19 +218,25 @@ def finetune(
     json_file: Annotated[Path | None, typer.Option("--json", help="Write what it gained to this file.")] = None,
 ) -> None:
     """Tune a model to shoppers' queries, and measure it on what they did later."""
-    from wares.core.runners import running
+    from wares.core.runners import open_runner
     from wares.data.catalogue import read_catalogue
-    from wares.data.interactions import as_queries, read_interactions
+    from wares.data.interactions import interactions_to_queries, read_interactions
     from wares.encoders.features import catalogue_features
     from wares.encoders.registry import load_towers
     from wares.evaluation.evaluator import evaluate as judge
     from wares.evaluation.systems import towers_run
     from wares.training.finetuning import finetune as train
-    from wares.training.records import write_card
+    from wares.training.records import write_model_card
     from wares.training.settings import FinetuneSettings, TrainerSettings
 
     settings = FinetuneSettings(
-        batch_size, epochs, learning_rate, hard=hard, popularity=popularity, train_photos=photos, seed=seed
+        batch_size,
+        epochs,
+        learning_rate,
+        hard_negatives=hard,
+        logq_correction=popularity,
+        train_image_head=photos,
+        seed=seed,
     )
     trainer = TrainerSettings(
         image_backbone,
@@ -255,9 +261,9 @@ def finetune(
         if first:
             _report_problems([*listings.problems, *features.problems, *clicks.problems])
     earlier, held_out = clicks.split(later)
-    queries, chosen = as_queries(held_out)
+    queries, chosen = interactions_to_queries(held_out)
     runs = {"pretrained": towers_run(features, towers, ids, queries)} if first else {}
-    with running(on) as runner:
+    with open_runner(on) as runner:
         record = train(listings, features, towers, earlier, settings, trainer, out, resume, runner)
     if not first:
         return
@@ -267,7 +273,7 @@ def finetune(
         runs["fine-tuned"] = towers_run(tuned, towers, ids, queries)
         found = judge(runs, chosen, "pretrained")
         found.render(_console())
-        write_card(out, towers, record, found.systems)
+        write_model_card(out, towers, record, found.systems)
     if json_file is not None:
         json_file.write_text(json.dumps(found.to_json() if found else {}, indent=2) + "\n", encoding="utf-8")
     _console().print(
@@ -315,8 +321,8 @@ def _first_process_first(trains: bool) -> Iterator[bool]:
         return
     if not trains:
         raise SettingsError(f"heads on frozen backbones train in seconds, on one process; {processes} were started.")
-    from wares.training.trainer import this_process
+    from wares.training.trainer import current_process
 
-    process = this_process()
+    process = current_process()
     with process.main_process_first():
         yield process.is_main_process

@@ -1,12 +1,12 @@
-from .cache import FeatureStore
+from .cache import FeatureCache
 from .errors import WaresError
-from .runners import Runner, running
-from .specs import parse
+from .runners import Runner, open_runner
+from .specs import parse_spec
 
 __all__ = [
-    "FeatureStore",
+    "FeatureCache",
     "Runner",
     "WaresError",
-    "parse",
-    "running",
+    "open_runner",
+    "parse_spec",
 ]

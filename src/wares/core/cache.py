@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Features = npt.NDArray[np.generic]
 T = TypeVar("T")
-BATCH = 64  # features written at once
+FEATURES_PER_WRITE = 64  # features written at once
 
 
 def default_cache() -> Path:
@@ -30,7 +30,7 @@ def default_cache() -> Path:
     return Path(named) if named else Path(base) / "wares"
 
 
-class FeatureStore:
+class FeatureCache:
     """Features by content, one SQLite file per tower; safe to kill and to share between processes.
 
     Rows are written as they are computed, so an interrupted job continues where it stopped.
@@ -48,7 +48,7 @@ class FeatureStore:
     def close(self) -> None:
         self._database.close()
 
-    def fetch(
+    def get_or_compute(
         self,
         keys: Sequence[str | PhotoError],
         compute: Callable[[list[int]], Iterable[Features | PhotoError]],
@@ -62,12 +62,12 @@ class FeatureStore:
         bad: dict[str, PhotoError] = {}
         first = {key: place for place, key in reversed(list(enumerate(keys))) if isinstance(key, str)}
         new = sorted(place for key, place in first.items() if not self._has(key))
-        for block in blocks(zip(new, compute(new) if new else (), strict=True), BATCH):
+        for block in batched(zip(new, compute(new) if new else (), strict=True), FEATURES_PER_WRITE):
             bad |= {str(keys[place]): outcome for place, outcome in block if isinstance(outcome, PhotoError)}
             self._put([(str(keys[i]), outcome) for i, outcome in block if not isinstance(outcome, PhotoError)])
         errors = {i: key if isinstance(key, PhotoError) else bad.get(key) for i, key in enumerate(keys)}
         good = [str(key) for i, key in enumerate(keys) if errors[i] is None]
-        return stack([self._get(key) for key in good]), {i: e for i, e in errors.items() if e is not None}
+        return stack_features([self._get(key) for key in good]), {i: e for i, e in errors.items() if e is not None}
 
     def _has(self, key: str) -> bool:
         return self._database.execute("SELECT 1 FROM features WHERE key = ?", (key,)).fetchone() is not None
@@ -86,14 +86,14 @@ class FeatureStore:
             self._database.executemany("INSERT OR REPLACE INTO features VALUES (?, ?, ?, ?)", packed)
 
 
-def blocks(items: Iterable[T], size: int) -> Iterator[list[T]]:
+def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
     """So many items at a time."""
     iterator = iter(items)
     while block := list(islice(iterator, size)):
         yield block
 
 
-def stack(rows: Iterable[Features]) -> Features:
+def stack_features(rows: Iterable[Features]) -> Features:
     """(n, ...) features of n views, also where n is 0."""
     listed = list(rows)
     return np.stack(listed) if listed else np.zeros((0, 1), dtype=np.float16)

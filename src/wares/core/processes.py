@@ -19,7 +19,7 @@ from functools import partial
 from multiprocessing import get_context, parent_process
 from typing import Any, TypeVar
 
-from wares.core.cache import blocks
+from wares.core.cache import batched
 from wares.core.errors import SettingsError, WaresError
 
 CHUNK = 32  # items handed to a worker at once
@@ -92,7 +92,7 @@ def _map_in_pool(
 ) -> Iterator[T]:
     pending: deque[Future[list[T]]] = deque()
     with worker_pool(processes, task, remedy) as pool:
-        for chunk in blocks(items, CHUNK):
+        for chunk in batched(items, CHUNK):
             pending.append(pool.submit(partial(_work_through, work), chunk))
             if len(pending) >= 2 * processes:
                 yield from pending.popleft().result()

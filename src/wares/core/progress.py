@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
 
-NO_BARS = "TQDM_DISABLE"  # environment variable, which tqdm itself reads once, when it is imported
-UP = "\x1b[A"  # moves the cursor back from the line of a bar inside another
+DISABLE_BARS_VARIABLE = "TQDM_DISABLE"  # environment variable, which tqdm itself reads once, when it is imported
+CURSOR_UP = "\x1b[A"  # moves the cursor back from the line of a bar inside another
 
 
-class _Lines:
+class _LineStream:
     """A stream for a pipe: each redraw of the bar becomes a line of its own."""
 
     def write(self, text: str) -> None:
-        line = text.replace("\r", "").replace(UP, "").strip()
+        line = text.replace("\r", "").replace(CURSOR_UP, "").strip()
         if line:
             sys.stderr.write(line + "\n")
 
@@ -28,7 +28,7 @@ class _Lines:
         sys.stderr.flush()
 
 
-def progress(items: Iterable[Any] | None, label: str, total: int | None = None, unit: str = "it") -> tqdm[Any]:
+def progress(items: Iterable[Any] | None, description: str, total: int | None = None, unit: str = "it") -> tqdm[Any]:
     """Iterate with a bar that appears once the job has taken two seconds.
 
     items: what to iterate over, or None to call `.update(n)` by hand; unit: "B" for bytes, told in kB and MB
@@ -37,7 +37,7 @@ def progress(items: Iterable[Any] | None, label: str, total: int | None = None, 
 
     # Asked by name: to import that module would load widgets where there is no notebook.
     drawn = sys.stderr.isatty() or any(kind.__module__ == "tqdm.notebook" for kind in tqdm.__mro__)
-    style: dict[str, Any] = {} if drawn else {"file": _Lines(), "mininterval": 10.0, "ncols": 100, "ascii": True}
+    style: dict[str, Any] = {} if drawn else {"file": _LineStream(), "mininterval": 10.0, "ncols": 100, "ascii": True}
     style |= {"unit_scale": unit == "B", "leave": not drawn, "dynamic_ncols": drawn}
-    off = bool(os.environ.get(NO_BARS))
-    return tqdm(items, desc=label, total=total, unit=unit, delay=2.0, disable=off, **style)
+    off = bool(os.environ.get(DISABLE_BARS_VARIABLE))
+    return tqdm(items, desc=description, total=total, unit=unit, delay=2.0, disable=off, **style)

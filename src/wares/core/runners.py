@@ -30,11 +30,15 @@ if TYPE_CHECKING:
     from ray import ObjectRef
 
 
-PLACE, ITEM, RESULT = "place", "item", "result"  # columns of what goes to a worker, and of what comes back
-SAMPLED = 256  # rows for each partition, at most, that its centre is found by; as Lance does it
-TRIES = 5  # times that an item is begun: workers that die more often do so hardly by chance
+INDEX_COLUMN, ITEM_COLUMN, RESULT_COLUMN = (
+    "place",
+    "item",
+    "result",
+)  # columns of what goes to a worker, and of what comes back
+SAMPLE_PER_PARTITION = 256  # rows for each partition, at most, that its centre is found by; as Lance does it
+MAX_ATTEMPTS = 5  # times that an item is begun: workers that die more often do so hardly by chance
 # Whatever Ray prints besides its errors, and what it would send home.
-QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
+QUIET_ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -52,7 +56,7 @@ class Runner(Protocol):
 
 
 @dataclass(frozen=True)
-class Here:
+class LocalRunner:
     """Does work in this process, one item after the other."""
 
     def map(self, work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
@@ -68,11 +72,11 @@ class Here:
         table.create_index("vector", config=made(distance_type="dot", target_partition_size=size))
 
 
-HERE = Here()
+LOCAL_RUNNER = LocalRunner()
 
 
 @dataclass(frozen=True)
-class OnRay:
+class RayRunner:
     """Does work on the Ray cluster that this process is connected to (ray.init), by actors of ray.data.
 
     Work, items and results are pickled. A worker takes the work in once; its item is done again where a worker or a
@@ -89,7 +93,9 @@ class OnRay:
         import ray
         from ray.exceptions import RayError
 
-        sent = [ray.put(pa.table({PLACE: [i], ITEM: [pickle.dumps(item)]})) for i, item in enumerate(items)]
+        sent = [
+            ray.put(pa.table({INDEX_COLUMN: [i], ITEM_COLUMN: [pickle.dumps(item)]})) for i, item in enumerate(items)
+        ]
         if not sent:
             return
         try:
@@ -99,7 +105,7 @@ class OnRay:
                 yield outcome
         except RayError as error:
             raise WaresError(
-                f"the work on Ray ended: {_reason(error)}. What was committed is kept; see to it, and run it again."
+                f"the work on Ray ended: {_error_line(error)}. What was committed is kept; see to it, and run it again."
             ) from error
 
     def index(self, table: Table, kind: str, rows: int, size: int) -> None:
@@ -110,8 +116,8 @@ class OnRay:
         import lance_ray
 
         place = cast("LanceTable", table).uri
-        if not _seen_by_all(place):
-            HERE.index(table, kind, rows, size)
+        if not _visible_to_all_nodes(place):
+            LOCAL_RUNNER.index(table, kind, rows, size)
             return
         lance_ray.create_index(
             place,
@@ -119,22 +125,22 @@ class OnRay:
             kind.upper().replace("-", "_"),
             "vector_idx",
             metric="dot",
-            num_workers=_shares(self.workers)[0],
+            num_workers=_worker_resources(self.workers)[0],
             num_partitions=rows // size,
-            sample_rate=min(SAMPLED, size),
-            target_partition_size=size,  # as of `Here`
+            sample_rate=min(SAMPLE_PER_PARTITION, size),
+            target_partition_size=size,  # as of `LocalRunner`
         )
         table.checkout_latest()
 
     def _outcomes(self, parcel: list[ObjectRef[Any]], sent: list[ObjectRef[Any]]) -> Iterator[Any]:
         import ray.data
 
-        workers, cpus, gpus = _shares(self.workers)
+        workers, cpus, gpus = _worker_resources(self.workers)
         data = ray.data.from_arrow_refs(sent)  # type: ignore[arg-type]
         data.context.enable_progress_bars = False
         data.context.execution_options.preserve_order = True
         # Ray itself tries for ever: it cannot tell work that kills from a machine that is slow to be given up.
-        starts = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(_Starts).remote()
+        starts = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(_AttemptCounter).remote()
         done = data.map_batches(
             _Worker,
             batch_size=1,
@@ -145,35 +151,35 @@ class OnRay:
             num_gpus=gpus,
         )
         for batch in done.iter_batches(batch_size=1, batch_format="pyarrow"):
-            yield pickle.loads(batch[RESULT][0].as_py())
+            yield pickle.loads(batch[RESULT_COLUMN][0].as_py())
 
 
 @contextmanager
-def running(on: str) -> Iterator[Runner]:
+def open_runner(name: str) -> Iterator[Runner]:
     """The runner of a name: "local"; "ray", a cluster of this machine that goes afterwards; or "ray://ADDRESS".
 
     Raises SettingsError for another name, or where Ray is not installed; WaresError where no cluster answers.
     """
-    scheme, _, address = on.partition("://")
-    if on == "local":
-        yield HERE
+    scheme, _, address = name.partition("://")
+    if name == "local":
+        yield LOCAL_RUNNER
         return
     if scheme != "ray":
-        raise SettingsError(f'work is done on local, ray or ray://ADDRESS, not "{on}".')
+        raise SettingsError(f'work is done on local, ray or ray://ADDRESS, not "{name}".')
     try:
         import ray
     except ModuleNotFoundError:
         raise SettingsError("Ray is missing. It comes with an extra: pip install 'wares[ray]'") from None
-    connect(address or "local")
+    connect_to_ray(address or "local")
     try:
-        yield OnRay()
+        yield RayRunner()
     finally:
         ray.shutdown()
 
 
-def connect(address: str, **options: Any) -> None:
+def connect_to_ray(address: str, **options: Any) -> None:
     """Connect this process to a cluster, or start one of this machine ("local"). options: of ray.init"""
-    for name, value in QUIET.items():
+    for name, value in QUIET_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     import ray
     import ray.data  # its loggers are set up with it
@@ -183,7 +189,7 @@ def connect(address: str, **options: Any) -> None:
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise WaresError(f"no Ray cluster at {address}: {_reason(error)}. Start one with `ray start`.") from error
+        raise WaresError(f"no Ray cluster at {address}: {_error_line(error)}. Start one with `ray start`.") from error
     logging.getLogger("ray.data").setLevel(logging.ERROR)
 
 
@@ -194,7 +200,7 @@ class _Raised:
     error: WaresError
 
 
-class _Starts:
+class _AttemptCounter:
     """An actor that counts how often each item was begun."""
 
     def __init__(self) -> None:
@@ -208,7 +214,7 @@ class _Starts:
 class _Worker:
     """What an actor of ray.data does.
 
-    parcel: holds the work; cpus: that this worker has for itself; starts: the actor that counts (`_Starts`)
+    parcel: holds the work; cpus: that this worker has for itself; starts: the actor that counts (`_AttemptCounter`)
     """
 
     def __init__(self, parcel: list[ObjectRef[Any]], cpus: int, starts: Any) -> None:
@@ -219,16 +225,16 @@ class _Worker:
     def __call__(self, batch: pa.Table) -> pa.Table:
         import pyarrow as pa
 
-        outcome = self._outcome(batch[PLACE][0].as_py(), batch[ITEM][0].as_py())
-        return pa.table({RESULT: [pickle.dumps(outcome)]})
+        outcome = self._outcome(batch[INDEX_COLUMN][0].as_py(), batch[ITEM_COLUMN][0].as_py())
+        return pa.table({RESULT_COLUMN: [pickle.dumps(outcome)]})
 
     def _outcome(self, place: int, item: bytes) -> Any:
         import ray
 
-        if ray.get(self._starts.begin.remote(place)) > TRIES:
+        if ray.get(self._starts.begin.remote(place)) > MAX_ATTEMPTS:
             return _Raised(
                 WaresError(
-                    f"workers on Ray died {TRIES} times with the same work, perhaps for want of memory. What was "
+                    f"workers on Ray died {MAX_ATTEMPTS} times with the same work, perhaps for want of memory. What was "
                     "committed is kept; give them more, and run it again."
                 )
             )
@@ -240,7 +246,7 @@ class _Worker:
             return _Raised(error)
 
 
-def _seen_by_all(folder: str) -> bool:
+def _visible_to_all_nodes(folder: str) -> bool:
     """Whether all machines of the cluster have a folder."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -254,7 +260,7 @@ def _seen_by_all(folder: str) -> bool:
     return all(ray.get(asked))
 
 
-def _shares(workers: int | None) -> tuple[int, int, int]:
+def _worker_resources(workers: int | None) -> tuple[int, int, int]:
     """How many workers there are, and how many cores and GPUs of the cluster each has."""
     import ray
 
@@ -265,7 +271,7 @@ def _shares(workers: int | None) -> tuple[int, int, int]:
     return workers, max(1, cores // gpus if gpus else 1), min(1, gpus)
 
 
-def _reason(error: Exception) -> str:
+def _error_line(error: Exception) -> str:
     """The error at the end of a traceback, or the first line of what is said."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return next((line for line in reversed(lines) if re.match(r"\w+Error: ", line)), lines[0]).rstrip(".")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
-KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {  # of values, by the type of the setting
+SETTING_TYPES: dict[str, tuple[str, Callable[[Any], bool]]] = {  # of values, by the type of the setting
     "bool": ("True or False", lambda value: isinstance(value, bool)),
     "int": ("a whole number", lambda value: type(value) is int),
     "float": ("a number", lambda value: type(value) in (int, float) and math.isfinite(value)),
@@ -27,7 +27,7 @@ KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {  # of values, by the typ
 }
 
 
-def parse(text: str, family: Mapping[str, type[T]], kind: str) -> T:
+def parse_spec(text: str, family: Mapping[str, type[T]], kind: str) -> T:
     """The member of a family that a name stands for.
 
     kind: what members are called in messages. Raises SettingsError where there is no such name or setting.
@@ -42,14 +42,14 @@ def parse(text: str, family: Mapping[str, type[T]], kind: str) -> T:
     for given, value in settings.items():
         if given not in known:
             raise SettingsError(f"{kind} {name} has no setting {given!r}; it has {', '.join(known) or 'none'}.")
-        wanted, fits = KINDS.get(getattr(known[given], "__name__", str(known[given])), ("", lambda _: True))
+        wanted, fits = SETTING_TYPES.get(getattr(known[given], "__name__", str(known[given])), ("", lambda _: True))
         if not fits(value):
             raise SettingsError(f"{given} of {kind} {name} is {wanted}, not {value!r}.")
     return family[name](**settings)
 
 
-def shown(member: object, family: Mapping[str, type]) -> str:
-    """The name that `parse` reads back: settings that differ from their defaults, in their order.
+def format_spec(member: object, family: Mapping[str, type]) -> str:
+    """The name that `parse_spec` reads back: settings that differ from their defaults, in their order.
 
     Raises SettingsError where the member is of another family, or of none.
     """
@@ -65,7 +65,7 @@ def shown(member: object, family: Mapping[str, type]) -> str:
     return f"{name}({', '.join(changed)})" if changed else name
 
 
-def split_names(text: str) -> list[str]:
+def split_specs(text: str) -> list[str]:
     """The names in a list of them: commas within brackets or quotes do not count."""
     found, depth, quote, start, escaped = [], 0, "", 0, False
     for place, sign in enumerate(text):

@@ -21,10 +21,19 @@ from typing import (
 from pydantic_core import from_json
 
 from wares.core.errors import CatalogueError, SettingsError
-from wares.data.formats import FORMATS, _reason, _shown, rows_of
-from wares.data.listings import MAX_TEXT, Catalogue, Listing, OnError, Problem
-from wares.data.photo_paths import _PhotoFault, _PhotoFinder
-from wares.data.schema import _EXPECTED, _FIELDS, _KNOWN, _REQUIRED, _ROW, _Row, _validated, _wrong_type
+from wares.data.formats import FILE_SUFFIXES, json_error_reason, json_excerpt, read_rows
+from wares.data.listings import MAX_TEXT_LENGTH, Catalogue, Listing, OnError, Problem
+from wares.data.photo_paths import PhotoPathChecker, PhotoPathProblem
+from wares.data.schema import (
+    EXPECTED_TYPES,
+    KNOWN_FIELDS,
+    LISTING_FIELDS,
+    LISTING_SCHEMA,
+    REQUIRED_FIELDS,
+    ListingRow,
+    validate_row,
+    wrong_type_problem,
+)
 
 # Reading ---------------------------------------------------------------------------------------------------------
 
@@ -46,14 +55,14 @@ def read_catalogue(path: str | Path, on_error: OnError = "stop", text_fields: Se
 class CatalogueFile:
     """A catalogue that stays on disk, and is read chunk by chunk as often as is asked. Made by `open_catalogue`."""
 
-    source: Path
+    path: Path
     on_error: OnError
     text_fields: tuple[str, ...]
 
     @property
     def folder(self) -> Path:
         """Absolute; photo paths are relative to it."""
-        return self.source.parent.resolve()
+        return self.path.parent.resolve()
 
     def read(self) -> Catalogue:
         """The whole of it. Raises as `read_catalogue` does."""
@@ -68,7 +77,7 @@ class CatalogueFile:
         return self._chunks(size, _SpilledLines())
 
     def _chunks(self, size: int | None, lines: MutableMapping[str, int]) -> Iterator[Catalogue]:
-        reader = _Reader(self.source, self.on_error, self.text_fields, lines)
+        reader = _Reader(self.path, self.on_error, self.text_fields, lines)
         part: list[tuple[int, Listing]] = []
         try:
             for row in reader.read():
@@ -78,12 +87,12 @@ class CatalogueFile:
                 part.append(row)
         except OSError as error:
             reason = error.strerror or str(error).partition("\n")[0]
-            raise CatalogueError(f"{self.source} cannot be read: {reason.rstrip('.')}.") from error
+            raise CatalogueError(f"{self.path} cannot be read: {reason.rstrip('.')}.") from error
         yield self._chunk(part, reader)
 
     def _chunk(self, part: Sequence[tuple[int, Listing]], reader: _Reader) -> Catalogue:
         lines, listings = tuple(line for line, _ in part), tuple(listing for _, listing in part)
-        return Catalogue(self.folder, listings, reader.taken_problems(), self.source.name, lines)
+        return Catalogue(self.folder, listings, reader.taken_problems(), self.path.name, lines)
 
 
 def open_catalogue(path: str | Path, on_error: OnError = "stop", text_fields: Sequence[str] = ()) -> CatalogueFile:
@@ -91,7 +100,7 @@ def open_catalogue(path: str | Path, on_error: OnError = "stop", text_fields: Se
     if on_error not in ("stop", "skip"):
         raise SettingsError(f'on_error is "stop" or "skip", not "{on_error}".')
     for name in text_fields:
-        if name in _FIELDS:
+        if name in LISTING_FIELDS:
             raise SettingsError(f'"{name}" is a field of every listing; declare only other columns as text fields.')
     return CatalogueFile(_source(Path(path)), on_error, tuple(text_fields))
 
@@ -106,14 +115,14 @@ class _Reader:
         self.file, self.is_corpus = source.name, source.stem == "corpus"
         self.packed = source.suffix != ".jsonl"  # a cell may hold what JSON has lists and numbers for
         self.problems: list[Problem] = []
-        self.photos = _PhotoFinder(source.parent)
+        self.photos = PhotoPathChecker(source.parent)
         self.first = first
         self.columns: dict[str, list[int]] = {}  # every column that is not a field: [first line, rows]
         self.spaced: tuple[int, str, int] | None = None  # ids with spaces: first line, id, rows
 
     def read(self) -> Iterator[tuple[int, Listing]]:
         rows = listings = 0
-        for line, row in rows_of(self.source, _REQUIRED, _REQUIRED):
+        for line, row in read_rows(self.source, REQUIRED_FIELDS, REQUIRED_FIELDS):
             rows += 1
             if self.packed and not isinstance(row, Problem):
                 row = _unpacked(self.file, line, row)
@@ -144,15 +153,15 @@ class _Reader:
         """The row as a listing, or None where it is reported as unusable."""
         if self.is_corpus and "text" in row:
             row["description"] = row.pop("text")
-        if not row.keys() <= _KNOWN:
+        if not row.keys() <= KNOWN_FIELDS:
             self.count_columns(line, row)
-        values = _validated(_ROW, self.file, line, row, self.first)
+        values = validate_row(LISTING_SCHEMA, self.file, line, row, self.first)
         faults = [*(values if isinstance(values, list) else ()), *self.text_faults(line, row)]
         for fault in faults:
             self.report(fault)
         return None if faults or isinstance(values, list) else self.checked(line, values, row)
 
-    def checked(self, line: int, values: _Row, row: dict[str, Any]) -> Listing:
+    def checked(self, line: int, values: ListingRow, row: dict[str, Any]) -> Listing:
         attributes, id = values.get("attributes", {}), str(values["id"]).strip()
         if id.split() != [id]:
             self.spaced = (line, id, 1) if self.spaced is None else (*self.spaced[:2], self.spaced[2] + 1)
@@ -169,7 +178,7 @@ class _Reader:
         )
 
     def count_columns(self, line: int, row: dict[str, Any]) -> None:
-        for name in row.keys() - _KNOWN:
+        for name in row.keys() - KNOWN_FIELDS:
             self.columns.setdefault(name, [line, 0])[1] += 1
 
     def note_columns(self) -> None:
@@ -178,7 +187,7 @@ class _Reader:
         """
         if self.spaced is not None:
             line, id, rows = self.spaced
-            message = f'"id" {_shown(id)} has spaces in it, so that no TREC file can name it ({rows:,} rows)'
+            message = f'"id" {json_excerpt(id)} has spaces in it, so that no TREC file can name it ({rows:,} rows)'
             self.report(Problem(self.file, line, "id", message, "Write ids without spaces", "spaced id", "note"))
         for name in self.text_fields:
             if name not in self.columns:
@@ -193,32 +202,32 @@ class _Reader:
     def text_faults(self, line: int, row: dict[str, Any]) -> Iterator[Problem]:
         for name in self.text_fields:
             if not isinstance(row.get(name, ""), str):
-                yield _wrong_type(self.file, line, name, row[name], "text")
+                yield wrong_type_problem(self.file, line, name, row[name], "text")
 
     def cut(self, line: int, name: str, text: str) -> str:
-        if len(text) <= MAX_TEXT:
+        if len(text) <= MAX_TEXT_LENGTH:
             return text
-        message = f'"{name}" is {len(text):,} characters long; the limit is {MAX_TEXT:,}'
+        message = f'"{name}" is {len(text):,} characters long; the limit is {MAX_TEXT_LENGTH:,}'
         self.report(Problem(self.file, line, name, message, "Shorten it", "long text"))
-        return text[:MAX_TEXT]
+        return text[:MAX_TEXT_LENGTH]
 
     def cut_tags(self, line: int, tags: list[str]) -> tuple[str, ...]:
         """Tags that say something, as many as fit into one text."""
         tags = [tag for tag in tags if tag.strip()]
         ends = list(accumulate(len(tag) + 2 for tag in tags))
-        if not tags or ends[-1] <= MAX_TEXT:
+        if not tags or ends[-1] <= MAX_TEXT_LENGTH:
             return tuple(tags)
         self.cut(line, "tags", ", ".join(tags))
-        return tuple(tag for tag, end in zip(tags, ends, strict=True) if end <= MAX_TEXT)
+        return tuple(tag for tag, end in zip(tags, ends, strict=True) if end <= MAX_TEXT_LENGTH)
 
     def usable(self, line: int, names: list[str]) -> tuple[str, ...]:
         """The photos that are there, each once."""
         kept: dict[str, str] = {}
         for name in names:
             place = os.path.normpath(name) if "./" in name or "//" in name else name
-            fault = self.photos.fault(name)
+            fault = self.photos.check(name)
             if fault is None and place in kept:
-                fault = _PhotoFault("repeated photo", f"{name} more than once", "Name it once")
+                fault = PhotoPathProblem("repeated photo", f"{name} more than once", "Name it once")
             if fault is None:
                 kept[place] = name
             else:
@@ -260,7 +269,7 @@ class _SpilledLines(MutableMapping[str, int]):
 def _source(path: Path) -> Path:
     """The file to read: the path itself, or the listings (or corpus) of a folder."""
     if path.is_dir():
-        found = [path / f"{stem}{suffix}" for stem in ("listings", "corpus") for suffix in FORMATS]
+        found = [path / f"{stem}{suffix}" for stem in ("listings", "corpus") for suffix in FILE_SUFFIXES]
         found = [file for file in found if file.is_file()]
         if not found:
             raise CatalogueError(f"{path} has no listings.jsonl, .csv or .parquet, and no corpus.jsonl. Add one.")
@@ -270,7 +279,7 @@ def _source(path: Path) -> Path:
         return found[0]
     if not path.exists():
         raise CatalogueError(f"{path} does not exist. Name a catalogue's folder or its listings file.")
-    if path.suffix not in FORMATS:
+    if path.suffix not in FILE_SUFFIXES:
         raise CatalogueError(f"{path} is no catalogue: name a folder, or a .jsonl, .csv or .parquet file.")
     return path
 
@@ -281,7 +290,7 @@ def _unpacked(file: str, line: int, row: dict[str, Any]) -> dict[str, Any] | Pro
         try:
             row["price"] = float(row["price"])
         except ValueError:
-            return _wrong_type(file, line, "price", row["price"], _EXPECTED["price"])
+            return wrong_type_problem(file, line, "price", row["price"], EXPECTED_TYPES["price"])
     for name, opening in (("tags", "["), ("images", "["), ("attributes", "{")):
         cell = row.get(name)
         if not isinstance(cell, str):
@@ -290,7 +299,7 @@ def _unpacked(file: str, line: int, row: dict[str, Any]) -> dict[str, Any] | Pro
             try:
                 row[name] = from_json(cell)
             except ValueError as error:
-                message = f'"{name}" is broken JSON ({_reason(error)})'
+                message = f'"{name}" is broken JSON ({json_error_reason(error)})'
                 return Problem(file, line, name, message, "Correct it", "broken JSON", "row")
         elif opening == "[":
             row[name] = [part.strip() for part in cell.split("|") if part.strip()]

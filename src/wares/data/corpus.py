@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wares.data.terms import Terms
-from wares.data.views import texts_of
+from wares.data.terms import TermCounts
+from wares.data.views import listing_texts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,19 +36,19 @@ class Corpus:
     def __len__(self) -> int:
         return len(self.catalogue)
 
-    def note(self, problems: Sequence[Problem]) -> None:
+    def add_problems(self, problems: Sequence[Problem]) -> None:
         """Add problems that are not known yet."""
         self.problems[:] = dict.fromkeys([*self.problems, *problems])
 
     @cached_property
     def texts(self) -> list[str]:
         """All texts of each listing as one, a line each."""
-        return ["\n".join(text for _, text in texts_of(each)) for each in self.catalogue.listings]
+        return ["\n".join(text for _, text in listing_texts(each)) for each in self.catalogue.listings]
 
     @cached_property
-    def terms(self) -> Terms:
+    def term_counts(self) -> TermCounts:
         """Term counts of `texts`."""
-        return Terms.of(self.texts)
+        return TermCounts.from_texts(self.texts)
 
     @cached_property
     def ids(self) -> npt.NDArray[np.object_]:

@@ -19,47 +19,47 @@ from pydantic_core import from_json
 from wares.core.errors import CatalogueError
 from wares.data.listings import OnError, Problem
 
-FORMATS = (".jsonl", ".csv", ".parquet")
+FILE_SUFFIXES = (".jsonl", ".csv", ".parquet")
 T = TypeVar("T")
-Rows: TypeAlias = Iterator[tuple[int, "dict[str, Any] | Problem"]]  # line, and the row or what is wrong with it
+RowIterator: TypeAlias = Iterator[tuple[int, "dict[str, Any] | Problem"]]  # line, and the row or what is wrong with it
 
 
-def _shown(value: object) -> str:
+def json_excerpt(value: object) -> str:
     """A value as JSON would have it, shortened."""
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _plain(name: str) -> str:
+def display_name(name: str) -> str:
     """An id or a path as it is, or as JSON where it could not be told from the sentence around it."""
-    return name if name.isprintable() and 0 < len(name.strip()) == len(name) <= 200 else _shown(name)
+    return name if name.isprintable() and 0 < len(name.strip()) == len(name) <= 200 else json_excerpt(name)
 
 
-def rows_of(path: Path, required: Sequence[str] = (), filled: Collection[str] = ()) -> Rows:
+def read_rows(path: Path, required: Sequence[str] = (), keep_empty: Collection[str] = ()) -> RowIterator:
     """Every row of a .jsonl, .csv or .parquet file: its number, and its values by name or what is wrong with it.
 
-    required: columns that a table has to have; filled: columns of CSV in which an empty cell is an empty text, and not
+    required: columns that a table has to have; keep_empty: columns of CSV in which an empty cell is an empty text, and not
     no value. Raises CatalogueError where the file as a whole cannot be read.
     """
-    if path.suffix not in FORMATS:
-        raise CatalogueError(f"{path} is none of {', '.join(FORMATS)}. Name such a file.")
+    if path.suffix not in FILE_SUFFIXES:
+        raise CatalogueError(f"{path} is none of {', '.join(FILE_SUFFIXES)}. Name such a file.")
     if path.suffix == ".jsonl":
         return _jsonl_rows(path)
-    return _csv_rows(path, required, filled) if path.suffix == ".csv" else _parquet_rows(path, required)
+    return _csv_rows(path, required, keep_empty) if path.suffix == ".csv" else _parquet_rows(path, required)
 
 
-def usable(
-    rows: Rows, read: Callable[[int, dict[str, Any]], T | Problem], on_error: OnError
+def collect_valid_rows(
+    rows: RowIterator, parse: Callable[[int, dict[str, Any]], T | Problem], on_error: OnError
 ) -> tuple[list[T], list[Problem]]:
     """What rows say, and the problems of those that cannot be used.
 
-    read: what a row says, by its number and its values. Raises CatalogueError at the first problem where on_error is
+    parse: what a row says, by its number and its values. Raises CatalogueError at the first problem where on_error is
     "stop".
     """
     said: list[T] = []
     problems: list[Problem] = []
     for line, row in rows:
-        found = row if isinstance(row, Problem) else read(line, row)
+        found = row if isinstance(row, Problem) else parse(line, row)
         if not isinstance(found, Problem):
             said.append(found)
         elif on_error == "stop":
@@ -69,16 +69,16 @@ def usable(
     return said, problems
 
 
-def _jsonl_rows(path: Path) -> Rows:
+def _jsonl_rows(path: Path) -> RowIterator:
     """Every line that is not empty, without nulls."""
     with path.open("rb") as file:
         for line, raw in enumerate(file, 1):
             raw = raw.removeprefix(b"\xef\xbb\xbf") if line == 1 else raw
             if raw.strip():
-                yield line, _object(path.name, line, raw)
+                yield line, _parse_json_line(path.name, line, raw)
 
 
-def _object(file: str, line: int, raw: bytes) -> dict[str, Any] | Problem:
+def _parse_json_line(file: str, line: int, raw: bytes) -> dict[str, Any] | Problem:
     """One line of JSON, without its nulls."""
     try:
         row = from_json(raw.rstrip())  # so that where it ends is counted on its line
@@ -87,15 +87,15 @@ def _object(file: str, line: int, raw: bytes) -> dict[str, Any] | Problem:
             raw.decode("utf-8")
         except UnicodeDecodeError as broken:
             return _broken_utf8(file, line, broken)
-        message = f"broken JSON ({_reason(error)})"
+        message = f"broken JSON ({json_error_reason(error)})"
         return Problem(file, line, "", message, "Write one JSON object a line", "broken JSON", "row")
     if not isinstance(row, dict):
-        message = f"this is {_shown(row)}, not an object"
+        message = f"this is {json_excerpt(row)}, not an object"
         return Problem(file, line, "", message, "Write one JSON object a line", "broken JSON", "row")
     return {name: value for name, value in row.items() if value is not None} if None in row.values() else row
 
 
-def _reason(error: ValueError) -> str:
+def json_error_reason(error: ValueError) -> str:
     return re.sub(r" at line \d+ column (\d+)$", r" at character \1", str(error))
 
 
@@ -104,7 +104,7 @@ def _broken_utf8(file: str, line: int, error: UnicodeDecodeError) -> Problem:
     return Problem(file, line, "", message, "Save the file as UTF-8", "broken UTF-8", "row")
 
 
-class _Lines:
+class _DecodedLines:
     """Lines of a file as text; a line of broken UTF-8 is noted in `broken` and decoded as well as can be."""
 
     def __init__(self, name: str, file: Iterable[bytes]) -> None:
@@ -121,9 +121,9 @@ class _Lines:
                 yield raw.decode("utf-8", errors="replace")
 
 
-def _csv_rows(path: Path, required: Sequence[str], filled: Collection[str]) -> Rows:
-    with path.open("rb") as file, _long_cells():
-        lines = _Lines(path.name, file)
+def _csv_rows(path: Path, required: Sequence[str], filled: Collection[str]) -> RowIterator:
+    with path.open("rb") as file, _unlimited_cells():
+        lines = _DecodedLines(path.name, file)
         reader = csv.reader(iter(lines), strict=True)
         header: list[str] | None = None
         while True:
@@ -142,15 +142,15 @@ def _csv_rows(path: Path, required: Sequence[str], filled: Collection[str]) -> R
             if cells is None:
                 return
             if header is None:
-                header = _header(path, cells, required, broken) if cells else None
+                header = _check_header(path, cells, required, broken) if cells else None
             elif broken:
                 yield line, broken[0]
             elif cells:
-                yield line, _cells(path.name, line, header, cells, filled)
+                yield line, _csv_row(path.name, line, header, cells, filled)
 
 
 @contextmanager
-def _long_cells() -> Iterator[None]:
+def _unlimited_cells() -> Iterator[None]:
     """Let CSV cells be as long as they are, so that a long text is reported as a long text."""
     before = csv.field_size_limit(2**31 - 1)
     try:
@@ -159,7 +159,9 @@ def _long_cells() -> Iterator[None]:
         csv.field_size_limit(before)
 
 
-def _header(path: Path, cells: Iterable[str], required: Sequence[str], broken: Sequence[Problem] = ()) -> list[str]:
+def _check_header(
+    path: Path, cells: Iterable[str], required: Sequence[str], broken: Sequence[Problem] = ()
+) -> list[str]:
     """The columns, checked for the required ones."""
     if broken:
         raise CatalogueError(str(broken[0]))
@@ -175,7 +177,7 @@ def _header(path: Path, cells: Iterable[str], required: Sequence[str], broken: S
     return names
 
 
-def _cells(
+def _csv_row(
     file: str, line: int, header: list[str], cells: list[str], filled: Collection[str]
 ) -> dict[str, Any] | Problem:
     """A row of CSV; an empty cell is no value, save in a column that is to be filled."""
@@ -185,13 +187,13 @@ def _cells(
     return {name: cell for name, cell in zip(header, cells, strict=True) if cell.strip() or name in filled}
 
 
-def _parquet_rows(path: Path, required: Sequence[str]) -> Rows:
+def _parquet_rows(path: Path, required: Sequence[str]) -> RowIterator:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         file = pq.ParquetFile(path)
-        header = _header(path, file.schema_arrow.names, required)
+        header = _check_header(path, file.schema_arrow.names, required)
         line = 0
         for batch in file.iter_batches(batch_size=1024):
             for row in _arrow_rows(path.name, line, header, batch):

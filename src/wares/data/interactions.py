@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from wares.core.errors import CatalogueError, SettingsError
-from wares.data.formats import rows_of, usable
+from wares.data.formats import collect_valid_rows, read_rows
 from wares.data.listings import OnError, Problem, Query
 
 
@@ -41,14 +41,14 @@ class Interactions:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def split(self, later: float) -> tuple[Interactions, Interactions]:
+    def split(self, test_fraction: float) -> tuple[Interactions, Interactions]:
         """The earlier and the later ones; rows of the same moment stay together.
 
-        later: share of the interactions that come after the cut, in [0, 1)
+        test_fraction: share of the interactions that come after the cut, in [0, 1)
         """
-        if not 0.0 <= later < 1.0:
-            raise SettingsError(f"the later share is in [0, 1), not {later}.")
-        cut = len(self.rows) - int(len(self.rows) * later)
+        if not 0.0 <= test_fraction < 1.0:
+            raise SettingsError(f"the later share is in [0, 1), not {test_fraction}.")
+        cut = len(self.rows) - int(len(self.rows) * test_fraction)
         while 0 < cut < len(self.rows) and self.rows[cut].time == self.rows[cut - 1].time:
             cut += 1
         return Interactions(self.rows[:cut]), Interactions(self.rows[cut:])
@@ -57,14 +57,14 @@ class Interactions:
 def read_interactions(
     path: str | Path,
     listings: Collection[str],
-    kinds: Mapping[str, float] | None = None,
+    kind_weights: Mapping[str, float] | None = None,
     on_error: OnError = "stop",
 ) -> Interactions:
     """Read and check interactions, a row each.
 
     path: a .jsonl, .csv or .parquet file
     listings: ids that exist; a row of another listing is a problem
-    kinds: what a row of this kind counts, in place of its own weight; a kind of weight 0 is left out, as asked
+    kind_weights: what a row of this kind counts, in place of its own weight; a kind of weight 0 is left out, as asked
     on_error: "stop" raises at the first problem; "skip" leaves the row out and lists it in `problems`
 
     A row without a weight counts 1. Queries are compared without regard to case and spacing. Raises CatalogueError,
@@ -76,9 +76,9 @@ def read_interactions(
     known = frozenset(listings)
 
     def read(line: int, row: dict[str, Any]) -> Interaction | Problem:
-        return _checked(source.name, line, row, known, kinds or {})
+        return _checked(source.name, line, row, known, kind_weights or {})
 
-    rows, problems = usable(rows_of(source, ("query", "listing")), read, on_error)
+    rows, problems = collect_valid_rows(read_rows(source, ("query", "listing")), read, on_error)
     rows = [row for row in rows if row.weight > 0]
     if not rows:
         raise CatalogueError(f"{source} has no interaction that can be used.")
@@ -129,7 +129,7 @@ def _seconds(value: object) -> float | None:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-def asked(interactions: Interactions) -> dict[str, dict[str, float]]:
+def interaction_weights(interactions: Interactions) -> dict[str, dict[str, float]]:
     """Query → listing → summed weight, in the order in which the queries were first asked."""
     found: dict[str, dict[str, float]] = {}
     for row in interactions.rows:
@@ -138,12 +138,12 @@ def asked(interactions: Interactions) -> dict[str, dict[str, float]]:
     return found
 
 
-def as_queries(interactions: Interactions) -> tuple[list[Query], dict[str, dict[str, int]]]:
+def interactions_to_queries(interactions: Interactions) -> tuple[list[Query], dict[str, dict[str, int]]]:
     """Every query that was asked, and what was interacted with after it, in the shape of judgments.
 
     They say what shoppers chose among what they were shown, and nothing of what they were not shown.
     """
-    listings = asked(interactions)
+    listings = interaction_weights(interactions)
     queries = [Query(f"asked-{number}", text) for number, text in enumerate(listings, 1)]
     return queries, {query.id: dict.fromkeys(listings[query.text], 1) for query in queries}
 

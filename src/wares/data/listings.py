@@ -14,7 +14,7 @@ from typing import (
 
 from wares.core.errors import PhotoError
 
-MAX_TEXT = 20_000  # characters in one text of a listing
+MAX_TEXT_LENGTH = 20_000  # characters in one text of a listing
 Attribute: TypeAlias = str | float | bool | list[str]
 OnError = Literal["stop", "skip"]
 Severity = Literal["row", "view", "note"]
@@ -57,19 +57,19 @@ class Problem:
     severity: Severity = "view"
 
     @property
-    def fatal(self) -> bool:
+    def loses_row(self) -> bool:
         """Whether the whole row is lost."""
         return self.severity == "row"
 
     @property
-    def where(self) -> str:
-        return f"{self.file}, {_place(self.file, self.line)}" if self.line else self.file
+    def location(self) -> str:
+        return f"{self.file}, {line_reference(self.file, self.line)}" if self.line else self.file
 
     def __str__(self) -> str:
-        return " ".join(f"{part.rstrip('.')}." for part in (f"{self.where}: {self.message}", self.remedy) if part)
+        return " ".join(f"{part.rstrip('.')}." for part in (f"{self.location}: {self.message}", self.remedy) if part)
 
 
-def _place(file: str, line: int) -> str:
+def line_reference(file: str, line: int) -> str:
     return f"{'row' if file.endswith('.parquet') else 'line'} {line}"
 
 
@@ -86,20 +86,20 @@ class Catalogue:
     """Listings that passed every check, and the problems of those that did not.
 
     folder: absolute; photo paths are relative to it
-    source: name of the file in it that was read
+    file_name: name of the file in it that was read
     lines: line (row of a Parquet file) of each listing; empty where they come from no file
     """
 
     folder: Path
     listings: tuple[Listing, ...]
     problems: tuple[Problem, ...] = ()
-    source: str = "listings.jsonl"
+    file_name: str = "listings.jsonl"
     lines: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.listings)
 
-    def photo(self, name: str) -> Path:
+    def photo_path(self, name: str) -> Path:
         """Absolute path of a listing's photo; reading has checked that it stays inside the folder."""
         return self.folder / name
 
@@ -123,7 +123,7 @@ class Catalogue:
         """What to report where a photo of listing `index` does not decode."""
         line = self.lines[index] if self.lines else 0
         message = str(error).replace(f"{self.folder}{os.sep}", "")
-        return Problem(self.source, line, "images", message, kind="unreadable photo")
+        return Problem(self.file_name, line, "images", message, kind="unreadable photo")
 
 
 class AnyCatalogue(Protocol):

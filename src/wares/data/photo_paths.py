@@ -10,15 +10,15 @@ from typing import (
     NamedTuple,
 )
 
-from wares.data.formats import _plain
+from wares.data.formats import display_name
 
-FOLDERS = 10_000  # of photos that are remembered to be inside the catalogue's
+MAX_CACHED_FOLDERS = 10_000  # of photos that are remembered to be inside the catalogue's
 
 
 # Photos by path --------------------------------------------------------------------------------------------------
 
 
-class _PhotoFault(NamedTuple):
+class PhotoPathProblem(NamedTuple):
     kind: str
     message: str
     remedy: str
@@ -30,7 +30,7 @@ _RESTORE = "Restore the file"
 _INSIDE = "Put the photo into the catalogue's folder and name it relative to that"
 
 
-class _PhotoFinder:
+class PhotoPathChecker:
     """Says what is wrong with a photo's path, short of decoding it."""
 
     def __init__(self, folder: Path) -> None:
@@ -38,13 +38,13 @@ class _PhotoFinder:
         self.root = os.path.realpath(folder)
         self.inside: dict[str, bool] = {}  # by folder: whether, resolved, it is in the catalogue's
 
-    def fault(self, name: str) -> _PhotoFault | None:
+    def check(self, name: str) -> PhotoPathProblem | None:
         if self.is_plain_file(name):
             return None
         if not name.strip():
-            return _PhotoFault("bad photo path", "an empty path", "Remove it")
-        kind, what, remedy = self.explained(name)
-        return _PhotoFault(kind, f"{_plain(name)}, which {what}", remedy) if what else None
+            return PhotoPathProblem("bad photo path", "an empty path", "Remove it")
+        kind, what, remedy = self._explain(name)
+        return PhotoPathProblem(kind, f"{display_name(name)}, which {what}", remedy) if what else None
 
     def is_plain_file(self, name: str) -> bool:
         """Whether this is a file with something in it, and no link: what nearly every photo is, at one look."""
@@ -59,13 +59,13 @@ class _PhotoFinder:
 
     def contains(self, name: str) -> bool:
         if name not in self.inside:
-            if len(self.inside) == FOLDERS:
+            if len(self.inside) == MAX_CACHED_FOLDERS:
                 self.inside.clear()
             resolved = os.path.realpath(os.path.join(self.folder, name))
             self.inside[name] = resolved == self.root or resolved.startswith(self.root.rstrip(os.sep) + os.sep)
         return self.inside[name]
 
-    def explained(self, name: str) -> tuple[str, str, str]:
+    def _explain(self, name: str) -> tuple[str, str, str]:
         """Kind of the fault, what is wrong and what to do; empty for a link to a photo inside the folder."""
         if _DRIVE.match(name) or (name.startswith("/") and not name.startswith("//")):
             return "bad photo path", "is an absolute path", _INSIDE

@@ -22,7 +22,7 @@ from PIL import Image, UnidentifiedImageError
 
 from wares.core.errors import PhotoError, SettingsError
 from wares.core.processes import map_in_order
-from wares.data.digests import _name, _unreadable, digest
+from wares.data.digests import file_digest, path_text, unreadable_photo
 
 if TYPE_CHECKING:
     from wares.data.digests import PhotoPath
@@ -33,8 +33,8 @@ MAX_PIXELS = 120_000_000  # width times height
 Fit = Literal["pad", "crop", "stretch"]
 T = TypeVar("T")
 Pixels: TypeAlias = npt.NDArray[np.uint8]
-Decoded: TypeAlias = "Pixels | PhotoError"
-_FORMATS = {  # and what their files are called
+PixelsOrError: TypeAlias = "Pixels | PhotoError"
+_SUFFIXES = {  # and what their files are called
     "JPEG": ".jpg",
     "MPO": ".jpg",
     "PNG": ".png",
@@ -44,7 +44,7 @@ _FORMATS = {  # and what their files are called
     "TIFF": ".tif",
     "AVIF": ".avif",
 }
-_TURNS = {
+_TRANSPOSITIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -54,11 +54,11 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _ORIENTATION = 0x0112
-_OPENING = threading.Lock()
+_OPEN_LOCK = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
-class PhotoFacts:
+class PhotoInfo:
     """What a full decode found: the upright size in pixels, the digest of the file, and how such files are called."""
 
     width: int
@@ -80,7 +80,7 @@ def load_photo(path: PhotoPath, size: int, fit: Fit = "pad") -> Pixels:
         return _decode(image, size, fit)
 
 
-def fit_photo(image: Image.Image, size: int, fit: Fit = "pad") -> Pixels:
+def decode_photo(image: Image.Image, size: int, fit: Fit = "pad") -> Pixels:
     """An open photo as `load_photo` gives it."""
     _check_settings(size, fit)
     return _decode(image, size, fit)
@@ -90,7 +90,7 @@ def thumbnail(path: PhotoPath, size: int) -> bytes:
     """A photo as JPEG, upright and on white, its longer side `size` pixels at most. Raises PhotoError."""
     _check_settings(size, "pad")
     with _opened(path) as image:
-        turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+        turn = _TRANSPOSITIONS.get(image.getexif().get(_ORIENTATION, 1))
         image.draft(None, (2 * size, 2 * size))
         image.load()
         shown = _colours(image)
@@ -103,13 +103,13 @@ def thumbnail(path: PhotoPath, size: int) -> bytes:
     return content.getvalue()
 
 
-def photo_type(path: PhotoPath, pixels: int = MAX_PIXELS) -> str:
+def photo_media_type(path: PhotoPath, max_pixels: int = MAX_PIXELS) -> str:
     """Media type of a photo, by its header. Raises PhotoError where it is none, or has more pixels than allowed."""
     with _opened(path) as image:
         width, height = image.size
-        if width * height > pixels:
+        if width * height > max_pixels:
             raise PhotoError(
-                f"{_name(path)} is {width:,} x {height:,} pixels; the limit is {pixels:,}. Save it smaller."
+                f"{path_text(path)} is {width:,} x {height:,} pixels; the limit is {max_pixels:,}. Save it smaller."
             )
         return Image.MIME["JPEG" if image.format == "MPO" else image.format or "JPEG"]
 
@@ -134,7 +134,7 @@ def augment(pixels: Pixels, random: np.random.Generator) -> Pixels:
 
 def load_photos(
     paths: Iterable[PhotoPath], size: int, fit: Fit = "pad", workers: int | None = None
-) -> Iterator[Decoded]:
+) -> Iterator[PixelsOrError]:
     """Decode many photos, in order; a photo that does not decode yields its PhotoError.
 
     workers: processes; by default one a core. A script that calls this guards its own start with
@@ -146,7 +146,7 @@ def load_photos(
     return _read_in_order(partial(_load_or_error, size=size, fit=fit), paths, workers)
 
 
-def check_photos(paths: Iterable[PhotoPath], workers: int | None = None) -> Iterator[PhotoFacts | PhotoError]:
+def check_photos(paths: Iterable[PhotoPath], workers: int | None = None) -> Iterator[PhotoInfo | PhotoError]:
     """Decode many photos fully, in order, and say what they are or why they cannot be used."""
     return _read_in_order(_facts_or_error, paths, workers)
 
@@ -170,32 +170,34 @@ def _opened(path: PhotoPath) -> Iterator[Image.Image]:
             _check_size(path, image.size)
             yield image
     except UnidentifiedImageError as error:
-        raise PhotoError(f"{_name(path)} {_what_it_is(path)}") from error
+        raise PhotoError(f"{path_text(path)} {_what_it_is(path)}") from error
     except PhotoError:
         raise
     except MemoryError as error:
-        raise PhotoError(f"{_name(path)} does not fit into memory. Save it smaller.") from error
+        raise PhotoError(f"{path_text(path)} does not fit into memory. Save it smaller.") from error
     except Exception as error:  # decoders raise nearly anything on damaged files
-        raise PhotoError(f"{_name(path)} is truncated or damaged ({_reason(error)}). Restore the file.") from error
+        raise PhotoError(f"{path_text(path)} is truncated or damaged ({_reason(error)}). Restore the file.") from error
 
 
 def _check_file(path: PhotoPath) -> None:
     try:
         length = os.stat(path).st_size
     except (OSError, ValueError) as error:
-        raise _unreadable(path, error) from error
+        raise unreadable_photo(path, error) from error
     if not os.path.isfile(path):
-        raise PhotoError(f"{_name(path)} is {'a folder' if os.path.isdir(path) else 'no regular file'}, not a photo.")
+        raise PhotoError(
+            f"{path_text(path)} is {'a folder' if os.path.isdir(path) else 'no regular file'}, not a photo."
+        )
     if length == 0:
-        raise PhotoError(f"{_name(path)} is empty (0 bytes). Restore the file.")
+        raise PhotoError(f"{path_text(path)} is empty (0 bytes). Restore the file.")
     if length > MAX_BYTES:
-        raise PhotoError(f"{_name(path)} has {length:,} bytes; the limit is {MAX_BYTES:,}. Save it smaller.")
+        raise PhotoError(f"{path_text(path)} has {length:,} bytes; the limit is {MAX_BYTES:,}. Save it smaller.")
 
 
 def _header(path: PhotoPath) -> Image.Image:
     """Open without Pillow's own limit on pixels, which warns from 89 million and is global: ours follows."""
     try:
-        with _OPENING:
+        with _OPEN_LOCK:
             limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
             try:
                 return Image.open(path, formats=_formats())
@@ -206,28 +208,28 @@ def _header(path: PhotoPath) -> Image.Image:
     except OSError as error:
         if error.errno is None:
             raise
-        raise _unreadable(path, error) from error
+        raise unreadable_photo(path, error) from error
 
 
 @cache
 def _formats() -> tuple[str, ...]:
     Image.init()
-    return tuple(name for name in _FORMATS if name in Image.OPEN)
+    return tuple(name for name in _SUFFIXES if name in Image.OPEN)
 
 
 def _check_size(path: PhotoPath, size: tuple[int, int]) -> None:
     width, height = size
     if width * height > MAX_PIXELS:
         raise PhotoError(
-            f"{_name(path)} is {width:,} x {height:,} pixels; the limit is {MAX_PIXELS:,}. Save it smaller."
+            f"{path_text(path)} is {width:,} x {height:,} pixels; the limit is {MAX_PIXELS:,}. Save it smaller."
         )
     if width * height == 0:
-        raise PhotoError(f"{_name(path)} has no pixels ({width} x {height}). Restore the file.")
+        raise PhotoError(f"{path_text(path)} has no pixels ({width} x {height}). Restore the file.")
 
 
 def _decode(image: Image.Image, size: int, fit: Fit) -> Pixels:
     """Shrink first, then turn and composite: the steps that copy see few pixels."""
-    turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+    turn = _TRANSPOSITIONS.get(image.getexif().get(_ORIENTATION, 1))
     width, height = _fitted(image.size, size, fit)
     image.draft(None, (2 * width, 2 * height))
     image.load()
@@ -295,21 +297,21 @@ def _read_in_order(read: Callable[[PhotoPath], T], paths: Iterable[PhotoPath], w
     return map_in_order(read, paths, workers, "reading photos", "Use fewer workers.")
 
 
-def _load_or_error(path: PhotoPath, size: int, fit: Fit) -> Decoded:
+def _load_or_error(path: PhotoPath, size: int, fit: Fit) -> PixelsOrError:
     try:
         return load_photo(path, size, fit)
     except PhotoError as error:
         return error
 
 
-def _facts_or_error(path: PhotoPath) -> PhotoFacts | PhotoError:
+def _facts_or_error(path: PhotoPath) -> PhotoInfo | PhotoError:
     try:
         with _opened(path) as image:
             width, height = image.size
             if image.getexif().get(_ORIENTATION, 1) >= 5:
                 width, height = height, width
             _decode(image, 8, "pad")
-            suffix = _FORMATS[image.format or ""]
-        return PhotoFacts(width, height, digest(path), suffix)
+            suffix = _SUFFIXES[image.format or ""]
+        return PhotoInfo(width, height, file_digest(path), suffix)
     except PhotoError as error:
         return error

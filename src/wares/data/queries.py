@@ -7,10 +7,10 @@ from pathlib import Path
 
 from wares.core.errors import CatalogueError
 from wares.core.files import atomic_write
-from wares.data.formats import rows_of
+from wares.data.formats import read_rows
 from wares.data.listings import Problem, Query
-from wares.data.schema import _QUERY, _validated
-from wares.data.writers import _write_jsonl
+from wares.data.schema import QUERY_SCHEMA, validate_row
+from wares.data.writers import write_jsonl
 
 
 def read_queries(path: str | Path) -> list[Query]:
@@ -25,10 +25,10 @@ def read_queries(path: str | Path) -> list[Query]:
         raise CatalogueError(f'{source} does not exist. Queries are lines of {{"id": ..., "text": ...}}.')
     first: dict[str, int] = {}
     queries: list[Query] = []
-    for line, row in rows_of(source, ("id", "text"), ("id", "text")):
+    for line, row in read_rows(source, ("id", "text"), ("id", "text")):
         if isinstance(row, Problem):
             raise CatalogueError(str(row))
-        values = _validated(_QUERY, source.name, line, row, first)
+        values = validate_row(QUERY_SCHEMA, source.name, line, row, first)
         if isinstance(values, list):
             raise CatalogueError(str(values[0]))
         queries.append(Query(str(values["id"]).strip(), values["text"]))
@@ -41,4 +41,4 @@ def read_queries(path: str | Path) -> list[Query]:
 def write_queries(queries: Iterable[Query], path: str | Path) -> None:
     """Write queries, one {"id", "text"} a line."""
     with atomic_write(Path(path)) as part:
-        _write_jsonl(part, ({"id": query.id, "text": query.text} for query in queries))
+        write_jsonl(part, ({"id": query.id, "text": query.text} for query in queries))

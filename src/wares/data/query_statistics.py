@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Likeness:
+class QueryStatistics:
     """What a set of queries looks like to a corpus; stop words are not counted, and every mean of nothing is 0.
 
     terms: per query, on average; quartiles: of the same
@@ -43,15 +43,15 @@ class Likeness:
         return {**asdict(self), "quartiles": list(self.quartiles)}
 
 
-def likeness(queries: Sequence[Query], corpus: Corpus) -> Likeness:
+def query_statistics(queries: Sequence[Query], corpus: Corpus) -> QueryStatistics:
     """Statistics of queries, to be held beside those of other queries over the same corpus."""
-    terms = corpus.terms
+    terms = corpus.term_counts
     lengths = np.array([len(analyse(query.text)) for query in queries])
-    known = [terms.ids(query.text) for query in queries]
+    known = [terms.term_ids(query.text) for query in queries]
     columns = np.concatenate([np.zeros(0, dtype=np.int64), *known])
     idf = np.log(len(corpus) / terms.document_frequency[columns])
     low, middle, high = np.percentile(lengths, [25, 50, 75]) if len(queries) else (0.0, 0.0, 0.0)
-    return Likeness(
+    return QueryStatistics(
         queries=len(queries),
         terms=_mean(lengths),
         quartiles=(float(low), float(middle), float(high)),
@@ -65,7 +65,7 @@ def _mean(values: npt.NDArray[Any]) -> float:
     return float(values.mean()) if len(values) else 0.0
 
 
-def render_likeness(console: Console, sets: Mapping[str, Likeness]) -> None:
+def render_query_statistics(console: Console, sets: Mapping[str, QueryStatistics]) -> None:
     """Print sets of queries side by side, one column a set."""
     from rich.markup import escape
     from rich.table import Table

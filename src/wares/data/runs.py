@@ -19,8 +19,8 @@ def read_run(path: Path | str) -> Run:
     Raises EvaluationError with file and line where a row cannot be read or ranks a listing twice.
     """
     run: Run = {}
-    for where, (query, _, listing, _, score, _) in rows(path, "query Q0 listing rank score tag"):
-        add(run.setdefault(query, {}), query, listing, _score(score, where), where)
+    for where, (query, _, listing, _, score, _) in read_trec_rows(path, "query Q0 listing rank score tag"):
+        add_once(run.setdefault(query, {}), query, listing, _score(score, where), where)
     return run
 
 
@@ -28,7 +28,7 @@ def write_run(run: Run, path: Path | str, tag: str = "wares") -> None:
     """Write ranked results in TREC format, best first; `read_run` reads the same scores back."""
     lines = []
     for query, scores in run.items():
-        for rank, listing in enumerate(ranking(scores), start=1):
+        for rank, listing in enumerate(ranked_ids(scores), start=1):
             fields = (query, "Q0", listing, str(rank), repr(float(scores[listing])), tag)
             if bad := [field for field in fields if not field or field.split() != [field]]:
                 raise EvaluationError(
@@ -39,12 +39,12 @@ def write_run(run: Run, path: Path | str, tag: str = "wares") -> None:
         part.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
-def ranking(scores: Mapping[str, float]) -> list[str]:
+def ranked_ids(scores: Mapping[str, float]) -> list[str]:
     """Listing ids, best first; equal scores by descending id, as trec_eval does."""
     return sorted(scores, key=lambda listing: (scores[listing], listing), reverse=True)
 
 
-def rows(path: Path | str, header: str) -> Iterator[tuple[str, list[str]]]:
+def read_trec_rows(path: Path | str, header: str) -> Iterator[tuple[str, list[str]]]:
     """Lines of a file in TREC format as columns, each with its place for messages. header: names of the columns"""
     path, columns, empty = Path(path), header.split(), True
     try:
@@ -73,7 +73,7 @@ def _score(text: str, where: str) -> float:
     return score
 
 
-def add(row: dict[str, Any], query: str, listing: str, value: float, where: str) -> None:
+def add_once(row: dict[str, Any], query: str, listing: str, value: float, where: str) -> None:
     """Put a value under a listing. Raises EvaluationError where there is one already."""
     if listing in row:
         raise EvaluationError(f"{where}: listing {listing} stands twice under query {query}. Remove one line.")

@@ -16,8 +16,8 @@ from pydantic import Field, FiniteFloat, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 from typing_extensions import TypedDict
 
-from wares.data.formats import _plain, _shown
-from wares.data.listings import MAX_TEXT, Listing, Problem, _place
+from wares.data.formats import display_name, json_excerpt
+from wares.data.listings import MAX_TEXT_LENGTH, Listing, Problem, line_reference
 
 T = TypeVar("T")
 
@@ -25,7 +25,7 @@ T = TypeVar("T")
 # What one row may hold -------------------------------------------------------------------------------------------
 
 
-class _Row(TypedDict, total=False):
+class ListingRow(TypedDict, total=False):
     id: Required[str | int]
     title: Required[str]
     description: str
@@ -36,17 +36,17 @@ class _Row(TypedDict, total=False):
     product: str | int
 
 
-class _QueryRow(TypedDict):
+class QueryRow(TypedDict):
     id: str | int
     text: str
 
 
-_ROW = TypeAdapter(_Row)
-_QUERY = TypeAdapter(_QueryRow)
-_REQUIRED = ("id", "title")
-_FIELDS = ("id", "title", "description", "tags", "images", "price", "attributes", "product")
-_KNOWN = frozenset(_FIELDS)
-_EXPECTED = {
+LISTING_SCHEMA = TypeAdapter(ListingRow)
+QUERY_SCHEMA = TypeAdapter(QueryRow)
+REQUIRED_FIELDS = ("id", "title")
+LISTING_FIELDS = ("id", "title", "description", "tags", "images", "price", "attributes", "product")
+KNOWN_FIELDS = frozenset(LISTING_FIELDS)
+EXPECTED_TYPES = {
     "id": "text or a whole number",
     "title": "text",
     "text": "text",
@@ -57,37 +57,44 @@ _EXPECTED = {
     "attributes": "an object",
     "product": "text or a whole number",
 }
-_INNER = {"tags": "text", "images": "a path", "attributes": "text, a finite number, a boolean or a list of texts"}
+_EXPECTED_ITEM_TYPES = {
+    "tags": "text",
+    "images": "a path",
+    "attributes": "text, a finite number, a boolean or a list of texts",
+}
 
 
 def listing_problems(listing: Listing) -> list[Problem]:
     """What keeps a listing that comes from no file out of a catalogue; whether its photos are there is not asked."""
     where = f'listing "{listing.id}"'
-    checked = _validated(_ROW, where, 0, _as_row(listing), {})
+    checked = validate_row(LISTING_SCHEMA, where, 0, listing_to_row(listing), {})
     if isinstance(checked, list):
         return checked
-    return [Problem(where, 0, name, message, remedy, kind, "row") for name, message, remedy, kind in _unfit(listing)]
+    return [
+        Problem(where, 0, name, message, remedy, kind, "row")
+        for name, message, remedy, kind in _value_problems(listing)
+    ]
 
 
-def _unfit(listing: Listing) -> Iterator[tuple[str, str, str, str]]:
+def _value_problems(listing: Listing) -> Iterator[tuple[str, str, str, str]]:
     """Field, message, remedy and kind of what types do not tell."""
     if listing.id != listing.id.strip():
         yield "id", '"id" has spaces around it', "Remove them", "wrong type"
     texts = {"title": listing.title, "description": listing.description, "tags": ", ".join(listing.tags)}
     for name, text in [*texts.items(), *listing.texts.items()]:
-        if len(text) > MAX_TEXT:
-            message = f'"{name}" is {len(text):,} characters long; the limit is {MAX_TEXT:,}'
+        if len(text) > MAX_TEXT_LENGTH:
+            message = f'"{name}" is {len(text):,} characters long; the limit is {MAX_TEXT_LENGTH:,}'
             yield name, message, "Shorten it", "long text"
     for name, count in Counter(listing.images).items():
         if count > 1:
-            yield "images", f'"images" names {_plain(name)} more than once', "Name it once", "repeated photo"
+            yield "images", f'"images" names {display_name(name)} more than once', "Name it once", "repeated photo"
     try:
-        json.dumps(_as_row(listing), ensure_ascii=False).encode()
+        json.dumps(listing_to_row(listing), ensure_ascii=False).encode()
     except UnicodeEncodeError:
         yield "", "it holds a letter that UTF-8 does not have", "Write it as UTF-8", "broken UTF-8"
 
 
-def _validated(
+def validate_row(
     kind: TypeAdapter[T], file: str, line: int, row: dict[str, Any], first: Mapping[str, int]
 ) -> T | list[Problem]:
     """The row with its types checked, or what is wrong with it, one problem a field.
@@ -100,35 +107,39 @@ def _validated(
         by_field: dict[str, ErrorDetails] = {}
         for detail in error.errors(include_url=False):
             by_field.setdefault(str(detail["loc"][0]), detail)
-        return [_fault(file, line, name, detail, row) for name, detail in by_field.items()]
-    for name in _REQUIRED if kind is _ROW else ("id", "text"):
+        return [_field_problem(file, line, name, detail, row) for name, detail in by_field.items()]
+    for name in REQUIRED_FIELDS if kind is LISTING_SCHEMA else ("id", "text"):
         if not str(row[name]).strip():
             remedy = "Fill it in, or remove the row"
             return [Problem(file, line, name, f'"{name}" is empty', remedy, "empty field", "row")]
     if (id := str(row["id"]).strip()) in first:
-        message = f'"id" {_plain(id)} is already the id of {_place(file, first[id])}'
+        message = f'"id" {display_name(id)} is already the id of {line_reference(file, first[id])}'
         return [Problem(file, line, "id", message, "Give every row an id of its own", "repeated id", "row")]
     return values
 
 
-def _fault(file: str, line: int, name: str, detail: ErrorDetails, row: dict[str, Any]) -> Problem:
+def _field_problem(file: str, line: int, name: str, detail: ErrorDetails, row: dict[str, Any]) -> Problem:
     if detail["type"] == "missing":
         message = f'"{name}" is missing; the row has {", ".join(row) or "nothing"}'
         return Problem(file, line, name, message, "Fill it in, or remove the row", "missing field", "row")
-    inner, value, expected = "", row[name], _EXPECTED[name]
-    if len(detail["loc"]) > 1 and name in _INNER:
+    inner, value, expected = "", row[name], EXPECTED_TYPES[name]
+    if len(detail["loc"]) > 1 and name in _EXPECTED_ITEM_TYPES:
         key = detail["loc"][1]
-        inner, value, expected = (f"item {key + 1}" if isinstance(key, int) else f'"{key}"'), value[key], _INNER[name]
-    return _wrong_type(file, line, name, value, expected, inner)
+        inner, value, expected = (
+            (f"item {key + 1}" if isinstance(key, int) else f'"{key}"'),
+            value[key],
+            _EXPECTED_ITEM_TYPES[name],
+        )
+    return wrong_type_problem(file, line, name, value, expected, inner)
 
 
-def _wrong_type(file: str, line: int, name: str, value: object, expected: str, inner: str = "") -> Problem:
+def wrong_type_problem(file: str, line: int, name: str, value: object, expected: str, inner: str = "") -> Problem:
     kind = "bad price" if name == "price" else "wrong type"
     what = f'{inner} of "{name}"' if inner else f'"{name}"'
-    return Problem(file, line, name, f"{what} must be {expected}, not {_shown(value)}", "Correct it", kind, "row")
+    return Problem(file, line, name, f"{what} must be {expected}, not {json_excerpt(value)}", "Correct it", kind, "row")
 
 
-def _as_row(listing: Listing) -> dict[str, Any]:
+def listing_to_row(listing: Listing) -> dict[str, Any]:
     """Only what the listing has."""
     row = {
         "id": listing.id,

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 Counts = npt.NDArray[np.int64]
 # A letter or digit, and what follows it; unlike that of re, \w here has the vowels that Hindi, Thai or Hebrew write as
 # marks. A mark alone is no word: emoji have them, too.
-WORD = regex.compile(r"[\p{L}\p{N}_]\w*")
+TOKEN_PATTERN = regex.compile(r"[\p{L}\p{N}_]\w*")
 
 
 @dataclass(frozen=True)
-class Terms:
+class TermCounts:
     """How often each term stands in each text of a collection.
 
     vocabulary: term -> column
@@ -40,7 +40,7 @@ class Terms:
     counts: csr_array[Any]
 
     @classmethod
-    def of(cls, texts: Iterable[str]) -> Terms:
+    def from_texts(cls, texts: Iterable[str]) -> TermCounts:
         """Count the terms of these texts."""
         from scipy.sparse import csr_array
 
@@ -57,11 +57,11 @@ class Terms:
         return int(self.counts.shape[0])
 
     @property
-    def size(self) -> int:
+    def vocabulary_size(self) -> int:
         """V, how many terms there are."""
         return len(self.vocabulary)
 
-    def ids(self, text: str) -> Counts:
+    def term_ids(self, text: str) -> Counts:
         """Columns of the terms of a text that the collection knows, repeated as they are in the text."""
         known = [self.vocabulary[term] for term in analyse(text) if term in self.vocabulary]
         return np.asarray(known, dtype=np.int64)
@@ -74,7 +74,7 @@ class Terms:
     @cached_property
     def document_frequency(self) -> Counts:
         """(V,) how many texts hold each term."""
-        return np.bincount(self.counts.indices, minlength=self.size).astype(np.int64)
+        return np.bincount(self.counts.indices, minlength=self.vocabulary_size).astype(np.int64)
 
     @cached_property
     def collection_frequency(self) -> Counts:
@@ -82,14 +82,16 @@ class Terms:
         return np.asarray(self.counts.sum(axis=0), dtype=np.int64)
 
     @cached_property
-    def words(self) -> list[str]:
+    def term_list(self) -> list[str]:
         """(V,) the terms, by column."""
         return list(self.vocabulary)
 
 
 def analyse(text: str) -> list[str]:
     """The terms of a text, in their order."""
-    words = [word for word in WORD.findall(unicodedata.normalize("NFKC", text).lower()) if word not in _stop_words()]
+    words = [
+        word for word in TOKEN_PATTERN.findall(unicodedata.normalize("NFKC", text).lower()) if word not in _stop_words()
+    ]
     stems: list[str] = _stemmer().stemWords(words)
     return stems
 

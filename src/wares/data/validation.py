@@ -15,8 +15,8 @@ from wares.core.progress import progress
 from wares.data.catalogue import read_catalogue
 from wares.data.duplicates import normalised_title
 from wares.data.listings import Catalogue, OnError, Problem, Severity
-from wares.data.photos import PhotoFacts, check_photos
-from wares.data.views import texts_of
+from wares.data.photos import PhotoInfo, check_photos
+from wares.data.views import listing_texts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,21 +25,25 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
-COSTS: dict[Severity, str] = {"row": "the listing", "view": "the photo, or the end of the text", "note": "nothing"}
-PROSE = ("costs", "for example")  # columns of words
-EXAMPLES = 3  # problems of each kind that `render` shows
+SEVERITY_COSTS: dict[Severity, str] = {
+    "row": "the listing",
+    "view": "the photo, or the end of the text",
+    "note": "nothing",
+}
+TEXT_COLUMNS = ("costs", "for example")  # columns of words
+MAX_EXAMPLES = 3  # problems of each kind that `render` shows
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
+class CountSummary:
     """Least, median and most of some counts; all 0 where there are none."""
 
-    least: float
+    minimum: float
     median: float
-    most: float
+    maximum: float
 
     @classmethod
-    def of(cls, counts: Iterable[float]) -> Spread:
+    def from_counts(cls, counts: Iterable[float]) -> CountSummary:
         found = list(counts) or [0]
         return cls(min(found), median(found), max(found))
 
@@ -59,10 +63,10 @@ class CheckReport:
     listings: int
     photos: int
     texts: dict[str, int]
-    lengths: dict[str, Spread]
+    lengths: dict[str, CountSummary]
     photos_per_listing: dict[int, int]
     texts_per_listing: dict[int, int]
-    photo_sides: Spread
+    photo_sides: CountSummary
     same_title: int
     same_product: int
     shared_photos: dict[str, int]
@@ -113,7 +117,10 @@ class CheckReport:
         rows = [
             ("listings", f"{self.listings:,}"),
             ("photos", f"{self.photos:,}"),
-            ("photos, shorter side in pixels", f"{sides.least:,.0f} to {sides.most:,.0f}, median {sides.median:,.0f}"),
+            (
+                "photos, shorter side in pixels",
+                f"{sides.minimum:,.0f} to {sides.maximum:,.0f}, median {sides.median:,.0f}",
+            ),
             ("listings without photos", f"{self.photos_per_listing.get(0, 0):,}"),
             ("listings with a single photo", f"{self.photos_per_listing.get(1, 0):,}"),
             ("listings without a description", f"{without:,}"),
@@ -141,8 +148,10 @@ class CheckReport:
         rows = []
         for kind, count in self.kinds.items():
             every = [str(problem) for problem in self.problems if problem.kind == kind]
-            shown = every[:EXAMPLES] + [f"and {count - EXAMPLES:,} more (all with --json)"] * (count > EXAMPLES)
-            costs = {COSTS[problem.severity] for problem in self.problems if problem.kind == kind}
+            shown = every[:MAX_EXAMPLES] + [f"and {count - MAX_EXAMPLES:,} more (all with --json)"] * (
+                count > MAX_EXAMPLES
+            )
+            costs = {SEVERITY_COSTS[problem.severity] for problem in self.problems if problem.kind == kind}
             rows.append((kind, f"{count:,}", " or ".join(sorted(costs)), "\n".join(shown)))
         return _table("Problems", ["kind", "count", "costs", "for example"], rows)
 
@@ -156,41 +165,41 @@ def check_catalogue(path: str | Path, on_error: OnError = "skip", text_fields: S
     Raises CatalogueError where nothing can be read at all.
     """
     catalogue = read_catalogue(path, on_error, text_fields)
-    found = _photos(catalogue)
-    bad = tuple(_bad_photos(catalogue, found))
+    found = _decode_all_photos(catalogue)
+    bad = tuple(_unreadable_photos(catalogue, found))
     if bad and on_error == "stop":
         raise CatalogueError(f"{bad[0]} Or pass --on-error skip.")
-    facts = {name: fact for name, fact in found.items() if isinstance(fact, PhotoFacts)}
+    facts = {name: fact for name, fact in found.items() if isinstance(fact, PhotoInfo)}
     photos = [[name for name in listing.images if name in facts] for listing in catalogue.listings]
-    texts = [texts_of(listing) for listing in catalogue.listings]
+    texts = [listing_texts(listing) for listing in catalogue.listings]
     lengths: dict[str, list[int]] = defaultdict(list)
     for name, text in chain.from_iterable(texts):
         lengths[name].append(len(text))
-    shared, repeated = _same_photos(catalogue, photos, facts)
+    shared, repeated = _duplicate_photos(catalogue, photos, facts)
     return CheckReport(
         catalogue=str(path),
         listings=len(catalogue),
         photos=len(facts),
         texts={name: len(counts) for name, counts in lengths.items()},
-        lengths={name: Spread.of(counts) for name, counts in lengths.items()},
+        lengths={name: CountSummary.from_counts(counts) for name, counts in lengths.items()},
         photos_per_listing=_histogram(photos),
         texts_per_listing=_histogram(texts),
-        photo_sides=Spread.of(min(fact.width, fact.height) for fact in facts.values()),
-        same_title=_sharing(normalised_title(listing.title) for listing in catalogue.listings),
-        same_product=_sharing(listing.product for listing in catalogue.listings),
+        photo_sides=CountSummary.from_counts(min(fact.width, fact.height) for fact in facts.values()),
+        same_title=_count_shared(normalised_title(listing.title) for listing in catalogue.listings),
+        same_product=_count_shared(listing.product for listing in catalogue.listings),
         shared_photos=shared,
         problems=(*catalogue.problems, *bad, *repeated),
     )
 
 
-def _photos(catalogue: Catalogue) -> dict[str, PhotoFacts | PhotoError]:
+def _decode_all_photos(catalogue: Catalogue) -> dict[str, PhotoInfo | PhotoError]:
     """Every photo of the catalogue, decoded once."""
     names = list(dict.fromkeys(name for listing in catalogue.listings for name in listing.images))
-    facts = check_photos([catalogue.photo(name) for name in names])
+    facts = check_photos([catalogue.photo_path(name) for name in names])
     return dict(zip(names, progress(facts, "decoding photos", total=len(names), unit="photos"), strict=True))
 
 
-def _bad_photos(catalogue: Catalogue, found: dict[str, PhotoFacts | PhotoError]) -> Iterator[Problem]:
+def _unreadable_photos(catalogue: Catalogue, found: dict[str, PhotoInfo | PhotoError]) -> Iterator[Problem]:
     for index, listing in enumerate(catalogue.listings):
         for name in listing.images:
             fact = found[name]
@@ -198,8 +207,8 @@ def _bad_photos(catalogue: Catalogue, found: dict[str, PhotoFacts | PhotoError])
                 yield catalogue.photo_problem(index, fact)
 
 
-def _same_photos(
-    catalogue: Catalogue, photos: Sequence[Sequence[str]], facts: dict[str, PhotoFacts]
+def _duplicate_photos(
+    catalogue: Catalogue, photos: Sequence[Sequence[str]], facts: dict[str, PhotoInfo]
 ) -> tuple[dict[str, int], list[Problem]]:
     """Photos of the same content: how many listings share each, and those repeated within one listing."""
     names: dict[str, str] = {}  # digest -> the first photo of that content
@@ -213,7 +222,7 @@ def _same_photos(
                 message = f"{name} is the same photo as {seen[digest]}"
                 line = catalogue.lines[index]
                 remedy = "Remove one of them"
-                repeated.append(Problem(catalogue.source, line, "images", message, remedy, "repeated photo", "note"))
+                repeated.append(Problem(catalogue.file_name, line, "images", message, remedy, "repeated photo", "note"))
             seen.setdefault(digest, name)
         for digest, name in seen.items():
             owners[names.setdefault(digest, name)] += 1
@@ -224,7 +233,7 @@ def _histogram(views: Iterable[Sequence[object]]) -> dict[int, int]:
     return dict(sorted(Counter(len(row) for row in views).items()))
 
 
-def _sharing(keys: Iterable[str | None]) -> int:
+def _count_shared(keys: Iterable[str | None]) -> int:
     """How many have a key that another has too."""
     return sum(count for key, count in Counter(keys).items() if key and count > 1)
 
@@ -235,7 +244,7 @@ def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) ->
 
     table = Table(title=title, title_justify="left")
     for place, name in enumerate(columns):
-        table.add_column(name, justify="left" if place == 0 or name in PROSE else "right", overflow="fold")
+        table.add_column(name, justify="left" if place == 0 or name in TEXT_COLUMNS else "right", overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     return table

@@ -42,19 +42,19 @@ class Views:
         """(V,) the listing that each view belongs to."""
         return np.repeat(np.arange(len(self.offsets) - 1), self.counts)
 
-    def keep(self, kept: npt.NDArray[np.bool_]) -> Views:
-        """The same listings with only the views marked in `kept`, shape (V,)."""
-        counts = np.bincount(self.owners[kept], minlength=len(self.offsets) - 1)
-        return self._at(np.flatnonzero(kept), counts)
+    def filter(self, mask: npt.NDArray[np.bool_]) -> Views:
+        """The same listings with only the views marked in `mask`, shape (V,)."""
+        counts = np.bincount(self.owners[mask], minlength=len(self.offsets) - 1)
+        return self._at(np.flatnonzero(mask), counts)
 
-    def places(self, listings: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def view_indices(self, listings: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Where the views of some listings stand in this table, listing by listing."""
         ranges = [np.arange(self.offsets[i], self.offsets[i + 1]) for i in listings]
         return np.concatenate(ranges) if ranges else np.zeros(0, dtype=np.int64)
 
     def select(self, listings: npt.NDArray[np.int64]) -> Views:
         """The table of some listings, in the order given."""
-        return self._at(self.places(listings), self.counts[listings])
+        return self._at(self.view_indices(listings), self.counts[listings])
 
     def _at(self, places: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> Views:
         return Views([self.names[i] for i in places], [self.items[i] for i in places], _offsets(counts))
@@ -67,10 +67,10 @@ def photo_views(catalogue: Catalogue) -> Views:
 
 def text_views(catalogue: Catalogue) -> Views:
     """Every text of every listing, the title first; an empty text is no view."""
-    return _table(texts_of(listing) for listing in catalogue.listings)
+    return _table(listing_texts(listing) for listing in catalogue.listings)
 
 
-def texts_of(listing: Listing) -> list[tuple[str, str]]:
+def listing_texts(listing: Listing) -> list[tuple[str, str]]:
     """Named texts of one listing: title, description, tags, then other declared fields."""
     named = [("title", listing.title), ("description", listing.description), ("tags", ", ".join(listing.tags))]
     return [(name, text) for name, text in [*named, *listing.texts.items()] if text.strip()]
@@ -89,7 +89,7 @@ def _offsets(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(counts, dtype=np.int64)])
 
 
-def joint_text(catalogue: Catalogue) -> Catalogue:
+def with_joint_text(catalogue: Catalogue) -> Catalogue:
     """The catalogue as joint-text sees it: the first photo, and one text that is all texts, a line each.
 
     A baseline: what a shop does that has one image tower and one text tower and knows of no views. Titles are gone,
@@ -98,7 +98,7 @@ def joint_text(catalogue: Catalogue) -> Catalogue:
     listings = tuple(
         replace(
             each,
-            title="\n".join(text for _, text in texts_of(each)),
+            title="\n".join(text for _, text in listing_texts(each)),
             description="",
             tags=(),
             texts={},

@@ -13,7 +13,7 @@ from typing import (
 from wares.core.errors import SettingsError
 from wares.core.files import atomic_write
 from wares.data.listings import Listing
-from wares.data.schema import _FIELDS, _as_row
+from wares.data.schema import LISTING_FIELDS, listing_to_row
 
 # Writing ---------------------------------------------------------------------------------------------------------
 
@@ -27,22 +27,22 @@ def write_listings(listings: Iterable[Listing], path: str | Path) -> None:
         _WRITERS[path.suffix](part, listings)
 
 
-def _write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for row in rows:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
-def _flat(listings: Iterable[Listing], pack: Sequence[str]) -> tuple[list[str], list[dict[str, Any]]]:
+def _table_rows(listings: Iterable[Listing], pack: Sequence[str]) -> tuple[list[str], list[dict[str, Any]]]:
     """Columns and rows for a table; the columns in `pack` as JSON."""
-    rows = [_as_row(listing) for listing in listings]
+    rows = [listing_to_row(listing) for listing in listings]
     for row in rows:
         row.update({name: json.dumps(row[name], ensure_ascii=False) for name in pack if name in row})
-    return list(dict.fromkeys([*_FIELDS, *(name for row in rows for name in row)])), rows
+    return list(dict.fromkeys([*LISTING_FIELDS, *(name for row in rows for name in row)])), rows
 
 
 def _write_csv(path: Path, listings: Iterable[Listing]) -> None:
-    columns, rows = _flat(listings, pack=("tags", "images", "attributes"))
+    columns, rows = _table_rows(listings, pack=("tags", "images", "attributes"))
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
@@ -53,14 +53,14 @@ def _write_parquet(path: Path, listings: Iterable[Listing]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    columns, rows = _flat(listings, pack=("attributes",))
+    columns, rows = _table_rows(listings, pack=("attributes",))
     types = {"tags": pa.list_(pa.string()), "images": pa.list_(pa.string()), "price": pa.float64()}
     schema = pa.schema([(name, types.get(name, pa.string())) for name in columns])
     pq.write_table(pa.Table.from_pylist(rows, schema=schema), path)
 
 
 _WRITERS: dict[str, Callable[[Path, Iterable[Listing]], None]] = {
-    ".jsonl": lambda path, listings: _write_jsonl(path, map(_as_row, listings)),
+    ".jsonl": lambda path, listings: write_jsonl(path, map(listing_to_row, listings)),
     ".csv": _write_csv,
     ".parquet": _write_parquet,
 }

@@ -28,45 +28,49 @@ if TYPE_CHECKING:
 
 
 FROZEN = "frozen"
-RANK = 16  # of the adapters
+LORA_RANK = 16  # of the adapters
 
 
-def check_backbone(how: str) -> str:
-    """`how` itself, if it is "frozen", "all", "lora" or "last-N"; else SettingsError."""
-    if how in (FROZEN, "all", "lora") or re.fullmatch(r"last-[1-9]\d*", how):
-        return how
-    raise SettingsError(f'a backbone is "frozen", "all", "lora" or "last-N" for its last N blocks, not "{how}".')
+def check_backbone_mode(mode: str) -> str:
+    """`mode` itself, if it is "frozen", "all", "lora" or "last-N"; else SettingsError."""
+    if mode in (FROZEN, "all", "lora") or re.fullmatch(r"last-[1-9]\d*", mode):
+        return mode
+    raise SettingsError(f'a backbone is "frozen", "all", "lora" or "last-N" for its last N blocks, not "{mode}".')
 
 
-def train_backbone(tower: Tower, how: str) -> None:
+def unfreeze_backbone(tower: Tower, mode: str) -> None:
     """Let training reach a tower's backbone, in place; "frozen" leaves it as it is.
 
-    how: "all"; "last-N", the last N blocks and what comes after them; or "lora", adapters of rank 16 on every
+    mode: "all"; "last-N", the last N blocks and what comes after them; or "lora", adapters of rank 16 on every
         linear layer (arXiv 2106.09685), to be merged into the weights when training is over
 
     Weights that no gradient reaches, as an unused pooling layer, are left out of training, so that every trained
     weight has a gradient in every step, which distributed training relies on. Raises SettingsError.
     """
-    if check_backbone(how) == FROZEN:
+    if check_backbone_mode(mode) == FROZEN:
         return
-    backbone = tower.backbone_modules()
+    backbone = tower.trainable_backbone()
     if backbone is None:
         raise SettingsError(f'a tower that starts from scratch ("{tower.key}") is always trained whole.')
     backbone.requires_grad_(False)
-    if how == "all":
+    if mode == "all":
         backbone.requires_grad_(True)
-    elif how == "lora":
+    elif mode == "lora":
         _add_adapters(backbone)
     else:
-        for parameter in _last_blocks(backbone, int(how.removeprefix("last-"))):
+        for parameter in _last_blocks(backbone, int(mode.removeprefix("last-"))):
             parameter.requires_grad_(True)
-    tower.trained = backbone
+    tower.trained_backbone = backbone
     _leave_out_unreached(tower)
 
 
 def compile_backbone(tower: Tower) -> None:
     """Compile a trained backbone in place (torch.compile); nothing where it is frozen."""
-    parts = tower.trained.values() if isinstance(tower.trained, nn.ModuleDict) else [tower.trained]
+    parts = (
+        tower.trained_backbone.values()
+        if isinstance(tower.trained_backbone, nn.ModuleDict)
+        else [tower.trained_backbone]
+    )
     for part in parts:
         if part is not None:
             part.compile()
@@ -90,7 +94,7 @@ def _add_adapters(backbone: nn.Module) -> None:
     linear = [name for name, module in backbone.named_modules() if isinstance(module, nn.Linear) and "." in name]
     if not linear:
         raise SettingsError('this backbone has no linear layers for LoRA; train it with "last-N" or "all".')
-    inject_adapter_in_model(LoraConfig(r=RANK, lora_alpha=2 * RANK, target_modules=linear), backbone)
+    inject_adapter_in_model(LoraConfig(r=LORA_RANK, lora_alpha=2 * LORA_RANK, target_modules=linear), backbone)
 
 
 def _last_blocks(backbone: nn.Module, count: int) -> Iterator[nn.Parameter]:
@@ -119,7 +123,7 @@ def _alike(module: nn.Module) -> list[nn.Module]:
 def _leave_out_unreached(tower: Tower) -> None:
     item = np.full((tower.size, tower.size, 3), 99, dtype=np.uint8) if isinstance(tower, ImageTower) else "a text"
     with torch.enable_grad():
-        inputs = {name: value.to(tower.device) for name, value in tower.inputs([item]).items()}
+        inputs = {name: value.to(tower.device) for name, value in tower.preprocess([item]).items()}
         tower(tower.encode(inputs)).sum().backward()
     for parameter in tower.parameters():
         parameter.requires_grad_(parameter.requires_grad and parameter.grad is not None)

@@ -26,25 +26,25 @@ if TYPE_CHECKING:
 
 Features = npt.NDArray[np.generic]
 Inputs = dict[str, Tensor]
-BATCH = 16  # photos encoded at once: on a processor, larger batches leave its cache and are slower
+BACKBONE_BATCH_SIZE = 16  # photos encoded at once: on a processor, larger batches leave its cache and are slower
 
 
 class Tower(nn.Module, ABC):
     """One modality's encoder.
 
     key: names the published backbone and how it is fed; it changes whenever its output would
-    trained: the backbone, where training reaches it; None where it is frozen
+    trained_backbone: the backbone, where training reaches it; None where it is frozen
     """
 
     key: str
-    trained: nn.Module | None
+    trained_backbone: nn.Module | None
 
     def __init__(self) -> None:
         super().__init__()
         self.register_module("trained", None)
 
     @abstractmethod
-    def inputs(self, items: Sequence[Any]) -> Inputs:
+    def preprocess(self, items: Sequence[Any]) -> Inputs:
         """What the backbone reads for n texts, or n decoded photos (uint8, size x size x 3)."""
 
     @abstractmethod
@@ -56,12 +56,12 @@ class Tower(nn.Module, ABC):
         """(n, d) unit vectors, from what `encode` or the cache gives; differentiable in the head."""
 
     @abstractmethod
-    def backbone_modules(self) -> nn.Module | None:
+    def trainable_backbone(self) -> nn.Module | None:
         """The part of the published model that `encode` runs; None where there is no backbone."""
 
-    def twin(self) -> Self:
+    def copy_sharing_backbone(self) -> Self:
         """The same tower with a head of its own; the backbone is shared."""
-        self.backbone_modules()  # one that is loaded when it is needed would be loaded by each of the two
+        self.trainable_backbone()  # one that is loaded when it is needed would be loaded by each of the two
         twin = copy(self)
         twin._modules = {name: part if name == "trained" else deepcopy(part) for name, part in self._modules.items()}
         return twin
@@ -69,7 +69,11 @@ class Tower(nn.Module, ABC):
     @property
     def cache_key(self) -> str:
         """Names what `features` computes: `key`, and the backbone's weights where they were trained."""
-        return self.key if self.trained is None else f"{self.key}, trained {weights_digest(self.trained)[:16]}"
+        return (
+            self.key
+            if self.trained_backbone is None
+            else f"{self.key}, trained {weights_digest(self.trained_backbone)[:16]}"
+        )
 
     @property
     def device(self) -> torch.device:
@@ -78,16 +82,16 @@ class Tower(nn.Module, ABC):
     @torch.inference_mode()
     def features(self, items: Sequence[Any]) -> Features:
         """(n, ...) what `encode` gives, for the cache; floats as float16."""
-        blocks = [self._features(items[i : i + BATCH]) for i in range(0, len(items), BATCH)]
+        blocks = [self._features(items[i : i + BACKBONE_BATCH_SIZE]) for i in range(0, len(items), BACKBONE_BATCH_SIZE)]
         return np.concatenate(blocks)
 
     def _features(self, items: Sequence[Any]) -> Features:
-        encoded = self.encode({name: value.to(self.device) for name, value in self.inputs(items).items()})
+        encoded = self.encode({name: value.to(self.device) for name, value in self.preprocess(items).items()})
         features: Features = (encoded.half() if encoded.is_floating_point() else encoded).cpu().numpy()
         return features
 
 
-def together(photos: Sequence[npt.NDArray[np.uint8]] | Tensor) -> Tensor:
+def stack_photos(photos: Sequence[npt.NDArray[np.uint8]] | Tensor) -> Tensor:
     """(n, size, size, 3) uint8 of n photos; what is a tensor already stays as it is, and where it is."""
     return photos if isinstance(photos, Tensor) else torch.from_numpy(np.stack(photos))
 
@@ -107,7 +111,7 @@ class TextTower(Tower):
     """A tower of texts."""
 
     @abstractmethod
-    def truncated(self, texts: Sequence[str]) -> list[bool]:
+    def truncation_mask(self, texts: Sequence[str]) -> list[bool]:
         """Which texts are longer than the tower reads."""
 
 
@@ -117,14 +121,14 @@ class LinearHead(nn.Module):
     outputs: None keeps the number of inputs and starts as the identity; otherwise it starts at random
     """
 
-    def __init__(self, inputs: int, outputs: int | None = None) -> None:
+    def __init__(self, in_features: int, out_features: int | None = None) -> None:
         super().__init__()
-        self.linear = nn.Linear(inputs, outputs or inputs, bias=False)
-        if outputs is None:
+        self.linear = nn.Linear(in_features, out_features or in_features, bias=False)
+        if out_features is None:
             nn.init.eye_(self.linear.weight)
 
     @property
-    def width(self) -> int:
+    def out_features(self) -> int:
         """Size of the vectors that come out."""
         return self.linear.out_features
 
@@ -141,7 +145,7 @@ def weights_digest(module: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def package_key(package: str) -> str:
+def package_version_key(package: str) -> str:
     """Name and version of a package that brings weights; ModelError where it is not installed."""
     try:
         return f"{package} {version(package)}"

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from wares.core.cache import FeatureStore, blocks, default_cache, stack
+from wares.core.cache import FeatureCache, batched, default_cache, stack_features
 from wares.core.errors import PhotoError
 from wares.core.progress import progress
 from wares.data.digests import photo_digests
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 Vectors = npt.NDArray[np.float32]
 T = TypeVar("T")
-BATCH = 64
-PROJECTED = 32  # features at once under a head: a photo that asks waits for as many
+PHOTO_BATCH_SIZE = 64
+PROJECTION_BATCH_SIZE = 32  # features at once under a head: a photo that asks waits for as many
 
 
 @dataclass(frozen=True)
@@ -43,28 +43,28 @@ class CatalogueFeatures:
     """What training reads: the views of a catalogue and the towers' frozen features of each.
 
     photos: (Vp, ...) in the order of photo_views; texts: (Vt, ...) in the order of text_views
-    duplicates: (N, 2) labels of product and title (data.duplicates)
+    duplicate_labels: (N, 2) labels of product and title (data.duplicates)
     problems: photos that could not be read and were left out
-    truncated: number of texts longer than the text tower reads
+    truncated_texts: number of texts longer than the text tower reads
     """
 
     photo_views: Views
     photos: Features
     text_views: Views
     texts: Features
-    duplicates: Tensor
+    duplicate_labels: Tensor
     problems: tuple[Problem, ...] = ()
-    truncated: int = 0
+    truncated_texts: int = 0
 
     def select(self, listings: npt.NDArray[np.int64]) -> CatalogueFeatures:
         """The features of some listings, in the order given."""
         return replace(
             self,
             photo_views=self.photo_views.select(listings),
-            photos=self.photos[self.photo_views.places(listings)],
+            photos=self.photos[self.photo_views.view_indices(listings)],
             text_views=self.text_views.select(listings),
-            texts=self.texts[self.text_views.places(listings)],
-            duplicates=self.duplicates[listings],
+            texts=self.texts[self.text_views.view_indices(listings)],
+            duplicates=self.duplicate_labels[listings],
         )
 
 
@@ -72,7 +72,7 @@ class CatalogueFeatures:
 class Embeddings:
     """Every view of a catalogue as a unit vector. photos: (Vp, d), texts: (Vt, d).
 
-    photo_tilt: (d,) direction that learned marginals go by; None is no preference
+    photo_attention: (d,) direction that learned marginals go by; None is no preference
     """
 
     photo_views: Views
@@ -80,7 +80,7 @@ class Embeddings:
     text_views: Views
     texts: Vectors
     problems: tuple[Problem, ...] = ()
-    photo_tilt: Vectors | None = None
+    photo_attention: Vectors | None = None
 
 
 def catalogue_features(
@@ -94,9 +94,9 @@ def catalogue_features(
     cache = cache or default_cache()
     photos, texts = photo_views(catalogue), text_views(catalogue)
     encoded = text_features(texts.items, towers.text, cache)
-    paths = [catalogue.photo(name) for name in photos.items]
-    with closing(FeatureStore(cache, towers.image.cache_key)) as store:
-        photo_features, bad = store.fetch(
+    paths = [catalogue.photo_path(name) for name in photos.items]
+    with closing(FeatureCache(cache, towers.image.cache_key)) as store:
+        photo_features, bad = store.get_or_compute(
             photo_digests(paths, cache),
             lambda places: _encode_photos([paths[i] for i in places], towers.image),
         )
@@ -105,20 +105,20 @@ def catalogue_features(
         raise PhotoError(f"{problems[0]} Or pass --on-error skip.")
     kept = np.isin(np.arange(len(paths)), list(bad), invert=True)
     return CatalogueFeatures(
-        photos.keep(kept),
+        photos.filter(kept),
         photo_features,
         texts,
         encoded,
         torch.from_numpy(duplicate_labels(catalogue.listings)),
         problems,
-        sum(towers.text.truncated(sorted(set(texts.items)))),
+        sum(towers.text.truncation_mask(sorted(set(texts.items)))),
     )
 
 
 def text_features(texts: Sequence[str], tower: TextTower, cache: Path | None = None) -> Features:
     """(n, ...) features of texts; those that were seen before come from the cache. cache: as `catalogue_features`"""
-    with closing(FeatureStore(cache or default_cache(), tower.cache_key)) as store:
-        features, _ = store.fetch(
+    with closing(FeatureCache(cache or default_cache(), tower.cache_key)) as store:
+        features, _ = store.get_or_compute(
             [hashlib.sha256(text.encode()).hexdigest() for text in texts],
             lambda places: _encode_texts([texts[i] for i in places], tower),
         )
@@ -134,17 +134,17 @@ def embed_features(features: CatalogueFeatures, towers: Towers) -> Embeddings:
     """Unit vectors of features that are already there."""
     return Embeddings(
         features.photo_views,
-        project(towers.image, features.photos, towers.dimension),
+        project_features(towers.image, features.photos, towers.dimension),
         features.text_views,
-        project(towers.text, features.texts, towers.dimension),
+        project_features(towers.text, features.texts, towers.dimension),
         features.problems,
-        towers.photo_tilt.detach().cpu().numpy(),
+        towers.photo_attention.detach().cpu().numpy(),
     )
 
 
 def embed_texts(texts: Sequence[str], towers: Towers) -> Vectors:
     """(n, d) unit vectors of texts, as for queries; not cached."""
-    return project(towers.text, stack(_encode_texts(list(texts), towers.text)), towers.dimension)
+    return project_features(towers.text, stack_features(_encode_texts(list(texts), towers.text)), towers.dimension)
 
 
 def embed_photo_files(paths: Sequence[Path], towers: Towers) -> Vectors:
@@ -154,20 +154,20 @@ def embed_photo_files(paths: Sequence[Path], towers: Towers) -> Vectors:
         if isinstance(error, PhotoError):
             raise error
     found = [features for features in outcomes if not isinstance(features, PhotoError)]
-    return project(towers.image, stack(found), towers.dimension)
+    return project_features(towers.image, stack_features(found), towers.dimension)
 
 
 @torch.inference_mode()
-def project(tower: Tower, features: Features, dimension: int) -> Vectors:
+def project_features(tower: Tower, features: Features, dimension: int) -> Vectors:
     """(n, d) the trained part of a tower over features, in batches.
 
     A vector is the same to the last bit whatever else is projected with it: how a matrix product is rounded depends on
     its size, so that all batches are of one size, filled up with zeros.
     """
     blocks = [np.zeros((0, dimension), dtype=np.float32)]
-    for start in range(0, len(features), PROJECTED):
-        part = features[start : start + PROJECTED]
-        padded = np.zeros((PROJECTED, *part.shape[1:]), dtype=part.dtype)
+    for start in range(0, len(features), PROJECTION_BATCH_SIZE):
+        part = features[start : start + PROJECTION_BATCH_SIZE]
+        padded = np.zeros((PROJECTION_BATCH_SIZE, *part.shape[1:]), dtype=part.dtype)
         padded[: len(part)] = part
         blocks.append(tower(torch.from_numpy(padded).to(tower.device)).cpu().numpy()[: len(part)])
     return np.concatenate(blocks)
@@ -175,7 +175,7 @@ def project(tower: Tower, features: Features, dimension: int) -> Vectors:
 
 def _encode_texts(texts: list[str], tower: TextTower) -> Iterator[Features]:
     with progress(None, "encoding texts", total=len(texts), unit="texts") as bar:
-        for block in blocks(texts, 1024):
+        for block in batched(texts, 1024):
             yield from tower.features(block)
             bar.update(len(block))
 
@@ -183,7 +183,7 @@ def _encode_texts(texts: list[str], tower: TextTower) -> Iterator[Features]:
 def _encode_photos(paths: list[Path], tower: ImageTower) -> Iterator[Features | PhotoError]:
     """Features or errors, in order; photos are decoded by other processes while this one encodes."""
     with progress(None, "encoding photos", total=len(paths), unit="photos") as bar:
-        for block in blocks(load_photos(paths, tower.size, tower.fit), BATCH):
+        for block in batched(load_photos(paths, tower.size, tower.fit), PHOTO_BATCH_SIZE):
             decoded = [photo for photo in block if not isinstance(photo, PhotoError)]
             encoded = iter(tower.features(decoded) if decoded else ())
             yield from (photo if isinstance(photo, PhotoError) else next(encoded) for photo in block)

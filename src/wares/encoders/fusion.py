@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from wares.encoders.marginals import Marginals, ViewBatch, agreement, all_views, learned
+from wares.encoders.marginals import Marginals, ViewBatch, all_views, learned_marginals, text_agreement_marginals
 
 if TYPE_CHECKING:
     from wares.data.views import Views
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from wares.encoders.towers import Fusion
 
 
-BLOCK = 2048
+LISTINGS_PER_BLOCK = 2048
 
 
 @dataclass(frozen=True)
-class Fused:
+class FusedEmbeddings:
     """One embedding per listing and what each view weighs in it.
 
     vectors: (N, d) unit vectors
@@ -40,7 +40,7 @@ class Fused:
     text_weights: Vectors
 
 
-def fuse(embeddings: Embeddings, fusion: Fusion) -> Fused:
+def fuse(embeddings: Embeddings, fusion: Fusion) -> FusedEmbeddings:
     """The cached embedding of every listing. A listing without one modality is fused from the other alone."""
     f, photo_weights = barycentres(embeddings, fusion.marginals, "photo")
     g, text_weights = barycentres(embeddings, fusion.marginals, "text")
@@ -48,17 +48,17 @@ def fuse(embeddings: Embeddings, fusion: Fusion) -> Fused:
     gamma = np.where(text_counts == 0, 1.0, np.where(photo_counts == 0, 0.0, fusion.gamma)).astype(np.float32)
     mixed = gamma[:, None] * f + (1 - gamma)[:, None] * g
     norm = np.maximum(np.linalg.norm(mixed, axis=1), 1e-12)
-    return Fused(
+    return FusedEmbeddings(
         mixed / norm[:, None],
         photo_weights * (gamma / norm)[embeddings.photo_views.owners],
         text_weights * ((1 - gamma) / norm)[embeddings.text_views.owners],
     )
 
 
-def shares(query: Vectors, views: Vectors, weights: Vectors) -> Vectors:
+def contributions(query: Vectors, views: Vectors, weights: Vectors) -> Vectors:
     """(V,) what each view adds to <query, fused>; the shares sum to the score.
 
-    query: (d,) unit vector; views: (V, d) the listing's views; weights: (V,) from `Fused`
+    query: (d,) unit vector; views: (V, d) the listing's views; weights: (V,) from `FusedEmbeddings`
     """
     return weights * (views @ query)
 
@@ -68,15 +68,17 @@ def barycentres(embeddings: Embeddings, marginals: Marginals, modality: str) -> 
 
     modality: "photo" or "text"; listings without a view of it get zeros
     """
-    blocks = [_block(embeddings, marginals, modality, start) for start in range(0, _listings(embeddings), BLOCK)]
+    blocks = [
+        _block(embeddings, marginals, modality, start) for start in range(0, _listings(embeddings), LISTINGS_PER_BLOCK)
+    ]
     return np.concatenate([mean for mean, _ in blocks]), np.concatenate([weights for _, weights in blocks])
 
 
 def _block(embeddings: Embeddings, marginals: Marginals, modality: str, start: int) -> tuple[Vectors, Vectors]:
-    listings = np.arange(start, min(start + BLOCK, _listings(embeddings)))
+    listings = np.arange(start, min(start + LISTINGS_PER_BLOCK, _listings(embeddings)))
     if modality == "text":
         views = embeddings.text_views
-        chosen = every_view(views, embeddings.texts, listings, marginals.primary("text"))
+        chosen = pad_all_views(views, embeddings.texts, listings, marginals.primary_weight("text"))
     else:
         views = embeddings.photo_views
         chosen = _photos_weighed(embeddings, marginals, listings)
@@ -86,19 +88,21 @@ def _block(embeddings: Embeddings, marginals: Marginals, modality: str, start: i
 
 
 def _photos_weighed(embeddings: Embeddings, marginals: Marginals, listings: npt.NDArray[np.int64]) -> ViewBatch:
-    photos = every_view(embeddings.photo_views, embeddings.photos, listings, marginals.primary("photo"))
+    photos = pad_all_views(embeddings.photo_views, embeddings.photos, listings, marginals.primary_weight("photo"))
     if marginals.kind == "agreement":
-        texts = every_view(embeddings.text_views, embeddings.texts, listings, marginals.primary("text"))
-        return agreement(photos, texts, marginals.epsilon)
-    if marginals.kind == "learned" and embeddings.photo_tilt is not None:
-        return learned(photos, torch.from_numpy(embeddings.photo_tilt))
+        texts = pad_all_views(embeddings.text_views, embeddings.texts, listings, marginals.primary_weight("text"))
+        return text_agreement_marginals(photos, texts, marginals.epsilon)
+    if marginals.kind == "learned" and embeddings.photo_attention is not None:
+        return learned_marginals(photos, torch.from_numpy(embeddings.photo_attention))
     return photos
 
 
-def every_view(views: Views, vectors: Vectors, listings: npt.NDArray[np.int64], primary: float | None) -> ViewBatch:
+def pad_all_views(
+    views: Views, vectors: Vectors, listings: npt.NDArray[np.int64], primary_weight: float | None
+) -> ViewBatch:
     """All views of some listings as a padded batch with the fixed marginal (see `all_views`)."""
-    chosen = all_views(torch.from_numpy(views.counts[listings]), primary)
-    places = torch.from_numpy(views.offsets[listings])[:, None] + chosen.places
+    chosen = all_views(torch.from_numpy(views.counts[listings]), primary_weight)
+    places = torch.from_numpy(views.offsets[listings])[:, None] + chosen.indices
     table = torch.from_numpy(vectors) if len(vectors) else torch.zeros(1, vectors.shape[1])
     return ViewBatch(table[places.clamp(max=len(table) - 1)], chosen.weights)
 

@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from wares.core.errors import ModelError
-from wares.encoders.base import ImageTower, Inputs, LinearHead, TextTower, together
+from wares.encoders.base import ImageTower, Inputs, LinearHead, TextTower, stack_photos
 from wares.encoders.sentence import SentenceTower, load_sentence_model
 from wares.encoders.towers import Towers
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from wares.data.photos import Fit
 
 
-UNREADABLE = (OSError, ValueError, RuntimeError, SafetensorError)  # what loaders raise for missing or broken models
+LOAD_ERRORS = (OSError, ValueError, RuntimeError, SafetensorError)  # what loaders raise for missing or broken models
 
 
 class VisionTower(ImageTower):
@@ -37,7 +37,7 @@ class VisionTower(ImageTower):
         super().__init__()
         from transformers import AutoImageProcessor
 
-        processor = load_published(AutoImageProcessor, name)
+        processor = load_pretrained(AutoImageProcessor, name)
         frame = getattr(processor, "crop_size", None) or processor.size
         self.size = int(frame.get("height") or frame["shortest_edge"])
         self.fit: Fit = "crop" if getattr(processor, "do_center_crop", False) else "stretch"
@@ -47,9 +47,9 @@ class VisionTower(ImageTower):
         width = _vision_width(model)
         self.head = LinearHead(width, dimension)
 
-    def inputs(self, items: Sequence[Any]) -> Inputs:
+    def preprocess(self, items: Sequence[Any]) -> Inputs:
         """The photos, (n, size, size, 3) uint8."""
-        return {"photos": together(items)}
+        return {"photos": stack_photos(items)}
 
     def encode(self, inputs: Inputs) -> Tensor:
         """(n, width) pooled and projected as the model does it."""
@@ -60,7 +60,7 @@ class VisionTower(ImageTower):
         pooled: Tensor = read(pixel_values=pixels.permute(0, 3, 1, 2).contiguous()).pooler_output
         return pooled
 
-    def backbone_modules(self) -> nn.Module:
+    def trainable_backbone(self) -> nn.Module:
         return _side(self._model[0], "vis")
 
     def forward(self, features: Tensor) -> Tensor:
@@ -77,12 +77,12 @@ class JointTextTower(TextTower):
 
         self.key = f"{name}@{_revision(model)}, text"
         self._model = [model]
-        self._tokenizer = load_published(AutoTokenizer, name)
+        self._tokenizer = load_pretrained(AutoTokenizer, name)
         self._uncut = deepcopy(self._tokenizer)  # being asked not to cut changes a tokenizer, also for other threads
         self._limit = int(model.config.text_config.max_position_embeddings)
         self.head = LinearHead(_text_width(model))
 
-    def inputs(self, items: Sequence[Any]) -> Inputs:
+    def preprocess(self, items: Sequence[Any]) -> Inputs:
         """Tokens, padded to the model's length, as SigLIP was trained."""
         tokens = self._tokenizer(
             [str(item) for item in items],
@@ -98,10 +98,10 @@ class JointTextTower(TextTower):
         pooled: Tensor = self._model[0].to(self.device).get_text_features(**inputs).pooler_output
         return pooled
 
-    def backbone_modules(self) -> nn.Module:
+    def trainable_backbone(self) -> nn.Module:
         return _side(self._model[0], "text")
 
-    def truncated(self, texts: Sequence[str]) -> list[bool]:
+    def truncation_mask(self, texts: Sequence[str]) -> list[bool]:
         if not texts:
             return []
         lengths = self._uncut(list(texts), truncation=False, verbose=False)["input_ids"]
@@ -121,20 +121,20 @@ def build(name: str) -> Towers:
     if "+" in name:
         vision_name, text_name = name.split("+", 1)
         text = _sentence_tower(text_name)
-        dimension = text.head.width
-        image = VisionTower(vision_name, load_published(AutoModel, vision_name), dimension)
+        dimension = text.head.out_features
+        image = VisionTower(vision_name, load_pretrained(AutoModel, vision_name), dimension)
         return Towers(name, image, text, dimension)
-    model = load_published(AutoModel, name)
+    model = load_pretrained(AutoModel, name)
     if not hasattr(model, "get_image_features") or not hasattr(model, "get_text_features"):
         raise ModelError(f"{name} is not a joint photo and text model. Name two models as VISION+TEXT.")
     joint_text = JointTextTower(name, model)
-    return Towers(name, VisionTower(name, model), joint_text, joint_text.head.width)
+    return Towers(name, VisionTower(name, model), joint_text, joint_text.head.out_features)
 
 
 def _sentence_tower(name: str) -> SentenceTower:
     try:
         model = load_sentence_model(name)
-    except UNREADABLE as error:
+    except LOAD_ERRORS as error:
         raise _unavailable(name, error) from None
     if not model.supports("text"):
         raise ModelError(f"{name} reads no texts. Name two models as VISION+TEXT, the text model last.")
@@ -142,10 +142,10 @@ def _sentence_tower(name: str) -> SentenceTower:
     return SentenceTower(lambda: model, f"{name}@{_revision(model[0].auto_model)}, sentences", dimension)
 
 
-def load_published(loader: Any, name: str) -> Any:
+def load_pretrained(loader: Any, name: str) -> Any:
     try:
         return loader.from_pretrained(name)
-    except UNREADABLE as error:
+    except LOAD_ERRORS as error:
         raise _unavailable(name, error) from None
 
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from wares.core.errors import ModelError
-from wares.data.photos import fit_photo, load_photo
+from wares.data.photos import decode_photo, load_photo
 from wares.encoders.base import Inputs, Tower
 from wares.encoders.registry import load_towers
 from wares.encoders.towers import Towers
@@ -35,15 +35,15 @@ class ListingEncoder(InputModule):
     """An image tower and a text tower behind one forward.
 
     towers: see wares.encoders.registry
-    views_at_once: None keeps every view's activations until the backward pass; a number encodes that many views
+    mini_batch_size: None keeps every view's activations until the backward pass; a number encodes that many views
         at a time and computes them again in the backward pass. The gradients are the same and memory no longer
         grows with the batch (gradient caching, arXiv 2101.06983)
     """
 
-    def __init__(self, towers: Towers, views_at_once: int | None = None) -> None:
+    def __init__(self, towers: Towers, mini_batch_size: int | None = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.towers = towers
-        self.views_at_once = views_at_once
+        self.mini_batch_size = mini_batch_size
 
     @property
     def modalities(self) -> list[Any]:
@@ -52,15 +52,15 @@ class ListingEncoder(InputModule):
     def preprocess(self, inputs: Sequence[Any], prompt: str | None = None, **_: Any) -> Batch:
         """Texts, or photos (PIL images or paths), for `SentenceTransformer.encode`. Raises PhotoError."""
         if isinstance(inputs[0], str) and Path(inputs[0]).suffix.lower() not in Image.registered_extensions():
-            return {"texts": self.towers.text.inputs([(prompt or "") + text for text in inputs])}
+            return {"texts": self.towers.text.preprocess([(prompt or "") + text for text in inputs])}
         image = self.towers.image
         photos = [
-            fit_photo(item, image.size, image.fit)
+            decode_photo(item, image.size, image.fit)
             if isinstance(item, Image.Image)
             else load_photo(item, image.size, image.fit)
             for item in inputs
         ]
-        return {"photos": image.inputs(photos)}
+        return {"photos": image.preprocess(photos)}
 
     def forward(self, features: Batch, **_: Any) -> Batch:
         """Encode everything in a batch.
@@ -81,7 +81,7 @@ class ListingEncoder(InputModule):
         }
         if "queries" in features:
             encoded["queries"] = self._encode("queries", features["queries"])
-        return features | encoded | {"scale": self.towers.scale, "tilt": self.towers.photo_tilt}
+        return features | encoded | {"scale": self.towers.scale, "tilt": self.towers.photo_attention}
 
     def _placed(self, side: str, inputs: Inputs, weights: Tensor) -> Tensor:
         """(..., V, d) vectors where there is a view, zeros elsewhere."""
@@ -98,10 +98,10 @@ class ListingEncoder(InputModule):
         """(n, d) unit vectors, in float32 whatever the tower computes in."""
         tower = self._tower(side)
         count = len(next(iter(inputs.values())))
-        if self.views_at_once is None or "features" in inputs or not torch.is_grad_enabled():
+        if self.mini_batch_size is None or "features" in inputs or not torch.is_grad_enabled():
             return _run(tower, inputs)
-        starts = range(0, count, self.views_at_once)
-        parts = [{name: value[i : i + self.views_at_once] for name, value in inputs.items()} for i in starts]
+        starts = range(0, count, self.mini_batch_size)
+        parts = [{name: value[i : i + self.mini_batch_size] for name, value in inputs.items()} for i in starts]
         return torch.cat([checkpoint(_run, tower, part, use_reentrant=False) for part in parts])
 
     def _tower(self, side: str) -> Tower:

@@ -29,7 +29,7 @@ class ViewBatch:
         """(B, d) f̄ = Σ_k a_k f_k, not normalised: inner products of barycentres are plan scores."""
         return torch.einsum("bv,bvd->bd", self.weights, self.vectors)
 
-    def settled(self) -> ViewBatch:
+    def detach(self) -> ViewBatch:
         """The same views and weights, the weights no longer a function of anything."""
         return ViewBatch(self.vectors, self.weights.detach())
 
@@ -39,14 +39,14 @@ class ViewBatch:
         return self.weights > 0
 
 
-def tilt(views: ViewBatch, logits: Tensor) -> ViewBatch:
+def reweight(views: ViewBatch, logits: Tensor) -> ViewBatch:
     """Reweigh each listing's views: a_k ∝ a_k exp(logits_k), summing to what they did. logits: (B, V)."""
     total = views.weights.sum(1, keepdim=True)
     logarithms = torch.where(total > 0, views.weights.log(), 0.0)
     return ViewBatch(views.vectors, torch.softmax(logarithms + logits, dim=1) * total)
 
 
-def agreement(photos: ViewBatch, texts: ViewBatch, epsilon: float) -> ViewBatch:
+def text_agreement_marginals(photos: ViewBatch, texts: ViewBatch, epsilon: float) -> ViewBatch:
     """Reweigh each listing's photos by how well they agree with its texts.
 
     a_k ∝ a_k exp(<f_k, ḡ>/ε), with ḡ under the weights that came in: one step from the factorized plan towards
@@ -56,26 +56,28 @@ def agreement(photos: ViewBatch, texts: ViewBatch, epsilon: float) -> ViewBatch:
     epsilon: temperature, > 0; its limit for large values is the weights that came in. Source: our reading.
     """
     with torch.no_grad():
-        return tilt(photos, torch.einsum("bvd,bd->bv", photos.vectors, texts.barycentre()) / _positive(epsilon))
+        return reweight(
+            photos, torch.einsum("bvd,bd->bv", photos.vectors, texts.barycentre()) / check_positive(epsilon)
+        )
 
 
-def learned(photos: ViewBatch, direction: Tensor) -> ViewBatch:
+def learned_marginals(photos: ViewBatch, direction: Tensor) -> ViewBatch:
     """Reweigh each listing's photos by a learned direction u of the shared space: a_k ∝ a_k exp(√d <u, f_k>).
 
     Gradients flow into u, shape (d,), and not, through the weights, into the views. Zero gives the weights that came
     in. √d brings the coordinates of unit vectors to the scale of one, so that u learns at the pace of other weights.
-    Texts are not reweighed, as in `agreement`. Source: our reading.
+    Texts are not reweighed, as in `text_agreement_marginals`. Source: our reading.
     """
-    return tilt(photos, photos.vectors.detach() @ direction * len(direction) ** 0.5)
+    return reweight(photos, photos.vectors.detach() @ direction * len(direction) ** 0.5)
 
 
-def _positive(value: float) -> float:
+def check_positive(value: float) -> float:
     if not value > 0.0:
         raise SettingsError(f"a regularisation or temperature must be above 0, not {value}.")
     return value
 
 
-MARGINALS = ("fixed", "uniform", "agreement", "learned")
+MARGINAL_KINDS = ("fixed", "uniform", "agreement", "learned")
 
 
 @dataclass(frozen=True)
@@ -97,15 +99,15 @@ class Marginals:
     epsilon: float = 0.2
 
     def __post_init__(self) -> None:
-        if self.kind not in MARGINALS:
-            raise SettingsError(f"no marginals {self.kind!r}; there are {', '.join(MARGINALS)}.")
+        if self.kind not in MARGINAL_KINDS:
+            raise SettingsError(f"no marginals {self.kind!r}; there are {', '.join(MARGINAL_KINDS)}.")
         for name in ("alpha", "beta"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise SettingsError(f"{name} is a weight in [0, 1], not {getattr(self, name)}.")
         if not self.epsilon > 0.0:
             raise SettingsError(f"epsilon is a temperature above 0, not {self.epsilon}.")
 
-    def primary(self, modality: str) -> float | None:
+    def primary_weight(self, modality: str) -> float | None:
         """Weight of the primary "photo" or "text" before any reweighing; None where all views weigh the same."""
         if self.kind == "uniform":
             return None
@@ -113,28 +115,28 @@ class Marginals:
 
 
 @dataclass(frozen=True)
-class Chosen:
+class SampledViews:
     """Views chosen for a batch of listings.
 
-    places: (B, V) int64, the place of each chosen view among its listing's own views; 0 is primary
+    indices: (B, V) int64, the place of each chosen view among its listing's own views; 0 is primary
     weights: (B, V) float32; 0 marks a place without a view. A row sums to 1, or to 0 where the
         listing has no view of this modality
     """
 
-    places: Tensor
+    indices: Tensor
     weights: Tensor
 
 
-def all_views(counts: Tensor, primary: float | None) -> Chosen:
-    """Every view, with the fixed marginal: `primary` for the first, the rest shared equally; None shares all equally.
+def all_views(counts: Tensor, primary_weight: float | None) -> SampledViews:
+    """Every view, with the fixed marginal: `primary_weight` for the first, the rest shared equally; None shares all equally.
 
     counts: (B,) number of views, >= 0. A listing with a single view gives it all the weight,
-    whatever `primary` is.
+    whatever `primary_weight` is.
     """
     import torch
 
     places = torch.arange(max(1, int(counts.max()))).expand(len(counts), -1)
-    first = 1.0 / counts.clamp(min=1)[:, None] if primary is None else torch.tensor(primary)
+    first = 1.0 / counts.clamp(min=1)[:, None] if primary_weight is None else torch.tensor(primary_weight)
     weights = torch.where(places == 0, first, (1.0 - first) / (counts - 1).clamp(min=1)[:, None])
     weights = torch.where(counts[:, None] == 1, 1.0, weights)
-    return Chosen(places, torch.where(places < counts[:, None], weights, 0.0))
+    return SampledViews(places, torch.where(places < counts[:, None], weights, 0.0))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from wares.encoders.towers import Towers
 
 
-BUILT_IN = ("offline", "small")  # towers that are not the names of published models
+BUILT_IN_TOWERS = ("offline", "small")  # towers that are not the names of published models
 _CARD = """---
 {header}
 ---
@@ -58,17 +58,17 @@ wares index CATALOGUE --model PATH --out SHOP && wares search SHOP "red leather 
 def model_card(
     towers: Towers,
     record: Mapping[str, Any],
-    wares: str,
+    wares_version: str,
     quality: Mapping[str, Mapping[str, float]] | None = None,
 ) -> str:
     """The card as Markdown with a YAML header.
 
-    record: of the run, as written beside the model; wares: the version
+    record: of the run, as written beside the model; wares_version: the version
     quality: system → measure → mean, where somebody measured it; None says that nobody did
     """
     from huggingface_hub import ModelCardData
 
-    base = [] if towers.name in BUILT_IN else towers.name.split("+")
+    base = [] if towers.name in BUILT_IN_TOWERS else towers.name.split("+")
     header = ModelCardData(
         library_name="sentence-transformers",
         tags=["wares", "sentence-transformers", "feature-extraction", "multimodal", "e-commerce"],
@@ -83,7 +83,7 @@ def model_card(
     done = f"- {record['steps']:,} steps in {record['seconds']:.0f} s; loss {losses[0]:.3f} → {losses[-1]:.3f}"
     return _CARD.format(
         header=header.to_yaml(),
-        wares=wares,
+        wares=wares_version,
         dimension=towers.dimension,
         gamma=f"{towers.fusion.gamma:g}",
         marginals=towers.fusion.marginals.kind,

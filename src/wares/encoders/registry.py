@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 
 from wares.core.errors import ModelError, SettingsError
 from wares.encoders.marginals import Marginals
-from wares.encoders.towers import FORMAT, SIDES, Fusion
+from wares.encoders.towers import MODEL_FORMAT, TOWER_NAMES, Fusion
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,9 +57,9 @@ def load_towers(folder: Path | str) -> Towers:
             raise ModelError(f"{folder} was trained on {key}; installed here is {getattr(towers, side).key}.")
     for side in trained:
         tower: Tower = getattr(towers, side)
-        tower.trained = tower.backbone_modules()
-        if tower.trained is not None:
-            tower.trained.requires_grad_(False)
+        tower.trained_backbone = tower.trainable_backbone()
+        if tower.trained_backbone is not None:
+            tower.trained_backbone.requires_grad_(False)
     try:
         towers.load_state_dict(load_file(str(folder / "towers.safetensors")))
     except (OSError, RuntimeError, SafetensorError) as error:
@@ -69,14 +69,14 @@ def load_towers(folder: Path | str) -> Towers:
     return towers
 
 
-def packed(towers: Towers) -> dict[str, bytes]:
+def pack_towers(towers: Towers) -> dict[str, bytes]:
     """The files that `Towers.save` writes."""
     with TemporaryDirectory() as folder:
         towers.save(Path(folder))
         return {file.name: file.read_bytes() for file in Path(folder).iterdir()}
 
 
-def unpacked(files: Mapping[str, bytes]) -> Towers:
+def unpack_towers(files: Mapping[str, bytes]) -> Towers:
     """Towers that another process has packed, on a GPU where this one has one. Raises ModelError as `load_towers`."""
     with TemporaryDirectory() as folder:
         for name, content in files.items():
@@ -88,11 +88,11 @@ def _described(folder: Path) -> tuple[str, dict[str, str], list[str], Fusion]:
     """Name, keys by side, sides whose backbone was trained, and fusion of the model saved in a folder."""
     try:
         about = json.loads((folder / "towers.json").read_text(encoding="utf-8"))
-        if about["format"] != FORMAT:
-            raise ModelError(f"{folder} has model format {about['format']}; this wares reads format {FORMAT}.")
+        if about["format"] != MODEL_FORMAT:
+            raise ModelError(f"{folder} has model format {about['format']}; this wares reads format {MODEL_FORMAT}.")
         fusion = Fusion(Marginals(**about["fusion"]["marginals"]), about["fusion"]["gamma"])
-        trained = [side for side in SIDES if side in about["trained"]]
-        return about["name"], {side: about[side] for side in SIDES}, trained, fusion
+        trained = [side for side in TOWER_NAMES if side in about["trained"]]
+        return about["name"], {side: about[side] for side in TOWER_NAMES}, trained, fusion
     except (FileNotFoundError, NotADirectoryError):
         raise ModelError(f"{folder} holds no model (no towers.json). Make one with `wares pretrain`.") from None
     except (ValueError, TypeError, LookupError, SettingsError):

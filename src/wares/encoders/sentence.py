@@ -41,7 +41,7 @@ class SentenceTower(TextTower):
         """The model's tokenizer once more: being asked not to cut changes a tokenizer, also for other threads."""
         return deepcopy(self.backbone.tokenizer)
 
-    def inputs(self, items: Sequence[Any]) -> Inputs:
+    def preprocess(self, items: Sequence[Any]) -> Inputs:
         """Tokens, padded to the longest of these texts."""
         tokens = self.backbone.preprocess(list(items))
         return {name: value for name, value in tokens.items() if isinstance(value, Tensor)}
@@ -51,7 +51,7 @@ class SentenceTower(TextTower):
         vectors: Tensor = self.backbone.to(self.device)(dict(inputs))["sentence_embedding"]
         return normalize(vectors, dim=-1)
 
-    def backbone_modules(self) -> nn.Module:
+    def trainable_backbone(self) -> nn.Module:
         return self.backbone
 
     def features(self, items: Sequence[Any]) -> Features:
@@ -59,7 +59,7 @@ class SentenceTower(TextTower):
         vectors = self.backbone.encode(list(items), batch_size=64, normalize_embeddings=True, show_progress_bar=False)
         return np.asarray(vectors, dtype=np.float16)
 
-    def truncated(self, texts: Sequence[str]) -> list[bool]:
+    def truncation_mask(self, texts: Sequence[str]) -> list[bool]:
         limit = self.backbone.max_seq_length
         if limit is None or not texts:
             return [False] * len(texts)

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from wares.data.terms import WORD
-from wares.encoders.base import ImageTower, Inputs, TextTower, together
+from wares.data.terms import TOKEN_PATTERN
+from wares.encoders.base import ImageTower, Inputs, TextTower, stack_photos
 from wares.encoders.towers import Towers
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 DIMENSION = 128
-BUCKETS = 2**15
+HASH_BUCKETS = 2**15
 MAX_TOKENS = 512
 
 
@@ -45,45 +45,45 @@ class ConvolutionalTower(ImageTower):
             layers += [nn.Conv2d(before, after, 3, stride=2, padding=1), nn.GroupNorm(8, after), nn.ReLU()]
         self.layers = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(4 * 128, DIMENSION))
 
-    def inputs(self, items: Sequence[Any]) -> Inputs:
+    def preprocess(self, items: Sequence[Any]) -> Inputs:
         """The pixels themselves, (n, 64, 64, 3) uint8."""
-        return {"pixels": together(items)}
+        return {"pixels": stack_photos(items)}
 
     def encode(self, inputs: Inputs) -> Tensor:
         return inputs["pixels"]
 
-    def backbone_modules(self) -> None:
+    def trainable_backbone(self) -> None:
         return None
 
     def forward(self, features: Tensor) -> Tensor:
         return normalize(self.layers(features.permute(0, 3, 1, 2).float() / 127.5 - 1), dim=-1)
 
 
-class HashedTower(TextTower):
+class HashedTextTower(TextTower):
     """Embeddings of hashed words and letter trigrams, averaged, trained from scratch."""
 
-    key = f"hashed words and trigrams, {BUCKETS} buckets, {MAX_TOKENS} tokens"
+    key = f"hashed words and trigrams, {HASH_BUCKETS} buckets, {MAX_TOKENS} tokens"
 
     def __init__(self) -> None:
         super().__init__()
-        self.embedding = nn.EmbeddingBag(BUCKETS + 1, DIMENSION, mode="mean", padding_idx=0)
+        self.embedding = nn.EmbeddingBag(HASH_BUCKETS + 1, DIMENSION, mode="mean", padding_idx=0)
         self.head = nn.Linear(DIMENSION, DIMENSION)
 
-    def inputs(self, items: Sequence[Any]) -> Inputs:
+    def preprocess(self, items: Sequence[Any]) -> Inputs:
         """Hashes, (n, MAX_TOKENS) int32, 0 where there is none."""
         ids = np.zeros((len(items), MAX_TOKENS), dtype=np.int32)
         for row, text in enumerate(items):
-            hashed = [1 + zlib.crc32(token.encode()) % BUCKETS for token in _tokens(str(text))[:MAX_TOKENS]]
+            hashed = [1 + zlib.crc32(token.encode()) % HASH_BUCKETS for token in _tokens(str(text))[:MAX_TOKENS]]
             ids[row, : len(hashed)] = hashed
         return {"ids": torch.from_numpy(ids)}
 
     def encode(self, inputs: Inputs) -> Tensor:
         return inputs["ids"]
 
-    def backbone_modules(self) -> None:
+    def trainable_backbone(self) -> None:
         return None
 
-    def truncated(self, texts: Sequence[str]) -> list[bool]:
+    def truncation_mask(self, texts: Sequence[str]) -> list[bool]:
         return [len(_tokens(text)) > MAX_TOKENS for text in texts]
 
     def forward(self, features: Tensor) -> Tensor:
@@ -92,10 +92,10 @@ class HashedTower(TextTower):
 
 def _tokens(text: str) -> list[str]:
     """Words first, then the letter trigrams of each."""
-    words = WORD.findall(text.lower())
+    words = TOKEN_PATTERN.findall(text.lower())
     return words + [f" {word} "[i : i + 3] for word in words for i in range(len(word))]
 
 
 def build() -> Towers:
     """Small towers with random weights."""
-    return Towers("small", ConvolutionalTower(), HashedTower(), DIMENSION)
+    return Towers("small", ConvolutionalTower(), HashedTextTower(), DIMENSION)

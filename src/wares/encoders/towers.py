@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from wares.encoders.base import ImageTower, TextTower
 
 
-FORMAT = 2
-SIDES = ("image", "text")
+MODEL_FORMAT = 2
+TOWER_NAMES = ("image", "text")
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,13 @@ class Fusion:
 class Towers(nn.Module):
     """An image tower and a text tower, their temperature, and how their views are fused.
 
-    photo_tilt: (d,) direction of the shared space by which learned marginals reweigh photos; trained for them alone
+    photo_attention: (d,) direction of the shared space by which learned marginals reweigh photos; trained for them alone
     """
 
     image: ImageTower
     text: TextTower
     logit_scale: nn.Parameter
-    photo_tilt: nn.Parameter
+    photo_attention: nn.Parameter
 
     def __init__(self, name: str, image: ImageTower, text: TextTower, dimension: int) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class Towers(nn.Module):
         self.image = image
         self.text = text
         self.logit_scale = nn.Parameter(torch.tensor(float(np.log(1 / 0.07))))
-        self.photo_tilt = nn.Parameter(torch.zeros(dimension), requires_grad=False)
+        self.photo_attention = nn.Parameter(torch.zeros(dimension), requires_grad=False)
         self.fusion = Fusion()
 
     @property
@@ -80,14 +80,14 @@ class Towers(nn.Module):
         folder.mkdir(parents=True, exist_ok=True)
         save_weights(self.state_dict(), folder / "towers.safetensors")
         about = {
-            "format": FORMAT,
+            "format": MODEL_FORMAT,
             "name": self.name,
             "dimension": self.dimension,
             "image": self.image.key,
             "text": self.text.key,
-            "trained": [side for side in SIDES if getattr(self, side).trained is not None],
+            "trained": [side for side in TOWER_NAMES if getattr(self, side).trained is not None],
             "fusion": asdict(self.fusion),
-            "identity": self.identity,
+            "run_identity": self.identity,
             "wares": version("wares"),
         }
         encoder = {"idx": 0, "name": "0", "path": "", "type": "wares.encoders.listing_encoder.ListingEncoder"}

@@ -197,7 +197,7 @@ def hits_picture(answers: Sequence[tuple[str, Sequence[Hit]]], photo: Callable[[
             if hit.photo is not None:
                 axis.imshow(imread(photo(hit.photo)))
             title = textwrap.shorten(_printable(hit.title), 40, placeholder=" …")
-            reasons = [f"  {why.share:+.2f}  {_view_name(hit, why.view)}" for why in hit.why[:3]]
+            reasons = [f"  {why.contribution:+.2f}  {_view_name(hit, why.view)}" for why in hit.why[:3]]
             caption = "\n".join([title, f"{hit.score:.2f}, of which", *reasons])
             axis.text(0, -0.02, caption, transform=axis.transAxes, va="top", fontsize=8, color=INK, in_layout=False)
     return _save(figure, out)

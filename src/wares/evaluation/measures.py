@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from wares.core.errors import EvaluationError
-from wares.data.runs import Run, add, ranking, rows
+from wares.data.runs import Run, add_once, ranked_ids, read_trec_rows
 
 Qrels = dict[str, dict[str, int]]  # query id -> listing id -> relevance; 1 and above is relevant
 PerQuery = dict[str, dict[str, float]]  # measure -> query id -> value
@@ -22,10 +22,10 @@ def read_qrels(path: Path | str) -> Qrels:
     Raises EvaluationError with file and line where a row cannot be read or judges the same pair twice.
     """
     qrels: Qrels = {}
-    for where, (query, _, listing, relevance) in rows(path, "query iteration listing relevance"):
+    for where, (query, _, listing, relevance) in read_trec_rows(path, "query iteration listing relevance"):
         if not re.fullmatch(r"[+-]?\d+", relevance):
             raise EvaluationError(f"{where}: relevance is a whole number, not {relevance!r}.")
-        add(qrels.setdefault(query, {}), query, listing, int(relevance), where)
+        add_once(qrels.setdefault(query, {}), query, listing, int(relevance), where)
     return qrels
 
 
@@ -86,7 +86,7 @@ def measure(run: Run, qrels: Qrels, measures: Sequence[str] = MEASURES) -> PerQu
 
 
 def _by_rank(scores: Mapping[str, float]) -> dict[str, float]:
-    return {listing: float(-rank) for rank, listing in enumerate(ranking(scores))}
+    return {listing: float(-rank) for rank, listing in enumerate(ranked_ids(scores))}
 
 
 def check_measures(names: Sequence[str]) -> None:

@@ -15,9 +15,9 @@ from wares.evaluation.charts import line_chart, page
 from wares.evaluation.correlation import correlations
 from wares.evaluation.evaluator import evaluate
 from wares.evaluation.measures import MEASURES
-from wares.supervision.known_item import LEVEL
-from wares.supervision.recipe import MIXED, PERCENTILES
-from wares.supervision.run_folder import CHANGES, RELIABILITY, RESULTS, SETTINGS, RunFolder
+from wares.supervision.known_item import SIGNIFICANCE_LEVEL
+from wares.supervision.recipe import HYBRID_BASELINE, WEIGHT_PERCENTILES
+from wares.supervision.run_folder import CHANGES, RELIABILITY, RESULTS, SETTINGS_FILE, RunFolder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from wares.evaluation.correlation import Correlation
     from wares.evaluation.evaluator import Evaluation
     from wares.evaluation.measures import Qrels
-    from wares.supervision.records import Reliability, RoundRecord, Supervised
+    from wares.supervision.records import Reliability, RoundRecord, SupervisionResult
 
 
 SHOWN = "nDCG@10"  # the measure of the picture
@@ -38,23 +38,23 @@ PREDICTED = ("AP", "nDCG@10")  # measures that predictors are compared with
 BASELINES = {"bm25": "no training", "dense": "zero-shot", "bm25+dense": "no training"}
 
 
-def render(found: Supervised, console: Console) -> None:
+def render(found: SupervisionResult, console: Console) -> None:
     """Print what happened, a line for each ranker and round, and what known-item search says of it."""
     render_rounds(found.rounds, console)
-    if not found.reliability.labelers:
+    if not found.reliability.labeler_mrr:
         console.print("No query can be written from the listings, so labelers cannot be checked.")
-    for name, value in found.reliability.labelers.items():
+    for name, value in found.reliability.labeler_mrr.items():
         if value is None:
             console.print(f"{name} answers the queries of its own only, so it cannot be checked.")
-    for name in found.reliability.unreliable:
+    for name in found.reliability.unreliable_labelers:
         console.print(f"Warning: {name} hardly finds the listings that queries were written from. Its labels may harm.")
-    if not found.reliability.titles:
+    if not found.reliability.ranker_mrr:
         console.print("Listings have nothing but titles, so rankers cannot be checked without judgments.")
         return
     render_titles(found.reliability, console)
-    for name in found.reliability.worse:
+    for name in found.reliability.worse_rounds:
         console.print(f"Warning: {name} is worse than it was untrained.")
-    for said in found.reliability.verdicts:
+    for said in found.reliability.recommendations:
         console.print(said)
 
 
@@ -66,11 +66,11 @@ def render_rounds(records: Sequence[RoundRecord], console: Console) -> None:
     for name in ("round", "ranker", "agreement with its teachers", "queries", "free energy", "seconds"):
         words = name in ("ranker", "agreement with its teachers")
         table.add_column(name, justify="left" if words else "right", overflow="fold")
-    short = brief([name for each in records for name in (each.ranker, *each.agreement)])
+    short = brief([name for each in records for name in (each.ranker, *each.overlap)])
     short["before"] = "the round before"
     for each in records:
-        before, after = each.free_energy
-        agreed = "\n".join(f"{value:.2f} {short[name]}" for name, value in each.agreement.items())
+        before, after = each.elbo
+        agreed = "\n".join(f"{value:.2f} {short[name]}" for name, value in each.overlap.items())
         cells = (short[each.ranker], agreed, f"{each.queries:,}", f"{before:.3f} → {after:.3f}")
         table.add_row(str(each.round), *cells, f"{sum(each.seconds.values()):.0f}")
     console.print(table)
@@ -83,10 +83,10 @@ def render_titles(reliability: Reliability, console: Console) -> None:
     table = Table("ranker", caption="Titles find their listings among others without titles.")
     table.add_column("mean reciprocal rank", justify="right")
     table.add_column("")
-    short = brief(list(reliability.titles))
-    for name, value in reliability.titles.items():
-        kept = "kept" if name in reliability.kept.values() else ""
-        table.add_row(short[name], f"{value:.3f}", "worse than untrained" if name in reliability.worse else kept)
+    short = brief(list(reliability.ranker_mrr))
+    for name, value in reliability.ranker_mrr.items():
+        kept = "kept" if name in reliability.best.values() else ""
+        table.add_row(short[name], f"{value:.3f}", "worse than untrained" if name in reliability.worse_rounds else kept)
     console.print(table)
 
 
@@ -95,13 +95,13 @@ def judge(run: Path, qrels: Qrels, measures: Sequence[str] = MEASURES) -> Evalua
 
     Raises EvaluationError where the run has no results.
     """
-    found = evaluate(run_results(run), qrels, MIXED, measures)
+    found = evaluate(run_results(run), qrels, HYBRID_BASELINE, measures)
     RunFolder(run).write(RESULTS, found.to_json())
     return found
 
 
 def judge_predictors(run: Path, judged: Evaluation, predicted: Mapping[str, Mapping[str, float]]) -> list[Correlation]:
-    """Compare `predictions` for test queries with how well BM25 answers them, and add that to `results.json`.
+    """Compare `predict_performance` for test queries with how well BM25 answers them, and add that to `results.json`.
 
     judged: what `judge` said of the run, with AP and nDCG@10
     """
@@ -114,7 +114,7 @@ def judge_predictors(run: Path, judged: Evaluation, predicted: Mapping[str, Mapp
 def run_results(run: Path) -> dict[str, Run]:
     """Results by system: the baselines, and `RANKER STRATEGY-ROUND`, alone and with BM25."""
     folder = RunFolder(run)
-    strategy, found = folder.read(SETTINGS)["settings"]["strategy"], folder.read_baselines()
+    strategy, found = folder.read(SETTINGS_FILE)["settings"]["strategy"], folder.read_baselines()
     for round in folder.finished_rounds():
         record = round.read()
         name = system_name(record.ranker, strategy, record.round)
@@ -132,9 +132,9 @@ def system_name(ranker: str, strategy: str, round: int) -> str:
 def write_report(run: Path) -> Path:
     """Write `report.html`, and its pictures beside it; with effectiveness where the run was judged."""
     folder = RunFolder(run)
-    asked = folder.read(SETTINGS)["settings"]
+    asked = folder.read(SETTINGS_FILE)["settings"]
     short = brief([*asked["labelers"], *asked["rankers"]])
-    about = folder.read(SETTINGS, short)
+    about = folder.read(SETTINGS_FILE, short)
     settings = about["settings"]
     rounds = [asdict(round.read(short)) for round in folder.finished_rounds()]
     reliability, changes = folder.read(RELIABILITY, short), folder.read(CHANGES, short)
@@ -165,7 +165,7 @@ def write_report(run: Path) -> Path:
         measures=measures,
         best={measure: max(values[measure] for values in systems.values()) for measure in measures},
         tests=tests,
-        level=LEVEL,
+        level=SIGNIFICANCE_LEVEL,
     )
     (run / "report.html").write_text(text, encoding="utf-8")
     return run / "report.html"
@@ -179,7 +179,7 @@ def draw_rounds(
     out: Path,
 ) -> Path:
     """Divergence from labels, agreement, known-item search and effectiveness, round by round."""
-    before, after = (_by_ranker(rounds, lambda each, i=i: -each["free_energy"][i]) for i in (0, 1))
+    before, after = (_by_ranker(rounds, lambda each, i=i: -each["elbo"][i]) for i in (0, 1))
     untaught = {f"{name}, before learning": curve for name, curve in before.items()}
     panels: dict[str, Series] = {"divergence from labels": after | untaught}
     labels = ["nats a query"]
@@ -205,9 +205,9 @@ def draw_rounds(
 
 def draw_weights(rounds: Sequence[dict[str, Any]], out: Path) -> Path:
     """Weights of queries against the share of queries that count so much or less; what is the same everywhere, once."""
-    curves = {f"{each['ranker']}, round {each['round']}": (PERCENTILES, each["weights"]) for each in rounds}
+    curves = {f"{each['ranker']}, round {each['round']}": (WEIGHT_PERCENTILES, each["weights"]) for each in rounds}
     if all(each["weights"] == rounds[0]["weights"] for each in rounds):
-        curves = {"every ranker and round": (PERCENTILES, rounds[0]["weights"])}
+        curves = {"every ranker and round": (WEIGHT_PERCENTILES, rounds[0]["weights"])}
     return line_chart({"weights of queries": curves}, out, "per cent of queries", ["weight (mean 1)"])
 
 

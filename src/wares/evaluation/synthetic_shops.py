@@ -23,10 +23,10 @@ import numpy.typing as npt
 from wares.data.listings import Catalogue, Listing, Query
 from wares.data.views import photo_views, text_views
 from wares.encoders.features import Embeddings
-from wares.encoders.fusion import Fused, fuse
+from wares.encoders.fusion import FusedEmbeddings, fuse
 from wares.encoders.towers import Fusion
 from wares.shop.content import content_hashes
-from wares.shop.table import Chunk, storable
+from wares.shop.table import EmbeddedListings, round_to_float16
 
 if TYPE_CHECKING:
     from wares.data.listings import OnError
@@ -127,30 +127,32 @@ class CloudTowers:
         folder.mkdir(parents=True)
         (folder / "clouds.txt").write_text(self.identity + "\n", encoding="utf-8")
 
-    def texts(self, texts: Sequence[str]) -> Vectors:
+    def encode_texts(self, texts: Sequence[str]) -> Vectors:
         """(n, d) unit vectors of texts: the sums of their words'; other words than clouds have count for nothing."""
         words = [[_numbers()[word] for word in text.split() if word in _numbers()] or [0] for text in texts]
         starts = np.cumsum([0, *map(len, words[:-1])])
         return _unit(np.add.reduceat(self._of_words[[word for row in words for word in row]], starts))
 
-    def photos(self, paths: Sequence[Path]) -> Vectors:
+    def encode_photos(self, paths: Sequence[Path]) -> Vectors:
         """(n, d) unit vectors of photos, which are told by their names."""
         found = _of_photos([path.name for path in paths])
-        return self._photos(self.texts([listing.title for listing in Clouds(0)._part(found[:, 0]).listings]), found)
+        return self._photos(
+            self.encode_texts([listing.title for listing in Clouds(0)._part(found[:, 0]).listings]), found
+        )
 
-    def embed(self, catalogue: Catalogue, on_error: OnError) -> tuple[Embeddings, Fused]:
+    def encode_listings(self, catalogue: Catalogue, on_error: OnError) -> tuple[Embeddings, FusedEmbeddings]:
         """The views of listings, and what they fuse to."""
         photos, texts = photo_views(catalogue), text_views(catalogue)
-        of_texts = self.texts(texts.items)
+        of_texts = self.encode_texts(texts.items)
         found = _of_photos(photos.items)
         titles = of_texts[texts.offsets[:-1]]
-        embeddings = storable(Embeddings(photos, self._photos(titles[photos.owners], found), texts, of_texts))
+        embeddings = round_to_float16(Embeddings(photos, self._photos(titles[photos.owners], found), texts, of_texts))
         return embeddings, fuse(embeddings, self.fusion)
 
-    def chunks(self, clouds: Clouds, size: int) -> Iterator[Chunk]:
+    def chunks(self, clouds: Clouds, size: int) -> Iterator[EmbeddedListings]:
         """The listings with their vectors, for `wares.shop.build.write_shop`."""
         for part in clouds.chunks(size):
-            yield Chunk(part, *self.embed(part, "stop"), content_hashes(part))
+            yield EmbeddedListings(part, *self.encode_listings(part, "stop"), content_hashes(part))
 
     def _photos(self, titles: Vectors, found: Numbers) -> Vectors:
         """titles: (n, d) of the photos' listings; found: (n, 2) listing and place of each photo"""

@@ -34,13 +34,13 @@ def shop_runs(shop: Shop, queries: Sequence[Query], depth: int = DEPTH) -> dict[
     bm25+dense: reciprocal rank fusion of the two baselines
     reranked: fused+bm25 and the shop's ranker together, where it has one
     """
-    from wares.shop.reranking import DEPTH as RERANKED
+    from wares.shop.reranking import RERANK_DEPTH as RERANKED
     from wares.shop.retrieval import SYSTEMS
-    from wares.shop.searching import ranked
+    from wares.shop.searching import run_queries
 
-    runs: dict[str, Run] = {system: ranked(shop, queries, depth, system) for system in SYSTEMS}
+    runs: dict[str, Run] = {system: run_queries(shop, queries, depth, system) for system in SYSTEMS}
     if shop.has_ranker:
-        runs["reranked"] = ranked(shop, queries, depth, rerank=RERANKED)
+        runs["reranked"] = run_queries(shop, queries, depth, rerank_depth=RERANKED)
     dense = dense_run(shop, queries, depth)
     return runs | {"dense": dense, "bm25+dense": fused_runs(dense, runs["bm25"], depth=depth)}
 
@@ -70,13 +70,13 @@ def named_runs(systems: Sequence[Path], queries: Sequence[Query]) -> dict[str, R
 
 def dense_run(shop: Shop, queries: Sequence[Query], depth: int = DEPTH) -> Run:
     """The shop's text tower as it was before any training, on the concatenated texts of each listing."""
-    from wares.encoders.features import embed_texts, project, text_features
+    from wares.encoders.features import embed_texts, project_features, text_features
     from wares.encoders.registry import build_towers, load_towers
 
-    untrained = build_towers(load_towers(shop.folder / "model").name)
+    untrained = build_towers(load_towers(shop.build_folder / "model").name)
     rows = shop.table.search().select(["id", "text"]).limit(len(shop)).to_arrow()
     features = text_features(rows["text"].to_pylist(), untrained.text)  # from the cache, where it has been
-    ids, listings = rows["id"].to_pylist(), project(untrained.text, features, untrained.dimension)
+    ids, listings = rows["id"].to_pylist(), project_features(untrained.text, features, untrained.dimension)
     vectors = embed_texts([query.text for query in queries], untrained)
     return {query.id: _best(listings @ vector, ids, depth) for query, vector in zip(queries, vectors, strict=True)}
 
@@ -99,11 +99,13 @@ def _best(scores: Floats | npt.NDArray[np.float32], ids: Sequence[str], depth: i
 
 def fused_runs(first: Run, second: Run, *, depth: int = DEPTH) -> Run:
     """Reciprocal rank fusion of two runs, as search does it: ties go to the smaller id, the best `depth` stay."""
-    from wares.shop.retrieval import Ranked, reciprocal_ranks
+    from wares.shop.retrieval import RankedListing, reciprocal_rank_fusion
 
-    def hits(run: Run, query: str) -> list[Ranked]:
+    def hits(run: Run, query: str) -> list[RankedListing]:
         scores = run.get(query, {})
-        return [Ranked(0, listing) for listing in sorted(scores, key=lambda listing: (-scores[listing], listing))]
+        return [
+            RankedListing(0, listing) for listing in sorted(scores, key=lambda listing: (-scores[listing], listing))
+        ]
 
-    fused = {query: reciprocal_ranks(hits(first, query), hits(second, query)) for query in {**first, **second}}
+    fused = {query: reciprocal_rank_fusion(hits(first, query), hits(second, query)) for query in {**first, **second}}
     return {query: {hit.id: hit.score for hit in best[:depth]} for query, best in fused.items()}

@@ -23,8 +23,8 @@ from torch import Tensor
 from wares.core.errors import SettingsError
 
 RankingLoss = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
-FAR = -1e4
-MU = 10.0  # of NDCG-Loss2++, as published
+MASK_VALUE = -1e4
+LAMBDA_MU = 10.0  # of NDCG-Loss2++, as published
 
 
 def listwise_kl(scores: Tensor, labels: Tensor, present: Tensor, weights: Tensor | None = None) -> Tensor:
@@ -32,8 +32,8 @@ def listwise_kl(scores: Tensor, labels: Tensor, present: Tensor, weights: Tensor
 
     Source: ListNet (Cao et al., ICML 2007), as distillation (arXiv 2010.11386).
     """
-    teacher = labels.masked_fill(~present, FAR).log_softmax(1)
-    student = scores.masked_fill(~present, FAR).log_softmax(1)
+    teacher = labels.masked_fill(~present, MASK_VALUE).log_softmax(1)
+    student = scores.masked_fill(~present, MASK_VALUE).log_softmax(1)
     return _mean((teacher.exp() * (teacher - student)).masked_fill(~present, 0.0).sum(1), weights)
 
 
@@ -73,7 +73,7 @@ def lambda_ndcg(scores: Tensor, labels: Tensor, present: Tensor, weights: Tensor
     distance = (ranks[:, None] - ranks).abs()
     by_distance = 1 / torch.log2(distance.clamp(min=1) + 1) - 1 / torch.log2(distance + 2)
     by_rank = (1 / discounts[:, None] - 1 / discounts).abs()
-    exchanged = (MU * by_distance + by_rank) * (gains[:, :, None] - gains[:, None, :]).abs()
+    exchanged = (LAMBDA_MU * by_distance + by_rank) * (gains[:, :, None] - gains[:, None, :]).abs()
     losses = -torch.nn.functional.logsigmoid(scores[:, :, None] - scores[:, None, :]) / math.log(2)
     return _pair_mean(exchanged * losses, _ordered(relevance, present), weights)
 

@@ -12,7 +12,7 @@ from wares.ranking.scoring import Scores
 Floats = npt.NDArray[np.float64]
 
 
-def centred(scores: Scores) -> Floats:
+def mean_centered(scores: Scores) -> Floats:
     """(Q, K) scores with mean 0 for each query; NaN stays, and what is not finite becomes NaN."""
     values = np.where(np.isfinite(scores), scores, np.nan).astype(np.float64)
     there = ~np.isnan(values)
@@ -20,9 +20,9 @@ def centred(scores: Scores) -> Floats:
     return np.asarray(values - np.where(there, values, 0.0).sum(axis=1, keepdims=True) / count)
 
 
-def standardised(scores: Scores) -> Floats:
+def zscores(scores: Scores) -> Floats:
     """(Q, K) scores with mean 0 and deviation 1 for each query; NaN stays, and scores that are all alike become 0."""
-    values = centred(scores)
+    values = mean_centered(scores)
     there = ~np.isnan(values)
     count = np.maximum(there.sum(axis=1, keepdims=True), 1)
     deviation = np.sqrt((np.where(there, values, 0.0) ** 2).sum(axis=1, keepdims=True) / count)
@@ -32,16 +32,16 @@ def standardised(scores: Scores) -> Floats:
     return np.where(level, np.where(there, 0.0, np.nan), values / np.where(level, 1.0, deviation))
 
 
-def mixed(scores: Sequence[Scores]) -> Floats:
+def zscore_fusion(scores: Sequence[Scores]) -> Floats:
     """(Q, K) mean over systems of their standardised scores of the same listings, so that scales do not matter.
 
     A system that abstains from a pair has no part in it; NaN where all do. Scores that are not finite count as
     abstaining.
     """
-    return _mean([standardised(each) for each in scores])
+    return mean_ignoring_nan([zscores(each) for each in scores])
 
 
-def _mean(values: Sequence[Floats]) -> Floats:
+def mean_ignoring_nan(values: Sequence[Floats]) -> Floats:
     stacked = np.stack(values)
     said = (~np.isnan(stacked)).sum(axis=0)
     total = np.where(np.isnan(stacked), 0.0, stacked).sum(axis=0)

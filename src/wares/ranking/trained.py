@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 class TrainedRanker:
     """A ranker of a run. folder: of its weights; round: 0 where the run keeps the ranker as it was before training
 
-    seed: of the run; run: its folder
+    seed: of the run; run_folder: its folder
     """
 
     name: str
     round: int
     folder: Path
     seed: int
-    run: Path
+    run_folder: Path
 
     def __str__(self) -> str:
         return f"{self.name}, round {self.round}"
@@ -39,7 +39,7 @@ class TrainedRanker:
         return get_ranker(self.name)
 
     @property
-    def changes_queries(self) -> bool:
+    def replaces_query_tower(self) -> bool:
         """Whether it takes the place of the query tower, and does not rerank."""
         from wares.ranking.rankers.two_tower import TwoTowerRanker
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from wares.core.errors import FilterError
-from wares.shop.filters import as_sql
+from wares.shop.filters import sql_string
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -43,7 +43,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Filter:
+class ColumnFilter:
     """One condition. value: as it stood in the request"""
 
     column: Column
@@ -62,7 +62,7 @@ class Filter:
             if self.value not in ("true", "false"):
                 raise FilterError(f'filter "{self}": {self.column.name} is true or false.')
             return f"{name} = {self.value}" if self.operator == "=" else self._other(self.value)
-        value = as_sql(self.value)
+        value = sql_string(self.value)
         if kind == "list":
             contains = f"array_has({name}, {value})"
             return contains if self.operator == "=" else f"({name} IS NULL OR NOT {contains})"
@@ -89,7 +89,7 @@ def columns_of(schema: pa.Schema) -> dict[str, Column]:
     """The columns of a shop's table that filters may name."""
     import pyarrow.types as types
 
-    from wares.shop.attributes import quoted
+    from wares.shop.attributes import quote_column
 
     found = {name: Column(name, name, kind) for name, kind in PLAIN.items() if name in schema.names}
     for field in schema.field("attributes").type if "attributes" in schema.names else ():
@@ -99,17 +99,17 @@ def columns_of(schema: pa.Schema) -> dict[str, Column]:
         elif types.is_boolean(field.type) or types.is_floating(field.type):
             kind = "bool" if types.is_boolean(field.type) else "number"
         name = f"attributes.{field.name}"
-        found[name] = Column(name, f"attributes.{quoted(field.name)}", kind)
+        found[name] = Column(name, f"attributes.{quote_column(field.name)}", kind)
     return found
 
 
-def parse_filter(text: str, columns: Mapping[str, Column]) -> Filter:
+def parse_filter(text: str, columns: Mapping[str, Column]) -> ColumnFilter:
     """Raises FilterError where it is no filter, or names a column that is not there."""
     for name in sorted(columns, key=len, reverse=True):  # a name may contain an operator
         rest = text.removeprefix(name).lstrip() if text.startswith(name) else ""
         operator = next((each for each in OPERATORS if rest.startswith(each)), None)
         if operator is not None:
-            parsed = Filter(columns[name], operator, rest.removeprefix(operator).strip())
+            parsed = ColumnFilter(columns[name], operator, rest.removeprefix(operator).strip())
             _ = parsed.sql
             return parsed
     shown = text if len(text) <= 80 else text[:80] + "…"
@@ -118,7 +118,7 @@ def parse_filter(text: str, columns: Mapping[str, Column]) -> Filter:
     raise FilterError(f'filter "{shown}" names no column of this shop. There are {", ".join(columns)}.')
 
 
-def where(filters: Sequence[Filter], without: str | None = None) -> str | None:
+def where(filters: Sequence[ColumnFilter], without: str | None = None) -> str | None:
     """All filters as one SQL condition; None where there are none. without: a column whose filters are left out"""
     used = [each for each in filters if each.column.name != without]
     any_of: dict[str, list[str]] = {}

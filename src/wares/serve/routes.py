@@ -20,7 +20,7 @@ from fastapi.security import HTTPBearer
 from pydantic import AfterValidator
 
 from wares.core.errors import PhotoError, WaresError
-from wares.data.photos import photo_type, thumbnail
+from wares.data.photos import photo_media_type, thumbnail
 from wares.serve.observing import Metrics
 from wares.serve.refusals import Refused
 from wares.serve.safety import Rate, check_key
@@ -257,7 +257,7 @@ async def photo(
         if request.headers.get("if-none-match") == headers["ETag"]:
             return Response(status_code=304, headers=headers)
         if size is None:
-            media = await asyncio.to_thread(photo_type, path)
+            media = await asyncio.to_thread(photo_media_type, path)
             return FileResponse(path, media_type=media, headers=headers)
         known = server.thumbnails.get(tag)
         content = await asyncio.to_thread(thumbnail, path, size) if known is None else known
@@ -274,7 +274,7 @@ def _check_photo(content: bytes, pixels: int) -> None:
         file.write(content)
         file.flush()
         try:
-            photo_type(file.name, pixels)
+            photo_media_type(file.name, pixels)
         except PhotoError as error:
             raise PhotoError(str(error).replace(file.name, "the upload")) from error
 

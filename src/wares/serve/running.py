@@ -11,10 +11,10 @@ import tempfile
 from typing import TYPE_CHECKING, Any
 
 from wares.core.errors import SettingsError, ShopError
-from wares.core.progress import NO_BARS
+from wares.core.progress import DISABLE_BARS_VARIABLE
 from wares.serve.settings import ServeSettings
-from wares.shop.layout import CURRENT
-from wares.shop.memory import find_faiss
+from wares.shop.layout import CURRENT_FILE
+from wares.shop.memory import import_faiss
 from wares.shop.replicas import Replica, is_url
 from wares.shop.shop import open_shop
 
@@ -46,10 +46,10 @@ def run(settings: ServeSettings, host: str, port: int, workers: int) -> None:
     from uvicorn.supervisors import Multiprocess
 
     if settings.in_memory:
-        find_faiss()
+        import_faiss()
     for _, place in settings.shops:
         _check(place)
-    os.environ[NO_BARS] = "1"  # from here on, what goes to stderr is for programs
+    os.environ[DISABLE_BARS_VARIABLE] = "1"  # from here on, what goes to stderr is for programs
     listening = _listen(host, port)
     os.environ[SETTINGS] = settings.to_json()
     config = uvicorn.Config(
@@ -95,9 +95,9 @@ def _check(place: str) -> None:
         return
     replica = Replica(place)
     try:
-        replica.follow()
+        replica.catch_up()
     except ShopError:
-        if not (replica.folder / CURRENT).exists():
+        if not (replica.folder / CURRENT_FILE).exists():
             raise  # otherwise the server says the same in its log, and tries again
     open_shop(replica.folder)
 

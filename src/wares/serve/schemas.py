@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from wares.data.listings import MAX_TEXT, Listing
+from wares.data.listings import MAX_TEXT_LENGTH, Listing
 
 System = Literal["fused", "bm25", "fused+bm25"]
 BOOTS = {
@@ -90,7 +90,7 @@ def _example(content: dict[str, Any]) -> dict[str, Any]:
 
 # No path can name a line break.
 Id = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$"), AfterValidator(_said)]
-LongText = Annotated[str, Field(max_length=MAX_TEXT)]
+LongText = Annotated[str, Field(max_length=MAX_TEXT_LENGTH)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 
 

@@ -23,15 +23,15 @@ from cachetools import LRUCache
 
 from wares.core.errors import FilterError, PhotoError, SettingsError
 from wares.serve.batches import Batches
-from wares.serve.filters import Column, Filter, columns_of, parse_filter, where
+from wares.serve.filters import Column, ColumnFilter, columns_of, parse_filter, where
 from wares.serve.tokens import read_token, write_token
-from wares.shop.explanation import Hit, explain_all
-from wares.shop.filters import Condition
-from wares.shop.reranking import DEPTH
-from wares.shop.retrieval import Ranked, System, Vectors, rank, unranked, values
-from wares.shop.searching import joined, reorder, vector_of
-from wares.shop.table import TABLE
-from wares.shop.update import optimise
+from wares.shop.explanation import Hit, explain_batch
+from wares.shop.filters import Filter
+from wares.shop.reranking import RERANK_DEPTH
+from wares.shop.retrieval import RankedListing, System, Vectors, column_values, retrieve, scan
+from wares.shop.searching import combine_vectors, listing_vector, rerank
+from wares.shop.table import TABLE_NAME
+from wares.shop.update import optimize
 
 if TYPE_CHECKING:
     from wares.shop.shop import Shop
@@ -118,7 +118,7 @@ class Same:
     shop: Shop
     k: int
     system: System
-    condition: Condition
+    condition: Filter
 
 
 class Searcher:
@@ -169,11 +169,11 @@ class Searcher:
         """Bring the table in order after many changes, while it is searched."""
         if self._changes >= UNTIDY:
             self._changes = 0
-            await asyncio.get_running_loop().run_in_executor(self._changing, optimise, self.shop)
+            await asyncio.get_running_loop().run_in_executor(self._changing, optimize, self.shop)
 
     async def hold(self) -> None:
         """Read the vectors into memory where they are to be there and are not, while the shop is searched."""
-        await asyncio.to_thread(self.shop.hold)
+        await asyncio.to_thread(self.shop.load_vectors)
 
     async def latest(self) -> Shop:
         """The shop as it is now, whoever changed it. What is returned stays as it is: a request has one view of it.
@@ -187,7 +187,7 @@ class Searcher:
                     await self.with_store(self.shop.refresh)
                     # Two changes within a tick of the file system's clock look like one: look again.
                     self._seen = stamp if time.time_ns() - stamp > TICK else 0
-        if self._snapshot.table is not self.shop.table or self._snapshot.memory is not self.shop.memory:
+        if self._snapshot.table is not self.shop.table or self._snapshot.memory_vectors is not self.shop.memory_vectors:
             self._snapshot = copy(self.shop)
         return self._snapshot
 
@@ -199,16 +199,18 @@ class Searcher:
 
     async def photo(self, photo: str | bytes) -> Vectors:
         """(d,) unit vector of a photo, from its token or its content."""
-        about = self.shop.about
+        about = self.shop.build_info
         if isinstance(photo, str):
             return read_token(photo, about.model, about.dimension)
         return await self.with_models(lambda: _encoded_photo(self.shop, photo))
 
-    async def ranked(self, asked: Asked, same: Same) -> list[Ranked]:
+    async def ranked(self, asked: Asked, same: Same) -> list[RankedListing]:
         """The best rows for a query."""
         return await self._ranking.ask((asked, same), same)
 
-    async def explained(self, shop: Shop, best: Sequence[Ranked], vector: Vectors | None, system: System) -> list[Hit]:
+    async def explained(
+        self, shop: Shop, best: Sequence[RankedListing], vector: Vectors | None, system: System
+    ) -> list[Hit]:
         """Rows as results, with reasons."""
         return await self._explaining.ask((shop, best, vector, system), (shop, system))
 
@@ -234,7 +236,7 @@ class Searcher:
 
     def _encode(self, texts: Sequence[str]) -> list[Vectors]:
         distinct = list(dict.fromkeys(texts))
-        encoded = dict(zip(distinct, self.shop.encoder.texts(distinct), strict=True))
+        encoded = dict(zip(distinct, self.shop.encoder.encode_texts(distinct), strict=True))
         return [encoded[text] for text in texts]
 
 
@@ -246,46 +248,50 @@ class _Search:
     shop: Shop
     question: Question
     system: System
-    filters: Sequence[Filter]
+    filters: Sequence[ColumnFilter]
 
     async def answer(self) -> Answer:
         question, sql = self.question, where(self.filters)
         of_photo = None if question.photo is None else await self.searcher.photo(question.photo)
         vector = None if question.empty or self.system == "bm25" else await self._vector(of_photo)
 
-        async def results(sql: str | None, k: int = MOST) -> list[Ranked]:
-            condition = Condition(sql, question.like)
+        async def results(sql: str | None, k: int = MOST) -> list[RankedListing]:
+            condition = Filter(sql, question.like)
             if question.empty:
-                return await self.searcher.with_store(lambda: unranked(self.shop, k, condition))
+                return await self.searcher.with_store(lambda: scan(self.shop, k, condition))
             asked = Asked(question.text or "", np.zeros(0, np.float32) if vector is None else vector)
             return await self.searcher.ranked(asked, Same(self.shop, k, self.system, condition))
 
         by_words = self.system == "bm25" and not question.empty
-        k = MOST + 1 if question.facets or by_words else max(question.shown.stop, DEPTH if question.rerank else 1)
-        passing = self.searcher.count(self.shop, Condition(sql, question.like).sql or None)
+        k = (
+            MOST + 1
+            if question.facets or by_words
+            else max(question.shown.stop, RERANK_DEPTH if question.rerank else 1)
+        )
+        passing = self.searcher.count(self.shop, Filter(sql, question.like).sql or None)
         retrieved, found = await asyncio.gather(results(sql, k), passing)
         found = len(retrieved) if by_words else found
         best = retrieved[:MOST]
         if question.rerank and question.text is not None:
             text = question.text
-            best = await self.searcher.with_models(lambda: reorder(self.shop, text, retrieved[:MOST], DEPTH))
+            best = await self.searcher.with_models(lambda: rerank(self.shop, text, retrieved[:MOST], RERANK_DEPTH))
         shown = best[question.shown]
         hits, (facets, ranges) = await asyncio.gather(
             self.searcher.explained(self.shop, shown, vector, "bm25" if vector is None else self.system),
             self._facets(best, results),
         )
-        token = None if of_photo is None else write_token(of_photo, self.shop.about.model)
+        token = None if of_photo is None else write_token(of_photo, self.shop.build_info.model)
         return Answer(hits, self.system, min(MOST, found), found > MOST, token, facets, ranges)
 
     async def _vector(self, photo: Vectors | None) -> Vectors:
         parts = [] if self.question.text is None else [await self.searcher.text(self.question.text)]
         parts += [] if photo is None else [photo]
         if (like := self.question.like) is not None:
-            parts.append(await self.searcher.with_store(lambda: vector_of(self.shop, like)))
-        return joined(parts)
+            parts.append(await self.searcher.with_store(lambda: listing_vector(self.shop, like)))
+        return combine_vectors(parts)
 
     async def _facets(
-        self, best: Sequence[Ranked], results: Callable[[str | None], Awaitable[list[Ranked]]]
+        self, best: Sequence[RankedListing], results: Callable[[str | None], Awaitable[list[RankedListing]]]
     ) -> tuple[dict[str, dict[str, int]], dict[str, dict[str, float]]]:
         """Values of the results' columns. One that is filtered by counts as if it were not, to offer its other values.
 
@@ -298,7 +304,7 @@ class _Search:
         sets += [(await results(where(self.filters, without=name)), [name]) for name in names if name in filtered]
         told: dict[str, list[Any]] = {}
         for rows, of in sets:
-            told |= await self.searcher.with_store(lambda rows=rows, of=of: values(self.shop, rows, of))  # type: ignore[misc]
+            told |= await self.searcher.with_store(lambda rows=rows, of=of: column_values(self.shop, rows, of))  # type: ignore[misc]
         kinds = {name: self.searcher.columns[name].kind for name in names}
         return (
             {name: counted(told[name]) for name in names if kinds[name] != "number"},
@@ -308,7 +314,7 @@ class _Search:
 
 def changed_at(shop: Shop) -> int:
     """When the table was changed last, in nanoseconds, by the clock of the file system."""
-    return (shop.folder / f"{TABLE}.lance" / "_versions").stat().st_mtime_ns
+    return (shop.build_folder / f"{TABLE_NAME}.lance" / "_versions").stat().st_mtime_ns
 
 
 def counted(told: Sequence[Any]) -> dict[str, int]:
@@ -324,18 +330,18 @@ def extent(told: Sequence[float | None]) -> dict[str, float]:
     return {"min": min(numbers), "max": max(numbers)} if numbers else {}
 
 
-def _ranked(questions: Sequence[tuple[Asked, Same]]) -> list[list[Ranked]]:
+def _ranked(questions: Sequence[tuple[Asked, Same]]) -> list[list[RankedListing]]:
     """The best rows for queries that have the rest in common."""
     same = questions[0][1]
     texts = [asked.text for asked, _ in questions]
     vectors = np.stack([asked.vector for asked, _ in questions])
-    return rank(same.shop, texts, vectors, same.k, same.system, same.condition)
+    return retrieve(same.shop, texts, vectors, same.k, same.system, same.condition)
 
 
-def _explained(lists: Sequence[tuple[Shop, Sequence[Ranked], Vectors | None, System]]) -> list[list[Hit]]:
+def _explained(lists: Sequence[tuple[Shop, Sequence[RankedListing], Vectors | None, System]]) -> list[list[Hit]]:
     """The results of lists that have shop and system in common."""
     shop, _, _, system = lists[0]
-    return explain_all(shop, [(best, vector) for _, best, vector, _ in lists], system)
+    return explain_batch(shop, [(best, vector) for _, best, vector, _ in lists], system)
 
 
 def _encoded_photo(shop: Shop, content: bytes) -> Vectors:
@@ -344,7 +350,7 @@ def _encoded_photo(shop: Shop, content: bytes) -> Vectors:
         file.write(content)
         file.flush()
         try:
-            vector: Vectors = shop.encoder.photos([Path(file.name)])[0]
+            vector: Vectors = shop.encoder.encode_photos([Path(file.name)])[0]
             return vector
         except PhotoError as error:
             raise PhotoError(str(error).replace(file.name, "the upload")) from error

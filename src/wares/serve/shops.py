@@ -15,9 +15,9 @@ from wares.core.errors import WaresError
 from wares.serve.filters import Column
 from wares.serve.refusals import Refused
 from wares.serve.searching import Searcher, counted
-from wares.shop.filters import Condition
+from wares.shop.filters import Filter
 from wares.shop.replicas import Replica
-from wares.shop.retrieval import SYSTEMS, unranked, values
+from wares.shop.retrieval import SYSTEMS, column_values, scan
 
 if TYPE_CHECKING:
     from wares.shop.shop import Shop
@@ -51,9 +51,9 @@ class OpenShop:
 
     def photo(self, name: str) -> Path:
         """Where a listing's photo lies, fetched first where the shop is a replica. Raises PhotoError."""
-        path = self.shop.photo(name)
+        path = self.shop.photo_path(name)
         if self.replica is not None and not path.exists():
-            self.replica.fetch(path)
+            self.replica.fetch_photo(path)
         return path
 
     def to_json(self, shop: Shop) -> dict[str, object]:
@@ -61,8 +61,8 @@ class OpenShop:
         return {
             "name": self.name,
             "listings": len(shop),
-            "photos": shop.about.photos,
-            "model": shop.about.model,
+            "photos": shop.build_info.photos,
+            "model": shop.build_info.model,
             "systems": list(SYSTEMS),
             "has_ranker": shop.has_ranker,
             "facets": [
@@ -133,10 +133,10 @@ class Shelf:
     async def _keep_followed(self, name: str) -> None:
         while isinstance(replica := self._places[name], Replica):
             try:
-                copied = await asyncio.to_thread(replica.follow)
+                copied = await asyncio.to_thread(replica.catch_up)
                 self._unfollowed.pop(name, None)
                 if copied.files:
-                    log.info("shop followed", extra={"shop": name, "files": copied.files, "bytes": copied.size})
+                    log.info("shop followed", extra={"shop": name, "files": copied.files, "bytes": copied.total_bytes})
             except (WaresError, OSError) as error:
                 self._fail(self._unfollowed, name, "shop cannot be followed", error)
             await asyncio.sleep(FOLLOW)
@@ -144,7 +144,7 @@ class Shelf:
     async def _look_after(self, name: str) -> None:
         known = self._shops.get(name)
         try:
-            if known is None or await asyncio.to_thread(lambda: known.shop.outdated):
+            if known is None or await asyncio.to_thread(lambda: known.shop.is_outdated):
                 began = time.monotonic()
                 opened = await asyncio.to_thread(self._opened, name)
                 self._shops[name] = opened  # requests under way keep the old one until they are answered
@@ -168,12 +168,12 @@ class Shelf:
         """Opened and warm: what is slow about the first query has been done."""
         place = self._places[name]
         shop = self._open(_folder_of(place))
-        shop.encoder.texts(["warm"])
+        shop.encoder.encode_texts(["warm"])
         if shop.has_ranker:
             _ = shop.reranker
         searcher = Searcher(shop, self._observe)
-        rows = unranked(shop, LOOKED_AT, Condition())
-        told = values(shop, rows, list(searcher.columns))
+        rows = scan(shop, LOOKED_AT, Filter())
+        told = column_values(shop, rows, list(searcher.columns))
         offered = tuple(column for column in searcher.columns.values() if worth_offering(column, told[column.name]))
         replica = place if isinstance(place, Replica) else None
         return OpenShop(name, searcher, offered, examples_of(told["title"]), replica)

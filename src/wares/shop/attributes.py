@@ -15,13 +15,18 @@ if TYPE_CHECKING:
     from wares.data.listings import Attribute
 
 
-def quoted(name: str) -> str:
+def quote_column(name: str) -> str:
     """A column as a filter spells it."""
     return name if re.fullmatch(r"[A-Za-z_]\w*", name) else f"`{name}`"
 
 
-Kind = Literal["string", "number", "bool", "list", "mixed"]
-IN_WORDS: dict[Kind, str] = {"string": "text", "number": "a number", "bool": "true or false", "list": "a list of texts"}
+AttributeKind = Literal["string", "number", "bool", "list", "mixed"]
+KIND_DESCRIPTIONS: dict[AttributeKind, str] = {
+    "string": "text",
+    "number": "a number",
+    "bool": "true or false",
+    "list": "a list of texts",
+}
 
 
 @dataclass(frozen=True)
@@ -33,10 +38,10 @@ class AttributeColumns:
     """
 
     names: Mapping[str, str]
-    kinds: Mapping[str, Kind]
+    kinds: Mapping[str, AttributeKind]
     notes: list[str]
 
-    def row(self, listing: Listing) -> dict[str, Attribute]:
+    def to_row(self, listing: Listing) -> dict[str, Attribute]:
         """A listing's attributes by column."""
         return {
             self.names[key]: _as_text(value) if self.kinds[key] == "mixed" else value
@@ -55,27 +60,27 @@ class AttributeColumns:
                 )
             if kind not in ("mixed", _kind(value)):
                 raise CatalogueError(
-                    f"{where} is {IN_WORDS[kind]} in this shop, and not {IN_WORDS[_kind(value)]}. Correct it, or "
+                    f"{where} is {KIND_DESCRIPTIONS[kind]} in this shop, and not {KIND_DESCRIPTIONS[_kind(value)]}. Correct it, or "
                     "rebuild the shop from a catalogue that has it so."
                 )
 
-    def read(self, row: Mapping[str, Attribute | None]) -> dict[str, Attribute]:
+    def from_row(self, row: Mapping[str, Attribute | None]) -> dict[str, Attribute]:
         """The attributes of a row, by their own names."""
         return {key: value for key, name in self.names.items() if (value := row[name]) is not None}
 
 
-def attribute_columns(listings: Iterable[Listing]) -> AttributeColumns:
+def infer_attribute_columns(listings: Iterable[Listing]) -> AttributeColumns:
     """Infer a column for every attribute that any listing has.
 
     An attribute of several types is kept as text. A name that a filter could not spell (a dot, a backtick,
     nothing at all) is stored with underscores.
     """
-    seen: dict[str, set[Kind]] = {}
+    seen: dict[str, set[AttributeKind]] = {}
     for listing in listings:
         for key, value in listing.attributes.items():
             seen.setdefault(key, set()).add(_kind(value))
     names: dict[str, str] = {}
-    kinds: dict[str, Kind] = {}
+    kinds: dict[str, AttributeKind] = {}
     notes = []
     for key, found in sorted(seen.items()):
         name = re.sub(r"[.`]", "_", key) or "_"
@@ -89,7 +94,7 @@ def attribute_columns(listings: Iterable[Listing]) -> AttributeColumns:
     return AttributeColumns(names, kinds, notes)
 
 
-def _kind(value: Attribute) -> Kind:
+def _kind(value: Attribute) -> AttributeKind:
     if isinstance(value, bool):
         return "bool"
     if isinstance(value, str):

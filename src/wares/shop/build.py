@@ -18,17 +18,26 @@ from wares import __version__
 from wares.core.errors import ShopError
 from wares.core.files import write_json
 from wares.core.progress import progress
-from wares.core.runners import HERE
-from wares.data.views import texts_of
-from wares.shop.attributes import AttributeColumns, attribute_columns
+from wares.core.runners import LOCAL_RUNNER
+from wares.data.views import listing_texts
+from wares.shop.attributes import AttributeColumns, infer_attribute_columns
 from wares.shop.encoder import TowersEncoder
-from wares.shop.encoding import CHUNK, Encoding, Gathered, Made
-from wares.shop.layout import ABOUT, BUILDS, CURRENT, MODEL, PROBLEMS, About, make_current, read_current
-from wares.shop.reranking import keep_ranker
+from wares.shop.encoding import BATCH_SIZE, EncodedBatch, EncodingTask, RowWriter
+from wares.shop.layout import (
+    BUILD_INFO_FILE,
+    BUILDS_FOLDER,
+    CURRENT_FILE,
+    MODEL_FOLDER,
+    PROBLEMS_FILE,
+    BuildInfo,
+    read_current_build,
+    set_current_build,
+)
+from wares.shop.reranking import write_ranker
 from wares.shop.shop import Shop, open_shop
-from wares.shop.table import HIDDEN, Chunk
-from wares.shop.vector_index import EXACT, RECALL, check_recall, index_vectors, write_vector_index
-from wares.shop.versions import PARTIAL, build_name, drop_old_builds, partial_build
+from wares.shop.table import INTERNAL_COLUMNS, EmbeddedListings
+from wares.shop.vector_index import DEFAULT_TARGET_RECALL, EXACT, check_target_recall, index_vectors, write_vector_index
+from wares.shop.versions import PARTIAL_PREFIX, delete_old_builds, new_build_name, partial_build
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -42,17 +51,17 @@ if TYPE_CHECKING:
     from wares.shop.encoder import Encoder
 
 
-FORMAT_1 = ("listings.lance", "model", "ranker", "query-tower")  # folders that lay beside shop.json
+FORMAT_1_FOLDERS = ("listings.lance", "model", "ranker", "query-tower")  # folders that lay beside shop.json
 
 
 @dataclass(frozen=True)
-class Outline:
+class CatalogueSummary:
     """What has to be known of a catalogue before its first row is written."""
 
     folder: Path
-    listings: int
+    listing_count: int
     attributes: AttributeColumns
-    texts: list[str]
+    text_fields: list[str]
 
 
 def build_shop(
@@ -64,18 +73,18 @@ def build_shop(
     on_error: OnError = "stop",
     overwrite: bool = False,
     ranker: TrainedRanker | None = None,
-    recall: float = RECALL,
-    runner: Runner = HERE,
-    rows: str | None = None,
+    target_recall: float = DEFAULT_TARGET_RECALL,
+    runner: Runner = LOCAL_RUNNER,
+    staging: str | None = None,
 ) -> Shop:
     """Embed a catalogue chunk by chunk and write its shop; of `open_catalogue`, memory does not grow with it.
 
     cache: where features are kept, so that a second build encodes only what is new
     on_error: "stop" raises PhotoError at the first bad photo; "skip" leaves it out and lists it in the shop
     ranker: what is to rerank, or to encode queries (wares.shop.reranking); it reads the whole catalogue
-    recall: the share of the 100 nearest listings that a search of a large shop is to find, in (0, 1]; it is measured
+    target_recall: the share of the 100 nearest listings that a search of a large shop is to find, in (0, 1]; it is measured
     runner: where listings are encoded (wares.core.runners)
-    rows: a folder or a URL (s3://, gs://, az://) where rows are gathered on the way to the shop, and stay; by default
+    staging: a folder or a URL (s3://, gs://, az://) where rows are gathered on the way to the shop, and stay; by default
         they are gathered in the shop
 
     A build that fails or is killed leaves no half shop, and older ones as they were. What it had committed is not
@@ -87,40 +96,40 @@ def build_shop(
 
     def with_ranker(folder: Path) -> None:
         if ranker is not None:
-            keep_ranker(ranker, Corpus(catalogue.read()), towers.identity, folder)
+            write_ranker(ranker, Corpus(catalogue.read()), towers.identity, folder)
 
-    check_recall(recall)
+    check_target_recall(target_recall)
     check_target(Path(out), overwrite)
     encoder = TowersEncoder(towers, cache=cache)
-    outline = outline_of(catalogue)
-    work = Encoding(encoder, outline.attributes, on_error, cache)
-    encode_shop(outline, work, catalogue, out, overwrite, recall, with_ranker, runner, rows)
+    outline = summarize_catalogue(catalogue)
+    work = EncodingTask(encoder, outline.attributes, on_error, cache)
+    encode_shop(outline, work, catalogue, out, overwrite, target_recall, with_ranker, runner, staging)
     # A shop with a query tower of its own loads it, and does not encode with the model that it was built by.
-    return open_shop(out, None if ranker is not None and ranker.changes_queries else encoder)
+    return open_shop(out, None if ranker is not None and ranker.replaces_query_tower else encoder)
 
 
 def add_ranker(shop: Shop, ranker: TrainedRanker, catalogue: Catalogue) -> Shop:
     """Give a shop a ranker, in place of the one it has, and open it again; no listing is encoded by the model again.
 
-    catalogue: of the shop, as `is_of` says
+    catalogue: of the shop, as `matches_catalogue` says
     Raises ModelError where the ranker does not go with the model or with the catalogue.
     """
     from wares.data.corpus import Corpus
 
-    keep_ranker(ranker, Corpus(catalogue), shop.about.model, shop.folder)
-    make_current(shop.path, read_current(shop.path).build)  # so that those who have it open notice
+    write_ranker(ranker, Corpus(catalogue), shop.build_info.model, shop.build_folder)
+    set_current_build(shop.path, read_current_build(shop.path).build)  # so that those who have it open notice
     return open_shop(shop.path)
 
 
-def is_of(shop: Shop, catalogue: Catalogue) -> bool:
+def matches_catalogue(shop: Shop, catalogue: Catalogue) -> bool:
     """Whether a shop has just the listings of a catalogue, as they are now. Photos are told by their names alone."""
-    if shop.catalogue != catalogue.folder.absolute() or len(shop) != len(catalogue):
+    if shop.catalogue_folder != catalogue.folder.absolute() or len(shop) != len(catalogue):
         return False
-    columns = [name for name in shop.table.schema.names if name not in HIDDEN]
+    columns = [name for name in shop.table.schema.names if name not in INTERNAL_COLUMNS]
     rows = shop.table.search().select(columns).limit(len(shop)).to_arrow().to_pylist()
     found = {row["id"]: row for row in rows}
-    attributes = attribute_columns(catalogue.listings)
-    whole = shop.about.problems == 0
+    attributes = infer_attribute_columns(catalogue.listings)
+    whole = shop.build_info.problems == 0
     return all(
         listing.id in found and _is_row_of(found[listing.id], listing, attributes, whole)
         for listing in catalogue.listings
@@ -131,85 +140,85 @@ def _is_row_of(row: dict[str, Any], listing: Listing, attributes: AttributeColum
     """whole: whether all photos could be used; others are in no row"""
     stored = {key: value for key, value in (row.get("attributes") or {}).items() if value is not None}
     same = all(row[name] == getattr(listing, name) for name in ("title", "description", "price", "product"))
-    text = "\n".join(text for _, text in texts_of(listing))
+    text = "\n".join(text for _, text in listing_texts(listing))
     return (
         same
         and (row["tags"], row["text"]) == (list(listing.tags), text)
-        and stored == attributes.row(listing)
+        and stored == attributes.to_row(listing)
         and (row["images"] == list(listing.images) if whole else set(row["images"]) <= set(listing.images))
     )
 
 
-def outline_of(catalogue: AnyCatalogue) -> Outline:
+def summarize_catalogue(catalogue: AnyCatalogue) -> CatalogueSummary:
     """Read a catalogue once, to see what is in it. Raises CatalogueError."""
     count, texts = 0, set[str]()
 
     def listings() -> Iterator[Listing]:
         nonlocal count
         with progress(None, "reading", unit="listings") as bar:
-            for part in catalogue.chunks(CHUNK):
+            for part in catalogue.chunks(BATCH_SIZE):
                 count += len(part)
                 texts.update(*(each.texts for each in part.listings))
                 yield from part.listings
                 bar.update(len(part))
 
-    attributes = attribute_columns(listings())
-    return Outline(catalogue.folder.absolute(), count, attributes, sorted(texts))
+    attributes = infer_attribute_columns(listings())
+    return CatalogueSummary(catalogue.folder.absolute(), count, attributes, sorted(texts))
 
 
 def write_shop(
-    outline: Outline,
+    summary: CatalogueSummary,
     encoder: Encoder,
-    chunks: Iterable[Chunk],
+    batches: Iterable[EmbeddedListings],
     out: Path | str,
     overwrite: bool = False,
-    recall: float = RECALL,
-    furnish: Callable[[Path], None] = lambda folder: None,
+    target_recall: float = DEFAULT_TARGET_RECALL,
+    add_files: Callable[[Path], None] = lambda folder: None,
 ) -> None:
     """Write a shop from chunks of the listings that it is to have.
 
-    encoder: made the chunks, and is kept in the shop; chunks: read once, one at a time
-    recall: as of `build_shop`
-    furnish: puts what else belongs to the build into its folder, before the folder takes its place
+    encoder: made the chunks, and is kept in the shop; batches: read once, one at a time
+    target_recall: as of `build_shop`
+    add_files: puts what else belongs to the build into its folder, before the folder takes its place
     """
-    work = Encoding(encoder, outline.attributes)
-    with _new_build(out, overwrite, outline) as partial:
-        gathered = Gathered(partial, work)
-        made = (Made.of(chunk, outline.attributes, work.schema) for chunk in chunks)
-        photos, problems = _noted(gathered.take(made), partial, outline)
-        _complete(partial, gathered.table, outline, encoder, photos, problems, recall)
-        furnish(partial)
+    work = EncodingTask(encoder, summary.attributes)
+    with _new_build(out, overwrite, summary) as partial:
+        gathered = RowWriter(partial, work)
+        made = (EncodedBatch.from_embedded(chunk, summary.attributes, work.schema) for chunk in batches)
+        photos, problems = _noted(gathered.write(made), partial, summary)
+        _complete(partial, gathered.table, summary, encoder, photos, problems, target_recall)
+        add_files(partial)
 
 
 def encode_shop(
-    outline: Outline,
-    work: Encoding,
+    summary: CatalogueSummary,
+    task: EncodingTask,
     catalogue: AnyCatalogue,
     out: Path | str,
     overwrite: bool = False,
-    recall: float = RECALL,
-    furnish: Callable[[Path], None] = lambda folder: None,
-    runner: Runner = HERE,
-    rows: str | None = None,
+    target_recall: float = DEFAULT_TARGET_RECALL,
+    add_files: Callable[[Path], None] = lambda folder: None,
+    runner: Runner = LOCAL_RUNNER,
+    staging: str | None = None,
 ) -> None:
     """Write the shop of a catalogue, its listings encoded wherever the runner says.
 
-    rows, recall, furnish: as of `build_shop` and `write_shop`
+    staging, target_recall, add_files: as of `build_shop` and `write_shop`
     What a build of the same listings by the same model committed before it was killed is not encoded again.
     """
-    with _new_build(out, overwrite, outline, resume=rows is None) as partial:
-        gathered = Gathered(partial if rows is None else rows, work)
-        made = gathered.take(runner.map(work, gathered.parts(catalogue)))
-        photos, problems = _noted(made, partial, outline)
-        table = gathered.table if rows is None else gathered.copy(partial)
-        _complete(partial, table, outline, work.encoder, photos, problems, recall, runner)
-        furnish(partial)
+    with _new_build(out, overwrite, summary, resume=staging is None) as partial:
+        gathered = RowWriter(partial if staging is None else staging, task)
+        made = gathered.write(runner.map(task, gathered.batches(catalogue)))
+        photos, problems = _noted(made, partial, summary)
+        table = gathered.table if staging is None else gathered.copy_to(partial)
+        _complete(partial, table, summary, task.encoder, photos, problems, target_recall, runner)
+        add_files(partial)
 
 
-def _noted(made: Iterable[Made], folder: Path, outline: Outline) -> tuple[int, int]:
+def _noted(made: Iterable[EncodedBatch], folder: Path, outline: CatalogueSummary) -> tuple[int, int]:
     """Go through all rows and write down what could not be used; how many photos and how many problems there are."""
     photos = problems = 0
-    with progress(None, "indexing", total=outline.listings, unit="listings") as bar:
+    with progress(None, "indexing", total=outline.listing_count, unit="listings") as bar:
         for each in made:
             photos += each.photos
             problems += _note(folder, each.problems)
@@ -220,40 +229,40 @@ def _noted(made: Iterable[Made], folder: Path, outline: Outline) -> tuple[int, i
 def _complete(
     folder: Path,
     table: Table,
-    outline: Outline,
+    outline: CatalogueSummary,
     encoder: Encoder,
     photos: int,
     problems: int,
     recall: float,
-    runner: Runner = HERE,
+    runner: Runner = LOCAL_RUNNER,
 ) -> None:
     """Make a build of a folder with a table: index it, and put beside it what a shop has."""
     from lancedb.index import FTS
 
-    if (rows := table.count_rows()) != outline.listings:
-        raise ShopError(f"{rows} listings were embedded, and the catalogue has {outline.listings}.")
+    if (rows := table.count_rows()) != outline.listing_count:
+        raise ShopError(f"{rows} listings were embedded, and the catalogue has {outline.listing_count}.")
     table.create_index("text", config=FTS(with_position=False))
-    write_vector_index(index_vectors(table, EXACT, recall, encoder.texts, runner), folder)
-    encoder.save(folder / MODEL)
-    about = About(
+    write_vector_index(index_vectors(table, EXACT, recall, encoder.encode_texts, runner), folder)
+    encoder.save(folder / MODEL_FOLDER)
+    about = BuildInfo(
         model=encoder.identity,
         dimension=encoder.dimension,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         catalogue=str(outline.folder),
-        listings=outline.listings,
+        listings=outline.listing_count,
         photos=photos,
         problems=problems,
         attributes=outline.attributes,
         versions={"wares": __version__} | {name: version(name) for name in ("lancedb", "numpy", "pyarrow")},
-        texts=outline.texts,
+        text_fields=outline.text_fields,
     )
-    write_json(asdict(about), folder / ABOUT)
+    write_json(asdict(about), folder / BUILD_INFO_FILE)
 
 
 def _note(folder: Path, problems: Sequence[str]) -> int:
     """Add problems to those of a build; how many they are."""
     if problems:
-        with (folder / PROBLEMS).open("a", encoding="utf-8") as file:
+        with (folder / PROBLEMS_FILE).open("a", encoding="utf-8") as file:
             file.writelines(f"{problem}\n" for problem in problems)
     return len(problems)
 
@@ -261,7 +270,7 @@ def _note(folder: Path, problems: Sequence[str]) -> int:
 def check_target(out: Path, overwrite: bool) -> None:
     if not out.exists() or (out.is_dir() and all(_is_left_over(path) for path in out.iterdir())):
         return
-    if not (out / CURRENT).is_file():
+    if not (out / CURRENT_FILE).is_file():
         raise ShopError(f"{out} exists and is not a shop, so it is left alone. Choose another place.")
     if not overwrite:
         raise ShopError(f"{out} is already a shop. Pass --overwrite to replace it, or choose another place.")
@@ -269,41 +278,41 @@ def check_target(out: Path, overwrite: bool) -> None:
 
 def _is_left_over(path: Path) -> bool:
     """Whether this is all that a first build wrote before it was killed."""
-    return path.name == BUILDS and all(
-        build.name.startswith(PARTIAL) or (build / ABOUT).is_file() for build in path.iterdir()
+    return path.name == BUILDS_FOLDER and all(
+        build.name.startswith(PARTIAL_PREFIX) or (build / BUILD_INFO_FILE).is_file() for build in path.iterdir()
     )
 
 
 @contextmanager
-def _new_build(out: Path | str, overwrite: bool, outline: Outline, resume: bool = False) -> Iterator[Path]:
+def _new_build(out: Path | str, overwrite: bool, outline: CatalogueSummary, resume: bool = False) -> Iterator[Path]:
     """A folder that becomes the shop's build when all went well, and disappears when not.
 
     resume: as of `partial_build`. Raises ShopError as `check_target` does, or where there is nothing to index.
     """
     out = Path(out).absolute()
     check_target(out, overwrite)
-    if outline.listings == 0:
+    if outline.listing_count == 0:
         raise ShopError("the catalogue has no listings, so there is nothing to index.")
     try:
         with partial_build(out, resume=resume) as partial:
             yield partial
             _move_into_place(partial, out)
     finally:
-        for folder in (out / BUILDS, out):
+        for folder in (out / BUILDS_FOLDER, out):
             with suppress(OSError):  # something is in it
                 folder.rmdir()
 
 
 def _move_into_place(partial: Path, out: Path) -> None:
     """Make a build the current one."""
-    build = partial.with_name(build_name())
+    build = partial.with_name(new_build_name())
     try:
-        before = read_current(out).build
+        before = read_current_build(out).build
     except ShopError:  # the first build, or one in place of a shop that is damaged or of an older format
         before = ""
     partial.rename(build)
-    make_current(out, build.name)
-    drop_old_builds(out, before)
-    for name in FORMAT_1:
+    set_current_build(out, build.name)
+    delete_old_builds(out, before)
+    for name in FORMAT_1_FOLDERS:
         shutil.rmtree(out / name, ignore_errors=True)
-    (out / PROBLEMS).unlink(missing_ok=True)
+    (out / PROBLEMS_FILE).unlink(missing_ok=True)

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from wares.data.listings import Catalogue, Listing
 
 
-BYTES = 16
-GONE, SAME, CHANGED = range(3)
-UNREADABLE = ""  # in place of the digest of a photo that is not there
+HASH_BYTES = 16
+DELETED, UNCHANGED, MODIFIED = range(3)
+UNREADABLE_DIGEST = ""  # in place of the digest of a photo that is not there
 
 
 def content_hashes(catalogue: Catalogue, cache: Path | None = None) -> list[bytes]:
@@ -31,8 +31,8 @@ def content_hashes(catalogue: Catalogue, cache: Path | None = None) -> list[byte
     cache: where digests of photos are kept (wares.core.cache)
     """
     photos = photo_views(catalogue)
-    found = photo_digests([catalogue.photo(name) for name in photos.items], cache)
-    digests = [digest if isinstance(digest, str) else UNREADABLE for digest in found]
+    found = photo_digests([catalogue.photo_path(name) for name in photos.items], cache)
+    digests = [digest if isinstance(digest, str) else UNREADABLE_DIGEST for digest in found]
     bounds = zip(photos.offsets[:-1], photos.offsets[1:], strict=True)
     parts = [digests[start:end] for start, end in bounds]
     return [_hash(listing, of) for listing, of in zip(catalogue.listings, parts, strict=True)]
@@ -44,10 +44,10 @@ def _hash(listing: Listing, digests: list[str]) -> bytes:
         dict(listing.attributes), dict(listing.texts), digests,
     ]  # fmt: skip
     written = json.dumps(fields, sort_keys=True, default=list)
-    return hashlib.blake2b(written.encode(), digest_size=BYTES).digest()
+    return hashlib.blake2b(written.encode(), digest_size=HASH_BYTES).digest()
 
 
-class Stored:
+class ContentDiff:
     """The content of each listing in a table, on disk, and what has become of it elsewhere. rows: ids and contents"""
 
     def __init__(self, rows: Iterable[tuple[str, bytes]]) -> None:
@@ -55,43 +55,43 @@ class Stored:
         self._database.execute("PRAGMA journal_mode = OFF")
         self._database.execute("CREATE TABLE stored (id TEXT PRIMARY KEY, content BLOB, met INTEGER) WITHOUT ROWID")
         for id, content in rows:
-            self._database.execute("INSERT INTO stored VALUES (?, ?, ?)", (id, content, GONE))
+            self._database.execute("INSERT INTO stored VALUES (?, ?, ?)", (id, content, DELETED))
 
     def compare(self, id: str, content: bytes) -> bool:
         """Whether a listing that is met elsewhere is here just so."""
         found = self._content(id)
-        row = (id, content, SAME if found == content else CHANGED)
+        row = (id, content, UNCHANGED if found == content else MODIFIED)
         self._database.execute("INSERT OR REPLACE INTO stored VALUES (?, ?, ?)", row)
         return found == content
 
-    def meet(self, ids: Sequence[str]) -> Mapping[str, bytes]:
+    def match(self, ids: Sequence[str]) -> Mapping[str, bytes]:
         """The contents of those that are here, of listings that are met elsewhere and were not compared yet."""
         found = {id: content for id in ids if (content := self._content(id)) is not None}
-        self._database.executemany("UPDATE stored SET met = ? WHERE id = ?", [(SAME, id) for id in found])
+        self._database.executemany("UPDATE stored SET met = ? WHERE id = ?", [(UNCHANGED, id) for id in found])
         return found
 
-    def has_changed(self, id: str) -> bool:
+    def is_modified(self, id: str) -> bool:
         """Whether a listing was compared, and is not here, or not so."""
         found = self._database.execute("SELECT met FROM stored WHERE id = ?", (id,)).fetchone()
-        return found is not None and found[0] == CHANGED
+        return found is not None and found[0] == MODIFIED
 
     @property
-    def changed(self) -> int:
+    def modified_count(self) -> int:
         """Listings that are not here, or not so."""
-        return self._count(CHANGED)
+        return self._count(MODIFIED)
 
     @property
-    def gone(self) -> int:
+    def deleted_count(self) -> int:
         """Listings that are here and were not met elsewhere."""
-        return self._count(GONE)
+        return self._count(DELETED)
 
-    def ids_changed(self, size: int) -> Iterator[list[str]]:
+    def modified_ids(self, size: int) -> Iterator[list[str]]:
         """So many at a time."""
-        return self._ids(CHANGED, size)
+        return self._ids(MODIFIED, size)
 
-    def ids_gone(self, size: int) -> Iterator[list[str]]:
+    def deleted_ids(self, size: int) -> Iterator[list[str]]:
         """So many at a time."""
-        return self._ids(GONE, size)
+        return self._ids(DELETED, size)
 
     def _content(self, id: str) -> bytes | None:
         found = self._database.execute("SELECT content FROM stored WHERE id = ?", (id,)).fetchone()

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from wares.shop.table import Vectors, storable
+from wares.shop.table import Vectors, round_to_float16
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wares.data.listings import Catalogue, OnError
     from wares.encoders.features import Embeddings
-    from wares.encoders.fusion import Fused
+    from wares.encoders.fusion import FusedEmbeddings
     from wares.encoders.towers import Towers
 
 
@@ -27,15 +27,15 @@ class Encoder(Protocol):
         """Keep the towers that encode listings in a new folder."""
         ...
 
-    def texts(self, texts: Sequence[str]) -> Vectors:
+    def encode_texts(self, texts: Sequence[str]) -> Vectors:
         """(n, d) unit vectors of queries."""
         ...
 
-    def photos(self, paths: Sequence[Path]) -> Vectors:
+    def encode_photos(self, paths: Sequence[Path]) -> Vectors:
         """(n, d) unit vectors of queries. Raises PhotoError."""
         ...
 
-    def embed(self, catalogue: Catalogue, on_error: OnError) -> tuple[Embeddings, Fused]:
+    def encode_listings(self, catalogue: Catalogue, on_error: OnError) -> tuple[Embeddings, FusedEmbeddings]:
         """The views of listings as the table keeps them, and what they fuse to. Raises PhotoError."""
         ...
 
@@ -47,19 +47,19 @@ class TowersEncoder:
     cache: of features of listings (wares.encoders.features)
     """
 
-    def __init__(self, towers: Towers, queries: Towers | None = None, cache: Path | None = None) -> None:
-        self._towers, self._queries, self._cache = towers, queries or towers, cache
+    def __init__(self, towers: Towers, query_towers: Towers | None = None, cache: Path | None = None) -> None:
+        self._towers, self._queries, self._cache = towers, query_towers or towers, cache
         self.identity, self.dimension = towers.identity, towers.dimension
 
     def save(self, folder: Path) -> None:
         self._towers.save(folder)
 
-    def texts(self, texts: Sequence[str]) -> Vectors:
+    def encode_texts(self, texts: Sequence[str]) -> Vectors:
         from wares.encoders.features import embed_texts
 
         return embed_texts(texts, self._queries)
 
-    def photos(self, paths: Sequence[Path]) -> Vectors:
+    def encode_photos(self, paths: Sequence[Path]) -> Vectors:
         from wares.encoders.features import embed_photo_files
 
         return embed_photo_files(paths, self._queries)
@@ -68,16 +68,16 @@ class TowersEncoder:
         """Sent to other processes as what `Towers.save` writes; what is frozen they load by its name."""
         import torch
 
-        from wares.encoders.registry import packed
+        from wares.encoders.registry import pack_towers
 
-        queries = None if self._queries is self._towers else packed(self._queries)
-        return _unpacked, (packed(self._towers), queries, self._cache, torch.get_num_threads())
+        queries = None if self._queries is self._towers else pack_towers(self._queries)
+        return _unpacked, (pack_towers(self._towers), queries, self._cache, torch.get_num_threads())
 
-    def embed(self, catalogue: Catalogue, on_error: OnError) -> tuple[Embeddings, Fused]:
+    def encode_listings(self, catalogue: Catalogue, on_error: OnError) -> tuple[Embeddings, FusedEmbeddings]:
         from wares.encoders.features import embed
         from wares.encoders.fusion import fuse
 
-        embeddings = storable(embed(catalogue, self._towers, self._cache, on_error))
+        embeddings = round_to_float16(embed(catalogue, self._towers, self._cache, on_error))
         return embeddings, fuse(embeddings, self._towers.fusion)
 
 
@@ -87,8 +87,8 @@ def _unpacked(
     """threads: of torch, where this was packed"""
     import torch
 
-    from wares.encoders.registry import unpacked
+    from wares.encoders.registry import unpack_towers
 
     # With one thread, convolutions are computed another way and differ in the last bits; with more, all are the same.
     torch.set_num_threads(min(threads, max(2, torch.get_num_threads())))
-    return TowersEncoder(unpacked(towers), None if queries is None else unpacked(queries), cache)
+    return TowersEncoder(unpack_towers(towers), None if queries is None else unpack_towers(queries), cache)

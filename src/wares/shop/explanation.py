@@ -11,23 +11,23 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from wares.shop.retrieval import Ranked, System, Vectors
+    from wares.shop.retrieval import RankedListing, System, Vectors
     from wares.shop.shop import Shop
 
 
-WORDS = "words"  # what the BM25 part of a score is called among the views
-KEPT = ("id", "title", "description", "tags", "price", "images", "attributes")  # columns of a hit
-VIEWS = ("view_names", "view_kinds", "view_weights", "view_vectors")  # columns of its reasons
-Kind = Literal["photo", "text", "words"]
+BM25_VIEW = "words"  # what the BM25 part of a score is called among the views
+HIT_COLUMNS = ("id", "title", "description", "tags", "price", "images", "attributes")  # columns of a hit
+VIEW_COLUMNS = ("view_names", "view_kinds", "view_weights", "view_vectors")  # columns of its reasons
+ViewKind = Literal["photo", "text", "words"]
 
 
 @dataclass(frozen=True, slots=True)
-class Why:
+class Explanation:
     """What one view, or the query's words, added to a score."""
 
     view: str
-    share: float
-    kind: Kind
+    contribution: float
+    kind: ViewKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Hit:
     title: str
     price: float | None
     photo: str | None
-    why: tuple[Why, ...]
+    why: tuple[Explanation, ...]
     attributes: dict[str, Any]
     description: str
     tags: tuple[str, ...]
@@ -58,7 +58,7 @@ class Hit:
             "id": self.id,
             "score": self.score,
             **reranked,
-            "why": [{"view": why.view, "kind": why.kind, "share": why.share} for why in self.why],
+            "why": [{"view": why.view, "kind": why.kind, "share": why.contribution} for why in self.why],
             "title": self.title,
             "description": self.description,
             "tags": list(self.tags),
@@ -69,22 +69,22 @@ class Hit:
         }
 
 
-def explain(shop: Shop, best: Sequence[Ranked], query: Vectors | None, system: System) -> list[Hit]:
+def explain(shop: Shop, ranked: Sequence[RankedListing], query: Vectors | None, system: System) -> list[Hit]:
     """Rows as results, with what each view added to the score.
 
     query: (d,) as the rows were ranked by; None where vectors were not asked
     """
-    return explain_all(shop, [(best, query)], system)[0]
+    return explain_batch(shop, [(ranked, query)], system)[0]
 
 
-def explain_all(
-    shop: Shop, lists: Sequence[tuple[Sequence[Ranked], Vectors | None]], system: System
+def explain_batch(
+    shop: Shop, lists: Sequence[tuple[Sequence[RankedListing], Vectors | None]], system: System
 ) -> list[list[Hit]]:
     """`explain` of several lists, each with its query: their rows are read at once."""
-    places = list(dict.fromkeys(hit.row for best, _ in lists for hit in best))
+    places = list(dict.fromkeys(hit.row_id for best, _ in lists for hit in best))
     if not places:
         return [[] for _ in lists]
-    columns = [name for name in shop.table.schema.names if name in KEPT + VIEWS]
+    columns = [name for name in shop.table.schema.names if name in HIT_COLUMNS + VIEW_COLUMNS]
     found = shop.table.take_row_ids(places).select(columns).to_arrow()
     views = [vectors.values.to_numpy(zero_copy_only=False) for vectors in found["view_vectors"]]
     rows = found.drop_columns(["view_vectors"]).to_pylist()
@@ -92,26 +92,26 @@ def explain_all(
     return [[_hit(hit, by_id[hit.id], query, system) for hit in best] for best, query in lists]
 
 
-def _hit(hit: Ranked, row: dict[str, Any], query: Vectors | None, system: System) -> Hit:
+def _hit(hit: RankedListing, row: dict[str, Any], query: Vectors | None, system: System) -> Hit:
     names: list[str] = row["view_names"]
     shares = np.zeros(len(names)) if query is None else _shares(query, row)
     photos = [i for i, kind in enumerate(row["view_kinds"]) if kind == "photo"]
-    why = [Why(WORDS, hit.words, "words")] if hit.words else []
-    if hit.views or system == "fused":
-        divided = _exact(shares, hit.views) if system == "fused" else _proportional(shares, hit.views)
-        why += [Why(*each) for each in zip(names, divided.tolist(), row["view_kinds"], strict=True)]
+    why = [Explanation(BM25_VIEW, hit.bm25_score, "words")] if hit.bm25_score else []
+    if hit.vector_score or system == "fused":
+        divided = _exact(shares, hit.vector_score) if system == "fused" else _proportional(shares, hit.vector_score)
+        why += [Explanation(*each) for each in zip(names, divided.tolist(), row["view_kinds"], strict=True)]
     return Hit(
         id=hit.id,
         score=hit.score,
         title=row["title"],
         price=row["price"],
         photo=names[max(photos, key=lambda i: shares[i])] if photos else None,
-        why=tuple(sorted(why, key=lambda item: -item.share)),
+        why=tuple(sorted(why, key=lambda item: -item.contribution)),
         attributes={key: value for key, value in (row.get("attributes") or {}).items() if value is not None},
         description=row["description"],
         tags=tuple(row["tags"]),
         photos=tuple(row["images"]),
-        rerank_score=hit.reranked,
+        rerank_score=hit.rerank_score,
     )
 
 

@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
+class Filter:
     """Which rows may be ranked.
 
-    where: the user's filter; without: id of a listing to leave out
+    where: the user's filter; excluded_id: id of a listing to leave out
 
     Raises FilterError where Lance would silently ignore a part of the filter, which is what follows a closing bracket
     or a semicolon too many, and where it would not survive it: at signs that stand for values to come.
     """
 
     where: str | None = None
-    without: str | None = None
+    excluded_id: str | None = None
 
     def __post_init__(self) -> None:
         if self.where is None:
@@ -41,10 +41,12 @@ class Condition:
     def sql(self) -> str:
         """As Lance understands it; empty where every row may be ranked."""
         filters = [f"({self.where}\n)"] if self.where is not None else []
-        return " AND ".join(filters + ([f"id != {as_sql(self.without)}"] if self.without is not None else []))
+        return " AND ".join(
+            filters + ([f"id != {sql_string(self.excluded_id)}"] if self.excluded_id is not None else [])
+        )
 
 
-def _check_filter(shop: Shop, where: str, sql: str) -> None:
+def check_filter(shop: Shop, where: str, sql: str) -> None:
     """Raise FilterError where the filter itself is at fault. sql: the condition that it is a part of"""
     try:
         shop.table.count_rows(where)
@@ -52,7 +54,7 @@ def _check_filter(shop: Shop, where: str, sql: str) -> None:
     except (ValueError, RuntimeError, OSError) as error:
         columns = shop.columns
         column = _unknown_column(str(error))
-        reason = _mismatch(str(error)) or _reason(error)
+        reason = _mismatch(str(error)) or lance_reason(error)
         if column is not None:
             same = [name for name in columns if name.rpartition(".")[2] == column.rpartition(".")[2]]
             close = same or difflib.get_close_matches(column, columns, 1)
@@ -75,13 +77,13 @@ def _mismatch(message: str) -> str | None:
         return None
     value, kind = found[1].strip('"'), found[2]
     if kind == "List":
-        return f"a list is asked for what it holds: array_has(COLUMN, {as_sql(value)})"
+        return f"a list is asked for what it holds: array_has(COLUMN, {sql_string(value)})"
     if kind == "Utf8":
-        return f"a text is compared with texts, in quotes: {as_sql(value)}"
-    return f"{as_sql(value)} is compared with a column of another type ({kind})"
+        return f"a text is compared with texts, in quotes: {sql_string(value)}"
+    return f"{sql_string(value)} is compared with a column of another type ({kind})"
 
 
-def _reason(error: Exception) -> str:
+def lance_reason(error: Exception) -> str:
     """What Lance says, in one line and without its own file names."""
     message = _line(str(error))
     parser = re.search(r"sql parser error: (.*)\)$", message)
@@ -93,6 +95,6 @@ def _line(text: str) -> str:
     return " ".join(text.split())
 
 
-def as_sql(text: str) -> str:
+def sql_string(text: str) -> str:
     """A text as Lance reads it in a filter."""
     return "'" + text.replace("'", "''") + "'"

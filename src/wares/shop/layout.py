@@ -11,14 +11,20 @@ from wares.core.errors import ShopError
 from wares.core.files import write_json
 from wares.shop.attributes import AttributeColumns
 
-FORMAT = 3
-CURRENT, BUILDS, ABOUT, PROBLEMS, MODEL = "shop.json", "builds", "about.json", "problems.txt", "model"
-PHOTOS = "photos"
-LOCK = "update.lock"
+SHOP_FORMAT = 3
+CURRENT_FILE, BUILDS_FOLDER, BUILD_INFO_FILE, PROBLEMS_FILE, MODEL_FOLDER = (
+    "shop.json",
+    "builds",
+    "about.json",
+    "problems.txt",
+    "model",
+)
+PHOTOS_FOLDER = "photos"
+LOCK_FILE = "update.lock"
 
 
 @dataclass(frozen=True)
-class Current:
+class CurrentBuild:
     """What shop.json says.
 
     build: folder in builds/ that is the shop now; changed: when it became so, or was given another ranker
@@ -30,12 +36,12 @@ class Current:
 
 
 @dataclass(frozen=True)
-class About:
+class BuildInfo:
     """What about.json says of a build, as it was built; updates do not change it.
 
     model: identity of the towers; catalogue: the folder that the photos lie in, seen from the shop's or absolute
     photos: number of photo views; problems: number of lines in problems.txt
-    texts: further columns that are texts of its listings
+    text_fields: further columns that are texts of its listings
     """
 
     model: str
@@ -47,7 +53,7 @@ class About:
     problems: int
     attributes: AttributeColumns
     versions: dict[str, str]
-    texts: list[str] = field(default_factory=list)
+    text_fields: list[str] = field(default_factory=list)
 
     @property
     def notes(self) -> list[str]:
@@ -55,21 +61,21 @@ class About:
         return self.attributes.notes
 
 
-def read_current(path: Path) -> Current:
+def read_current_build(path: Path) -> CurrentBuild:
     """What shop.json says. Raises ShopError where there is no shop, or one that is damaged or of another format."""
-    file = path / CURRENT
+    file = path / CURRENT_FILE
     if not path.exists():
         raise ShopError(f"{path} does not exist. Build a shop with `wares index`.")
     if not file.is_file():
-        raise ShopError(f"{path} is not a shop: it has no {CURRENT}. Build one with `wares index`.")
+        raise ShopError(f"{path} is not a shop: it has no {CURRENT_FILE}. Build one with `wares index`.")
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-        if content["format"] != FORMAT:
+        if content["format"] != SHOP_FORMAT:
             raise ShopError(
-                f"{path} has shop format {content['format']}, and this wares reads format {FORMAT}. "
+                f"{path} has shop format {content['format']}, and this wares reads format {SHOP_FORMAT}. "
                 "Rebuild it with `wares index`."
             )
-        current = Current(**content)
+        current = CurrentBuild(**content)
         if Path(current.build).name == current.build:
             return current
     except (ValueError, KeyError, TypeError, OSError) as error:
@@ -77,16 +83,16 @@ def read_current(path: Path) -> Current:
     raise ShopError(f"{file} is damaged. Rebuild the shop with `wares index`.")
 
 
-def make_current(path: Path, build: str) -> None:
+def set_current_build(path: Path, build: str) -> None:
     """Say in shop.json which build is the shop now, so that a reader sees either what was there or this."""
-    current = Current(FORMAT, build, datetime.now(UTC).isoformat())
-    write_json(asdict(current), path / CURRENT)
+    current = CurrentBuild(SHOP_FORMAT, build, datetime.now(UTC).isoformat())
+    write_json(asdict(current), path / CURRENT_FILE)
 
 
-def _read_about(folder: Path) -> About:
-    file = folder / ABOUT
+def read_build_info(folder: Path) -> BuildInfo:
+    file = folder / BUILD_INFO_FILE
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-        return About(**content | {"attributes": AttributeColumns(**content["attributes"])})
+        return BuildInfo(**content | {"attributes": AttributeColumns(**content["attributes"])})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ShopError(f"{file} is missing or damaged. Rebuild the shop with `wares index`.") from error

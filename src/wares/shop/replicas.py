@@ -26,9 +26,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from wares.core.cache import default_cache
 from wares.core.errors import PhotoError, SettingsError, ShopError
 from wares.core.progress import progress
-from wares.shop.layout import ABOUT, BUILDS, CURRENT, PHOTOS
-from wares.shop.shop import UPLOADED
-from wares.shop.table import TABLE
+from wares.shop.layout import BUILD_INFO_FILE, BUILDS_FOLDER, CURRENT_FILE, PHOTOS_FOLDER
+from wares.shop.shop import UPLOADED_PHOTO
+from wares.shop.table import TABLE_NAME
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -36,25 +36,28 @@ if TYPE_CHECKING:
     from wares.shop.shop import Shop
 
 
-CATALOGUE = "catalogue"  # folder of a published shop: the photos that lay in the catalogue's folder
-HINT = "latest_version_hint.json"  # the one file of a table that is written again and again
-LOCK = ".following.lock"
-AT_ONCE = 16  # files that are copied
-PART = 8_000_000  # bytes of a file that are held in memory
-FOLDER: dict[str, Any] = {"mkdir": True, "automatic_cleanup": True}  # of files: folders come and go with them
+CATALOGUE_FOLDER = "catalogue"  # folder of a published shop: the photos that lay in the catalogue's folder
+VERSION_HINT_FILE = "latest_version_hint.json"  # the one file of a table that is written again and again
+CATCH_UP_LOCK_FILE = ".following.lock"
+MAX_PARALLEL_COPIES = 16  # files that are copied
+STREAM_BYTES = 8_000_000  # bytes of a file that are held in memory
+LOCAL_STORE_OPTIONS: dict[str, Any] = {
+    "mkdir": True,
+    "automatic_cleanup": True,
+}  # of files: folders come and go with them
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Copied:
-    """files: how many were copied; size: their bytes; missing: photos that are not where the shop says"""
+class CopyResult:
+    """files: how many were copied; total_bytes: their bytes; missing: photos that are not where the shop says"""
 
     files: int = 0
-    size: int = 0
+    total_bytes: int = 0
     missing: tuple[str, ...] = ()
 
 
-def publish(shop: Shop, url: str) -> Copied:
+def publish(shop: Shop, url: str) -> CopyResult:
     """Copy a shop to object storage, with the photos of its listings; what is there already is not copied again.
 
     url: s3://, gs:// or az://, with credentials in their providers' environment variables; or file://
@@ -81,7 +84,7 @@ class Replica:
         with _understood(url):
             self._store = _place(url)
 
-    def follow(self) -> Copied:
+    def catch_up(self) -> CopyResult:
         """Take over what has changed since the last time; one process does so at a time, others return at once.
 
         Raises ShopError where there is no shop, or no way to it; the copy is as good as before.
@@ -90,13 +93,13 @@ class Replica:
 
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
-            with FileLock(self.folder / LOCK, timeout=0), _understood(self.url):
+            with FileLock(self.folder / CATCH_UP_LOCK_FILE, timeout=0), _understood(self.url):
                 return _finished(_copied(self._store, _folder(self.folder), {}))
         except Timeout:
-            return Copied()
+            return CopyResult()
 
-    def fetch(self, photo: Path) -> None:
-        """Copy a photo to where `Shop.photo` of the copy says that it lies. Raises PhotoError where there is none."""
+    def fetch_photo(self, photo: Path) -> None:
+        """Copy a photo to where `Shop.photo_path` of the copy says that it lies. Raises PhotoError where there is none."""
         name = photo.relative_to(self.folder).as_posix()
         try:
             with _understood(self.url):
@@ -105,9 +108,9 @@ class Replica:
             raise PhotoError(f"{name} is not to be had from {self.url}. Publish the shop again.") from error
 
 
-def is_url(place: str) -> bool:
+def is_url(location: str) -> bool:
     """Whether a shop's place is on object storage, and not a folder."""
-    return "://" in place
+    return "://" in location
 
 
 @dataclass(frozen=True)
@@ -120,83 +123,87 @@ class _File:
     size: int
 
 
-async def _published(shop: Shop, target: ObjectStore) -> Copied:
+async def _published(shop: Shop, target: ObjectStore) -> CopyResult:
     from obstore.store import MemoryStore
 
-    if await _read(target, CURRENT) is None and (others := await _top(target) - {CATALOGUE, PHOTOS, BUILDS}):
+    if await _read(target, CURRENT_FILE) is None and (
+        others := await _top(target) - {CATALOGUE_FOLDER, PHOTOS_FOLDER, BUILDS_FOLDER}
+    ):
         raise ShopError(f"something else is there ({min(others)}), and is left alone. Choose another place.")
     photos, missing = await asyncio.to_thread(_photos_of, shop)
-    there = await _sizes(target, f"{CATALOGUE}/") | await _sizes(target, f"{PHOTOS}/")
+    there = await _sizes(target, f"{CATALOGUE_FOLDER}/") | await _sizes(target, f"{PHOTOS_FOLDER}/")
     new = [photo for photo in photos if there.get(photo.to) != photo.size]
     await _copy(new, target)
     # The copy has its photos with it, and is told so.
-    about = json.loads((shop.folder / ABOUT).read_text(encoding="utf-8")) | {"catalogue": CATALOGUE}
+    about = json.loads((shop.build_folder / BUILD_INFO_FILE).read_text(encoding="utf-8")) | {
+        "catalogue": CATALOGUE_FOLDER
+    }
     told, memory = json.dumps(about, indent=2).encode(), MemoryStore()
-    await memory.put_async(ABOUT, told)
-    name = f"{BUILDS}/{shop.folder.name}/{ABOUT}"
-    copied = await _copied(_folder(shop.path), target, {name: _File(memory, ABOUT, name, len(told))})
-    return Copied(len(new) + copied.files, sum(photo.size for photo in new) + copied.size, missing)
+    await memory.put_async(BUILD_INFO_FILE, told)
+    name = f"{BUILDS_FOLDER}/{shop.build_folder.name}/{BUILD_INFO_FILE}"
+    copied = await _copied(_folder(shop.path), target, {name: _File(memory, BUILD_INFO_FILE, name, len(told))})
+    return CopyResult(len(new) + copied.files, sum(photo.size for photo in new) + copied.total_bytes, missing)
 
 
 def _photos_of(shop: Shop) -> tuple[list[_File], tuple[str, ...]]:
     """The photos that a shop's listings name, and names that lead nowhere."""
     column = shop.table.search().select(["images"]).limit(len(shop)).to_arrow()["images"]
     names = sorted({name for names in column.to_pylist() for name in names})
-    catalogue, uploads = _folder(shop.catalogue), _folder(shop.path / PHOTOS)
+    catalogue, uploads = _folder(shop.catalogue_folder), _folder(shop.path / PHOTOS_FOLDER)
     found, missing = [], []
     for name in names:
         try:
-            size = shop.photo(name).stat().st_size
+            size = shop.photo_path(name).stat().st_size
         except (PhotoError, OSError):
             missing.append(name)
             continue
-        uploaded, plain = UPLOADED.fullmatch(name), PurePosixPath(name).as_posix()
+        uploaded, plain = UPLOADED_PHOTO.fullmatch(name), PurePosixPath(name).as_posix()
         found.append(
-            _File(uploads, uploaded[1], f"{PHOTOS}/{uploaded[1]}", size)
+            _File(uploads, uploaded[1], f"{PHOTOS_FOLDER}/{uploaded[1]}", size)
             if uploaded
-            else _File(catalogue, plain, f"{CATALOGUE}/{plain}", size)
+            else _File(catalogue, plain, f"{CATALOGUE_FOLDER}/{plain}", size)
         )
     return found, tuple(missing)
 
 
-async def _copied(source: ObjectStore, target: ObjectStore, instead: Mapping[str, _File]) -> Copied:
+async def _copied(source: ObjectStore, target: ObjectStore, instead: Mapping[str, _File]) -> CopyResult:
     """Copy what is new of a shop, less its photos. instead: files that are other ones in the copy, by name"""
-    said = await _read(source, CURRENT)
+    said = await _read(source, CURRENT_FILE)
     if said is None:
         raise ShopError("there is no shop. Publish one with `wares publish SHOP URL`.")
-    known = await _read(target, CURRENT)
-    build = f"{BUILDS}/{json.loads(said)['build']}/"
-    table, states = f"{build}{TABLE}.lance/", f"{build}{TABLE}.lance/_versions/"
+    known = await _read(target, CURRENT_FILE)
+    build = f"{BUILDS_FOLDER}/{json.loads(said)['build']}/"
+    table, states = f"{build}{TABLE_NAME}.lance/", f"{build}{TABLE_NAME}.lance/_versions/"
     listed = await _sizes(source, states)  # before the rows that they name, so that these are all there
     here, there = await _sizes(source, build), await _sizes(target, build)
     new = [name for name, size in here.items() if name.startswith(table) and there.get(name) != size]
     rows = [name for name in new if not name.startswith(states)]
     rest = [name for name in here if not name.startswith(table)] if said != known else []
-    named = [name for name in new if name in listed and name != f"{states}{HINT}"]
-    hint = [f"{states}{HINT}"] if named and f"{states}{HINT}" in listed else []
-    steps = [[*rows, *rest], named, hint, [CURRENT] if said != known else []]
-    sizes = here | {CURRENT: len(said)}
+    named = [name for name in new if name in listed and name != f"{states}{VERSION_HINT_FILE}"]
+    hint = [f"{states}{VERSION_HINT_FILE}"] if named and f"{states}{VERSION_HINT_FILE}" in listed else []
+    steps = [[*rows, *rest], named, hint, [CURRENT_FILE] if said != known else []]
+    sizes = here | {CURRENT_FILE: len(said)}
     for step in steps:
         await _copy([instead.get(name, _File(source, name, name, sizes[name])) for name in step], target)
     await _delete(target, [name for name in there if name not in here])
     if said != known:
-        before = None if known is None else f"{BUILDS}/{json.loads(known)['build']}/"
-        builds = (await target.list_with_delimiter_async(f"{BUILDS}/"))["common_prefixes"]
+        before = None if known is None else f"{BUILDS_FOLDER}/{json.loads(known)['build']}/"
+        builds = (await target.list_with_delimiter_async(f"{BUILDS_FOLDER}/"))["common_prefixes"]
         old = [each for each in builds if f"{each}/" not in (build, before)]
         await _delete(target, [name for each in old for name in await _sizes(target, f"{each}/")])
     copied = [name for step in steps for name in step]
-    return Copied(len(copied), sum(sizes[name] for name in copied))
+    return CopyResult(len(copied), sum(sizes[name] for name in copied))
 
 
 async def _copy(files: Sequence[_File], target: ObjectStore) -> None:
     """Copy files, several at once; one that was begun and not ended is not there."""
-    turns = asyncio.Semaphore(AT_ONCE)
+    turns = asyncio.Semaphore(MAX_PARALLEL_COPIES)
     with progress(None, "copying", total=sum(file.size for file in files), unit="B") as bar:
 
         async def copy(file: _File) -> None:
             async with turns:
                 found = await file.store.get_async(file.name)
-                content = found.stream(PART) if found.meta["size"] > PART else await found.bytes_async()
+                content = found.stream(STREAM_BYTES) if found.meta["size"] > STREAM_BYTES else await found.bytes_async()
                 await target.put_async(file.to, content)
                 bar.update(file.size)
 
@@ -238,7 +245,7 @@ def _place(url: str) -> ObjectStore:
     from obstore.store import LocalStore, from_url
 
     try:
-        return LocalStore.from_url(url, **FOLDER) if url.startswith("file://") else from_url(url)
+        return LocalStore.from_url(url, **LOCAL_STORE_OPTIONS) if url.startswith("file://") else from_url(url)
     except (BaseError, ValueError) as error:
         raise SettingsError(f'"{url}" is no place for a shop. Name one as s3://bucket/shop, gs:// or az://.') from error
 
@@ -246,7 +253,7 @@ def _place(url: str) -> ObjectStore:
 def _folder(path: Path) -> ObjectStore:
     from obstore.store import LocalStore
 
-    return LocalStore(path, **FOLDER)
+    return LocalStore(path, **LOCAL_STORE_OPTIONS)
 
 
 def _finished(work: Coroutine[Any, Any, T]) -> T:

@@ -23,15 +23,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wares.core.errors import SettingsError
-from wares.ranking.score_fusion import standardised
+from wares.ranking.score_fusion import zscores
 from wares.shop.explanation import explain
-from wares.shop.filters import Condition, as_sql
-from wares.shop.retrieval import SYSTEMS, _run, rank
+from wares.shop.filters import Filter, sql_string
+from wares.shop.retrieval import SYSTEMS, execute_query, retrieve
 
 if TYPE_CHECKING:
     from wares.data.listings import Query
     from wares.shop.explanation import Hit
-    from wares.shop.retrieval import Ranked, System, Vectors
+    from wares.shop.retrieval import RankedListing, System, Vectors
     from wares.shop.shop import Shop
 
 
@@ -44,7 +44,7 @@ def search(
     k: int = 10,
     where: str | None = None,
     system: System | None = None,
-    rerank: int | None = None,
+    rerank_depth: int | None = None,
 ) -> list[Hit]:
     """The k best listings for a text, a photo file, a listing's id, or any of them together.
 
@@ -52,98 +52,98 @@ def search(
     where: SQL over the table's columns, as in "price < 50 AND attributes.gender = 'men'"; it is applied before
         ranking, so k listings come back wherever k fit
     system: "fused" by default; "fused+bm25" where results are reranked
-    rerank: how many of the best results are reordered, by their own scores and those of the shop's ranker; those after
+    rerank_depth: how many of the best results are reordered, by their own scores and those of the shop's ranker; those after
         them, and those that the ranker has nothing to say of, follow as they were
 
     Several parts of a query are added up as unit vectors. BM25 and the ranker read the text alone.
     Raises SettingsError, FilterError, PhotoError, ShopError.
     """
-    system = _system(system, rerank)
-    _check(system, k, rerank)
-    if text is None and rerank is not None:
+    system = _system(system, rerank_depth)
+    _check(system, k, rerank_depth)
+    if text is None and rerank_depth is not None:
         raise SettingsError("a ranker goes by words, so the query needs a text. Search without reranking.")
     if system == "bm25" and (photo is not None or like is not None):
         raise SettingsError('system "bm25" ranks by words alone; leave out the photo and the listing, or use "fused".')
     if text is None and system != "fused":
         raise SettingsError(f'system "{system}" ranks by words, so the query needs a text. Use "fused" without one.')
     words = [] if text is None else [_words(text, "the query")]
-    condition = Condition(where, like)
+    condition = Filter(where, like)
     vector = None if system == "bm25" else _query_vector(shop, words, photo, like)
     vectors = np.zeros((1, 0), dtype=np.float32) if vector is None else vector[None]
-    [best] = rank(shop, words, vectors, max(k, rerank or 0), system, condition)
-    if text is not None and rerank is not None:
-        best = reorder(shop, text, best, rerank)
+    [best] = retrieve(shop, words, vectors, max(k, rerank_depth or 0), system, condition)
+    if text is not None and rerank_depth is not None:
+        best = rerank(shop, text, best, rerank_depth)
     return explain(shop, best[:k], vector, system)
 
 
-def ranked(
+def run_queries(
     shop: Shop,
     queries: Sequence[Query],
     k: int = 10,
     system: System | None = None,
     where: str | None = None,
-    rerank: int | None = None,
+    rerank_depth: int | None = None,
 ) -> dict[str, dict[str, float]]:
     """The k best listings of many text queries, for evaluation: {query: {listing: score}}, best first.
 
     The same lists as `search` gives, faster: the queries are encoded and searched for in batches. Scores of reranked
     lists are 1/rank, because not all of their listings have one of the ranker.
     """
-    system = _system(system, rerank)
-    _check(system, k, rerank)
+    system = _system(system, rerank_depth)
+    _check(system, k, rerank_depth)
     texts = [_words(query.text, f"query {query.id}") for query in queries]
     if not texts:
         return {}
-    vectors = np.zeros((len(texts), 0), dtype=np.float32) if system == "bm25" else shop.encoder.texts(texts)
-    lists = rank(shop, texts, vectors, max(k, rerank or 0), system, Condition(where))
-    if rerank is None:
+    vectors = np.zeros((len(texts), 0), dtype=np.float32) if system == "bm25" else shop.encoder.encode_texts(texts)
+    lists = retrieve(shop, texts, vectors, max(k, rerank_depth or 0), system, Filter(where))
+    if rerank_depth is None:
         return {query.id: {hit.id: hit.score for hit in best} for query, best in zip(queries, lists, strict=True)}
-    lists = [reorder(shop, text, best, rerank)[:k] for text, best in zip(texts, lists, strict=True)]
+    lists = [rerank(shop, text, best, rerank_depth)[:k] for text, best in zip(texts, lists, strict=True)]
     return {
         query.id: {hit.id: 1 / rank for rank, hit in enumerate(best, 1)}
         for query, best in zip(queries, lists, strict=True)
     }
 
 
-def reorder(shop: Shop, text: str, best: Sequence[Ranked], depth: int) -> list[Ranked]:
+def rerank(shop: Shop, text: str, ranked: Sequence[RankedListing], depth: int) -> list[RankedListing]:
     """The first `depth` results by their own and the ranker's scores, then those it says nothing of, then the rest.
 
     Both count alike, standardised over the results that the ranker has scored. What the retrieval knows is not thrown
     away: without it, a ranker that is worse than the shop makes it much worse. Our reading.
     Raises ShopError where the shop has no ranker.
     """
-    first = best[:depth]
+    first = ranked[:depth]
 
     def texts() -> list[str]:
-        found = shop.table.take_row_ids([hit.row for hit in first]).select(["id", "text"]).to_arrow()
+        found = shop.table.take_row_ids([hit.row_id for hit in first]).select(["id", "text"]).to_arrow()
         by_id = dict(zip(found["id"].to_pylist(), found["text"].to_pylist(), strict=True))
         return [by_id[hit.id] for hit in first]
 
     reranker = shop.reranker  # also where nothing was found: a shop without a ranker says so
     scores = reranker.score(text, [hit.id for hit in first], texts) if first else np.zeros(0, dtype=np.float32)
     scored = [
-        replace(hit, reranked=float(score)) if math.isfinite(score) else hit
+        replace(hit, rerank_score=float(score)) if math.isfinite(score) else hit
         for hit, score in zip(first, scores, strict=True)
     ]
-    judged = [hit for hit in scored if hit.reranked is not None]
-    both = np.array([[hit.score for hit in judged], [hit.reranked for hit in judged]], dtype=np.float32)
-    together = standardised(both).sum(axis=0)
+    judged = [hit for hit in scored if hit.rerank_score is not None]
+    both = np.array([[hit.score for hit in judged], [hit.rerank_score for hit in judged]], dtype=np.float32)
+    together = zscores(both).sum(axis=0)
     ordered = [judged[place] for place in sorted(range(len(judged)), key=lambda i: (-together[i], judged[i].id))]
-    return [*ordered, *(hit for hit in scored if hit.reranked is None), *best[depth:]]
+    return [*ordered, *(hit for hit in scored if hit.rerank_score is None), *ranked[depth:]]
 
 
 def _query_vector(shop: Shop, texts: Sequence[str], photo: Path | str | None, like: str | None) -> Vectors:
-    parts = [shop.encoder.texts(texts)[0]] if texts else []
+    parts = [shop.encoder.encode_texts(texts)[0]] if texts else []
     if photo is not None:
         if "://" in str(photo) or re.match(r"https?:/", str(photo)):
             raise SettingsError(f"{photo} is a URL. Fetch the photo, and name its file.")
-        parts.append(shop.encoder.photos([Path(photo)])[0])
+        parts.append(shop.encoder.encode_photos([Path(photo)])[0])
     if like is not None:
-        parts.append(vector_of(shop, like))
-    return joined(parts)
+        parts.append(listing_vector(shop, like))
+    return combine_vectors(parts)
 
 
-def joined(parts: Sequence[Vectors]) -> Vectors:
+def combine_vectors(parts: Sequence[Vectors]) -> Vectors:
     """(d,) normalised sum of a query's parts, each a (d,) unit vector. Raises SettingsError where that is nothing."""
     if not parts:
         raise SettingsError("the query is empty: give a text, a photo or a listing's id.")
@@ -154,9 +154,9 @@ def joined(parts: Sequence[Vectors]) -> Vectors:
     return np.asarray(total / norm, dtype=np.float32)
 
 
-def vector_of(shop: Shop, id: str) -> Vectors:
+def listing_vector(shop: Shop, id: str) -> Vectors:
     """(d,) fused embedding of a listing. Raises SettingsError where there is no such listing."""
-    found = _run(shop, shop.table.search().select(["vector"]), 1, Condition(f"id = {as_sql(id)}"))
+    found = execute_query(shop, shop.table.search().select(["vector"]), 1, Filter(f"id = {sql_string(id)}"))
     if not found.num_rows:
         raise SettingsError(f'there is no listing "{id}" in {shop.path}.')
     return np.asarray(found["vector"].to_pylist()[0], dtype=np.float32)

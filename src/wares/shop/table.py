@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from wares.core.errors import ShopError
 from wares.data.listings import Listing
-from wares.shop.content import BYTES
+from wares.shop.content import HASH_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -28,22 +28,22 @@ if TYPE_CHECKING:
 
     from wares.data.listings import Catalogue
     from wares.encoders.features import Embeddings
-    from wares.encoders.fusion import Fused
+    from wares.encoders.fusion import FusedEmbeddings
     from wares.shop.attributes import AttributeColumns
 
 
-TABLE = "listings"
-ALL = 2**31 - 1  # rows that Lance can be asked for
+TABLE_NAME = "listings"
+NO_LIMIT = 2**31 - 1  # rows that Lance can be asked for
 # By it, Lance sees of rows that are put in at once by several whether they are the same.
-PRIMARY = {"lance-schema:unenforced-primary-key": "true"}
-METADATA = 256 * 2**20  # bytes that Lance may keep of what it knows about files and states of a table
-FIELDS = ("title", "description", "tags")  # texts that have columns of their own
+PRIMARY_KEY_METADATA = {"lance-schema:unenforced-primary-key": "true"}
+METADATA_CACHE_BYTES = 256 * 2**20  # bytes that Lance may keep of what it knows about files and states of a table
+STANDARD_TEXT_FIELDS = ("title", "description", "tags")  # texts that have columns of their own
 # columns that no filter can use
-HIDDEN = ("vector", "texts", "view_names", "view_kinds", "view_weights", "view_vectors", "content")
+INTERNAL_COLUMNS = ("vector", "texts", "view_names", "view_kinds", "view_weights", "view_vectors", "content")
 Vectors = npt.NDArray[np.float32]
 
 
-def storable(embeddings: Embeddings) -> Embeddings:
+def round_to_float16(embeddings: Embeddings) -> Embeddings:
     """The embeddings as the table keeps them, rounded to float16.
 
     What is fused is what is stored, so that the stored views explain the stored vector exactly.
@@ -78,23 +78,23 @@ def table_schema(dimension: int, attributes: AttributeColumns) -> pa.Schema:
         "view_kinds": pa.list_(pa.string()),
         "view_weights": pa.list_(pa.float32()),
         "view_vectors": pa.list_(pa.float16()),
-        "content": pa.binary(BYTES),
+        "content": pa.binary(HASH_BYTES),
     }
     fields = [pa.field(name, kind) for name, kind in columns.items() if name != "attributes" or attributes.names]
-    return pa.schema([pa.field("id", pa.string(), nullable=False, metadata=PRIMARY), *fields[1:]])
+    return pa.schema([pa.field("id", pa.string(), nullable=False, metadata=PRIMARY_KEY_METADATA), *fields[1:]])
 
 
 @dataclass(frozen=True)
-class Chunk:
-    """Some listings, their embeddings, which have been through `storable`, and what they fuse to.
+class EmbeddedListings:
+    """Some listings, their embeddings, which have been through `round_to_float16`, and what they fuse to.
 
-    contents: the hash of each listing (wares.shop.content)
+    content_hashes: the hash of each listing (wares.shop.content)
     """
 
     catalogue: Catalogue
     embeddings: Embeddings
-    fused: Fused
-    contents: Sequence[bytes]
+    fused: FusedEmbeddings
+    content_hashes: Sequence[bytes]
 
     @property
     def problems(self) -> list[str]:
@@ -102,14 +102,14 @@ class Chunk:
         return [" ".join(str(each).split()) for each in (*self.catalogue.problems, *self.embeddings.problems)]
 
 
-def rows_of(chunk: Chunk, attributes: AttributeColumns, schema: pa.Schema) -> pa.RecordBatch:
+def listings_to_rows(embedded: EmbeddedListings, attributes: AttributeColumns, schema: pa.Schema) -> pa.RecordBatch:
     """The rows of some listings."""
     import pyarrow as pa
 
-    embeddings, fused = chunk.embeddings, chunk.fused
+    embeddings, fused = embedded.embeddings, embedded.fused
     photos, texts = embeddings.photo_views, embeddings.text_views
     rows = []
-    for i, listing in enumerate(chunk.catalogue.listings):
+    for i, listing in enumerate(embedded.catalogue.listings):
         p, t = slice(*photos.offsets[i : i + 2]), slice(*texts.offsets[i : i + 2])
         rows.append(
             {
@@ -121,13 +121,13 @@ def rows_of(chunk: Chunk, attributes: AttributeColumns, schema: pa.Schema) -> pa
                 "text": "\n".join(texts.items[t]),
                 "price": listing.price,
                 "product": listing.product,
-                "attributes": attributes.row(listing),
+                "attributes": attributes.to_row(listing),
                 "images": photos.items[p],
                 "view_names": photos.names[p] + texts.names[t],
                 "view_kinds": ["photo"] * len(photos.names[p]) + ["text"] * len(texts.names[t]),
                 "view_weights": np.concatenate([fused.photo_weights[p], fused.text_weights[t]]),
                 "view_vectors": np.concatenate([embeddings.photos[p], embeddings.texts[t]]).astype(np.float16).ravel(),
-                "content": chunk.contents[i],
+                "content": embedded.content_hashes[i],
             }
         )
     vectors = pa.array(np.ascontiguousarray(fused.vectors, dtype=np.float32).ravel())
@@ -136,10 +136,10 @@ def rows_of(chunk: Chunk, attributes: AttributeColumns, schema: pa.Schema) -> pa
     return pa.RecordBatch.from_pydict(columns, schema=schema)
 
 
-def listing_of(row: Mapping[str, Any], attributes: AttributeColumns) -> Listing:
+def row_to_listing(row: Mapping[str, Any], attributes: AttributeColumns) -> Listing:
     """The listing that a row was made of, less what could not be used."""
     views = zip(row["view_names"], row["view_kinds"], strict=True)
-    further = [name for name, kind in views if kind == "text" and name not in FIELDS]
+    further = [name for name, kind in views if kind == "text" and name not in STANDARD_TEXT_FIELDS]
     return Listing(
         id=row["id"],
         title=row["title"],
@@ -147,13 +147,13 @@ def listing_of(row: Mapping[str, Any], attributes: AttributeColumns) -> Listing:
         tags=tuple(row["tags"]),
         images=tuple(row["images"]),
         price=row["price"],
-        attributes=attributes.read(row["attributes"]) if "attributes" in row else {},
+        attributes=attributes.from_row(row["attributes"]) if "attributes" in row else {},
         product=row["product"],
         texts=dict(zip(further, row["texts"], strict=True)),
     )
 
 
-class Opener:
+class TableOpener:
     """Opens the table in a build's folder, again and again as it changes.
 
     What Lance keeps of it in memory is kept from one time to the next, and dropped when the table has other indexes:
@@ -165,37 +165,39 @@ class Opener:
         self._indexes: frozenset[str] | None = None
         self._session: Session | None = None
 
-    def latest(self) -> Table:
+    def open_latest(self) -> Table:
         """The table as it is now. Raises ShopError."""
-        indexes = frozenset(path.name for path in (self._folder / f"{TABLE}.lance" / "_indices").glob("*"))
+        indexes = frozenset(path.name for path in (self._folder / f"{TABLE_NAME}.lance" / "_indices").glob("*"))
         if self._session is None or indexes != self._indexes:
             import lancedb
 
-            self._indexes, self._session = indexes, lancedb.Session(metadata_cache_size_bytes=METADATA)
+            self._indexes, self._session = indexes, lancedb.Session(metadata_cache_size_bytes=METADATA_CACHE_BYTES)
         return open_table(self._folder, self._session)
 
 
 def open_table(folder: Path, session: Session | None = None) -> Table:
     """The table in a build's folder, as it is now. Raises ShopError."""
     try:
-        return connect(folder, session).open_table(TABLE)
+        return connect(folder, session).open_table(TABLE_NAME)
     except (ValueError, OSError, RuntimeError) as error:
-        raise ShopError(f"{folder}: {TABLE}.lance is missing or damaged. Rebuild it with `wares index`.") from error
+        raise ShopError(
+            f"{folder}: {TABLE_NAME}.lance is missing or damaged. Rebuild it with `wares index`."
+        ) from error
 
 
-def connect(place: Path | str, session: Session | None = None) -> DBConnection:
+def connect(location: Path | str, session: Session | None = None) -> DBConnection:
     """Lance in a build's folder, or on object storage."""
     os.environ.setdefault("LANCEDB_LOG", "error")  # creating a table is no reason for a warning
     import lancedb
 
-    return lancedb.connect(str(place), session=session)
+    return lancedb.connect(str(location), session=session)
 
 
-def with_ids(ids: Iterable[str]) -> str:
+def id_condition(ids: Iterable[str]) -> str:
     """The SQL condition of being one of some listings."""
     quoted = ("'" + id.replace("'", "''") + "'" for id in ids)
     return f"id IN ({', '.join(quoted)})"
 
 
 def _further(names: Sequence[str], texts: Sequence[str]) -> list[str]:
-    return [text for name, text in zip(names, texts, strict=True) if name not in FIELDS]
+    return [text for name, text in zip(names, texts, strict=True) if name not in STANDARD_TEXT_FIELDS]

@@ -20,9 +20,9 @@ from wares.data.listings import Catalogue, Listing, Problem
 from wares.data.photos import check_photos
 from wares.data.schema import listing_problems
 from wares.shop.content import content_hashes
-from wares.shop.layout import PHOTOS, make_current
-from wares.shop.shop import writing
-from wares.shop.table import Chunk, listing_of, rows_of, with_ids
+from wares.shop.layout import PHOTOS_FOLDER, set_current_build
+from wares.shop.shop import write_lock
+from wares.shop.table import EmbeddedListings, id_condition, listings_to_rows, row_to_listing
 from wares.shop.vector_index import index_vectors, read_vector_index, write_vector_index
 
 if TYPE_CHECKING:
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
     from wares.shop.shop import Shop
 
 
-KEPT = timedelta(days=1)  # how long a state of the table can be read after it was changed
+TABLE_HISTORY = timedelta(days=1)  # how long a state of the table can be read after it was changed
 
 
 @dataclass(frozen=True)
-class Updated:
+class UpdateResult:
     """What an update did: listings that are new, changed or taken out, and what could not be used."""
 
     added: int
@@ -48,40 +48,40 @@ class Updated:
     deleted: int = 0
 
 
-def upsert(shop: Shop, listings: Sequence[Listing], on_error: OnError = "stop") -> Updated:
+def upsert(shop: Shop, listings: Sequence[Listing], on_error: OnError = "stop") -> UpdateResult:
     """Put listings into a shop, in place of those with the same ids; all of them, or none where anything is raised.
 
     The shop's own towers encode them, and the rows are those that a build would make. Photos are found as
-    `Shop.photo` says.
+    `Shop.photo_path` says.
 
     on_error: "stop" raises PhotoError at the first photo that does not decode; "skip" leaves it out and says so
 
     Raises CatalogueError where a listing cannot be stored as it is, ShopError where another build is the shop now.
     """
-    attributes = shop.about.attributes
+    attributes = shop.build_info.attributes
     _check(listings)
     for listing in listings:
         attributes.check(listing)
     if not listings:
-        return Updated(0, 0)
-    rows, problems = new_rows(shop, OfShop(shop.catalogue, tuple(listings), shop=shop), on_error)
-    with writing(shop) as table:
-        return merge(table, rows, problems)
+        return UpdateResult(0, 0)
+    rows, problems = encode_rows(shop, ShopListings(shop.catalogue_folder, tuple(listings), shop=shop), on_error)
+    with write_lock(shop) as table:
+        return merge_rows(table, rows, problems)
 
 
-def new_rows(shop: Shop, listings: Catalogue, on_error: OnError) -> tuple[pa.RecordBatch, list[str]]:
+def encode_rows(shop: Shop, listings: Catalogue, on_error: OnError) -> tuple[pa.RecordBatch, list[str]]:
     """Rows that are to go into a shop, as its towers make them, and what could not be used. Raises PhotoError."""
-    embeddings, fused = shop.encoder.embed(listings, "skip")
-    chunk = Chunk(listings, embeddings, fused, content_hashes(listings, shop.cache))
+    embeddings, fused = shop.encoder.encode_listings(listings, "skip")
+    chunk = EmbeddedListings(listings, embeddings, fused, content_hashes(listings, shop.cache))
     if embeddings.problems and on_error == "stop":
         raise PhotoError(str(embeddings.problems[0]))
-    return rows_of(chunk, shop.about.attributes, shop.table.schema), chunk.problems
+    return listings_to_rows(chunk, shop.build_info.attributes, shop.table.schema), chunk.problems
 
 
-def merge(table: Table, rows: pa.RecordBatch, problems: Sequence[str] = ()) -> Updated:
+def merge_rows(table: Table, rows: pa.RecordBatch, problems: Sequence[str] = ()) -> UpdateResult:
     """Put rows into a table, in place of those with the same ids, as one change."""
     done = table.merge_insert("id").when_matched_update_all().when_not_matched_insert_all().execute(rows)
-    return Updated(done.num_inserted_rows, done.num_updated_rows, tuple(problems))
+    return UpdateResult(done.num_inserted_rows, done.num_updated_rows, tuple(problems))
 
 
 def delete(shop: Shop, ids: Iterable[str]) -> int:
@@ -89,27 +89,27 @@ def delete(shop: Shop, ids: Iterable[str]) -> int:
     wanted = sorted(set(ids))
     if not wanted:
         return 0
-    with writing(shop) as table:
-        gone: int = table.count_rows(with_ids(wanted))
+    with write_lock(shop) as table:
+        gone: int = table.count_rows(id_condition(wanted))
         if gone:
-            table.delete(with_ids(wanted))
+            table.delete(id_condition(wanted))
     return gone
 
 
-def optimise(shop: Shop, recall: float | None = None) -> None:
+def optimize(shop: Shop, target_recall: float | None = None) -> None:
     """Bring a shop's table and its indexes up to date, so that it stays fast after many updates.
 
-    recall: as of `wares.build_shop`; as it is where None
+    target_recall: as of `wares.build_shop`; as it is where None
 
     States of the table that are older than a day go; who has such a one open has to refresh. Other writers wait.
     """
-    with writing(shop) as table:
-        table.optimize(cleanup_older_than=KEPT)
-        index = read_vector_index(shop.folder)
-        target = index.target if recall is None else recall
-        if (better := index_vectors(table, index, target, lambda texts: shop.encoder.texts(texts))) != index:
-            write_vector_index(better, shop.folder)
-            make_current(shop.path, shop.current.build)  # so that those who have it open notice
+    with write_lock(shop) as table:
+        table.optimize(cleanup_older_than=TABLE_HISTORY)
+        index = read_vector_index(shop.build_folder)
+        target = index.target if target_recall is None else target_recall
+        if (better := index_vectors(table, index, target, lambda texts: shop.encoder.encode_texts(texts))) != index:
+            write_vector_index(better, shop.build_folder)
+            set_current_build(shop.path, shop.current.build)  # so that those who have it open notice
 
 
 def read_listings(shop: Shop, ids: Sequence[str]) -> dict[str, Listing]:
@@ -117,14 +117,14 @@ def read_listings(shop: Shop, ids: Sequence[str]) -> dict[str, Listing]:
     if not ids:
         return {}
     found = (
-        shop.table.search().where(with_ids(set(ids))).select(columns_of_listings(shop)).limit(len(set(ids))).to_arrow()
+        shop.table.search().where(id_condition(set(ids))).select(listing_columns(shop)).limit(len(set(ids))).to_arrow()
     )
-    by_id = {row["id"]: listing_of(row, shop.about.attributes) for row in found.to_pylist()}
+    by_id = {row["id"]: row_to_listing(row, shop.build_info.attributes) for row in found.to_pylist()}
     return {id: by_id[id] for id in ids if id in by_id}
 
 
-def columns_of_listings(shop: Shop) -> list[str]:
-    """Columns that `wares.shop.table.listing_of` reads."""
+def listing_columns(shop: Shop) -> list[str]:
+    """Columns that `wares.shop.table.row_to_listing` reads."""
     columns = ["id", "title", "description", "tags", "texts", "price", "product", "images", "view_names", "view_kinds"]
     return columns + [name for name in shop.table.schema.names if name == "attributes"]
 
@@ -134,7 +134,7 @@ def add_photo(shop: Shop, content: bytes) -> str:
 
     Raises PhotoError where it does not decode fully, or is larger than wares.data.photos allows.
     """
-    folder = shop.path / PHOTOS
+    folder = shop.path / PHOTOS_FOLDER
     folder.mkdir(exist_ok=True)
     part = folder / f".{uuid.uuid4().hex}"
     try:
@@ -150,16 +150,16 @@ def add_photo(shop: Shop, content: bytes) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OfShop(Catalogue):
+class ShopListings(Catalogue):
     """Listings of a shop, or on their way into it, which knows where their photos are."""
 
     shop: Shop
 
-    def photo(self, name: str) -> Path:
-        return self.shop.photo(name)
+    def photo_path(self, name: str) -> Path:
+        return self.shop.photo_path(name)
 
     def photo_problem(self, index: int, error: PhotoError) -> Problem:
-        places = {f"{self.folder}{os.sep}": "", f"{self.shop.path / PHOTOS}{os.sep}": "uploads/"}
+        places = {f"{self.folder}{os.sep}": "", f"{self.shop.path / PHOTOS_FOLDER}{os.sep}": "uploads/"}
         message = str(error)
         for place, name in places.items():
             message = message.replace(place, name)

@@ -1,4 +1,4 @@
-from .query_generation import written
+from .query_generation import generate_queries
 from .recipe import supervise
 from .run_folder import find_ranker
 from .settings import SuperviseSettings
@@ -6,6 +6,6 @@ from .settings import SuperviseSettings
 __all__ = [
     "SuperviseSettings",
     "find_ranker",
+    "generate_queries",
     "supervise",
-    "written",
 ]

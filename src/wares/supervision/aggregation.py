@@ -8,42 +8,42 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wares.core.errors import SettingsError
-from wares.ranking.score_fusion import _mean, centred, standardised
-from wares.ranking.scoring import NONE, Labels, Places, Scores
+from wares.ranking.score_fusion import mean_centered, mean_ignoring_nan, zscores
+from wares.ranking.scoring import NO_LISTING, Indices, Labels, Scores
 
 if TYPE_CHECKING:
     from wares.ranking.score_fusion import Floats
 
 
-def union(found: Sequence[Labels], k: int) -> Places:
+def candidate_pool(labels: Sequence[Labels], k: int) -> Indices:
     """(Q, K) the listings that any teacher has among its best k, each once, K as many as a query has at most."""
-    everything = np.concatenate([each.listings[:, :k] for each in found], axis=1)
+    everything = np.concatenate([each.listings[:, :k] for each in labels], axis=1)
     everything = np.sort(everything, axis=1)
     repeated = np.zeros(everything.shape, dtype=np.bool_)
     repeated[:, 1:] = everything[:, 1:] == everything[:, :-1]
-    listings = np.where(repeated, NONE, everything)
+    listings = np.where(repeated, NO_LISTING, everything)
     listings = -np.sort(-listings, axis=1)
-    return listings[:, : max(1, int((listings != NONE).sum(axis=1).max(initial=0)))]
+    return listings[:, : max(1, int((listings != NO_LISTING).sum(axis=1).max(initial=0)))]
 
 
-def pooled(scores: Sequence[Scores], trained: Sequence[bool], temperature: float) -> Floats:
+def product_of_experts(scores: Sequence[Scores], is_ranker: Sequence[bool], temperature: float) -> Floats:
     """(Q, K) labels on the scale of logits: the geometric mean of the distributions that teachers give.
 
-    scores: (Q, K) of each teacher; trained: whether it is a ranker; temperature: of labelers, > 0
+    scores: (Q, K) of each teacher; is_ranker: whether it is a ranker; temperature: of labelers, > 0
 
     Scores of a labeler have no scale: they are standardised for each query, and divided by the temperature. A ranker
     was trained so that the softmax of its scores is what it says, so they are taken as they are: a ranker that teaches
     itself is then an exact E-step. Abstaining is as in `mixed`. Our reading.
     """
-    return _mean(
+    return mean_ignoring_nan(
         [
-            centred(each) if of_ranker else standardised(each) / temperature
-            for each, of_ranker in zip(scores, trained, strict=True)
+            mean_centered(each) if of_ranker else zscores(each) / temperature
+            for each, of_ranker in zip(scores, is_ranker, strict=True)
         ]
     )
 
 
-def log_shares(labels: Floats, temperature: float) -> Floats:
+def log_probs(labels: Floats, temperature: float) -> Floats:
     """(Q, K) log q(listing | query), q = softmax(labels / temperature); -inf where there is no label.
 
     Small temperatures put all on the first listing, large ones make all alike. Raises SettingsError where it is not
@@ -58,19 +58,19 @@ def log_shares(labels: Floats, temperature: float) -> Floats:
     return np.asarray(shifted - np.log(np.where(totals > 0, totals, 1.0)))
 
 
-def agreement(first: Places, second: Places, depth: int = 10) -> Floats:
+def average_overlap(first: Indices, second: Indices, depth: int = 10) -> Floats:
     """(Q,) average overlap of two rankings over the depths 1 to `depth`, in [0, 1] (Fagin et al., SODA 2003).
 
     first, second: (Q, K) the best first; 0 where either is empty
     """
-    a, b = (np.pad(each, ((0, 0), (0, depth)), constant_values=NONE)[:, :depth] for each in (first, second))
-    same = (a[:, :, None] == b[:, None, :]) & (a[:, :, None] != NONE)
+    a, b = (np.pad(each, ((0, 0), (0, depth)), constant_values=NO_LISTING)[:, :depth] for each in (first, second))
+    same = (a[:, :, None] == b[:, None, :]) & (a[:, :, None] != NO_LISTING)
     shared = np.cumsum(np.cumsum(same, axis=1), axis=2)
     depths = np.arange(depth)
     return np.asarray((shared[:, depths, depths] / (depths + 1)).mean(axis=1))
 
 
-def free_energy(log_q: Floats, log_p: Floats, weights: Floats) -> float:
+def elbo(log_q: Floats, log_p: Floats, weights: Floats) -> float:
     """Σ_q w_q (E_q[log p(listing | query)] + H(q)) / Σ_q w_q: what self-labeling raises, as Expectation-Maximization.
 
     log_q: (Q, K) labels; log_p: (Q, K) the ranker's log probabilities of the same listings; weights: (Q,)

@@ -22,9 +22,9 @@ from wares.core.hits import reciprocal_rank
 from wares.data.corpus import Corpus
 from wares.data.duplicates import duplicate_labels, duplicate_mask
 from wares.data.listings import Query
-from wares.data.views import texts_of
-from wares.ranking.scoring import NONE
-from wares.supervision.query_generation import written
+from wares.data.views import listing_texts
+from wares.ranking.scoring import NO_LISTING
+from wares.supervision.query_generation import generate_queries
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,125 +33,129 @@ if TYPE_CHECKING:
 
 
 Floats = npt.NDArray[np.float64]
-COUNT = 500  # queries, at most
-SEARCHED = 2000  # listings without titles, at most
-DEPTH = 100  # results looked at
-LEAST = 0.2  # mean reciprocal rank below which a labeler hardly finds anything
-LEVEL = 0.05
+MAX_QUERIES = 500  # queries, at most
+MAX_LISTINGS = 2000  # listings without titles, at most
+SEARCH_DEPTH = 100  # results looked at
+MIN_LABELER_MRR = 0.2  # mean reciprocal rank below which a labeler hardly finds anything
+SIGNIFICANCE_LEVEL = 0.05
 
 
 @dataclass(frozen=True)
-class KnownItems:
+class KnownItemTask:
     """Queries whose answers are known because they were made from them.
 
-    corpus: that is searched; wanted: for each query, the places of its listing and of what is the same item
+    corpus: that is searched; targets: for each query, the places of its listing and of what is the same item
     """
 
     corpus: Corpus
     queries: Sequence[Query]
-    wanted: Sequence[npt.NDArray[np.int64]]
+    targets: Sequence[npt.NDArray[np.int64]]
 
 
 @dataclass(frozen=True)
-class Difference:
+class PairedDifference:
     """Of one scorer's reciprocal ranks from another's. p: two-sided paired t-test"""
 
     mean: float
     p: float
 
     @property
-    def worse(self) -> bool:
+    def is_worse(self) -> bool:
         """Whether it is below, and not by chance."""
-        return self.mean < 0 and self.p < LEVEL
+        return self.mean < 0 and self.p < SIGNIFICANCE_LEVEL
 
 
 @dataclass(frozen=True)
-class Checked:
-    """A system and how it did in known-item search. ranks: (Q,) reciprocal"""
+class KnownItemResult:
+    """A system and how it did in known-item search. reciprocal_ranks: (Q,) reciprocal"""
 
     name: str
-    ranks: Floats
+    reciprocal_ranks: Floats
 
     @property
-    def mean(self) -> float:
+    def mrr(self) -> float:
         """Mean reciprocal rank."""
-        return float(self.ranks.mean())
+        return float(self.reciprocal_ranks.mean())
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Recommendation:
     """What is kept of one ranker, and in which rounds it was worse than untrained.
 
-    rounds: one or more; kept: the best of all, untrained included; worse: rounds that are below `untrained`, and not by
+    rounds: one or more; best: the best of all, untrained included; worse_rounds: rounds that are below `untrained`, and not by
     chance
     """
 
-    untrained: Checked
-    rounds: tuple[Checked, ...]
-    kept: Checked
-    worse: tuple[tuple[Checked, Difference], ...]
+    untrained: KnownItemResult
+    rounds: tuple[KnownItemResult, ...]
+    best: KnownItemResult
+    worse_rounds: tuple[tuple[KnownItemResult, PairedDifference], ...]
 
     @property
-    def systems(self) -> tuple[Checked, ...]:
+    def systems(self) -> tuple[KnownItemResult, ...]:
         """The ranker untrained, and after each round."""
         return (self.untrained, *self.rounds)
 
     def __str__(self) -> str:
-        if self.kept is self.untrained:
+        if self.best is self.untrained:
             return f"No round is better than {self.untrained.name}. Keep what there was."
-        return f"Keep {self.kept.name}."
+        return f"Keep {self.best.name}."
 
 
-def verdict(untrained: Checked, rounds: Sequence[Checked]) -> Verdict:
+def recommend(untrained: KnownItemResult, rounds: Sequence[KnownItemResult]) -> Recommendation:
     """Compare a ranker's rounds with what it was before. rounds: one or more
 
     Rankers of one kind only are compared: known-item search favours those that go by words, whatever their worth.
     """
-    best = max(rounds, key=lambda each: each.mean)
-    found = [(each, difference(each.ranks, untrained.ranks)) for each in rounds]
-    kept = best if best.mean > untrained.mean else untrained
-    return Verdict(untrained, tuple(rounds), kept, tuple((each, apart) for each, apart in found if apart.worse))
+    best = max(rounds, key=lambda each: each.mrr)
+    found = [(each, paired_difference(each.reciprocal_ranks, untrained.reciprocal_ranks)) for each in rounds]
+    kept = best if best.mrr > untrained.mrr else untrained
+    return Recommendation(
+        untrained, tuple(rounds), kept, tuple((each, apart) for each, apart in found if apart.is_worse)
+    )
 
 
-def written_items(corpus: Corpus, seed: int = 0) -> KnownItems | None:
+def generated_query_task(corpus: Corpus, seed: int = 0) -> KnownItemTask | None:
     """Queries written from listings, for the whole corpus; None where none can be written."""
     try:
-        found = written(corpus, COUNT, seed)
+        found = generate_queries(corpus, MAX_QUERIES, seed)
     except CatalogueError:
         return None
-    return KnownItems(corpus, found.queries, _same_items(corpus, found.sources))
+    return KnownItemTask(corpus, found.queries, _same_items(corpus, found.sources))
 
 
-def title_items(corpus: Corpus, seed: int = 0) -> KnownItems | None:
-    """Titles, for listings without titles, at most `SEARCHED`; None where listings have nothing else to be found by."""
+def title_query_task(corpus: Corpus, seed: int = 0) -> KnownItemTask | None:
+    """Titles, for listings without titles, at most `MAX_LISTINGS`; None where listings have nothing else to be found by."""
     listings = corpus.catalogue.listings
     order = np.random.default_rng(seed).permutation(len(listings))
-    found = np.array([bool(listings[i].images) or len(texts_of(listings[i])) > 1 for i in order], dtype=np.bool_)
-    searched = np.sort(order[np.argsort(~found, kind="stable")][:SEARCHED])
-    asking = np.intersect1d(order[found][:COUNT], searched, return_indices=True)[2]
+    found = np.array([bool(listings[i].images) or len(listing_texts(listings[i])) > 1 for i in order], dtype=np.bool_)
+    searched = np.sort(order[np.argsort(~found, kind="stable")][:MAX_LISTINGS])
+    asking = np.intersect1d(order[found][:MAX_QUERIES], searched, return_indices=True)[2]
     if not len(asking):
         return None
     some = replace(corpus, catalogue=corpus.catalogue.subset(searched.tolist()))
     queries = [Query(f"t{place}", some.catalogue.listings[place].title) for place in asking.tolist()]
     untitled = tuple(replace(each, title="") for each in some.catalogue.listings)
     without = replace(some, catalogue=replace(some.catalogue, listings=untitled))
-    return KnownItems(without, queries, _same_items(some, asking.tolist()))
+    return KnownItemTask(without, queries, _same_items(some, asking.tolist()))
 
 
-def reciprocal_ranks(scorer: Scorer, known: KnownItems) -> Floats:
-    """(Q,) of the best listing that is wanted; 0 where none is among the first `DEPTH`. scorer: over `known.corpus`"""
-    listings = scorer.retrieve(known.queries, DEPTH).listings
-    hits = np.array([np.isin(row, wanted) & (row != NONE) for row, wanted in zip(listings, known.wanted, strict=True)])
+def reciprocal_ranks(scorer: Scorer, task: KnownItemTask) -> Floats:
+    """(Q,) of the best listing that is wanted; 0 where none is among the first `SEARCH_DEPTH`. scorer: over `task.corpus`"""
+    listings = scorer.retrieve(task.queries, SEARCH_DEPTH).listings
+    hits = np.array(
+        [np.isin(row, wanted) & (row != NO_LISTING) for row, wanted in zip(listings, task.targets, strict=True)]
+    )
     return reciprocal_rank(hits)
 
 
-def difference(values: Floats, reference: Floats) -> Difference:
+def paired_difference(values: Floats, reference: Floats) -> PairedDifference:
     """Query by query; p is 1 where nothing differs."""
     from scipy.stats import ttest_rel
 
     if np.array_equal(values, reference):
-        return Difference(0.0, 1.0)
-    return Difference(float((values - reference).mean()), float(ttest_rel(values, reference).pvalue))
+        return PairedDifference(0.0, 1.0)
+    return PairedDifference(float((values - reference).mean()), float(ttest_rel(values, reference).pvalue))
 
 
 def _same_items(corpus: Corpus, sources: Sequence[int]) -> list[npt.NDArray[np.int64]]:

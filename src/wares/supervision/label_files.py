@@ -9,24 +9,24 @@ import numpy.typing as npt
 
 from wares.core.errors import ModelError
 from wares.core.files import atomic_write
-from wares.ranking.scoring import NONE, Places
-from wares.supervision.mixture import Labelled
+from wares.ranking.scoring import NO_LISTING, Indices
+from wares.supervision.mixture import AggregatedLabels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wares.supervision.mixture import Block, Floats, Mixture
+    from wares.supervision.mixture import Floats, QueryBlock, TeacherEnsemble
 
 
 # Files --------------------------------------------------------------------------------------------------------------
 
 
-def write_block(labels: Labelled, block: Block, ids: npt.NDArray[np.object_]) -> None:
+def write_label_block(labels: AggregatedLabels, block: QueryBlock, ids: npt.NDArray[np.object_]) -> None:
     """One row a query: id, text, ids of its listings and their log shares, the largest first, and the prediction."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    there = labels.listings != NONE
+    there = labels.listings != NO_LISTING
     starts = pa.array(np.concatenate([[0], np.cumsum(there.sum(axis=1))]), pa.int32())
     named = np.zeros(len(ids), dtype=np.bool_)
     named[labels.listings[there]] = True
@@ -36,7 +36,7 @@ def write_block(labels: Labelled, block: Block, ids: npt.NDArray[np.object_]) ->
         "id": [query.id for query in block.queries],
         "text": [query.text for query in block.queries],
         "listings": pa.ListArray.from_arrays(starts, listings),
-        "log_shares": pa.ListArray.from_arrays(starts, pa.array(labels.log_shares[there])),
+        "log_probs": pa.ListArray.from_arrays(starts, pa.array(labels.log_probs[there])),
         "prediction": pa.array(labels.predictions, from_pandas=True),
     }
     with atomic_write(block.path) as part:
@@ -46,23 +46,23 @@ def write_block(labels: Labelled, block: Block, ids: npt.NDArray[np.object_]) ->
         pq.write_table(pa.table(columns), part, compression="none", use_dictionary=names, write_statistics=False)
 
 
-def read_labels(every: Sequence[Block], mixture: Mixture) -> Labelled:
-    """What `write_block` wrote, of all blocks. Raises ModelError where it is of other queries or another corpus."""
+def read_label_blocks(blocks: Sequence[QueryBlock], ensemble: TeacherEnsemble) -> AggregatedLabels:
+    """What `write_label_block` wrote, of all blocks. Raises ModelError where it is of other queries or another corpus."""
     import pyarrow as pa
 
-    many = sum(len(block.queries) for block in every)
-    width = mixture.random + mixture.depth * len(mixture.scorers)
-    listings = np.full((many, width), NONE, dtype=np.int64)
+    many = sum(len(block.queries) for block in blocks)
+    width = ensemble.random_candidates + ensemble.depth * len(ensemble.scorers)
+    listings = np.full((many, width), NO_LISTING, dtype=np.int64)
     shares, predictions = np.full((many, width), -np.inf), np.full(many, np.nan)
-    ids, start, widest = pa.array(mixture.ids, pa.string()), 0, 1
-    for block in every:
+    ids, start, widest = pa.array(ensemble.ids, pa.string()), 0, 1
+    for block in blocks:
         rows = slice(start, start + len(block.queries))
         widest = max(widest, _read_block(block, ids, listings[rows], shares[rows], predictions[rows]))
         start = rows.stop
-    return Labelled(listings[:, :widest], shares[:, :widest], predictions)
+    return AggregatedLabels(listings[:, :widest], shares[:, :widest], predictions)
 
 
-def _read_block(block: Block, ids: Any, listings: Places, shares: Floats, predictions: Floats) -> int:
+def _read_block(block: QueryBlock, ids: Any, listings: Indices, shares: Floats, predictions: Floats) -> int:
     """Fill in what a file says. Returns how many listings a query has at most."""
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
@@ -76,6 +76,6 @@ def _read_block(block: Block, ids: Any, listings: Places, shares: Floats, predic
     counts = np.diff(lists.offsets.to_numpy())
     there = np.arange(listings.shape[1]) < counts[:, None]
     listings[there] = places.to_numpy()[named.indices.to_numpy()]
-    shares[there] = table["log_shares"].combine_chunks().flatten().to_numpy()
+    shares[there] = table["log_probs"].combine_chunks().flatten().to_numpy()
     predictions[:] = table["prediction"].to_numpy()
     return int(counts.max(initial=0))

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from wares.core.errors import EvaluationError, ModelError
 from wares.data.listings import Query
-from wares.ranking.scoring import NONE
+from wares.ranking.scoring import NO_LISTING
 from wares.supervision.run_folder import find_ranker
 
 try:
@@ -39,13 +39,13 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 
 
-def trained(run: Path | str, corpus: Corpus) -> Scorer:
+def load_ranker(run: Path | str, corpus: Corpus) -> Scorer:
     """The ranker that a run of `wares supervise` keeps, or the one of a round's folder, at work on a corpus.
 
     Raises ModelError where there is none, and SettingsError where a run has several rankers: name the folder of one.
     """
     found = find_ranker(Path(run))
-    model = found.ranker.build(corpus, found.seed)
+    model = found.ranker.fit(corpus, found.seed)
     if not found.untrained:
         model.load(found.folder)
     return model.scorer()
@@ -86,7 +86,7 @@ class Reranker(pt.Transformer):
     def __init__(self, scorer: Scorer, corpus: Corpus) -> None:
         super().__init__()
         self.scorer = scorer
-        self.places = {str(id): place for place, id in enumerate(corpus.ids)}
+        self.index_of = {str(id): place for place, id in enumerate(corpus.ids)}
 
     def transform(self, inp: pd.DataFrame) -> pd.DataFrame:
         """(qid, query, docno) with score and rank in place of any there were, the best first.
@@ -97,22 +97,24 @@ class Reranker(pt.Transformer):
         pt.validate.result_frame(inp, extra_columns=["query"], context=self)
         owners = inp.groupby("qid", sort=False).ngroup().to_numpy()
         columns = inp.groupby("qid", sort=False).cumcount().to_numpy()
-        listings = np.full((owners.max(initial=-1) + 1, columns.max(initial=-1) + 1), NONE, dtype=np.int64)
+        listings = np.full((owners.max(initial=-1) + 1, columns.max(initial=-1) + 1), NO_LISTING, dtype=np.int64)
         listings[owners, columns] = self._places(inp["docno"])
-        scores = abstained_last(self.scorer.score(_queries(inp.drop_duplicates("qid")), listings).astype(np.float64))
+        scores = rank_abstained_last(
+            self.scorer.score(_queries(inp.drop_duplicates("qid")), listings).astype(np.float64)
+        )
         ranks = np.argsort(np.argsort(-scores, axis=1, kind="stable"), axis=1)
         found = inp.assign(score=scores[owners, columns], rank=ranks[owners, columns].astype(np.int64))
         return found.iloc[np.lexsort((found["rank"], owners))].reset_index(drop=True)
 
     def _places(self, ids: pd.Series[str]) -> list[int]:
-        if unknown := [id for id in ids if str(id) not in self.places]:
+        if unknown := [id for id in ids if str(id) not in self.index_of]:
             raise EvaluationError(
                 f"docno {unknown[0]!r} is not in the corpus. Rerank results over the corpus that the scorer is over."
             )
-        return [self.places[str(id)] for id in ids]
+        return [self.index_of[str(id)] for id in ids]
 
 
-def abstained_last(scores: Floats) -> Floats:
+def rank_abstained_last(scores: Floats) -> Floats:
     """(Q, K) scores with NaN replaced, row by row, by ever lower ones below the lowest. Our reading."""
     absent = np.isnan(scores)
     lowest = np.where(absent, np.inf, scores).min(axis=1, keepdims=True, initial=np.inf)

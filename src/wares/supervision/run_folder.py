@@ -39,10 +39,10 @@ if TYPE_CHECKING:
     from wares.data.corpus import Corpus
     from wares.data.listings import Query
     from wares.data.runs import Run
-    from wares.ranking.rankers.base import Lessons
+    from wares.ranking.rankers.base import SoftLabels
     from wares.supervision.settings import SuperviseSettings
 
-SETTINGS, TESTS, RELIABILITY, CHANGES, RESULTS = (
+SETTINGS_FILE, TESTS_FILE, RELIABILITY, CHANGES, RESULTS = (
     f"{name}.json" for name in ("settings", "tests", "reliability", "changes", "results")
 )
 ROUND, WEIGHTS, RUN, HYBRID_RUN = "round.json", "weights.parquet", "run.txt", "run+bm25.txt"
@@ -87,7 +87,7 @@ class RoundFolder:
         """Write the record, which finishes the round."""
         write_json(asdict(record), self.path / ROUND)
 
-    def write_weights(self, lessons: Lessons) -> None:
+    def write_weights(self, lessons: SoftLabels) -> None:
         """Write one row for each query: its id and its weight."""
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -129,7 +129,7 @@ class RunFolder:
 
     def check(self, identity: dict[str, Any]) -> None:
         """Raise ModelError if the folder holds another run or other files."""
-        path = self.path / SETTINGS
+        path = self.path / SETTINGS_FILE
         if self.path.is_dir() and any(self.path.iterdir()) and not (path.exists() or any(self.path.glob("round-*"))):
             raise ModelError(f"{self.path} is not empty and is not a supervision run. Choose another --out.")
         if path.exists() and _read_json(path) != identity:
@@ -140,11 +140,11 @@ class RunFolder:
     def begin(self, identity: dict[str, Any]) -> None:
         """Write what makes this run this run."""
         self.path.mkdir(parents=True, exist_ok=True)
-        write_json(identity, self.path / SETTINGS)
+        write_json(identity, self.path / SETTINGS_FILE)
 
     def begin_tests(self, tests: Sequence[Query]) -> None:
         """Delete results for other test queries than these, and what was measured of them."""
-        path, digest = self.path / TESTS, digest_of([(query.id, query.text) for query in tests])
+        path, digest = self.path / TESTS_FILE, text_digest([(query.id, query.text) for query in tests])
         if path.exists() and _read_json(path) == digest:
             return
         for old in (
@@ -188,7 +188,7 @@ class RunFolder:
 
     def read_baselines(self) -> dict[str, Run]:
         """Results of the baselines for the test queries, by name."""
-        names = {folder_name(name): name for name in self.read(SETTINGS)["settings"]["labelers"]}
+        names = {folder_name(name): name for name in self.read(SETTINGS_FILE)["settings"]["labelers"]}
         files = sorted((self.path / "baselines").glob("*.txt"))
         return {names.get(file.stem, file.stem): _read_results(file) for file in files}
 
@@ -205,7 +205,7 @@ def find_ranker(path: Path, name: str | None = None) -> TrainedRanker:
         record = RoundFolder(path).read()
         return _trained_ranker(RunFolder(path.parents[1]), record.ranker, record.round, path / "model")
     run = RunFolder(path)
-    if not run.has(SETTINGS):
+    if not run.has(SETTINGS_FILE):
         raise ModelError(
             f"{path} is neither a run of `wares supervise` nor the folder of a ranker in one. Name RUN or "
             "RUN/round-2/dense."
@@ -231,9 +231,9 @@ def find_ranker(path: Path, name: str | None = None) -> TrainedRanker:
 
 def _trained_ranker(run: RunFolder, name: str, round: int, folder: Path) -> TrainedRanker:
     try:
-        return TrainedRanker(name, round, folder, run.read(SETTINGS)["settings"]["seed"], run.path)
+        return TrainedRanker(name, round, folder, run.read(SETTINGS_FILE)["settings"]["seed"], run.path)
     except (KeyError, TypeError):
-        raise ModelError(f"{run.path / SETTINGS} is damaged. Train the rankers again.") from None
+        raise ModelError(f"{run.path / SETTINGS_FILE} is damaged. Train the rankers again.") from None
 
 
 def _kept_round(run: RunFolder, name: str, last: int) -> int:
@@ -245,15 +245,15 @@ def _kept_round(run: RunFolder, name: str, last: int) -> int:
     return int(match[1]) if match else 0
 
 
-def identity(settings: SuperviseSettings, corpus: Corpus, queries: Sequence[Query]) -> dict[str, Any]:
+def run_identity(settings: SuperviseSettings, corpus: Corpus, queries: Sequence[Query]) -> dict[str, Any]:
     """What makes a run this run, as JSON: settings, digests of corpus and queries, and of files that settings name."""
     members: dict[str, object] = {name: get_teacher(name) for name in settings.labelers}
     members |= {name: get_ranker(name) for name in settings.rankers}
     return {
         "settings": json.loads(json.dumps(asdict(settings))),
         "listings": len(corpus),
-        "corpus": digest_of(list(zip(corpus.ids.tolist(), corpus.texts, strict=True))),
-        "queries": digest_of([(query.id, query.text) for query in queries]),
+        "corpus": text_digest(list(zip(corpus.ids.tolist(), corpus.texts, strict=True))),
+        "queries": text_digest([(query.id, query.text) for query in queries]),
         "files": {name: digest for name, member in members.items() if (digest := files_digest(member)) is not None},
     }
 
@@ -272,7 +272,7 @@ def files_digest(member: object) -> str | None:
     return digest.hexdigest()
 
 
-def digest_of(texts: Sequence[tuple[str, str]]) -> str:
+def text_digest(texts: Sequence[tuple[str, str]]) -> str:
     """SHA-256 of texts and their ids."""
     return hashlib.sha256(json.dumps(texts).encode()).hexdigest()
 

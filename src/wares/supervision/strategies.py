@@ -37,24 +37,24 @@ class Teacher:
 
 
 @dataclass(frozen=True)
-class Greedy:
+class GreedySelection:
     """What greedy selection did: teachers in the order they were added, with the criterion after each, and the best
     value that any teacher left out would have reached next.
 
-    steps: (teacher, criterion) of those chosen; refused: (teacher, criterion) of the best that did not help; None
+    steps: (teacher, criterion) of those chosen; rejected: (teacher, criterion) of the best that did not help; None
     where all were taken
     """
 
     steps: tuple[tuple[Teacher, float], ...]
-    refused: tuple[Teacher, float] | None
+    rejected: tuple[Teacher, float] | None
 
     @property
-    def chosen(self) -> list[Teacher]:
+    def selected(self) -> list[Teacher]:
         """The mixture."""
         return [teacher for teacher, _ in self.steps]
 
 
-def teachers(
+def teachers_for(
     strategy: Strategy, round: int, ranker: str, rankers: Sequence[str], labelers: Sequence[str]
 ) -> list[Teacher]:
     """Of a ranker in a round, counted from 1. In the first round everybody learns from the weak labelers.
@@ -76,7 +76,7 @@ def teachers(
     return weak + [Teacher(earlier, name) for earlier in range(1, round) for name in rankers]
 
 
-def greedy(pool: Sequence[Teacher], criterion: Callable[[Sequence[Teacher]], float]) -> Greedy:
+def select_teachers(pool: Sequence[Teacher], criterion: Callable[[Sequence[Teacher]], float]) -> GreedySelection:
     """Start with the teacher of highest criterion, then add the one that raises it most, while one does.
 
     A criterion of NaN, for a mixture that cannot be judged, is less than any other.
@@ -86,6 +86,6 @@ def greedy(pool: Sequence[Teacher], criterion: Callable[[Sequence[Teacher]], flo
         values = [criterion([*(each for each, _ in steps), teacher]) for teacher in left]
         best = int(np.argmax(np.where(np.isnan(values), -np.inf, values)))
         if steps and not values[best] > steps[-1][1]:
-            return Greedy(tuple(steps), (left[best], values[best]))
+            return GreedySelection(tuple(steps), (left[best], values[best]))
         steps.append((left.pop(best), values[best]))
-    return Greedy(tuple(steps), None)
+    return GreedySelection(tuple(steps), None)

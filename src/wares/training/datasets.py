@@ -24,63 +24,73 @@ if TYPE_CHECKING:
     from wares.encoders.base import Features
     from wares.encoders.features import CatalogueFeatures
     from wares.encoders.listing_encoder import Batch
-    from wares.encoders.marginals import Chosen
+    from wares.encoders.marginals import SampledViews
     from wares.encoders.towers import Towers
     from wares.training.settings import TrainerSettings
 
 
-class Draw(NamedTuple):
+class ListingDraw(NamedTuple):
     """A listing in a batch, and the numbers in [0, 1) by which its views are drawn; `seed` is of its augmentation."""
 
     listing: int
-    photo: float
-    text: float
+    photo_draw: float
+    text_draw: float
     seed: int
 
 
-class Schedule(Sampler[list[Draw]]):
+class BatchSchedule(Sampler[list[ListingDraw]]):
     """Every batch of a run, epoch after epoch, all of one size; a few listings sit out an epoch to make it so.
 
-    listings: how many there are; batch_size: at most this many in a batch, over all processes
-    rank, ranks: which of how many processes this is; it gets its part of every batch
+    listing_count: how many there are; batch_size: at most this many in a batch, over all processes
+    rank, world_size: which of how many processes this is; it gets its part of every batch
 
     Raises SettingsError where a batch would leave a process less than one listing.
     """
 
-    def __init__(self, listings: int, batch_size: int, epochs: int, seed: int, rank: int = 0, ranks: int = 1) -> None:
-        self.listings, self.epochs, self.seed, self.rank, self.ranks = listings, epochs, seed, rank, ranks
-        self.steps_per_epoch = -(-listings // batch_size)
-        self.share = listings // self.steps_per_epoch // ranks
-        if self.share < 1:
-            raise SettingsError(f"{listings} listings in batches of {batch_size} are too few for {ranks} processes.")
+    def __init__(
+        self, listing_count: int, batch_size: int, epochs: int, seed: int, rank: int = 0, world_size: int = 1
+    ) -> None:
+        self.listing_count, self.epochs, self.seed, self.rank, self.world_size = (
+            listing_count,
+            epochs,
+            seed,
+            rank,
+            world_size,
+        )
+        self.steps_per_epoch = -(-listing_count // batch_size)
+        self.rank_batch_size = listing_count // self.steps_per_epoch // world_size
+        if self.rank_batch_size < 1:
+            raise SettingsError(
+                f"{listing_count} listings in batches of {batch_size} are too few for {world_size} processes."
+            )
 
     def __len__(self) -> int:
         return self.epochs * self.steps_per_epoch
 
-    def __iter__(self) -> Iterator[list[Draw]]:
+    def __iter__(self) -> Iterator[list[ListingDraw]]:
         for epoch in range(self.epochs):
             generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
-            order = torch.randperm(self.listings, generator=generator)
-            draws = torch.rand(2, self.listings, generator=generator, dtype=torch.float64)
-            seeds = torch.randint(2**62, (self.listings,), generator=generator)
+            order = torch.randperm(self.listing_count, generator=generator)
+            draws = torch.rand(2, self.listing_count, generator=generator, dtype=torch.float64)
+            seeds = torch.randint(2**62, (self.listing_count,), generator=generator)
             columns = [column.tolist() for column in (order, draws[0], draws[1], seeds)]
             for step in range(self.steps_per_epoch):
-                start = (step * self.ranks + self.rank) * self.share
-                rows = zip(*(column[start : start + self.share] for column in columns), strict=True)
-                yield [Draw(*row) for row in rows]
+                start = (step * self.world_size + self.rank) * self.rank_batch_size
+                rows = zip(*(column[start : start + self.rank_batch_size] for column in columns), strict=True)
+                yield [ListingDraw(*row) for row in rows]
 
 
-class Batches(Protocol):
+class BatchDataset(Protocol):
     """Training data: so many rows, and a batch for some of them."""
 
     def __len__(self) -> int: ...
 
-    def __getitems__(self, draws: Sequence[Draw]) -> Batch:
+    def __getitems__(self, draws: Sequence[ListingDraw]) -> Batch:
         """Called in a worker."""
 
 
 @dataclass(frozen=True)
-class Side:
+class ModalityData:
     """One modality of the training data: features of a frozen backbone, or what a trained one is to read.
 
     features: (V, ...) or None where the items are to be read
@@ -93,13 +103,13 @@ class Side:
     size: int = 0
     fit: Fit = "pad"
 
-    def read(self, places: Tensor, seeds: Tensor | None) -> Batch:
+    def load(self, indices: Tensor, seeds: Tensor | None) -> Batch:
         """Features under "features", or photos and texts under "items"; seeds: (n,) of augmentations, if any."""
         if self.features is not None:
-            return {"features": torch.from_numpy(self.features[places.numpy()])}
+            return {"features": torch.from_numpy(self.features[indices.numpy()])}
         if self.paths is None:
-            return {"items": [self.views.items[place] for place in places.tolist()]}
-        photos = [load_photo(self.paths[place], self.size, self.fit) for place in places.tolist()]
+            return {"items": [self.views.items[place] for place in indices.tolist()]}
+        photos = [load_photo(self.paths[place], self.size, self.fit) for place in indices.tolist()]
         if seeds is not None:
             each = zip(photos, seeds.tolist(), strict=True)
             photos = [augment(photo, np.random.default_rng(seed)) for photo, seed in each]
@@ -107,46 +117,51 @@ class Side:
 
 
 @dataclass(frozen=True)
-class ListingViews(Dataset[Any]):
+class ListingDataset(Dataset[Any]):
     """Listings as batches of chosen views.
 
     duplicates: (N, 2) labels of product and title
-    choose: (photo counts, photo draws, text counts, text draws), each (B,), to the views of either modality
+    sample_views: (photo counts, photo draws, text counts, text draws), each (B,), to the views of either modality
     """
 
-    photos: Side
-    texts: Side
+    photos: ModalityData
+    texts: ModalityData
     duplicates: Tensor
-    choose: Any
+    sample_views: Any
     augment: bool = False
 
     @classmethod
-    def of(
-        cls, catalogue: Catalogue, features: CatalogueFeatures, towers: Towers, settings: TrainerSettings, choose: Any
-    ) -> ListingViews:
+    def from_catalogue(
+        cls,
+        catalogue: Catalogue,
+        features: CatalogueFeatures,
+        towers: Towers,
+        settings: TrainerSettings,
+        sample_views: Any,
+    ) -> ListingDataset:
         """Of a catalogue: a frozen backbone's side is the features it gave, a trained one reads photos or texts."""
         photos, texts, image = features.photo_views, features.text_views, towers.image
-        paths = [catalogue.photo(name) for name in photos.items]
+        paths = [catalogue.photo_path(name) for name in photos.items]
         return cls(
-            Side(photos, features.photos)
+            ModalityData(photos, features.photos)
             if settings.image_backbone == FROZEN
-            else Side(photos, None, paths, image.size, image.fit),
-            Side(texts, features.texts if settings.text_backbone == FROZEN else None),
-            features.duplicates,
-            choose,
+            else ModalityData(photos, None, paths, image.size, image.fit),
+            ModalityData(texts, features.texts if settings.text_backbone == FROZEN else None),
+            features.duplicate_labels,
+            sample_views,
             settings.augment,
         )
 
     def __len__(self) -> int:
         return len(self.duplicates)
 
-    def __getitems__(self, draws: Sequence[Draw]) -> Batch:
+    def __getitems__(self, draws: Sequence[ListingDraw]) -> Batch:
         """One batch; called in a worker."""
         listings = torch.tensor([draw.listing for draw in draws])
         seeds = torch.tensor([draw.seed for draw in draws])
         counts = [torch.from_numpy(side.views.counts)[listings] for side in (self.photos, self.texts)]
-        numbers = torch.tensor([[draw.photo, draw.text] for draw in draws], dtype=torch.float64)
-        photos, texts = self.choose(counts[0], numbers[:, 0], counts[1], numbers[:, 1])
+        numbers = torch.tensor([[draw.photo_draw, draw.text_draw] for draw in draws], dtype=torch.float64)
+        photos, texts = self.sample_views(counts[0], numbers[:, 0], counts[1], numbers[:, 1])
         return {
             "photos": self._read(self.photos, listings, photos, seeds if self.augment else None),
             "photo_weights": photos.weights,
@@ -156,8 +171,8 @@ class ListingViews(Dataset[Any]):
         }
 
     @staticmethod
-    def _read(side: Side, listings: Tensor, chosen: Chosen, seeds: Tensor | None) -> Batch:
+    def _read(side: ModalityData, listings: Tensor, chosen: SampledViews, seeds: Tensor | None) -> Batch:
         present = chosen.weights > 0
-        places = (torch.from_numpy(side.views.offsets)[listings][:, None] + chosen.places)[present]
-        each = None if seeds is None else (seeds[:, None] + chosen.places)[present]
-        return side.read(places, each)
+        places = (torch.from_numpy(side.views.offsets)[listings][:, None] + chosen.indices)[present]
+        each = None if seeds is None else (seeds[:, None] + chosen.indices)[present]
+        return side.load(places, each)

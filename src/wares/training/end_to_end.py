@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 from wares.core.errors import SettingsError
 from wares.data.duplicates import duplicate_mask
 from wares.encoders.marginals import ViewBatch
-from wares.training.datasets import ListingViews
-from wares.training.pretraining import Modality, batch_loss, check_learnable, choose
-from wares.training.records import finish, new_record
-from wares.training.trainer import CHECKPOINTS, train
+from wares.training.datasets import ListingDataset
+from wares.training.pretraining import ModalityFeatures, batch_loss, check_trainable, sample_views
+from wares.training.records import new_record, save_trained_model
+from wares.training.trainer import CHECKPOINT_FOLDER, train_towers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
     from wares.data.listings import Catalogue
     from wares.encoders.features import CatalogueFeatures
-    from wares.encoders.marginals import Chosen
+    from wares.encoders.marginals import SampledViews
     from wares.encoders.towers import Towers
-    from wares.training.records import PretrainRecord
+    from wares.training.records import TrainingRecord
     from wares.training.settings import PretrainSettings, TrainerSettings
 
 
@@ -43,7 +43,7 @@ def pretrain_end_to_end(
     trainer: TrainerSettings,
     out: Path,
     resume: bool = False,
-) -> PretrainRecord:
+) -> TrainingRecord:
     """Train the towers in place and save them in `out` with a record of what was done.
 
     features: of the catalogue under the towers as they are; a modality whose backbone stays frozen is trained on
@@ -55,48 +55,50 @@ def pretrain_end_to_end(
     """
     if settings.seconds is not None:
         raise SettingsError("with trained backbones a run is measured in epochs; leave out --seconds.")
-    check_learnable(
-        Modality.of(features.photo_views, features.photos), Modality.of(features.text_views, features.texts), settings
+    check_trainable(
+        ModalityFeatures.from_views(features.photo_views, features.photos),
+        ModalityFeatures.from_views(features.text_views, features.texts),
+        settings,
     )
     record = new_record(features, settings)
     record.settings["trainer"] = asdict(trainer)
-    towers.photo_tilt.requires_grad_(settings.fusion.marginals.kind == "learned")
-    data = ListingViews.of(catalogue, features, towers, trainer, partial(choose_both, settings))
+    towers.photo_attention.requires_grad_(settings.fusion.marginals.kind == "learned")
+    data = ListingDataset.from_catalogue(catalogue, features, towers, trainer, partial(sample_method_views, settings))
     run = {"towers": [towers.image.key, towers.text.key], "settings": record.settings, "listings": len(data)}
-    trained = train(
+    trained = train_towers(
         towers,
         data,
-        partial(loss, settings),
+        partial(pretraining_loss, settings),
         trainer,
-        what=f"pretraining ({settings.method})",
+        description=f"pretraining ({settings.method})",
         batch_size=settings.batch_size,
         epochs=settings.epochs,
         learning_rate=settings.learning_rate,
         weight_decay=settings.weight_decay,
         seed=settings.seed,
-        folder=out / CHECKPOINTS,
-        run=run,
+        checkpoint_folder=out / CHECKPOINT_FOLDER,
+        run_settings=run,
         resume=resume,
     )
     record.steps, record.seconds, record.losses = trained.steps, trained.seconds, trained.losses
     towers.fusion = settings.fusion
-    if trained.first:
-        finish(out, towers, record)
+    if trained.is_first_process:
+        save_trained_model(out, towers, record)
     return record
 
 
-def choose_both(
+def sample_method_views(
     settings: PretrainSettings, photos: Tensor, photo_draws: Tensor, texts: Tensor, text_draws: Tensor
-) -> tuple[Chosen, Chosen]:
+) -> tuple[SampledViews, SampledViews]:
     """Which photos and texts a step encodes. photos, texts: (B,) views per listing; draws: (B,) in [0, 1)."""
     marginals = settings.fusion.marginals
     return (
-        choose(settings.method, photos, marginals.alpha, photo_draws),
-        choose(settings.method, texts, marginals.beta, text_draws),
+        sample_views(settings.method, photos, marginals.alpha, photo_draws),
+        sample_views(settings.method, texts, marginals.beta, text_draws),
     )
 
 
-def loss(settings: PretrainSettings, batch: dict[str, Any]) -> Tensor:
+def pretraining_loss(settings: PretrainSettings, batch: dict[str, Any]) -> Tensor:
     """What a step minimises, over the listings of all processes."""
     photos, texts = (ViewBatch(batch[f"{side}s"], batch[f"{side}_weights"]) for side in ("photo", "text"))
     return batch_loss(photos, texts, duplicate_mask(batch["duplicates"]), batch["scale"], settings, batch["tilt"])

@@ -17,11 +17,13 @@ from torch.utils.checkpoint import checkpoint
 from wares.encoders.marginals import ViewBatch
 from wares.training.transport import factorized_scores
 
-SCORES = 2**26  # of pairs of views that are held at once; where a batch has more, they are computed in parts
-_FAR = -1e4
+MAX_SCORES_IN_MEMORY = (
+    2**26
+)  # of pairs of views that are held at once; where a batch has more, they are computed in parts
+MASK_VALUE = -1e4
 
 
-def info_nce(scores: Tensor, scale: Tensor | float, same: Tensor, weights: Tensor | None = None) -> Tensor:
+def info_nce(scores: Tensor, scale: Tensor | float, duplicate_mask: Tensor, weights: Tensor | None = None) -> Tensor:
     """InfoNCE of a score matrix, both ways, the diagonal holding the positives.
 
     scores: (B, B) similarity of row listing and column listing
@@ -30,49 +32,51 @@ def info_nce(scores: Tensor, scale: Tensor | float, same: Tensor, weights: Tenso
     """
     weights = torch.ones(len(scores), device=scores.device) if weights is None else weights
     present = weights[None] > 0
-    return _nce(_sums((scores * scale)[None], same, 0, present, present), weights[None])
+    return _nce(_sums((scores * scale)[None], duplicate_mask, 0, present, present), weights[None])
 
 
-def pairwise(photos: ViewBatch, texts: ViewBatch, scale: Tensor | float, same: Tensor) -> Tensor:
+def pairwise_loss(photos: ViewBatch, texts: ViewBatch, scale: Tensor | float, duplicate_mask: Tensor) -> Tensor:
     """Σ_kl a_k b_l InfoNCE(f_k, g_l): every chosen photo view is matched with every chosen text view.
 
-    Equal to `barycentric` where each listing has one photo and one text; where all listings have the same
-    marginals it bounds `barycentric` from above (convexity of the log-sum-exp). A view of a listing that
+    Equal to `barycentric_loss` where each listing has one photo and one text; where all listings have the same
+    marginals it bounds `barycentric_loss` from above (convexity of the log-sum-exp). A view of a listing that
     lacks the other modality is still a negative of other listings.
     Source: our reading of arXiv 2512.18117.
     """
-    return _cross(photos, texts, scale, same)
+    return _cross(photos, texts, scale, duplicate_mask)
 
 
-def barycentric(photos: ViewBatch, texts: ViewBatch, scale: Tensor | float, same: Tensor) -> Tensor:
+def barycentric_loss(photos: ViewBatch, texts: ViewBatch, scale: Tensor | float, duplicate_mask: Tensor) -> Tensor:
     """InfoNCE of the factorized plan's score, <f̄, ḡ>. Source: our reading of arXiv 2512.18117."""
-    return from_scores(factorized_scores(photos, texts), photos, texts, scale, same)
+    return plan_score_loss(factorized_scores(photos, texts), photos, texts, scale, duplicate_mask)
 
 
-def marginal(photos: ViewBatch, texts: ViewBatch, scale: Tensor, same: Tensor) -> Tensor:
-    """`barycentric` as a loss of the marginals alone: no gradient flows into the views or the scale.
+def marginal_loss(photos: ViewBatch, texts: ViewBatch, scale: Tensor, duplicate_mask: Tensor) -> Tensor:
+    """`barycentric_loss` as a loss of the marginals alone: no gradient flows into the views or the scale.
 
-    The weights of a sum of losses, as in `pairwise`, would learn to prefer views that are easy to tell apart
+    The weights of a sum of losses, as in `pairwise_loss`, would learn to prefer views that are easy to tell apart
     anyway; here they learn which mean of its views makes a listing recognisable. Source: our reading.
     """
     photos, texts = (ViewBatch(side.vectors.detach(), side.weights) for side in (photos, texts))
-    return barycentric(photos, texts, scale.detach(), same)
+    return barycentric_loss(photos, texts, scale.detach(), duplicate_mask)
 
 
-def from_scores(scores: Tensor, photos: ViewBatch, texts: ViewBatch, scale: Tensor | float, same: Tensor) -> Tensor:
+def plan_score_loss(
+    scores: Tensor, photos: ViewBatch, texts: ViewBatch, scale: Tensor | float, duplicate_mask: Tensor
+) -> Tensor:
     """InfoNCE of listing-to-listing scores under any plan; listings lacking a modality are left out."""
     both = photos.present.any(1) & texts.present.any(1)
-    return info_nce(scores, scale, same, both.float())
+    return info_nce(scores, scale, duplicate_mask, both.float())
 
 
-def intra_modal(views: ViewBatch, scale: Tensor | float, same: Tensor) -> Tensor:
+def intra_modal_loss(views: ViewBatch, scale: Tensor | float, duplicate_mask: Tensor) -> Tensor:
     """InfoNCE of the primary view with each other chosen view of the same modality.
 
     Listings with a single view are left out; without any other view the loss is 0.
     """
     primary = ViewBatch(views.vectors[:, :1], views.present[:, :1].float())
     others = ViewBatch(views.vectors[:, 1:], views.present[:, 1:].float())
-    return _cross(primary, others, scale, same)
+    return _cross(primary, others, scale, duplicate_mask)
 
 
 class _Sums(NamedTuple):
@@ -93,7 +97,7 @@ def _cross(rows: ViewBatch, columns: ViewBatch, scale: Tensor | float, same: Ten
     memory grows with the batch instead of its square, and the gradients are the same.
     """
     batch, pairs = len(rows.vectors), rows.vectors.shape[1] * columns.vectors.shape[1]
-    at_once = max(1, SCORES // max(1, pairs * batch))
+    at_once = max(1, MAX_SCORES_IN_MEMORY // max(1, pairs * batch))
     if batch <= at_once:
         sums = _part(rows.vectors, rows.present, columns.vectors, columns.present, scale, same, 0)
     else:
@@ -139,8 +143,8 @@ def _sums(scores: Tensor, same: Tensor, start: int, rows: Tensor, columns: Tenso
     own = torch.zeros_like(same)
     own.diagonal(start).fill_(True)
     excused = same & ~own
-    to_columns = scores.masked_fill(excused | ~(columns[:, None, :] | own), _FAR)
-    to_rows = scores.masked_fill(excused | ~(rows[:, :, None] | own), _FAR)
+    to_columns = scores.masked_fill(excused | ~(columns[:, None, :] | own), MASK_VALUE)
+    to_rows = scores.masked_fill(excused | ~(rows[:, :, None] | own), MASK_VALUE)
     positives = scores.diagonal(start, 1, 2).clone()  # a view would keep all scores in memory
     return _Sums(positives, to_columns.logsumexp(2), to_rows.logsumexp(1))
 

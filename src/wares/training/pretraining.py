@@ -12,7 +12,7 @@ The methods differ only in which views they choose for a step and how they score
     full-transport   every view, scored by the best entropic plan of each of the B² pairs of listings
     low-rank-transport   the same with plans of rank two
     mean-views       every view, scored by the plain means of both modalities, and so fused
-    joint-text       single-view, on a catalogue made by `views.joint_text`
+    joint-text       single-view, on a catalogue made by `views.with_joint_text`
 
 Source: arXiv 2512.18117; the losses and marginals are our reading of it, docs/method.md.
 """
@@ -29,11 +29,11 @@ import torch
 from wares.core.errors import SettingsError
 from wares.core.progress import progress
 from wares.data.duplicates import duplicate_mask
-from wares.encoders.marginals import Chosen, ViewBatch, agreement, all_views, learned
+from wares.encoders.marginals import SampledViews, ViewBatch, all_views, learned_marginals, text_agreement_marginals
 from wares.training import losses, transport
-from wares.training.records import checkpoint, finish, new_record, restore
-from wares.training.settings import SEVERAL
-from wares.training.view_sampling import any_one, primary_and_one, primary_only
+from wares.training.records import new_record, restore_checkpoint, save_checkpoint, save_trained_model
+from wares.training.settings import MULTI_VIEW_METHODS
+from wares.training.view_sampling import primary_view_only, sample_one_view, sample_primary_and_auxiliary
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,12 +44,12 @@ if TYPE_CHECKING:
     from wares.encoders.base import Features, Tower
     from wares.encoders.features import CatalogueFeatures
     from wares.encoders.towers import Towers
-    from wares.training.records import PretrainRecord
+    from wares.training.records import TrainingRecord
     from wares.training.settings import Method, PretrainSettings
 
 
-RANK = 2  # of low-rank-transport
-CHECKPOINT_EVERY = 5.0  # seconds of training between checkpoints, which are made at the end of an epoch
+TRANSPORT_RANK = 2  # of low-rank-transport
+CHECKPOINT_SECONDS = 5.0  # seconds of training between checkpoints, which are made at the end of an epoch
 
 
 def pretrain(
@@ -58,7 +58,7 @@ def pretrain(
     settings: PretrainSettings,
     out: Path | None = None,
     resume: bool = False,
-) -> PretrainRecord:
+) -> TrainingRecord:
     """Train the towers in place; with `out`, save them there with a record of what was done.
 
     out: folder of the model; checkpoints are kept in it while training runs
@@ -66,40 +66,42 @@ def pretrain(
 
     Raises SettingsError where the catalogue has nothing to align, ModelError where the checkpoint is another run's.
     """
-    photos = Modality.of(features.photo_views, features.photos)
-    texts = Modality.of(features.text_views, features.texts)
-    check_learnable(photos, texts, settings)
-    towers.photo_tilt.requires_grad_(settings.fusion.marginals.kind == "learned")
+    photos = ModalityFeatures.from_views(features.photo_views, features.photos)
+    texts = ModalityFeatures.from_views(features.text_views, features.texts)
+    check_trainable(photos, texts, settings)
+    towers.photo_attention.requires_grad_(settings.fusion.marginals.kind == "learned")
     optimiser = torch.optim.AdamW(
         towers.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
     )
     record = new_record(features, settings)
     if out is not None and resume:
-        restore(out, towers, optimiser, record)
+        restore_checkpoint(out, towers, optimiser, record)
     saved = time.monotonic()
     with progress(None, f"pretraining ({settings.method})", total=settings.epochs, unit="epochs") as bar:
         bar.update(len(record.losses))
-        while share_done(record, settings) < 1.0:
-            record.losses.append(epoch(photos, texts, features.duplicates, towers, optimiser, settings, record))
+        while fraction_done(record, settings) < 1.0:
+            record.losses.append(
+                train_epoch(photos, texts, features.duplicate_labels, towers, optimiser, settings, record)
+            )
             bar.set_postfix(loss=f"{record.losses[-1]:.3f}", refresh=False)
             bar.update()
-            if out is not None and time.monotonic() - saved > CHECKPOINT_EVERY:
-                checkpoint(out, towers, optimiser, record)
+            if out is not None and time.monotonic() - saved > CHECKPOINT_SECONDS:
+                save_checkpoint(out, towers, optimiser, record)
                 saved = time.monotonic()
     towers.fusion = settings.fusion
     if out is not None:
-        finish(out, towers, record)
+        save_trained_model(out, towers, record)
     return record
 
 
-def epoch(
-    photos: Modality,
-    texts: Modality,
+def train_epoch(
+    photos: ModalityFeatures,
+    texts: ModalityFeatures,
     duplicates: Tensor,
     towers: Towers,
     optimiser: torch.optim.Optimizer,
     settings: PretrainSettings,
-    record: PretrainRecord,
+    record: TrainingRecord,
 ) -> float:
     """One pass over the listings; returns its mean loss. Its randomness follows from the seed and its number."""
     generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + len(record.losses))
@@ -108,20 +110,20 @@ def epoch(
     sums, passed = 0.0, len(record.losses)
     for number, listings in enumerate(torch.randperm(len(duplicates), generator=generator).tensor_split(steps)):
         began = time.monotonic()
-        share = share_done(record, settings, passed + number / steps)
+        share = fraction_done(record, settings, passed + number / steps)
         if share >= 1.0:
             return sums / max(1, number)
         optimiser.param_groups[0]["lr"] = settings.learning_rate * (1 + math.cos(math.pi * share)) / 2
         draws = torch.rand(2, len(listings), generator=generator, dtype=torch.float64)
-        chosen_photos = choose(settings.method, photos.counts[listings], marginals.alpha, draws[0])
-        chosen_texts = choose(settings.method, texts.counts[listings], marginals.beta, draws[1])
+        chosen_photos = sample_views(settings.method, photos.counts[listings], marginals.alpha, draws[0])
+        chosen_texts = sample_views(settings.method, texts.counts[listings], marginals.beta, draws[1])
         loss = batch_loss(
             photos.encode(towers.image, listings, chosen_photos, towers.dimension),
             texts.encode(towers.text, listings, chosen_texts, towers.dimension),
             duplicate_mask(duplicates[listings]),
             towers.scale,
             settings,
-            towers.photo_tilt,
+            towers.photo_attention,
         )
         optimiser.zero_grad()
         loss.backward()
@@ -132,33 +134,33 @@ def epoch(
     return sums / steps
 
 
-def share_done(record: PretrainRecord, settings: PretrainSettings, epochs: float | None = None) -> float:
+def fraction_done(record: TrainingRecord, settings: PretrainSettings, epochs: float | None = None) -> float:
     """How much of the run is over, from 0 to 1: by the clock, or by epochs."""
     if settings.seconds is not None:
         return min(1.0, record.seconds / settings.seconds)
     return (len(record.losses) if epochs is None else epochs) / settings.epochs
 
 
-def choose(method: Method, counts: Tensor, primary: float, draws: Tensor) -> Chosen:
+def sample_views(method: Method, counts: Tensor, primary_weight: float, draws: Tensor) -> SampledViews:
     """Which views of one modality a step encodes, and their weights.
 
     counts: (B,) views per listing; draws: (B,) uniform in [0, 1), for the methods that draw
     """
     match method:
-        case "factorized":
-            return primary_and_one(counts, primary, draws)
+        case "factorized_plan":
+            return sample_primary_and_auxiliary(counts, primary_weight, draws)
         case "single-view" | "joint-text":
-            return primary_only(counts)
+            return primary_view_only(counts)
         case "random-view":
-            return any_one(counts, draws)
+            return sample_one_view(counts, draws)
         case "mean-views":
             return all_views(counts, None)
         case "all-pairs" | "full-transport" | "low-rank-transport":
-            return all_views(counts, primary)
+            return all_views(counts, primary_weight)
 
 
 @dataclass(frozen=True)
-class Modality:
+class ModalityFeatures:
     """One modality's part of the training data: features of all views and where each listing's begin."""
 
     features: Tensor
@@ -166,57 +168,61 @@ class Modality:
     counts: Tensor
 
     @classmethod
-    def of(cls, views: Views, features: Features) -> Modality:
+    def from_views(cls, views: Views, features: Features) -> ModalityFeatures:
         return cls(torch.from_numpy(features), torch.from_numpy(views.offsets), torch.from_numpy(views.counts))
 
-    def encode(self, tower: Tower, listings: Tensor, chosen: Chosen, dimension: int) -> ViewBatch:
+    def encode(self, tower: Tower, listings: Tensor, sampled: SampledViews, dimension: int) -> ViewBatch:
         """Run the tower once over every chosen view of a batch of listings."""
-        present = chosen.weights > 0
-        places = (self.offsets[listings][:, None] + chosen.places)[present]
+        present = sampled.weights > 0
+        places = (self.offsets[listings][:, None] + sampled.indices)[present]
         vectors = torch.zeros(*present.shape, dimension)
         if len(places):
             vectors[present] = tower(self.features[places])
-        return ViewBatch(vectors, chosen.weights)
+        return ViewBatch(vectors, sampled.weights)
 
 
 def batch_loss(
     photos: ViewBatch,
     texts: ViewBatch,
-    same: Tensor,
+    duplicate_mask: Tensor,
     scale: Tensor,
     settings: PretrainSettings,
-    tilt: Tensor | None = None,
+    photo_attention: Tensor | None = None,
 ) -> Tensor:
-    """What a step minimises. tilt: (d,) direction of learned marginals."""
+    """What a step minimises. photo_attention: (d,) direction of learned marginals."""
     match settings.method:
         case "full-transport":
-            return losses.from_scores(transport.full_scores(photos, texts), photos, texts, scale, same)
+            return losses.plan_score_loss(transport.full_scores(photos, texts), photos, texts, scale, duplicate_mask)
         case "low-rank-transport":
-            return losses.from_scores(transport.low_rank_scores(photos, texts, RANK), photos, texts, scale, same)
+            return losses.plan_score_loss(
+                transport.low_rank_scores(photos, texts, TRANSPORT_RANK), photos, texts, scale, duplicate_mask
+            )
         case "mean-views":
-            return losses.barycentric(photos, texts, scale, same)
+            return losses.barycentric_loss(photos, texts, scale, duplicate_mask)
     marginals, weighing = settings.fusion.marginals, torch.zeros(())
     if marginals.kind == "agreement":
-        photos = agreement(photos, texts, marginals.epsilon)
-    elif marginals.kind == "learned" and tilt is not None:
-        photos = learned(photos, tilt)
-        weighing = losses.marginal(photos, texts, scale, same)
-        photos = photos.settled()
-    between = losses.pairwise if settings.loss == "pairwise" else losses.barycentric
-    loss = between(photos, texts, scale, same) + weighing
+        photos = text_agreement_marginals(photos, texts, marginals.epsilon)
+    elif marginals.kind == "learned" and photo_attention is not None:
+        photos = learned_marginals(photos, photo_attention)
+        weighing = losses.marginal_loss(photos, texts, scale, duplicate_mask)
+        photos = photos.detach()
+    between = losses.pairwise_loss if settings.loss == "pairwise_loss" else losses.barycentric_loss
+    loss = between(photos, texts, scale, duplicate_mask) + weighing
     if settings.intra_modal:
-        within = losses.intra_modal(photos, scale, same) + losses.intra_modal(texts, scale, same)
+        within = losses.intra_modal_loss(photos, scale, duplicate_mask) + losses.intra_modal_loss(
+            texts, scale, duplicate_mask
+        )
         loss = loss + settings.intra_modal * within
     return loss
 
 
-def check_learnable(photos: Modality, texts: Modality, settings: PretrainSettings) -> None:
+def check_trainable(photos: ModalityFeatures, texts: ModalityFeatures, settings: PretrainSettings) -> None:
     """Raise SettingsError where no loss could tell two listings apart."""
     both = int(((photos.counts > 0) & (texts.counts > 0)).sum())
     several = int(((photos.counts > 1) | (texts.counts > 1)).sum())
     if len(photos.counts) < 2:
         raise SettingsError("a catalogue of one listing has nothing to be told apart from. Index it untrained.")
-    if both < 2 and (several < 2 or not settings.intra_modal or settings.method not in SEVERAL):
+    if both < 2 and (several < 2 or not settings.intra_modal or settings.method not in MULTI_VIEW_METHODS):
         raise SettingsError(
             f"{both} listings have both a photo and a text, so there is nothing to align. Add photos, "
             "or index with untrained towers (`wares index --towers offline`)."

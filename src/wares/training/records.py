@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class PretrainRecord:
+class TrainingRecord:
     """What a run did; written beside the model as `pretrain.json`.
 
     seconds: of training, over all the times it was resumed
@@ -45,22 +45,22 @@ class PretrainRecord:
     losses: list[float] = field(default_factory=list)
 
 
-def new_record(features: CatalogueFeatures, settings: DataclassInstance) -> PretrainRecord:
+def new_record(features: CatalogueFeatures, settings: DataclassInstance) -> TrainingRecord:
     """A record of a run that has not begun. settings: of the recipe, a data class"""
     packages = ("wares", "torch", "numpy")
-    return PretrainRecord(
+    return TrainingRecord(
         settings=asdict(settings),
-        listings=len(features.duplicates),
+        listings=len(features.duplicate_labels),
         photos=len(features.photos),
         texts=len(features.texts),
-        truncated_texts=features.truncated,
+        truncated_texts=features.truncated_texts,
         skipped_photos=len(features.problems),
         versions={"python": platform.python_version()} | {name: version(name) for name in packages},
     )
 
 
-def checkpoint(out: Path, towers: Towers, optimiser: torch.optim.Optimizer, record: PretrainRecord) -> None:
-    """Write `checkpoint.pt` so that a kill at any moment leaves a whole one."""
+def save_checkpoint(out: Path, towers: Towers, optimiser: torch.optim.Optimizer, record: TrainingRecord) -> None:
+    """Write `save_checkpoint.pt` so that a kill at any moment leaves a whole one."""
     out.mkdir(parents=True, exist_ok=True)
     state = {
         "towers": towers.state_dict(),
@@ -72,7 +72,7 @@ def checkpoint(out: Path, towers: Towers, optimiser: torch.optim.Optimizer, reco
         torch.save(state, part)
 
 
-def restore(out: Path, towers: Towers, optimiser: torch.optim.Optimizer, record: PretrainRecord) -> None:
+def restore_checkpoint(out: Path, towers: Towers, optimiser: torch.optim.Optimizer, record: TrainingRecord) -> None:
     """Continue the run whose checkpoint lies in `out`: fill the towers, the optimiser and the record."""
     path = out / "checkpoint.pt"
     if not path.exists():
@@ -95,16 +95,16 @@ def restore(out: Path, towers: Towers, optimiser: torch.optim.Optimizer, record:
     record.resumed = state["record"]["resumed"] + 1
 
 
-def finish(out: Path, towers: Towers, record: PretrainRecord, name: str = "pretrain.json") -> None:
+def save_trained_model(out: Path, towers: Towers, record: TrainingRecord, name: str = "pretrain.json") -> None:
     """Save the towers, the record under a name, and the model's card; the checkpoint has served."""
     towers.save(out)
-    write_card(out, towers, record)
+    write_model_card(out, towers, record)
     write_json(asdict(record), out / name)
     (out / "checkpoint.pt").unlink(missing_ok=True)
 
 
-def write_card(
-    out: Path, towers: Towers, record: PretrainRecord, quality: Mapping[str, Mapping[str, float]] | None = None
+def write_model_card(
+    out: Path, towers: Towers, record: TrainingRecord, quality: Mapping[str, Mapping[str, float]] | None = None
 ) -> None:
     """Write the model's card; quality: system → measure → mean, where it was measured."""
     card = model_card(towers, asdict(record), record.versions["wares"], quality)

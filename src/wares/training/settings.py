@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 from wares.core.errors import SettingsError
-from wares.encoders.backbones import FROZEN, check_backbone
+from wares.encoders.backbones import FROZEN, check_backbone_mode
 from wares.encoders.marginals import Marginals
 from wares.encoders.towers import Fusion
 
@@ -20,36 +20,36 @@ class FinetuneSettings:
 
     batch_size: interactions in a step, >= 2; epochs: passes over the interactions
     learning_rate: of the heads
-    hard: mined negatives for each query in a step, >= 0
-    mined: ranks among which they are drawn, by the model as it comes, best first; the best few are often right
+    hard_negatives: mined negatives for each query in a step, >= 0
+    hard_negative_ranks: ranks among which they are drawn, by the model as it comes, best first; the best few are often right
         answers that nobody clicked
-    popularity: whether a listing's share of the interactions is taken out of its in-batch scores (logQ correction,
+    logq_correction: whether a listing's share of the interactions is taken out of its in-batch scores (logQ correction,
         Yi et al., RecSys 2019), so that what is popular is not pushed away for being met often
-    train_photos: whether the image head learns as well, or only the text tower
+    train_image_head: whether the image head learns as well, or only the text tower
     """
 
     batch_size: int = 128
     epochs: int = 3
     learning_rate: float = 1e-4
     weight_decay: float = 0.01
-    hard: int = 2
-    mined: tuple[int, int] = (10, 100)
-    popularity: bool = True
-    train_photos: bool = True
+    hard_negatives: int = 2
+    hard_negative_ranks: tuple[int, int] = (10, 100)
+    logq_correction: bool = True
+    train_image_head: bool = True
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in (("batch_size", 2), ("epochs", 1), ("hard", 0), ("weight_decay", 0)):
+        for name, least in (("batch_size", 2), ("epochs", 1), ("hard_negatives", 0), ("weight_decay", 0)):
             if not getattr(self, name) >= least:
                 raise SettingsError(f"{name} must be at least {least}, not {getattr(self, name)}.")
         if not self.learning_rate > 0:
             raise SettingsError(f"learning_rate must be above 0, not {self.learning_rate}.")
-        if not 0 <= self.mined[0] < self.mined[1]:
-            raise SettingsError(f"negatives are mined between two ranks, not {self.mined}.")
+        if not 0 <= self.hard_negative_ranks[0] < self.hard_negative_ranks[1]:
+            raise SettingsError(f"negatives are mined between two ranks, not {self.hard_negative_ranks}.")
 
 
 Method = Literal[
-    "factorized",
+    "factorized_plan",
     "single-view",
     "random-view",
     "all-pairs",
@@ -58,9 +58,12 @@ Method = Literal[
     "mean-views",
     "joint-text",
 ]
-Loss = Literal["pairwise", "barycentric"]
+Loss = Literal["pairwise_loss", "barycentric_loss"]
 METHODS: tuple[Method, ...] = get_args(Method)
-SEVERAL: tuple[Method, ...] = ("factorized", "all-pairs")  # methods whose losses are of several views a listing
+MULTI_VIEW_METHODS: tuple[Method, ...] = (
+    "factorized_plan",
+    "all-pairs",
+)  # methods whose losses are of several views a listing
 
 
 @dataclass(frozen=True)
@@ -78,8 +81,8 @@ class PretrainSettings:
     seed: of the order of listings and the draw of views
     """
 
-    method: Method = "factorized"
-    loss: Loss = "pairwise"
+    method: Method = "factorized_plan"
+    loss: Loss = "pairwise_loss"
     fusion: Fusion = field(default_factory=Fusion)
     intra_modal: float = 0.25
     batch_size: int = 128
@@ -94,11 +97,11 @@ class PretrainSettings:
             if getattr(self, name) not in known:
                 raise SettingsError(f"no {name} {getattr(self, name)!r}; there are {', '.join(known)}.")
         kind = self.fusion.marginals.kind
-        if kind == "learned" and self.method not in SEVERAL:
-            raise SettingsError(f"marginals are learned by {' or '.join(SEVERAL)}, not by {self.method}.")
+        if kind == "learned" and self.method not in MULTI_VIEW_METHODS:
+            raise SettingsError(f"marginals are learned by {' or '.join(MULTI_VIEW_METHODS)}, not by {self.method}.")
         if kind == "uniform" and self.method != "mean-views":
             raise SettingsError(f"uniform marginals are those of mean-views, not of {self.method}.")
-        for name, least in (("batch_size", 2), ("epochs", 1), ("intra_modal", 0), ("weight_decay", 0)):
+        for name, least in (("batch_size", 2), ("epochs", 1), ("intra_modal_loss", 0), ("weight_decay", 0)):
             if not getattr(self, name) >= least:
                 raise SettingsError(f"{name} must be at least {least}, not {getattr(self, name)}.")
         for name in ("learning_rate", "seconds"):
@@ -122,13 +125,13 @@ class TrainerSettings:
     """How backbones are trained; what is learned is the recipe's matter.
 
     image_backbone, text_backbone: "frozen", "last-N", "lora" or "all" (wares.encoders.backbones)
-    backbone_rate: learning rate of the backbones; heads have the recipe's
+    backbone_learning_rate: learning rate of the backbones; heads have the recipe's
     bf16: compute in bfloat16, keep weights and losses in float32
-    accumulate: batches whose gradients are added up for one step of the optimiser, >= 1
-    views_at_once: see ListingEncoder; for batches that do not fit into memory
+    gradient_accumulation_steps: batches whose gradients are added up for one step of the optimiser, >= 1
+    mini_batch_size: see ListingEncoder; for batches that do not fit into memory
     augment: show photos a little differently each time (wares.data.photos.augment)
     compile: compile the backbones (torch.compile)
-    workers: processes that decode photos for each that trains, where photos are read at all; 0 decodes in that one,
+    num_workers: processes that decode photos for each that trains, where photos are read at all; 0 decodes in that one,
         None shares out the machine's cores
     checkpoint_steps: steps between checkpoints
     report_to: trackers among those of transformers, as "tensorboard" or "wandb"
@@ -136,26 +139,31 @@ class TrainerSettings:
 
     image_backbone: str = FROZEN
     text_backbone: str = FROZEN
-    backbone_rate: float = 2e-5
+    backbone_learning_rate: float = 2e-5
     bf16: bool = False
-    accumulate: int = 1
-    views_at_once: int | None = None
+    gradient_accumulation_steps: int = 1
+    mini_batch_size: int | None = None
     augment: bool = True
     compile: bool = False
-    workers: int | None = None
+    num_workers: int | None = None
     checkpoint_steps: int = 200
     report_to: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        check_backbone(self.image_backbone)
-        check_backbone(self.text_backbone)
-        for name, least in (("accumulate", 1), ("workers", 0), ("checkpoint_steps", 1), ("views_at_once", 1)):
+        check_backbone_mode(self.image_backbone)
+        check_backbone_mode(self.text_backbone)
+        for name, least in (
+            ("gradient_accumulation_steps", 1),
+            ("num_workers", 0),
+            ("checkpoint_steps", 1),
+            ("mini_batch_size", 1),
+        ):
             if getattr(self, name) is not None and not getattr(self, name) >= least:
                 raise SettingsError(f"{name} must be at least {least}, not {getattr(self, name)}.")
-        if not self.backbone_rate > 0:
-            raise SettingsError(f"backbone_rate must be above 0, not {self.backbone_rate}.")
+        if not self.backbone_learning_rate > 0:
+            raise SettingsError(f"backbone_rate must be above 0, not {self.backbone_learning_rate}.")
 
     @property
-    def frozen(self) -> bool:
+    def backbones_frozen(self) -> bool:
         """Whether no backbone is trained, so that heads on cached features are all there is to train."""
         return self.image_backbone == self.text_backbone == FROZEN

@@ -1,7 +1,7 @@
 """Training with trained backbones: photos and texts from disk, through the trainer of sentence-transformers.
 
 The recipes hand over a loss and the views; here is what loads them. Two things make a run independent of how it
-is carried out. A `Schedule` is the whole run in one list of batches, so that resuming is skipping and a process
+is carried out. A `BatchSchedule` is the whole run in one list of batches, so that resuming is skipping and a process
 takes its part of every batch. And every listing's views are drawn by numbers that stand in the schedule, so that
 they are the same in any worker and on any process.
 """
@@ -27,22 +27,22 @@ from transformers import PrinterCallback, TrainerCallback
 from wares.core.errors import ModelError
 from wares.core.files import last_checkpoint, write_json
 from wares.core.progress import progress
-from wares.encoders.backbones import FROZEN, compile_backbone, merge_adapters, train_backbone
+from wares.encoders.backbones import FROZEN, compile_backbone, merge_adapters, unfreeze_backbone
 from wares.encoders.base import save_weights
 from wares.encoders.listing_encoder import ListingEncoder
-from wares.training.datasets import Schedule
+from wares.training.datasets import BatchSchedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wares.encoders.listing_encoder import Batch
     from wares.encoders.towers import Towers
-    from wares.training.datasets import Batches
+    from wares.training.datasets import BatchDataset
     from wares.training.settings import TrainerSettings
 
 
-CHECKPOINTS = "checkpoints"
-WARM_UP = 0.05  # share of the steps in which the learning rate rises
+CHECKPOINT_FOLDER = "checkpoints"
+WARMUP_FRACTION = 0.05  # share of the steps in which the learning rate rises
 
 
 class ListingLoss(nn.Module):
@@ -51,13 +51,13 @@ class ListingLoss(nn.Module):
     Every process computes the same number from the embeddings of all, and gradients flow back to each; averaged
     over processes as distributed training does, they are those of one process with the whole batch.
 
-    compute: what ListingEncoder gives for a batch, and what else ListingViews put there, to a scalar
+    loss_function: what ListingEncoder gives for a batch, and what else ListingViews put there, to a scalar
     """
 
-    def __init__(self, model: SentenceTransformer, compute: Callable[[Batch], Tensor]) -> None:
+    def __init__(self, model: SentenceTransformer, loss_function: Callable[[Batch], Tensor]) -> None:
         super().__init__()
         self.model = model
-        self.compute = compute
+        self.loss_function = loss_function
 
     def forward(self, features: list[Batch], labels: None = None) -> Tensor:
         batch = self.model(features[0])
@@ -65,13 +65,13 @@ class ListingLoss(nn.Module):
             shared = ("scale", "tilt")
             rows = {name: value for name, value in batch.items() if isinstance(value, Tensor) and name not in shared}
             batch |= {name: all_gather_with_grad(value) for name, value in rows.items()}
-        return self.compute(batch)
+        return self.loss_function(batch)
 
 
 class ListingTrainer(SentenceTransformerTrainer):
     """The trainer of sentence-transformers, fed by a schedule and kept from what listings have no use for."""
 
-    def __init__(self, *args: Any, schedule: Schedule, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, schedule: BatchSchedule, **kwargs: Any) -> None:
         self.schedule = schedule
         super().__init__(*args, **kwargs)
         self.remove_callback(PrinterCallback)
@@ -101,7 +101,7 @@ class ListingTrainer(SentenceTransformerTrainer):
         for side, tower in (("photos", towers.image), ("texts", towers.text), ("queries", towers.text)):
             items = inputs.get(side, {}).get("items", ())
             if len(items):
-                inputs[side] = self._prepare_inputs(tower.inputs(items))
+                inputs[side] = self._prepare_inputs(tower.preprocess(items))
         return [inputs], None
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
@@ -113,15 +113,15 @@ class ListingTrainer(SentenceTransformerTrainer):
         self.model.load_state_dict(load_file(str(Path(resume_from_checkpoint) / "model.safetensors")))
 
 
-class Progress(TrainerCallback):
+class ProgressCallback(TrainerCallback):
     """Our progress bar, on the first process."""
 
-    def __init__(self, what: str) -> None:
-        self.what = what
+    def __init__(self, description: str) -> None:
+        self.description = description
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         steps = state.max_steps if state.is_world_process_zero else 0
-        self.bar = progress(None, self.what, total=steps, unit="steps")
+        self.bar = progress(None, self.description, total=steps, unit="steps")
         self.bar.update(state.global_step)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -137,67 +137,76 @@ class Progress(TrainerCallback):
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainerResult:
     """What a run of the trainer did.
 
     seconds: of this process, loading included; losses: mean of each epoch
-    first: whether this is the process that writes
+    is_first_process: whether this is the process that writes
     """
 
     steps: int
     seconds: float
     losses: list[float]
-    first: bool
+    is_first_process: bool
 
 
-def train(
+def train_towers(
     towers: Towers,
-    data: Batches,
-    compute: Callable[[Batch], Tensor],
+    dataset: BatchDataset,
+    loss_function: Callable[[Batch], Tensor],
     settings: TrainerSettings,
     *,
-    what: str,
+    description: str,
     batch_size: int,
     epochs: int,
     learning_rate: float,
     weight_decay: float,
     seed: int,
-    folder: Path,
-    run: dict[str, Any],
+    checkpoint_folder: Path,
+    run_settings: dict[str, Any],
     resume: bool = False,
-) -> Trained:
+) -> TrainerResult:
     """Train towers in place on all processes that were started (torchrun, accelerate), or on this one.
 
-    data: what to learn from; compute: the loss (see ListingLoss); what: names the job on its progress bar
+    dataset: what to learn from; loss_function: the loss (see ListingLoss); description: names the job on its progress bar
     batch_size: listings that are told apart from each other, over all processes
     learning_rate: of the heads, after a warm-up, falling to zero along a cosine as the backbones' does
-    folder: checkpoints are kept in it while training runs
-    run: what makes this run the one it is; a checkpoint with another `run` is not resumed (ModelError)
+    checkpoint_folder: checkpoints are kept in it while training runs
+    run_settings: what makes this run the one it is; a checkpoint with another `run_settings` is not resumed (ModelError)
     """
-    model, args = prepare(towers, settings, epochs, learning_rate, weight_decay, seed, folder)
-    schedule = Schedule(len(data), batch_size, epochs, seed, args.process_index, args.world_size)
-    args.logging_steps = max(1, schedule.steps_per_epoch // settings.accumulate)
-    trainer = ListingTrainer(
-        model, args, data, loss=ListingLoss(model, compute), callbacks=[Progress(what)], schedule=schedule
+    model, args = build_model_and_arguments(
+        towers, settings, epochs, learning_rate, weight_decay, seed, checkpoint_folder
     )
-    found = trainer.train(resume_from_checkpoint=checkpoint_of(folder, run, resume, trainer.is_world_process_zero()))
+    schedule = BatchSchedule(len(dataset), batch_size, epochs, seed, args.process_index, args.world_size)
+    args.logging_steps = max(1, schedule.steps_per_epoch // settings.gradient_accumulation_steps)
+    trainer = ListingTrainer(
+        model,
+        args,
+        dataset,
+        loss=ListingLoss(model, loss_function),
+        callbacks=[ProgressCallback(description)],
+        schedule=schedule,
+    )
+    found = trainer.train(
+        resume_from_checkpoint=find_checkpoint(checkpoint_folder, run_settings, resume, trainer.is_world_process_zero())
+    )
     for tower in (towers.image, towers.text):
         merge_adapters(tower)
-        if tower.trained is not None:
-            tower.trained.requires_grad_(False)
+        if tower.trained_backbone is not None:
+            tower.trained_backbone.requires_grad_(False)
     towers.eval()
     losses = [float(entry["loss"]) for entry in trainer.state.log_history if "loss" in entry]
     if trainer.is_world_process_zero():
-        shutil.rmtree(folder)
-    return Trained(found.global_step, found.metrics["train_runtime"], losses, trainer.is_world_process_zero())
+        shutil.rmtree(checkpoint_folder)
+    return TrainerResult(found.global_step, found.metrics["train_runtime"], losses, trainer.is_world_process_zero())
 
 
-def this_process() -> PartialState:
+def current_process() -> PartialState:
     """The process that this is among those that torchrun or accelerate started."""
     return PartialState(cpu=not torch.accelerator.is_available())
 
 
-def prepare(
+def build_model_and_arguments(
     towers: Towers,
     settings: TrainerSettings,
     epochs: int,
@@ -208,37 +217,37 @@ def prepare(
 ) -> tuple[SentenceTransformer, SentenceTransformerTrainingArguments]:
     """The model with its backbones made trainable, and the trainer's arguments."""
     for tower, how in ((towers.image, settings.image_backbone), (towers.text, settings.text_backbone)):
-        train_backbone(tower, how)
+        unfreeze_backbone(tower, how)
         if settings.compile:
             compile_backbone(tower)
-    model = SentenceTransformer(modules=[ListingEncoder(towers, settings.views_at_once)])
+    model = SentenceTransformer(modules=[ListingEncoder(towers, settings.mini_batch_size)])
     args = SentenceTransformerTrainingArguments(
         output_dir=str(folder),
         num_train_epochs=1,  # the schedule is the whole run
         learning_rate=learning_rate,
-        learning_rate_mapping={} if settings.frozen else {r"\.trained\.": settings.backbone_rate},
+        learning_rate_mapping={} if settings.backbones_frozen else {r"\.trained\.": settings.backbone_learning_rate},
         weight_decay=weight_decay,
         lr_scheduler_type="cosine",
-        warmup_steps=WARM_UP,
-        gradient_accumulation_steps=settings.accumulate,
+        warmup_steps=WARMUP_FRACTION,
+        gradient_accumulation_steps=settings.gradient_accumulation_steps,
         bf16=settings.bf16,
         use_cpu=not torch.accelerator.is_available(),
         seed=seed,
         save_steps=settings.checkpoint_steps,
         save_total_limit=1,
         report_to=list(settings.report_to) or "none",
-        dataloader_num_workers=0 if settings.image_backbone == FROZEN else _decoders(settings.workers),
+        dataloader_num_workers=0 if settings.image_backbone == FROZEN else _decoders(settings.num_workers),
         disable_tqdm=True,
         ddp_find_unused_parameters=False,
     )
     return model, args
 
 
-def checkpoint_of(folder: Path, run: dict[str, Any], resume: bool, first: bool) -> str | None:
+def find_checkpoint(folder: Path, run_settings: dict[str, Any], resume: bool, is_first_process: bool) -> str | None:
     """The newest checkpoint of this very run, or None to begin one. Raises ModelError."""
-    about, now = folder / "run.json", json.loads(json.dumps(run))
+    about, now = folder / "run.json", json.loads(json.dumps(run_settings))
     if not resume:
-        if first:
+        if is_first_process:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
             write_json(now, about)

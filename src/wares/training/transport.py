@@ -16,14 +16,14 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from wares.core.errors import SettingsError
-from wares.encoders.marginals import ViewBatch, _positive
+from wares.encoders.marginals import ViewBatch, check_positive
 
-NOTHING = 1e-9  # weight of a place without a view, where a solver needs all weights positive
-SMALL = 0.03  # regularisation below which exp(similarity / regularisation) needs the log domain
-STEPS, SWEEPS = 50, 5  # of the low-rank solver: ascents, and projections after each
-PACE = 5.0  # of an ascent; similarities are at most 1
-START = 0.3  # how sharply the first groups are told apart
-LEAST = 1e-30  # of what is divided by, or of which a logarithm is taken
+MIN_WEIGHT = 1e-9  # weight of a place without a view, where a solver needs all weights positive
+LOG_DOMAIN_BELOW = 0.03  # regularisation below which exp(similarity / regularisation) needs the log domain
+ASCENT_STEPS, PROJECTION_SWEEPS = 50, 5  # of the low-rank solver: ascents, and projections after each
+STEP_SIZE = 5.0  # of an ascent; similarities are at most 1
+INITIAL_SHARPNESS = 0.3  # how sharply the first groups are told apart
+EPS = 1e-30  # of what is divided by, or of which a logarithm is taken
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class FactorizedPlan:
         """<f̄, ḡ> of photos (m, d) and texts (n, d), in O(m + n)."""
         return (self.photo_weights @ photos) @ (self.text_weights @ texts)
 
-    def shares(self, photos: Tensor, texts: Tensor) -> Tensor:
+    def contributions(self, photos: Tensor, texts: Tensor) -> Tensor:
         """(m, n) what each pair of views carries of the score."""
         return self.matrix() * (photos @ texts.T)
 
@@ -58,9 +58,9 @@ class FullPlan:
 
     def score(self, photos: Tensor, texts: Tensor) -> Tensor:
         """Σ P_kl <f_k, g_l> of photos (m, d) and texts (n, d)."""
-        return self.shares(photos, texts).sum()
+        return self.contributions(photos, texts).sum()
 
-    def shares(self, photos: Tensor, texts: Tensor) -> Tensor:
+    def contributions(self, photos: Tensor, texts: Tensor) -> Tensor:
         """(m, n) what each pair of views carries of the score."""
         return self.coupling * (photos @ texts.T)
 
@@ -84,23 +84,23 @@ class LowRankPlan:
 
     def score(self, photos: Tensor, texts: Tensor) -> Tensor:
         """Σ_c g_c <f̄_c, ḡ_c> over groups with barycentres f̄_c and ḡ_c, in O((m + n) rank)."""
-        return ((self.q.T @ photos) * (self.r.T @ texts) / self.g[:, None].clamp(min=LEAST)).sum()
+        return ((self.q.T @ photos) * (self.r.T @ texts) / self.g[:, None].clamp(min=EPS)).sum()
 
-    def shares(self, photos: Tensor, texts: Tensor) -> Tensor:
+    def contributions(self, photos: Tensor, texts: Tensor) -> Tensor:
         """(m, n) what each pair of views carries of the score."""
         return self.matrix() * (photos @ texts.T)
 
     def matrix(self) -> Tensor:
         """(m, n) the coupling itself."""
-        return self.q / self.g.clamp(min=LEAST) @ self.r.T
+        return self.q / self.g.clamp(min=EPS) @ self.r.T
 
 
-def factorized(photo_weights: Tensor, text_weights: Tensor) -> FactorizedPlan:
-    """The rank-one plan of two marginals, the limit of `full` for large regularisation."""
+def factorized_plan(photo_weights: Tensor, text_weights: Tensor) -> FactorizedPlan:
+    """The rank-one plan of two marginals, the limit of `full_plan` for large regularisation."""
     return FactorizedPlan(photo_weights, text_weights)
 
 
-def full(
+def full_plan(
     photos: Tensor, texts: Tensor, photo_weights: Tensor, text_weights: Tensor, regularisation: float | None = None
 ) -> FullPlan:
     """The plan with the highest score among those with these marginals.
@@ -118,12 +118,12 @@ def full(
         coupling = ot.emd(a, b, cost)
     else:
         coupling = ot.sinkhorn(
-            a, b, cost, reg=_positive(regularisation), method="sinkhorn_log", numItermax=20_000, stopThr=1e-7
+            a, b, cost, reg=check_positive(regularisation), method="sinkhorn_log", numItermax=20_000, stopThr=1e-7
         )
     return FullPlan(coupling.to(photos.dtype))
 
 
-def low_rank(photos: Tensor, texts: Tensor, photo_weights: Tensor, text_weights: Tensor, rank: int) -> LowRankPlan:
+def low_rank_plan(photos: Tensor, texts: Tensor, photo_weights: Tensor, text_weights: Tensor, rank: int) -> LowRankPlan:
     """A plan of high score among those of at most this rank; of rank one there is but the factorized one.
 
     photos: (m, d), texts: (n, d) unit vectors; photo_weights: (m,), text_weights: (n,), each summing to 1
@@ -161,7 +161,7 @@ def low_rank_scores(photos: ViewBatch, texts: ViewBatch, rank: int) -> Tensor:
     q, r, g = _groups(photos, texts, rank)
     photo_groups = torch.einsum("vcij,ivd->ijcd", q, photos.vectors)
     text_groups = torch.einsum("wcij,jwd->ijcd", r, texts.vectors)
-    scores = torch.einsum("ijcd,ijcd,cij->ij", photo_groups, text_groups, 1 / g.clamp(min=LEAST))
+    scores = torch.einsum("ijcd,ijcd,cij->ij", photo_groups, text_groups, 1 / g.clamp(min=EPS))
     return scores * _both(photos, texts)
 
 
@@ -175,7 +175,7 @@ def _exact(photos: ViewBatch, texts: ViewBatch) -> Tensor:
     both = _both(photos, texts)
     plans = photos.weights.new_zeros(*both.shape, photos.weights.shape[1], texts.weights.shape[1])
     for i, j in both.nonzero().tolist():
-        plans[i, j] = full(photos.vectors[i], texts.vectors[j], photos.weights[i], texts.weights[j]).matrix()
+        plans[i, j] = full_plan(photos.vectors[i], texts.vectors[j], photos.weights[i], texts.weights[j]).matrix()
     return plans
 
 
@@ -184,14 +184,14 @@ def _entropic(similarity: Tensor, photos: ViewBatch, texts: ViewBatch, regularis
     import ot
 
     batch, _, places_a, places_b = similarity.shape
-    a = normalize(photos.weights.clamp(min=NOTHING), p=1, dim=1)[:, None].expand(batch, batch, places_a)
-    b = normalize(texts.weights.clamp(min=NOTHING), p=1, dim=1)[None].expand(batch, batch, places_b)
+    a = normalize(photos.weights.clamp(min=MIN_WEIGHT), p=1, dim=1)[:, None].expand(batch, batch, places_a)
+    b = normalize(texts.weights.clamp(min=MIN_WEIGHT), p=1, dim=1)[None].expand(batch, batch, places_b)
     plans: Tensor = ot.solve_batch(
         -similarity.reshape(batch * batch, places_a, places_b),
-        reg=_positive(regularisation),
+        reg=check_positive(regularisation),
         a=a.reshape(-1, places_a),
         b=b.reshape(-1, places_b),
-        method="log_sinkhorn" if regularisation < SMALL else "sinkhorn",
+        method="log_sinkhorn" if regularisation < LOG_DOMAIN_BELOW else "sinkhorn",
         max_iter=2_000,  # it stops at the tolerance; thousands are needed only where weights are very uneven
         tol=1e-4,
         grad="detach",
@@ -218,17 +218,17 @@ def _groups(photos: ViewBatch, texts: ViewBatch, rank: int) -> tuple[Tensor, Ten
     a, b = photos.weights.T[:, :, None], texts.weights.T[:, None]
     directions = torch.randn(rank, photos.vectors.shape[2], generator=torch.Generator().manual_seed(0))
     q, r = (
-        torch.softmax(START * torch.einsum("bvd,cd->vcb", side.vectors, directions.to(a)), dim=1)
+        torch.softmax(INITIAL_SHARPNESS * torch.einsum("bvd,cd->vcb", side.vectors, directions.to(a)), dim=1)
         for side in (photos, texts)
     )
     g = q.new_full((rank, 1, 1), 1 / rank)
-    q, r, g = _coupled(a[:, None] * q[..., None], b[:, None] * r[:, :, None], g, a, b, SWEEPS)
-    for _ in range(STEPS):
+    q, r, g = _coupled(a[:, None] * q[..., None], b[:, None] * r[:, :, None], g, a, b, PROJECTION_SWEEPS)
+    for _ in range(ASCENT_STEPS):
         q_up, r_up = (similarity * (r / g)).sum(1), (similarity * (q / g)[:, None]).sum(0)
         g_up = -(q * q_up).sum(0) / g
-        q, r, g = (old * torch.exp(PACE * up) for old, up in ((q, q_up), (r, r_up), (g, g_up)))
-        q, r, g = _coupled(q, r, g, a, b, SWEEPS)
-    q, r, g = _coupled(q, r, g, a, b, 10 * SWEEPS)
+        q, r, g = (old * torch.exp(STEP_SIZE * up) for old, up in ((q, q_up), (r, r_up), (g, g_up)))
+        q, r, g = _coupled(q, r, g, a, b, PROJECTION_SWEEPS)
+    q, r, g = _coupled(q, r, g, a, b, 10 * PROJECTION_SWEEPS)
     g = g / g.sum(0)
     return _rounded(q, a, g), _rounded(r, b, g), g
 
@@ -236,17 +236,17 @@ def _groups(photos: ViewBatch, texts: ViewBatch, rank: int) -> tuple[Tensor, Ten
 def _coupled(q: Tensor, r: Tensor, g: Tensor, a: Tensor, b: Tensor, sweeps: int) -> tuple[Tensor, Tensor, Tensor]:
     """Project q, r and g so that rows sum to a and b, and columns of q and of r to g."""
     for _ in range(sweeps):
-        q = q * (a / q.sum(1).clamp(min=LEAST))[:, None]
-        r = r * (b / r.sum(1).clamp(min=LEAST))[:, None]
-        q_columns, r_columns = q.sum(0).clamp(min=LEAST), r.sum(0).clamp(min=LEAST)
-        g = ((g * q_columns * r_columns) ** (1 / 3)).clamp(min=LEAST)
+        q = q * (a / q.sum(1).clamp(min=EPS))[:, None]
+        r = r * (b / r.sum(1).clamp(min=EPS))[:, None]
+        q_columns, r_columns = q.sum(0).clamp(min=EPS), r.sum(0).clamp(min=EPS)
+        g = ((g * q_columns * r_columns) ** (1 / 3)).clamp(min=EPS)
         q, r = q * (g / q_columns), r * (g / r_columns)
     return q, r, g
 
 
 def _rounded(q: Tensor, a: Tensor, g: Tensor) -> Tensor:
     """Move what q lacks or has too much of, so that its rows sum to a and its columns to g."""
-    q = q * (a / q.sum(1).clamp(min=LEAST)).clamp(max=1)[:, None]
-    q = q * (g / q.sum(0).clamp(min=LEAST)).clamp(max=1)
+    q = q * (a / q.sum(1).clamp(min=EPS)).clamp(max=1)[:, None]
+    q = q * (g / q.sum(0).clamp(min=EPS)).clamp(max=1)
     rows, columns = (a - q.sum(1)).clamp(min=0), (g - q.sum(0)).clamp(min=0)
-    return q + rows[:, None] * columns / columns.sum(0).clamp(min=LEAST)
+    return q + rows[:, None] * columns / columns.sum(0).clamp(min=EPS)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wares.encoders.marginals import Chosen
+from wares.encoders.marginals import SampledViews
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-def primary_and_one(counts: Tensor, primary: float, draws: Tensor) -> Chosen:
+def sample_primary_and_auxiliary(counts: Tensor, primary_weight: float, draws: Tensor) -> SampledViews:
     """The primary view and one auxiliary view drawn uniformly: constant work per listing.
 
     draws: (B,) uniform in [0, 1), one a listing
@@ -22,22 +22,22 @@ def primary_and_one(counts: Tensor, primary: float, draws: Tensor) -> Chosen:
 
     drawn = 1 + _uniform(counts - 1, draws)
     places = torch.stack([torch.zeros_like(counts), torch.where(counts > 1, drawn, 0)], dim=1)
-    weights = torch.tensor([primary, 1.0 - primary]).repeat(len(counts), 1)
+    weights = torch.tensor([primary_weight, 1.0 - primary_weight]).repeat(len(counts), 1)
     weights[counts == 1] = torch.tensor([1.0, 0.0])
     weights[counts == 0] = 0.0
-    return Chosen(places, weights)
+    return SampledViews(places, weights)
 
 
-def primary_only(counts: Tensor) -> Chosen:
+def primary_view_only(counts: Tensor) -> SampledViews:
     """The primary view alone."""
     import torch
 
-    return Chosen(torch.zeros(len(counts), 1, dtype=torch.long), (counts > 0).float()[:, None])
+    return SampledViews(torch.zeros(len(counts), 1, dtype=torch.long), (counts > 0).float()[:, None])
 
 
-def any_one(counts: Tensor, draws: Tensor) -> Chosen:
+def sample_one_view(counts: Tensor, draws: Tensor) -> SampledViews:
     """One view drawn uniformly from all of them. draws: (B,) uniform in [0, 1), one a listing."""
-    return Chosen(_uniform(counts, draws)[:, None], (counts > 0).float()[:, None])
+    return SampledViews(_uniform(counts, draws)[:, None], (counts > 0).float()[:, None])
 
 
 def _uniform(counts: Tensor, draws: Tensor) -> Tensor:

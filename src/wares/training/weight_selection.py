@@ -50,16 +50,16 @@ if TYPE_CHECKING:
     from wares.training.settings import PretrainSettings
 
 
-Knob = Literal["alpha", "beta", "intra_modal"]
-Values = npt.NDArray[np.float64]
-Places = npt.NDArray[np.int64]
-PRIMARY = "title->photos"  # the protocol in which nothing may fall behind single view
-CERTAINTY = "log probability"  # that the title gives to its own photos among all those held out
-MARGIN = 1.0  # standard errors of average precision that are put down to chance
-FEWEST = 8  # listings that can be split
-FOLDS = 5  # a fifth is held out: trials that learn from far fewer listings flatter auxiliary views
-ENOUGH = 300  # listings held out, after which no further fold is tried
-MOST = 2000  # listings that are looked at
+WeightName = Literal["alpha", "beta", "intra_modal_loss"]
+Floats = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
+TITLE_TO_PHOTOS = "title->photos"  # the protocol in which nothing may fall behind single view
+LOG_PROBABILITY = "log probability"  # that the title gives to its own photos among all those held out
+MARGIN_IN_STANDARD_ERRORS = 1.0  # standard errors of average precision that are put down to chance
+MIN_LISTINGS = 8  # listings that can be split
+FOLD_COUNT = 5  # a fifth is held out: trials that learn from far fewer listings flatter auxiliary views
+ENOUGH_HELD_OUT = 300  # listings held out, after which no further fold is tried
+MAX_LISTINGS = 2000  # listings that are looked at
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Candidate:
     scores: protocol -> mean average precision
     difference, error: to primary views alone in title→photos, in average precision: mean over listings, standard error
     harmless: whether it may be chosen
-    certainty, certainty_error: as `difference` and `error`, in the log probability that a title gives to its photos
+    log_prob_difference, log_prob_error: as `paired_difference` and `error`, in the log probability that a title gives to its photos
     """
 
     alpha: float
@@ -79,8 +79,8 @@ class Candidate:
     difference: float
     error: float
     harmless: bool
-    certainty: float = 0.0
-    certainty_error: float = 0.0
+    log_prob_difference: float = 0.0
+    log_prob_error: float = 0.0
 
     @property
     def mean(self) -> float:
@@ -89,7 +89,7 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Choice:
+class WeightSelection:
     """Settings to train with, and why.
 
     settings: those that were given, with the chosen values put in
@@ -105,13 +105,13 @@ class Choice:
     def to_json(self) -> dict[str, Any]:
         """For the record of the run, and for reports."""
         return {
-            "chosen": knobs(self.settings),
+            "chosen": selectable_weights(self.settings),
             "listings": self.listings,
             "seconds": self.seconds,
-            "candidates": [asdict(each) | {"mean": each.mean} for each in self.candidates],
+            "candidate_settings": [asdict(each) | {"mean": each.mean} for each in self.candidates],
         }
 
-    def note(self, model: Path) -> None:
+    def add_to_record(self, model: Path) -> None:
         """Add what was chosen, and why, to the record of the run beside a model, `pretrain.json`."""
         path = model / "pretrain.json"
         record = json.loads(path.read_text(encoding="utf-8")) | {"choice": self.to_json()}
@@ -130,8 +130,10 @@ class Choice:
         )
         table.add_column()
         for each in self.candidates:
-            weights = {"alpha": each.alpha, "beta": each.beta, "intra_modal": each.intra_modal}
-            table.add_column(justify="right", style="bold" if weights == knobs(self.settings) else "", no_wrap=True)
+            weights = {"alpha": each.alpha, "beta": each.beta, "intra_modal_loss": each.intra_modal}
+            table.add_column(
+                justify="right", style="bold" if weights == selectable_weights(self.settings) else "", no_wrap=True
+            )
         table.add_row("α", *(f"{each.alpha:g}" for each in self.candidates))
         table.add_row("β", *(f"{each.beta:g}" for each in self.candidates))
         table.add_row("intra-modal", *(f"{each.intra_modal:g}" for each in self.candidates), end_section=True)
@@ -139,15 +141,15 @@ class Choice:
             table.add_row(name.replace("->", " → "), *(f"{each.scores[name]:.3f}" for each in self.candidates))
         table.add_row("mean", *(f"{each.mean:.3f}" for each in self.candidates), end_section=True)
         table.add_row("ahead", *(f"{each.difference:+.3f} ± {each.error:.3f}" for each in self.candidates))
-        log_probability = (f"{each.certainty:+.2f} ± {each.certainty_error:.2f}" for each in self.candidates)
+        log_probability = (f"{each.log_prob_difference:+.2f} ± {each.log_prob_error:.2f}" for each in self.candidates)
         table.add_row("log probability", *log_probability)
         table.add_row("harm", *("" if each.harmless else "yes" for each in self.candidates))
         console.print(table)
 
 
-def choose_settings(
-    features: CatalogueFeatures, towers: str, settings: PretrainSettings, fixed: Collection[Knob] = ()
-) -> Choice:
+def select_weights(
+    features: CatalogueFeatures, towers: str, settings: PretrainSettings, fixed: Collection[WeightName] = ()
+) -> WeightSelection:
     """The settings with alpha, beta and the intra-modal weight chosen for this catalogue.
 
     features: of the listings that will be trained on; nothing else is looked at
@@ -156,103 +158,108 @@ def choose_settings(
     fixed: knobs that keep the value they have in `settings`
 
     Nothing is tried, and the settings come back as they are, where nothing is free, the method has weights of its own
-    (single-view), no listing has an auxiliary view, or fewer than `FEWEST` listings have both a photo and a text.
+    (single-view), no listing has an auxiliary view, or fewer than `MIN_LISTINGS` listings have both a photo and a text.
     """
     began = time.monotonic()
-    tried = candidates(settings, fixed)
+    tried = candidate_settings(settings, fixed)
     both = (features.photo_views.counts > 0) & (features.text_views.counts > 0)
     several = (features.photo_views.counts > 1) | (features.text_views.counts > 1)
-    free = [place for place, each in enumerate(tried) if all(knobs(each)[k] == knobs(settings)[k] for k in fixed)]
+    free = [
+        place
+        for place, each in enumerate(tried)
+        if all(selectable_weights(each)[k] == selectable_weights(settings)[k] for k in fixed)
+    ]
     alike = len({each.fusion for each in tried}) == 1  # a method that knows no such weights
-    if len(free) < 2 or alike or not several.any() or both.sum() < FEWEST:
-        return Choice(settings, (), 0, time.monotonic() - began)
-    splits = list(folds(both, settings.seed))
+    if len(free) < 2 or alike or not several.any() or both.sum() < MIN_LISTINGS:
+        return WeightSelection(settings, (), 0, time.monotonic() - began)
+    splits = list(split_folds(both, settings.seed))
     model = build_towers(towers, settings.seed)
     start = {name: weights.clone() for name, weights in model.state_dict().items()}
-    found: list[list[dict[str, Values]]] = [[] for _ in tried]
+    found: list[list[dict[str, Floats]]] = [[] for _ in tried]
     with progress(None, "choosing settings", total=len(splits) * len(tried), unit="trials") as bar:
         for (training, held_out), (place, candidate) in product(splits, enumerate(tried)):
             model.load_state_dict(start)
-            pretrain(features.select(training), model, trial(candidate))
-            found[place].append(held_out_values(features.select(held_out), model))
+            pretrain(features.select(training), model, trial_settings(candidate))
+            found[place].append(score_held_out(features.select(held_out), model))
             bar.update()
-    table = judged(tried, [joined(parts) for parts in found])
-    best = max(free, key=lambda place: preference(table[place]))
+    table = assess_candidates(tried, [concatenate_folds(parts) for parts in found])
+    best = max(free, key=lambda place: preference_key(table[place]))
     listings = sum(len(held_out) for _, held_out in splits)
-    return Choice(tried[best], tuple(table), listings, time.monotonic() - began)
+    return WeightSelection(tried[best], tuple(table), listings, time.monotonic() - began)
 
 
-def candidates(settings: PretrainSettings, fixed: Collection[Knob] = ()) -> list[PretrainSettings]:
+def candidate_settings(settings: PretrainSettings, fixed: Collection[WeightName] = ()) -> list[PretrainSettings]:
     """What is tried: primary views alone, the settings as given, and some that lean less on auxiliary views.
 
     Fixed knobs keep their value, and what becomes equal is tried once. Primary views alone are always there, to be
     compared with.
     """
-    given = knobs(settings)
-    leaning: list[dict[Knob, float]] = [
+    given = selectable_weights(settings)
+    leaning: list[dict[WeightName, float]] = [
         {},
-        {"alpha": (1 + given["alpha"]) / 2, "beta": (1 + given["beta"]) / 2, "intra_modal": 0.0},
-        {"alpha": 1.0, "intra_modal": 0.0},
-        {"beta": 1.0, "intra_modal": 0.0},
+        {"alpha": (1 + given["alpha"]) / 2, "beta": (1 + given["beta"]) / 2, "intra_modal_loss": 0.0},
+        {"alpha": 1.0, "intra_modal_loss": 0.0},
+        {"beta": 1.0, "intra_modal_loss": 0.0},
     ]
-    tried = [with_knobs(settings, {"alpha": 1.0, "beta": 1.0, "intra_modal": 0.0})]
-    tried += [with_knobs(settings, {k: value for k, value in each.items() if k not in fixed}) for each in leaning]
+    tried = [with_weights(settings, {"alpha": 1.0, "beta": 1.0, "intra_modal_loss": 0.0})]
+    tried += [with_weights(settings, {k: value for k, value in each.items() if k not in fixed}) for each in leaning]
     return list(dict.fromkeys(replace(each, fusion=method_fusion(each.method, each.fusion)) for each in tried))
 
 
-def knobs(settings: PretrainSettings) -> dict[Knob, float]:
+def selectable_weights(settings: PretrainSettings) -> dict[WeightName, float]:
     """What can be chosen, as it is in some settings."""
     marginals = settings.fusion.marginals
-    return {"alpha": marginals.alpha, "beta": marginals.beta, "intra_modal": settings.intra_modal}
+    return {"alpha": marginals.alpha, "beta": marginals.beta, "intra_modal_loss": settings.intra_modal}
 
 
-def with_knobs(settings: PretrainSettings, values: Mapping[Knob, float]) -> PretrainSettings:
+def with_weights(settings: PretrainSettings, values: Mapping[WeightName, float]) -> PretrainSettings:
     """The settings with some knobs set."""
-    all_values = {**knobs(settings), **values}
+    all_values = {**selectable_weights(settings), **values}
     marginals = replace(settings.fusion.marginals, alpha=all_values["alpha"], beta=all_values["beta"])
     fusion = replace(settings.fusion, marginals=marginals)
-    return replace(settings, fusion=fusion, intra_modal=all_values["intra_modal"])
+    return replace(settings, fusion=fusion, intra_modal=all_values["intra_modal_loss"])
 
 
-def folds(both: npt.NDArray[np.bool_], seed: int) -> Iterator[tuple[Places, Places]]:
-    """Training and held-out listings, fold by fold until `ENOUGH` were held out; of a large catalogue, a sample.
+def split_folds(both: npt.NDArray[np.bool_], seed: int) -> Iterator[tuple[Indices, Indices]]:
+    """Training and held-out listings, fold by fold until `ENOUGH_HELD_OUT` were held out; of a large catalogue, a sample.
 
     both: (N,) which listings have a photo and a text; every fold gets its share of them
     """
     order = np.random.default_rng(seed).permutation(len(both))
-    order = order[np.argsort(~both[order], kind="stable")][:MOST]
-    for number in range(min(FOLDS, math.ceil(ENOUGH * FOLDS / len(order)))):
-        held_out = np.arange(len(order)) % FOLDS == number
+    order = order[np.argsort(~both[order], kind="stable")][:MAX_LISTINGS]
+    for number in range(min(FOLD_COUNT, math.ceil(ENOUGH_HELD_OUT * FOLD_COUNT / len(order)))):
+        held_out = np.arange(len(order)) % FOLD_COUNT == number
         yield np.sort(order[~held_out]), np.sort(order[held_out])
 
 
-def trial(candidate: PretrainSettings) -> PretrainSettings:
+def trial_settings(candidate: PretrainSettings) -> PretrainSettings:
     """The settings for a part of the listings: as many steps as the whole would take, and no clock."""
-    share = 1 - 1 / FOLDS
+    share = 1 - 1 / FOLD_COUNT
     return replace(candidate, batch_size=max(2, round(candidate.batch_size * share)), seconds=None)
 
 
-def judged(tried: Sequence[PretrainSettings], found: Sequence[Mapping[str, Values]]) -> list[Candidate]:
+def assess_candidates(candidates: Sequence[PretrainSettings], found: Sequence[Mapping[str, Floats]]) -> list[Candidate]:
     """Every candidate's means, and whether it is behind the first, primary views alone, in title→photos.
 
     found: of each, protocol -> (N,) value of each listing held out; NaN where it did not ask
 
-    Not behind: at least level in log probability, and at most `MARGIN` standard errors below in average precision.
+    Not behind: at least level in log probability, and at most `MARGIN_IN_STANDARD_ERRORS` standard errors below in average precision.
     """
     table = []
-    for settings, values in zip(tried, found, strict=True):
+    for settings, values in zip(candidates, found, strict=True):
         (difference, error), (certainty, certainty_error) = (
-            mean_and_error(_asked(values[each] - found[0][each])) for each in (PRIMARY, CERTAINTY)
+            mean_and_standard_error(_asked(values[each] - found[0][each]))
+            for each in (TITLE_TO_PHOTOS, LOG_PROBABILITY)
         )
         means = {name: float(_asked(row).mean()) for name, row in values.items() if len(_asked(row))}
-        del means[CERTAINTY]
-        harmless = certainty >= 0.0 and difference >= -MARGIN * error
-        own = knobs(settings)
+        del means[LOG_PROBABILITY]
+        harmless = certainty >= 0.0 and difference >= -MARGIN_IN_STANDARD_ERRORS * error
+        own = selectable_weights(settings)
         table.append(
             Candidate(
                 own["alpha"],
                 own["beta"],
-                own["intra_modal"],
+                own["intra_modal_loss"],
                 means,
                 difference,
                 error,
@@ -264,38 +271,42 @@ def judged(tried: Sequence[PretrainSettings], found: Sequence[Mapping[str, Value
     return table
 
 
-def preference(candidate: Candidate) -> tuple[bool, float]:
+def preference_key(candidate: Candidate) -> tuple[bool, float]:
     """Harmless ones first, by their mean over protocols; among the others the one that is least behind."""
-    return candidate.harmless, candidate.mean if candidate.harmless else candidate.certainty
+    return candidate.harmless, candidate.mean if candidate.harmless else candidate.log_prob_difference
 
 
-def mean_and_error(values: Values) -> tuple[float, float]:
+def mean_and_standard_error(values: Floats) -> tuple[float, float]:
     """Mean and its standard error."""
     return float(values.mean()), float(values.std() / np.sqrt(len(values)))
 
 
-def _asked(values: Values) -> Values:
+def _asked(values: Floats) -> Floats:
     return values[~np.isnan(values)]
 
 
-def joined(parts: Sequence[Mapping[str, Values]]) -> dict[str, Values]:
+def concatenate_folds(parts: Sequence[Mapping[str, Floats]]) -> dict[str, Floats]:
     """The listings of all folds, one after another."""
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def held_out_values(features: CatalogueFeatures, towers: Towers) -> dict[str, Values]:
+def score_held_out(features: CatalogueFeatures, towers: Towers) -> dict[str, Floats]:
     """Protocol -> (N,) how well each listing's views find other views of it; NaN where none of them asks.
 
     title->photos, text->photos: the title, or each other text, asks for the mean of a listing's photos under the
         towers' marginals; the text that asks is left out of the agreement that weighs them
     photo->title, photo->primary-photo: each photo but the first asks for the title, or for the first photo
 
-    Values are average precisions, meaned over a listing's views that ask; under `CERTAINTY`, the log probability that
+    Values are average precisions, meaned over a listing's views that ask; under `LOG_PROBABILITY`, the log probability that
     the title gives to the right photos, at the temperature that training arrived at. Listings that share a product
     or a title are relevant to each other.
     """
     embeddings = embed_features(features, towers)
-    photos, texts, same = embeddings.photo_views, embeddings.text_views, duplicate_mask(features.duplicates).numpy()
+    photos, texts, same = (
+        embeddings.photo_views,
+        embeddings.text_views,
+        duplicate_mask(features.duplicate_labels).numpy(),
+    )
     with_photos, with_texts = np.flatnonzero(photos.counts > 0), np.flatnonzero(texts.counts > 0)
     precision, certainty = np.full(len(texts.items), np.nan), np.full(len(texts.items), np.nan)
     text_places = np.arange(len(texts.items)) - texts.offsets[texts.owners]
@@ -303,11 +314,11 @@ def held_out_values(features: CatalogueFeatures, towers: Towers) -> dict[str, Va
         asking = np.flatnonzero((text_places == place) & (photos.counts > 0)[texts.owners])
         means = photo_means(embeddings, text_places != place, towers.fusion.marginals)[with_photos]
         scores, truth = embeddings.texts[asking] @ means.T, same[texts.owners[asking]][:, with_photos]
-        precision[asking] = average_precision_of(scores, truth)
+        precision[asking] = average_precision_by_score(scores, truth)
         certainty[asking] = log_probability(float(towers.scale.detach()) * scores, truth)
     found = {
-        PRIMARY: _by_listing(precision, texts, text_places == 0),
-        CERTAINTY: _by_listing(certainty, texts, text_places == 0),
+        TITLE_TO_PHOTOS: _by_listing(precision, texts, text_places == 0),
+        LOG_PROBABILITY: _by_listing(certainty, texts, text_places == 0),
         "text->photos": _by_listing(precision, texts, text_places > 0),
     }
     extra = np.arange(len(photos.items)) > photos.offsets[photos.owners]
@@ -318,32 +329,32 @@ def held_out_values(features: CatalogueFeatures, towers: Towers) -> dict[str, Va
         asking = np.flatnonzero(extra & np.isin(photos.owners, there))
         precision = np.full(len(photos.items), np.nan)
         truth = same[photos.owners[asking]][:, there]
-        precision[asking] = average_precision_of(embeddings.photos[asking] @ vectors.T, truth)
+        precision[asking] = average_precision_by_score(embeddings.photos[asking] @ vectors.T, truth)
         found[name] = _by_listing(precision, photos, extra)
     return found
 
 
 def photo_means(embeddings: Embeddings, kept: npt.NDArray[np.bool_], marginals: Marginals) -> Vectors:
     """(N, d) the direction of each listing's photos under marginals that see only the texts kept, (Vt,)."""
-    seen = replace(embeddings, text_views=embeddings.text_views.keep(kept), texts=embeddings.texts[kept])
+    seen = replace(embeddings, text_views=embeddings.text_views.filter(kept), texts=embeddings.texts[kept])
     means = barycentres(seen, marginals, "photo")[0]
     unit: Vectors = means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12)
     return unit
 
 
-def average_precision_of(scores: Vectors, truth: npt.NDArray[np.bool_]) -> Values:
+def average_precision_by_score(scores: Vectors, truth: npt.NDArray[np.bool_]) -> Floats:
     """(Q,) of rankings by score, (Q, N); a row of truth, (Q, N), has a relevant one. Ties keep their order."""
     return average_precision(np.take_along_axis(truth, np.argsort(-scores, axis=1, kind="stable"), axis=1))
 
 
-def log_probability(logits: Vectors, truth: npt.NDArray[np.bool_]) -> Values:
+def log_probability(logits: Vectors, truth: npt.NDArray[np.bool_]) -> Floats:
     """(Q,) of the relevant ones together, under the softmax of each row of (Q, N)."""
     odds = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
-    values: Values = np.log(np.maximum((odds * truth).sum(axis=1), 1e-300) / odds.sum(axis=1))
+    values: Floats = np.log(np.maximum((odds * truth).sum(axis=1), 1e-300) / odds.sum(axis=1))
     return values
 
 
-def _by_listing(values: Values, views: Views, asking: npt.NDArray[np.bool_]) -> Values:
+def _by_listing(values: Floats, views: Views, asking: npt.NDArray[np.bool_]) -> Floats:
     """(N,) mean over each listing's views that ask, (V,); NaN where there is none."""
     there = asking & ~np.isnan(values)
     counts = np.bincount(views.owners[there], minlength=len(views.counts))

@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.sparse import csc_array, csr_array
 
 from wares.ranking.labelers.term_matching import sparse_retrieve, sparse_score
-from wares.ranking.scoring import NONE
+from wares.ranking.scoring import NO_LISTING
 
 TERMS = 4
 
@@ -37,7 +37,7 @@ def test_the_best_are_those_of_a_dense_product(
     shares = (queries > 0) @ (weights > 0).T
     for place in range(len(queries)):
         expected = sorted(np.flatnonzero(shares[place]), key=lambda row: (-dense[place, row], row))[:k]
-        assert found.listings[place].tolist() == expected + [NONE] * (k - len(expected))
+        assert found.listings[place].tolist() == expected + [NO_LISTING] * (k - len(expected))
         np.testing.assert_array_equal(found.scores[place, : len(expected)], dense[place, expected])
         assert np.isnan(found.scores[place, len(expected) :]).all()
 
@@ -51,7 +51,7 @@ def test_scores_are_those_of_a_dense_product(width: int) -> None:
     listings = random.integers(-1, 500, (3, width))
     found = sparse_score(csr_array(queries), csc_array(weights), listings)
     expected = np.take_along_axis(queries @ weights.T, np.maximum(listings, 0), axis=1)
-    expected[(listings == NONE) | (queries.sum(axis=1, keepdims=True) == 0)] = np.nan
+    expected[(listings == NO_LISTING) | (queries.sum(axis=1, keepdims=True) == 0)] = np.nan
     np.testing.assert_array_equal(found, expected)
 
 

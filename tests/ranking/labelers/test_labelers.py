@@ -20,22 +20,22 @@ from odd_queries import ODD, UNKNOWN, WORDLESS, check
 from toys import write_photos
 
 from wares.core.errors import EvaluationError, PhotoError, SettingsError
-from wares.core.specs import shown
+from wares.core.specs import format_spec
 from wares.data.corpus import Corpus
 from wares.data.listings import Catalogue, Listing, Query
 from wares.data.runs import write_run
 from wares.data.terms import analyse
 from wares.encoders.registry import build_towers
 from wares.ranking.labelers.bm25 import BM25
-from wares.ranking.labelers.embeddings import BLOCK, EmbeddingScorer
+from wares.ranking.labelers.embeddings import QUERY_BATCH_SIZE, EmbeddingScorer
 from wares.ranking.labelers.function import labeler
 from wares.ranking.labelers.query_likelihood import QueryLikelihood
 from wares.ranking.labelers.registry import get_labeler, labelers
 from wares.ranking.labelers.rm3 import RM3
-from wares.ranking.labelers.run_file import RunFile
-from wares.ranking.labelers.two_tower import TwoTower
+from wares.ranking.labelers.run_file import RunLabeler
+from wares.ranking.labelers.two_tower import TwoTowerLabeler
 from wares.ranking.rankers.two_tower import TwoTowerRanker
-from wares.ranking.scoring import NONE, Labeler, Labels, Scorer
+from wares.ranking.scoring import NO_LISTING, Labeler, Labels, Scorer
 
 NAMES = [*labelers(), "a function"]
 LEXICAL = ["bm25", "query-likelihood", "rm3"]
@@ -126,7 +126,7 @@ def name(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def scorer(name: str, member: Member, goods: Corpus) -> Scorer:
-    return member(name, goods).over(goods)
+    return member(name, goods).fit(goods)
 
 
 def same(one: Labels, other: Labels) -> None:
@@ -171,10 +171,10 @@ def test_what_scores_best_is_retrieved(scorer: Scorer, name: str, goods: Corpus)
 
 
 def test_scores_stand_where_they_were_asked_for(scorer: Scorer) -> None:
-    listings = np.array([[2, NONE, 0], [NONE, NONE, NONE], [0, 2, 3], [1, 1, 0]])
+    listings = np.array([[2, NO_LISTING, 0], [NO_LISTING, NO_LISTING, NO_LISTING], [0, 2, 3], [1, 1, 0]])
     scores = scorer.score(QUERIES, listings)
     assert scores.shape == (4, 3)
-    assert np.isnan(scores[listings == NONE]).all()
+    assert np.isnan(scores[listings == NO_LISTING]).all()
     turned = scorer.score(QUERIES, listings[:, ::-1])
     np.testing.assert_allclose(scores, turned[:, ::-1], rtol=1e-6)
     np.testing.assert_array_equal(scores[3, 0], scores[3, 1])
@@ -195,7 +195,7 @@ def test_asked_twice_it_says_the_same(scorer: Scorer) -> None:
 
 def test_many_queries_are_as_good_as_one(scorer: Scorer) -> None:
     """More than are held at once."""
-    many = [QUERIES[place % 4] for place in range(2 * BLOCK + 3)]
+    many = [QUERIES[place % 4] for place in range(2 * QUERY_BATCH_SIZE + 3)]
     labels = scorer.retrieve(many, 3)
     few = scorer.retrieve(QUERIES, 3)
     same(labels, few.select(np.arange(len(many)) % 4))
@@ -227,17 +227,17 @@ def test_odd_queries_are_ranked_or_left(scorer: Scorer, name: str, goods: Corpus
 
 def test_a_corpus_of_one_listing(name: str, member: Member) -> None:
     only = corpus(Listing("boots", "Red leather boots"))
-    alone = member(name, only).over(only)
+    alone = member(name, only).fit(only)
     labels = alone.retrieve(QUERIES[:1], 3)
     check(labels, 1, 3, 1)
-    assert labels.listings.tolist() == [[0, NONE, NONE]]
+    assert labels.listings.tolist() == [[0, NO_LISTING, NO_LISTING]]
     np.testing.assert_allclose(alone.score(QUERIES[:1], labels.listings), labels.scores, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", LEXICAL)
 def test_a_corpus_without_words(name: str) -> None:
     over = titles("!!!", "👟")
-    alone = get_labeler(name).over(over)
+    alone = get_labeler(name).fit(over)
     labels = alone.retrieve(QUERIES, 3)
     check(labels, 4, 3, 2)
     assert not labels.present.any()
@@ -247,7 +247,7 @@ def test_a_corpus_without_words(name: str) -> None:
 @pytest.mark.parametrize("name", labelers())
 def test_names_print_and_parse_to_the_same_thing(name: str, member: Member, goods: Corpus) -> None:
     found = member(name, goods)
-    assert get_labeler(shown(found, labelers())) == found
+    assert get_labeler(format_spec(found, labelers())) == found
     assert type(found) is labelers()[name]
 
 
@@ -265,12 +265,12 @@ def test_names_print_and_parse_to_the_same_thing(name: str, member: Member, good
     ],
 )
 def test_names_by_eye(text: str) -> None:
-    assert shown(get_labeler(text), labelers()) == text
+    assert format_spec(get_labeler(text), labelers()) == text
 
 
 def test_a_function_has_no_name() -> None:
     with pytest.raises(SettingsError, match="has no name: it is none of bm25, query-likelihood"):
-        shown(letters, labelers())
+        format_spec(letters, labelers())
 
 
 @pytest.mark.parametrize(
@@ -303,7 +303,7 @@ def test_settings_are_checked_before_work_starts(text: str, message: str) -> Non
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_settings_are_numbers(value: float) -> None:
-    for wrong in (lambda: BM25(k1=value), lambda: QueryLikelihood(value), lambda: RM3(original=value)):
+    for wrong in (lambda: BM25(k1=value), lambda: QueryLikelihood(value), lambda: RM3(original_weight=value)):
         with pytest.raises(SettingsError):
             wrong()
 
@@ -314,27 +314,27 @@ def test_settings_are_numbers(value: float) -> None:
 def test_labels_are_sorted() -> None:
     """Equal scores in the order of the corpus; a listing without a score is none, and a score without a listing."""
     nan = math.nan
-    listings = np.array([[4, 2, 9, 7], [1, NONE, 3, 5]])
+    listings = np.array([[4, 2, 9, 7], [1, NO_LISTING, 3, 5]])
     scores = np.array([[1.0, 1.0, nan, 2.0], [-1.0, 8.0, nan, 0.0]], dtype=np.float32)
-    labels = Labels.of(listings, scores)
-    assert labels.listings.tolist() == [[7, 2, 4, NONE], [5, 1, NONE, NONE]]
+    labels = Labels.from_scores(listings, scores)
+    assert labels.listings.tolist() == [[7, 2, 4, NO_LISTING], [5, 1, NO_LISTING, NO_LISTING]]
     np.testing.assert_array_equal(labels.scores, [[2, 1, 1, nan], [0, -1, nan, nan]])
     assert labels.top(2).listings.tolist() == [[7, 2], [5, 1]]
-    assert labels.select(np.array([1])).listings.tolist() == [[5, 1, NONE, NONE]]
+    assert labels.select(np.array([1])).listings.tolist() == [[5, 1, NO_LISTING, NO_LISTING]]
 
 
 @given(
     st.lists(
-        st.tuples(st.one_of(st.integers(0, 20), st.just(NONE)), st.sampled_from([-1.0, 0.0, 0.5, 2.0, math.nan])),
+        st.tuples(st.one_of(st.integers(0, 20), st.just(NO_LISTING)), st.sampled_from([-1.0, 0.0, 0.5, 2.0, math.nan])),
         max_size=8,
         unique_by=lambda pair: pair[0],
     )
 )
 def test_labels_are_those_of_pythons_sort(pairs: list[tuple[int, float]]) -> None:
     listings = np.array([[listing for listing, _ in pairs]], dtype=np.int64)
-    labels = Labels.of(listings, np.array([[score for _, score in pairs]], dtype=np.float32))
+    labels = Labels.from_scores(listings, np.array([[score for _, score in pairs]], dtype=np.float32))
     check(labels, 1, len(pairs), 21)
-    said = [(-score, listing) for listing, score in pairs if listing != NONE and not math.isnan(score)]
+    said = [(-score, listing) for listing, score in pairs if listing != NO_LISTING and not math.isnan(score)]
     there = labels.present[0]
     assert labels.listings[0, there].tolist() == [listing for _, listing in sorted(said)]
     assert (-labels.scores[0, there]).tolist() == [score for score, _ in sorted(said)]
@@ -346,7 +346,7 @@ def test_labels_are_those_of_pythons_sort(pairs: list[tuple[int, float]]) -> Non
 )
 def test_what_was_said_is_found_by_its_listing(known: list[dict[int, int]], asked: list[int]) -> None:
     """NaN of others, and where no listing is asked for."""
-    listings = np.array([[*each, *[NONE] * (4 - len(each))] for each in known], dtype=np.int64)
+    listings = np.array([[*each, *[NO_LISTING] * (4 - len(each))] for each in known], dtype=np.int64)
     scores = np.array([[*each.values(), *[np.nan] * (4 - len(each))] for each in known], dtype=np.float32)
     found = Labels(listings, scores).scores_of(np.array([asked] * len(known), dtype=np.int64))
     expected = np.array([[each.get(place, np.nan) for place in asked] for each in known], dtype=np.float32)
@@ -359,17 +359,17 @@ def test_what_was_said_is_found_by_its_listing(known: list[dict[int, int]], aske
 @pytest.mark.parametrize("name", LEXICAL)
 def test_lexical_labelers_by_eye(name: str, goods: Corpus) -> None:
     """Two listings say red, and one of them boots; one is Russian; stems are one word."""
-    over = get_labeler(name).over(goods)
+    over = get_labeler(name).fit(goods)
     labels = over.retrieve(asked("red boot", "ботинки", "mugs"), 1)
     assert labels.listings.tolist() == [[0], [5], [3]]
 
 
 @pytest.mark.parametrize("name", ["bm25", "query-likelihood"])
 def test_only_what_shares_a_term_is_retrieved(name: str, goods: Corpus) -> None:
-    labels = get_labeler(name).over(goods).retrieve(QUERIES, len(LISTINGS))
+    labels = get_labeler(name).fit(goods).retrieve(QUERIES, len(LISTINGS))
     for query, row in zip(QUERIES, labels.listings.tolist(), strict=True):
         sharing = {i for i, text in enumerate(goods.texts) if set(analyse(text)) & set(analyse(query.text))}
-        assert {place for place in row if place != NONE} == sharing
+        assert {place for place in row if place != NO_LISTING} == sharing
     if name == "bm25":
         assert (labels.scores[labels.present] > 0).all()
 
@@ -399,7 +399,7 @@ def plain_bm25(documents: Sequence[str], query: str, k1: float, b: float) -> lis
 @given(documents, queries, st.sampled_from([0.0, 0.9, 1.2, 3.0]), st.sampled_from([0.0, 0.4, 0.75, 1.0]))
 def test_bm25_is_its_formula(documents: list[str], texts: list[str], k1: float, b: float) -> None:
     over = titles(*documents)
-    found = BM25(k1, b).over(over)
+    found = BM25(k1, b).fit(over)
     queries = asked(*texts)
     scores, labels = found.score(queries, everywhere(queries, over)), found.retrieve(queries, len(documents) + 1)
     check(labels, len(queries), len(documents) + 1, len(documents))
@@ -410,7 +410,7 @@ def test_bm25_is_its_formula(documents: list[str], texts: list[str], k1: float, 
             np.testing.assert_allclose(row, expected, rtol=1e-5)
         else:
             assert np.isnan(row).all()
-        there = listings != NONE
+        there = listings != NO_LISTING
         assert sorted(listings[there].tolist()) == np.flatnonzero(expected > 0).tolist()
         np.testing.assert_allclose(values[there], expected[listings[there]], rtol=1e-5)
 
@@ -421,7 +421,7 @@ def test_bm25_is_that_of_bm25s(goods: Corpus) -> None:
 
     oracle = bm25s.BM25(k1=0.9, b=0.4, method="lucene")
     oracle.index([analyse(text) for text in goods.texts], show_progress=False)
-    scores = BM25(0.9, 0.4).over(goods).score(QUERIES, everywhere(QUERIES, goods))
+    scores = BM25(0.9, 0.4).fit(goods).score(QUERIES, everywhere(QUERIES, goods))
     for query, row in zip(QUERIES, scores, strict=True):
         np.testing.assert_allclose(row, oracle.get_scores(analyse(query.text)), rtol=1e-5)
 
@@ -445,7 +445,7 @@ def plain_likelihood(documents: Sequence[str], query: str, mu: float) -> list[fl
 @given(documents, queries, st.sampled_from([0.5, 10.0, 1000.0]))
 def test_query_likelihood_is_its_formula(documents: list[str], texts: list[str], mu: float) -> None:
     over = titles(*documents)
-    found = QueryLikelihood(mu).over(over)
+    found = QueryLikelihood(mu).fit(over)
     queries = asked(*texts)
     scores, labels = found.score(queries, everywhere(queries, over)), found.retrieve(queries, len(documents) + 1)
     check(labels, len(queries), len(documents) + 1, len(documents))
@@ -455,7 +455,7 @@ def test_query_likelihood_is_its_formula(documents: list[str], texts: list[str],
             np.testing.assert_allclose(row, expected, rtol=1e-4, atol=1e-5)
         else:
             assert np.isnan(row).all()
-        there = listings != NONE
+        there = listings != NO_LISTING
         sharing = [place for place, document in enumerate(documents) if wanted & set(analyse(document))]
         assert sorted(listings[there].tolist()) == sharing
         np.testing.assert_allclose(values[there], expected[listings[there]], rtol=1e-4, atol=1e-5)
@@ -469,43 +469,43 @@ THREE = ("red boots", "boots leather", "leather gloves")
 def test_feedback_brings_what_shares_no_word() -> None:
     """The one red listing says boots as well: the query becomes 3/4 red, 1/4 boots, and finds the other boots."""
     over = titles(*THREE)
-    found = RM3(listings=1, original=0.5).over(over)
-    weights = found.extended(asked("red")).toarray()[0]
-    assert dict(zip(over.terms.words, weights.tolist(), strict=True)) == {
+    found = RM3(feedback_listings=1, original_weight=0.5).fit(over)
+    weights = found.expand(asked("red")).toarray()[0]
+    assert dict(zip(over.term_counts.term_list, weights.tolist(), strict=True)) == {
         "red": 0.75,
         "boot": 0.25,
         "leather": 0,
         "glove": 0,
     }
-    assert found.retrieve(asked("red"), 3).listings.tolist() == [[0, 1, NONE]]
-    assert BM25().over(over).retrieve(asked("red"), 3).listings.tolist() == [[0, NONE, NONE]]
+    assert found.retrieve(asked("red"), 3).listings.tolist() == [[0, 1, NO_LISTING]]
+    assert BM25().fit(over).retrieve(asked("red"), 3).listings.tolist() == [[0, NO_LISTING, NO_LISTING]]
 
 
 def test_a_query_may_be_forgotten_for_its_feedback() -> None:
     """Of "boots", the first two listings say as much; with one term kept, boots is what they share."""
     over = titles(*THREE)
-    found = RM3(listings=2, terms=1, original=0.0).over(over)
-    weights = found.extended(asked("boots")).toarray()[0]
-    assert dict(zip(over.terms.words, weights.tolist(), strict=True))["boot"] == pytest.approx(1)
-    wide = RM3(listings=2, terms=2, original=0.0).over(over).extended(asked("boots")).toarray()[0]
+    found = RM3(feedback_listings=2, feedback_terms=1, original_weight=0.0).fit(over)
+    weights = found.expand(asked("boots")).toarray()[0]
+    assert dict(zip(over.term_counts.term_list, weights.tolist(), strict=True))["boot"] == pytest.approx(1)
+    wide = RM3(feedback_listings=2, feedback_terms=2, original_weight=0.0).fit(over).expand(asked("boots")).toarray()[0]
     np.testing.assert_allclose(sorted(wide), [0, 0, 1 / 3, 2 / 3], rtol=1e-5)
 
 
 def test_feedback_counts_by_score() -> None:
     """And each listing's terms by how often they are in it: Σ p(term | listing) p(listing | query)."""
     over = titles("red red boots", "red gloves scarf hat", "mug")
-    bm25 = BM25().over(over).score(asked("red"), np.array([[0, 1]]))[0]
-    weights = RM3(original=0.0).over(over).extended(asked("red")).toarray()[0]
+    bm25 = BM25().fit(over).score(asked("red"), np.array([[0, 1]]))[0]
+    weights = RM3(original_weight=0.0).fit(over).expand(asked("red")).toarray()[0]
     shares = bm25 / bm25.sum()
     expected = {"red": shares[0] * 2 / 3 + shares[1] / 4, "boot": shares[0] / 3, "glove": shares[1] / 4}
     for term, weight in expected.items():
-        assert weights[over.terms.vocabulary[term]] == pytest.approx(float(weight), rel=1e-5)
+        assert weights[over.term_counts.vocabulary[term]] == pytest.approx(float(weight), rel=1e-5)
     assert shares[0] > shares[1] + 0.05
 
 
 def test_without_feedback_it_is_bm25(goods: Corpus) -> None:
     """Scores are those of BM25 for a word of the query on average."""
-    plain, fed = BM25().over(goods), RM3(original=1.0).over(goods)
+    plain, fed = BM25().fit(goods), RM3(original_weight=1.0).fit(goods)
     words = np.array([[len(analyse(query.text))] for query in QUERIES])
     expected, found = plain.retrieve(QUERIES, 7), fed.retrieve(QUERIES, 7)
     np.testing.assert_array_equal(found.listings, expected.listings)
@@ -518,10 +518,10 @@ def test_extended_queries_are_distributions(
     documents: list[str], texts: list[str], first: int, terms: int, original: float
 ) -> None:
     over = titles(*documents)
-    found = RM3(first, terms, original).over(over)
-    rows = found.extended(asked(*texts)).toarray()
+    found = RM3(first, terms, original).fit(over)
+    rows = found.expand(asked(*texts)).toarray()
     for text, row in zip(texts, rows, strict=True):
-        known = {term for term in analyse(text) if term in over.terms.vocabulary}
+        known = {term for term in analyse(text) if term in over.term_counts.vocabulary}
         assert (row >= 0).all()
         assert row.sum() == pytest.approx(1 if known else 0, abs=1e-5)
         assert (row > 0).sum() <= len(known) + terms
@@ -533,7 +533,7 @@ def test_extended_queries_are_distributions(
 def test_nearest_vectors_are_those_of_a_sort() -> None:
     random = np.random.default_rng(6)
     listings = random.normal(size=(40, 8)).astype(np.float32)
-    vectors = random.normal(size=(BLOCK + 44, 8)).astype(np.float32)
+    vectors = random.normal(size=(QUERY_BATCH_SIZE + 44, 8)).astype(np.float32)
     found = EmbeddingScorer(listings, lambda texts: vectors[[int(text) for text in texts]])
     queries = asked(*map(str, range(len(vectors))))
     products = vectors @ listings.T
@@ -555,7 +555,7 @@ def test_two_tower_stops_at_a_photo_that_is_damaged_or_notes_it(work: str, tmp_p
     model = str(tmp_path / "model")
 
     def use(over: Corpus) -> object:
-        return TwoTower(model).over(over) if work == "labels" else TwoTowerRanker(model).build(over, 0)
+        return TwoTowerLabeler(model).fit(over) if work == "labels" else TwoTowerRanker(model).fit(over, 0)
 
     with pytest.raises(PhotoError, match=r"boots-red\.png"):
         use(corpus(*LISTINGS, folder=tmp_path))
@@ -575,7 +575,7 @@ def test_two_tower_scores_are_those_of_fused_embeddings(goods: Corpus, tmp_path:
         embed_texts([query.text for query in QUERIES], towers)
         @ fuse(embed(goods.catalogue, towers), towers.fusion).vectors.T
     )
-    found = TwoTower(str(tmp_path / "model")).over(goods).score(QUERIES, everywhere(QUERIES, goods))
+    found = TwoTowerLabeler(str(tmp_path / "model")).fit(goods).score(QUERIES, everywhere(QUERIES, goods))
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
@@ -587,19 +587,19 @@ def test_a_run_is_what_its_file_says(tmp_path: Path) -> None:
     rows = ["b 1 0.5", "a 2 2.5", "c 3 0.5"]
     (tmp_path / "run.txt").write_text("".join(f"q1 Q0 {row} x\n" for row in rows), encoding="utf-8")
     over = corpus(*(Listing(each, each) for each in "abcd"))
-    found = RunFile(str(tmp_path / "run.txt")).over(over)
+    found = RunLabeler(str(tmp_path / "run.txt")).fit(over)
     queries = [Query("q2", "a"), Query("q1", "")]
     labels = found.retrieve(queries, 5)
-    assert labels.listings.tolist() == [[NONE] * 5, [0, 1, 2, NONE, NONE]]
+    assert labels.listings.tolist() == [[NO_LISTING] * 5, [0, 1, 2, NO_LISTING, NO_LISTING]]
     np.testing.assert_array_equal(labels.scores[1], [2.5, 0.5, 0.5, math.nan, math.nan])
-    scores = found.score(queries, np.array([[0, 1, 2], [3, 1, NONE]]))
+    scores = found.score(queries, np.array([[0, 1, 2], [3, 1, NO_LISTING]]))
     np.testing.assert_array_equal(scores, [[math.nan] * 3, [-0.5, 0.5, math.nan]])
 
 
 def test_a_run_of_another_corpus_is_refused(tmp_path: Path) -> None:
     write_run({"q1": {"a": 1.0}, "q2": {"gone": 0.5, "a": 0.7}}, tmp_path / "run.txt")
     with pytest.raises(EvaluationError) as met:
-        RunFile(str(tmp_path / "run.txt")).over(corpus(Listing("a", "a")))
+        RunLabeler(str(tmp_path / "run.txt")).fit(corpus(Listing("a", "a")))
     problem, remedy = "listing 'gone' is not in the corpus", "Use the corpus that the run was made on"
     assert str(met.value) == f"{tmp_path / 'run.txt'}, query q2: {problem}. {remedy}."
 
@@ -607,7 +607,7 @@ def test_a_run_of_another_corpus_is_refused(tmp_path: Path) -> None:
 def test_a_run_with_scores_too_large_is_refused(tmp_path: Path) -> None:
     write_run({"q1": {"a": -1e39}}, tmp_path / "run.txt")
     with pytest.raises(EvaluationError, match=re.escape("run.txt, query q1: score -1e+39 is too large. Scale the")):
-        RunFile(str(tmp_path / "run.txt")).over(corpus(Listing("a", "a")))
+        RunLabeler(str(tmp_path / "run.txt")).fit(corpus(Listing("a", "a")))
 
 
 def test_a_function_may_abstain() -> None:
@@ -617,9 +617,9 @@ def test_a_function_may_abstain() -> None:
 
     prices = (3.0, None, 1.0, 2.0)
     over = corpus(*(Listing(str(place), "thing", price=price) for place, price in enumerate(prices)))
-    found = cheap.over(over)
+    found = cheap.fit(over)
     labels = found.retrieve(asked("thing", "free"), 5)
-    assert labels.listings.tolist() == [[2, 3, 0, NONE, NONE], [NONE] * 5]
+    assert labels.listings.tolist() == [[2, 3, 0, NO_LISTING, NO_LISTING], [NO_LISTING] * 5]
     np.testing.assert_array_equal(labels.scores[0], [-1, -2, -3, math.nan, math.nan])
     assert np.isnan(labels.scores[1]).all()
     np.testing.assert_array_equal(
@@ -634,7 +634,7 @@ def test_a_function_is_asked_about_listings_that_are_there() -> None:
         met.append((query, [each.id for each in listings]))
         return [1.0] * len(listings)
 
-    scores = labeler(told).over(titles("a", "b", "c")).score(asked("x"), np.array([[2, NONE, 0]]))
+    scores = labeler(told).fit(titles("a", "b", "c")).score(asked("x"), np.array([[2, NO_LISTING, 0]]))
     assert met == [("x", ["2", "0"])]
     np.testing.assert_array_equal(scores, [[1, math.nan, 1]])
 
@@ -645,7 +645,7 @@ def test_a_function_says_one_thing_for_each_listing(given_scores: list[float | N
     def hasty(query: str, listings: Sequence[Listing]) -> list[float | None]:
         return given_scores
 
-    found = hasty.over(titles("red boots", "mug"))
+    found = hasty.fit(titles("red boots", "mug"))
     message = f"hasty returned {len(given_scores)} scores for 2 listings of 'red boots'."
     with pytest.raises(SettingsError, match=re.escape(message)):
         found.retrieve(asked("red boots"), 1)
@@ -695,23 +695,23 @@ def my_labels(tmp_path: Path) -> Callable[[str], Labeler]:
 def test_functions_of_a_file(my_labels: Callable[[str], Labeler]) -> None:
     """With the decorator or without it; a name with a setting prints as it was written."""
     over = corpus(*(Listing(str(place), "thing", price=price) for place, price in enumerate((4.0, None, 1.0))))
-    assert my_labels("cheap").over(over).retrieve(asked("thing"), 3).listings.tolist() == [[2, 0, NONE]]
-    assert my_labels("dear").over(over).retrieve(asked("thing"), 3).listings.tolist() == [[0, 2, NONE]]
+    assert my_labels("cheap").fit(over).retrieve(asked("thing"), 3).listings.tolist() == [[2, 0, NO_LISTING]]
+    assert my_labels("dear").fit(over).retrieve(asked("thing"), 3).listings.tolist() == [[0, 2, NO_LISTING]]
     text = "function(file='my_labels.py', name='cheap')"
-    assert shown(get_labeler(text), labelers()) == text
+    assert format_spec(get_labeler(text), labelers()) == text
 
 
 def test_a_function_of_a_file_can_be_sent_to_another_process(my_labels: Callable[[str], Labeler]) -> None:
     import pickle
 
-    over = my_labels("dear").over(corpus(Listing("a", "a", price=2.0), Listing("b", "b", price=3.0)))
+    over = my_labels("dear").fit(corpus(Listing("a", "a", price=2.0), Listing("b", "b", price=3.0)))
     same(pickle.loads(pickle.dumps(over)).retrieve(asked("x"), 2), over.retrieve(asked("x"), 2))
 
 
 def test_scores_that_are_not_finite_are_no_labels(my_labels: Callable[[str], Labeler]) -> None:
     """Nor those too large for single precision."""
-    labels = my_labels("wild").over(titles("a", "b", "c", "d", "e")).retrieve(asked("x"), 5)
-    assert labels.listings.tolist() == [[4, NONE, NONE, NONE, NONE]]
+    labels = my_labels("wild").fit(titles("a", "b", "c", "d", "e")).retrieve(asked("x"), 5)
+    assert labels.listings.tolist() == [[4, NO_LISTING, NO_LISTING, NO_LISTING, NO_LISTING]]
     check(labels, 1, 5, 5)
 
 
@@ -728,13 +728,13 @@ def test_scores_that_are_not_finite_are_no_labels(my_labels: Callable[[str], Lab
 )
 def test_functions_that_cannot_be_used(name: str, message: str, my_labels: Callable[[str], Labeler]) -> None:
     with pytest.raises(SettingsError, match=re.escape(message)) as met:
-        my_labels(name).over(titles("mug")).retrieve(asked("mug"), 1)
+        my_labels(name).fit(titles("mug")).retrieve(asked("mug"), 1)
     assert len(str(met.value).splitlines()) == 1
 
 
 def test_a_long_query_is_cut_in_a_message(my_labels: Callable[[str], Labeler]) -> None:
     with pytest.raises(SettingsError) as met:
-        my_labels("broken").over(titles("mug")).retrieve(asked("mug " * 2500), 1)
+        my_labels("broken").fit(titles("mug")).retrieve(asked("mug " * 2500), 1)
     assert len(str(met.value)) < 250
 
 
@@ -754,5 +754,5 @@ def test_files_that_cannot_be_used(source: str | None, message: str, tmp_path: P
     if source is not None:
         file.write_text(source, encoding="utf-8")
     with pytest.raises(SettingsError, match=re.escape(message)) as met:
-        get_labeler(f"function(file={str(file)!r}, name='f')").over(titles("mug"))
+        get_labeler(f"function(file={str(file)!r}, name='f')").fit(titles("mug"))
     assert len(str(met.value).splitlines()) == 1

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from scipy.stats import entropy
 
 from wares.core.errors import SettingsError
-from wares.core.specs import shown
-from wares.data.terms import Terms
+from wares.core.specs import format_spec
+from wares.data.terms import TermCounts
 from wares.supervision.predictors.evidence import Evidence, Floats, Predictor
-from wares.supervision.predictors.query_weights import WEIGHT_MAPS, get_weight_map
+from wares.supervision.predictors.query_weights import QUERY_WEIGHTINGS, get_query_weighting
 from wares.supervision.predictors.registry import PREDICTORS, get_predictor
 
 NAN = math.nan
@@ -43,9 +43,9 @@ def evidence_of(
     corpus: Sequence[float] | None = None,
 ) -> Evidence:
     """Evidence of a few queries; each found the first two texts, with scores 2 and 1, the corpus 1/2, or as told."""
-    terms = Terms.of(texts)
+    terms = TermCounts.from_texts(texts)
     return Evidence(
-        queries=[terms.ids(query) for query in queries],
+        query_terms=[terms.term_ids(query) for query in queries],
         terms=terms,
         listings=np.array([[0, 1]] * len(queries) if listings is None else listings, dtype=np.int64),
         scores=np.array([[2.0, 1.0]] * len(queries) if scores is None else scores, dtype=np.float64),
@@ -83,7 +83,7 @@ def test_one_finite_prediction_a_query(predictor: Predictor) -> None:
 
 
 def test_no_queries_no_predictions(predictor: Predictor) -> None:
-    nothing = replace(evidence_of("red"), queries=[], listings=np.zeros((0, 2), dtype=np.int64))
+    nothing = replace(evidence_of("red"), query_terms=[], listings=np.zeros((0, 2), dtype=np.int64))
     nothing = replace(nothing, scores=np.zeros((0, 2)), corpus_scores=np.zeros(0))
     assert predictor(nothing).shape == (0,)
 
@@ -129,7 +129,7 @@ def test_queries_are_predicted_one_by_one(predictor: Predictor) -> None:
     )
     order = np.array([2, 0, 3, 1])
     shuffled = Evidence(
-        [whole.queries[i] for i in order],
+        [whole.query_terms[i] for i in order],
         whole.terms,
         whole.listings[order],
         whole.scores[order],
@@ -159,12 +159,12 @@ def test_single_precision_is_enough(predictor: Predictor) -> None:
 
 @pytest.mark.parametrize("text", [*PREDICTORS, *CHANGED_PREDICTORS])
 def test_predictors_print_and_parse_to_the_same_thing(text: str) -> None:
-    assert shown(get_predictor(text), PREDICTORS) == text
+    assert format_spec(get_predictor(text), PREDICTORS) == text
 
 
-@pytest.mark.parametrize("text", [*WEIGHT_MAPS, *CHANGED_MAPS])
+@pytest.mark.parametrize("text", [*QUERY_WEIGHTINGS, *CHANGED_MAPS])
 def test_weight_maps_print_and_parse_to_the_same_thing(text: str) -> None:
-    assert shown(get_weight_map(text), WEIGHT_MAPS) == text
+    assert format_spec(get_query_weighting(text), QUERY_WEIGHTINGS) == text
 
 
 @pytest.mark.parametrize(
@@ -183,10 +183,10 @@ def test_weight_maps_print_and_parse_to_the_same_thing(text: str) -> None:
         (get_predictor, "clarity(smoothing=1.0)", "not 1.0"),
         (get_predictor, "sigma-max(k=3)", "predictor sigma-max has no setting 'k'"),
         (get_predictor, "nqq", "no predictor 'nqq'; there are clarity, wig"),
-        (get_weight_map, "soft-max(temperature=0)", "temperature is a number between 0 and inf"),
-        (get_weight_map, "threshold(share=0)", "share"),
-        (get_weight_map, "threshold(share=1.5)", "share"),
-        (get_weight_map, "linear", "no weight map 'linear'; there are rank, min-max"),
+        (get_query_weighting, "soft-max(temperature=0)", "temperature is a number between 0 and inf"),
+        (get_query_weighting, "threshold(share=0)", "share"),
+        (get_query_weighting, "threshold(share=1.5)", "share"),
+        (get_query_weighting, "linear", "no weight map 'linear'; there are rank, min-max"),
     ],
 )
 def test_bad_names_and_settings_are_told(get: Callable[[str], object], text: str, complaint: str) -> None:
@@ -304,7 +304,7 @@ def test_clarity_passes_over_listings_without_words() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "predictions", "weights"),
+    ("name", "predict_performance", "weights"),
     [
         # Ranks 2.5, 1, 2.5, 4 of 5 queries: sum 10, so that mean 1 is half of them
         ("rank", [3, 1, 3, 7, NAN], [1.25, 0.5, 1.25, 2, 0]),
@@ -321,12 +321,12 @@ def test_clarity_passes_over_listings_without_words() -> None:
     ],
 )
 def test_weights_by_hand(name: str, predictions: list[float], weights: list[float]) -> None:
-    assert get_weight_map(name)(np.array(predictions)) == pytest.approx(weights, abs=2e-6)
+    assert get_query_weighting(name)(np.array(predictions)) == pytest.approx(weights, abs=2e-6)
 
 
 # The contract of every weight map -----------------------------------------------------------------------------------
 
-MAPS = [*WEIGHT_MAPS, *CHANGED_MAPS]
+MAPS = [*QUERY_WEIGHTINGS, *CHANGED_MAPS]
 PREDICTIONS = st.lists(st.one_of(st.integers(-1000, 1000).map(lambda n: n / 8), st.just(NAN)), min_size=1, max_size=12)
 KNOWN = PREDICTIONS.filter(lambda values: not all(map(math.isnan, values))).map(np.array)
 
@@ -334,7 +334,7 @@ KNOWN = PREDICTIONS.filter(lambda values: not all(map(math.isnan, values))).map(
 @pytest.mark.parametrize("name", MAPS)
 @given(predictions=KNOWN)
 def test_weights_have_mean_one_and_rise_with_the_predictions(name: str, predictions: Floats) -> None:
-    weights = get_weight_map(name)(predictions)
+    weights = get_query_weighting(name)(predictions)
     assert weights.shape == predictions.shape and weights.dtype == np.float64
     assert weights.mean() == pytest.approx(1.0) and (weights >= 0).all()
     assert (weights[np.isnan(predictions)] == 0).all()
@@ -348,15 +348,15 @@ def test_weights_have_mean_one_and_rise_with_the_predictions(name: str, predicti
 @pytest.mark.parametrize("name", MAPS)
 @pytest.mark.parametrize("value", [0.0, 0.1, -7.0])
 def test_equal_predictions_weigh_alike(name: str, value: float) -> None:
-    weights = get_weight_map(name)(np.array([value, value, NAN, value]))
+    weights = get_query_weighting(name)(np.array([value, value, NAN, value]))
     np.testing.assert_allclose(weights, [4 / 3, 4 / 3, 0, 4 / 3])
 
 
 @pytest.mark.parametrize("name", MAPS)
-@pytest.mark.parametrize("predictions", [[NAN, NAN], []])
+@pytest.mark.parametrize("predict_performance", [[NAN, NAN], []])
 def test_nothing_predicted_is_told(name: str, predictions: list[float]) -> None:
     with pytest.raises(SettingsError, match="no query's performance can be predicted; weigh all alike"):
-        get_weight_map(name)(np.array(predictions))
+        get_query_weighting(name)(np.array(predictions))
 
 
 # Properties and oracles ---------------------------------------------------------------------------------------------
@@ -365,20 +365,20 @@ def test_nothing_predicted_is_told(name: str, predictions: list[float]) -> None:
 @pytest.mark.parametrize("name", MAPS)
 @given(predictions=KNOWN, unit=st.sampled_from([0.25, 3.0, 1000.0]), zero=st.integers(-50, 50))
 def test_weights_have_no_unit(name: str, predictions: Floats, unit: float, zero: int) -> None:
-    weights = get_weight_map(name)(predictions)
-    np.testing.assert_allclose(get_weight_map(name)(predictions * unit + zero), weights, atol=1e-9)
+    weights = get_query_weighting(name)(predictions)
+    np.testing.assert_allclose(get_query_weighting(name)(predictions * unit + zero), weights, atol=1e-9)
 
 
 @pytest.mark.parametrize("name", ["rank", "threshold(share=0.1)"])
 @given(predictions=KNOWN)
 def test_ranks_and_thresholds_look_at_the_order_alone(name: str, predictions: Floats) -> None:
-    np.testing.assert_array_equal(get_weight_map(name)(predictions**3), get_weight_map(name)(predictions))
+    np.testing.assert_array_equal(get_query_weighting(name)(predictions**3), get_query_weighting(name)(predictions))
 
 
 def test_temperature_runs_from_the_best_query_to_all_alike() -> None:
     predictions = np.array([1.0, 2.0, 4.0])
-    np.testing.assert_allclose(get_weight_map("soft-max(temperature=0.01)")(predictions), [0, 0, 3], atol=1e-9)
-    np.testing.assert_allclose(get_weight_map("soft-max(temperature=1e9)")(predictions), [1, 1, 1], atol=1e-6)
+    np.testing.assert_allclose(get_query_weighting("soft-max(temperature=0.01)")(predictions), [0, 0, 3], atol=1e-9)
+    np.testing.assert_allclose(get_query_weighting("soft-max(temperature=1e9)")(predictions), [1, 1, 1], atol=1e-6)
 
 
 def falling(least: float = 1 / 8) -> st.SearchStrategy[list[float]]:
@@ -438,7 +438,7 @@ def test_clarity_is_relative_entropy_to_the_collection(texts: list[str], data: s
     counts: npt.NDArray[np.float64] = evidence.terms.counts.toarray().astype(float)
     collection = counts.sum(0) / counts.sum()
     models = [0.6 * counts[place] / counts[place].sum() + 0.4 * collection for place in found]
-    likelihoods = np.array([math.prod(model[evidence.queries[0]]) for model in models])
+    likelihoods = np.array([math.prod(model[evidence.query_terms[0]]) for model in models])
     mixed = sum(share * model for share, model in zip(likelihoods / likelihoods.sum(), models, strict=True))
     (clarity,) = get_predictor("clarity")(evidence)
     assert clarity == pytest.approx(entropy(mixed, collection, base=2), abs=1e-9)

@@ -30,10 +30,10 @@ import torch
 from wares.core.errors import EvaluationError
 from wares.core.progress import progress
 from wares.data.duplicates import relevance_groups
-from wares.data.views import joint_text
-from wares.encoders.features import CatalogueFeatures, Embeddings, catalogue_features, embed_features, project
+from wares.data.views import with_joint_text
+from wares.encoders.features import CatalogueFeatures, Embeddings, catalogue_features, embed_features, project_features
 from wares.encoders.fusion import barycentres, fuse
-from wares.encoders.marginals import Chosen as ChosenViews
+from wares.encoders.marginals import SampledViews as ChosenViews
 from wares.encoders.marginals import all_views
 from wares.encoders.registry import build_towers
 from wares.encoders.towers import Fusion, Towers
@@ -51,16 +51,16 @@ from wares.evaluation.comparison.results import (
 from wares.evaluation.cross_view import cross_view
 from wares.evaluation.measures import PerQuery, Qrels, measure
 from wares.evaluation.systems import DEPTH, shop_runs
-from wares.shop.build import outline_of, write_shop
+from wares.shop.build import summarize_catalogue, write_shop
 from wares.shop.content import content_hashes
 from wares.shop.encoder import TowersEncoder
-from wares.shop.searching import ranked
+from wares.shop.searching import run_queries
 from wares.shop.shop import Shop, open_shop
-from wares.shop.table import Chunk, storable
-from wares.training.pretraining import choose, pretrain
-from wares.training.records import PretrainRecord
+from wares.shop.table import EmbeddedListings, round_to_float16
+from wares.training.pretraining import pretrain, sample_views
+from wares.training.records import TrainingRecord
 from wares.training.settings import Method, PretrainSettings, method_fusion
-from wares.training.weight_selection import Choice, choose_settings, knobs, with_knobs
+from wares.training.weight_selection import WeightSelection, select_weights, selectable_weights, with_weights
 
 if TYPE_CHECKING:
     from wares.data.listings import Catalogue, Query
@@ -181,16 +181,22 @@ def _comparison(seeds: Sequence[Mapping[Method, Outcome]], epochs: Mapping[Metho
     )
 
 
-def weighed(settings: PretrainSettings, choice: Choice | None) -> PretrainSettings:
+def weighed(settings: PretrainSettings, choice: WeightSelection | None) -> PretrainSettings:
     """The settings with the chosen weights, where the method couples views; the others have no such weights."""
-    return with_knobs(settings, knobs(choice.settings)) if choice and settings.method in TRANSPORT else settings
+    return (
+        with_weights(settings, selectable_weights(choice.settings))
+        if choice and settings.method in TRANSPORT
+        else settings
+    )
 
 
-def _chosen(choice: Choice | None) -> Iterator[Chosen]:
+def _chosen(choice: WeightSelection | None) -> Iterator[Chosen]:
     """What was chosen, where there was a choice."""
     if choice and choice.candidates:
         settings = choice.settings
-        weights = {str(name): value for name, value in knobs(settings).items()} | {"gamma": settings.fusion.gamma}
+        weights = {str(name): value for name, value in selectable_weights(settings).items()} | {
+            "gamma": settings.fusion.gamma
+        }
         yield Chosen(settings.method, settings.seed, weights, len(choice.candidates), choice.seconds)
 
 
@@ -227,17 +233,17 @@ class Trial:
         ):
             counts = torch.from_numpy(views.counts)
             draws = torch.zeros(len(counts), dtype=torch.float64)  # which view is drawn is not how many are
-            stepped.append(per_listing(choose(settings.method, counts, primary, draws)))
-            indexed.append(per_listing(all_views(counts, marginals.primary(modality))))
+            stepped.append(per_listing(sample_views(settings.method, counts, primary, draws)))
+            indexed.append(per_listing(all_views(counts, marginals.primary_weight(modality))))
         return Cost(stepped[0], stepped[1], milliseconds, sum(indexed))
 
-    def choice(self, methods: Sequence[PretrainSettings], seed: int) -> Choice | None:
+    def choice(self, methods: Sequence[PretrainSettings], seed: int) -> WeightSelection | None:
         """What views weigh, by the first method that couples them, on the listings that are not held out."""
         first = next((each for each in methods if each.method in TRANSPORT), None)
         if not self.choosing or first is None or not len(self.corpus.features.photos):
             return None
         training, _ = self._split(seed)
-        return choose_settings(self.corpus.features.select(training), self.towers, replace(first, seed=seed))
+        return select_weights(self.corpus.features.select(training), self.towers, replace(first, seed=seed))
 
     def run(self, settings: PretrainSettings, epochs: int) -> Outcome:
         """Train one method, on a part for the cross-view protocols and on the whole for the queries."""
@@ -284,9 +290,9 @@ class Trial:
     @cached_property
     def _joint(self) -> Encoded:
         """The catalogue as joint-text sees it; which listings are one item is known from the catalogue as it is."""
-        catalogue = joint_text(self.corpus.catalogue)
+        catalogue = with_joint_text(self.corpus.catalogue)
         features = catalogue_features(catalogue, build_towers(self.towers), self.cache, "skip")
-        return Encoded(catalogue, replace(features, duplicates=self.corpus.features.duplicates))
+        return Encoded(catalogue, replace(features, duplicate_labels=self.corpus.features.duplicate_labels))
 
     @cached_property
     def _queries(self) -> dict[str, Features]:
@@ -307,7 +313,7 @@ class Trial:
         cut = round(len(order) * (1 - HELD_OUT))
         return np.sort(order[:cut]), np.sort(order[cut:])
 
-    def _train(self, listings: Labels, settings: PretrainSettings) -> tuple[Towers, PretrainRecord]:
+    def _train(self, listings: Labels, settings: PretrainSettings) -> tuple[Towers, TrainingRecord]:
         towers = build_towers(self.towers, settings.seed)
         settings = replace(settings, fusion=method_fusion(settings.method, settings.fusion))
         return towers, pretrain(self.seen(settings.method).features.select(listings), towers, settings)
@@ -315,19 +321,21 @@ class Trial:
     def _ranked(self, corpus: Encoded, towers: Towers, fusion: Fusion, judged: Judged) -> dict[str, PerQuery]:
         with self._shop(corpus, towers, fusion) as shop:
             runs = {
-                "fused": ranked(shop, judged.queries, DEPTH, "fused"),
-                "fused+bm25": ranked(shop, judged.queries, DEPTH, "fused+bm25"),
+                "fused": run_queries(shop, judged.queries, DEPTH, "fused"),
+                "fused+bm25": run_queries(shop, judged.queries, DEPTH, "fused+bm25"),
             }
         return {name: measure(run, judged.qrels) for name, run in runs.items()}
 
     @contextmanager
     def _shop(self, corpus: Encoded, towers: Towers, fusion: Fusion) -> Iterator[Shop]:
         towers.fusion = fusion
-        embeddings = storable(embed_features(corpus.features, towers))
+        embeddings = round_to_float16(embed_features(corpus.features, towers))
         with TemporaryDirectory() as folder:
             path = Path(folder) / "shop"
-            chunk = Chunk(corpus.catalogue, embeddings, fuse(embeddings, fusion), content_hashes(corpus.catalogue))
-            write_shop(outline_of(corpus.catalogue), TowersEncoder(towers), [chunk], path)
+            chunk = EmbeddedListings(
+                corpus.catalogue, embeddings, fuse(embeddings, fusion), content_hashes(corpus.catalogue)
+            )
+            write_shop(summarize_catalogue(corpus.catalogue), TowersEncoder(towers), [chunk], path)
             yield open_shop(path, QueryEncoder(towers, self._queries))
 
 
@@ -338,8 +346,8 @@ class QueryEncoder(TowersEncoder):
         super().__init__(towers)
         self._text, self._dimension, self._features = towers.text, towers.dimension, features
 
-    def texts(self, texts: Sequence[str]) -> Vectors:
-        return project(self._text, np.stack([self._features[text] for text in texts]), self._dimension)
+    def encode_texts(self, texts: Sequence[str]) -> Vectors:
+        return project_features(self._text, np.stack([self._features[text] for text in texts]), self._dimension)
 
 
 def per_listing(chosen: ChosenViews) -> float:
@@ -365,7 +373,7 @@ def cross_views(embeddings: Embeddings, groups: Labels, ids: Names, fusion: Fusi
         asking &= np.isin(embeddings.text_views.owners, with_photos)
         if asking.any():
             others = replace(
-                embeddings, text_views=embeddings.text_views.keep(~asking), texts=embeddings.texts[~asking]
+                embeddings, text_views=embeddings.text_views.filter(~asking), texts=embeddings.texts[~asking]
             )
             means = barycentres(others, fusion.marginals, "photo")[0][with_photos]
             means /= np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12)

@@ -56,7 +56,7 @@ PROTOCOLS = {
     "listings; a listing counts once, by the mean over its photos.",
 }
 SYSTEMS = {
-    "factorized": "primary view and one other drawn at random per modality and step, coupled by the factorized plan",
+    "factorized_plan": "primary view and one other drawn at random per modality and step, coupled by the factorized plan",
     "all-pairs": "every view with every view in every step, coupled by the same factorized plan without sampling",
     "low-rank-transport": "every view, listings scored by a plan of low rank",
     "full-transport": "every view, listings scored by the best entropic plan: the exact reference",
@@ -100,7 +100,7 @@ def facts(corpus: Encoded, judged: Judged | None, towers: str, seeds: int) -> di
     about = {
         "listings": f"{len(corpus.catalogue):,}",
         "photos": f"{photos.sum():,}; {photos.mean():.1f} a listing, {photos.max()} at most",
-        "texts": f"{texts.sum():,}; {texts.mean():.1f} a listing; {features.truncated:,} longer than the tower reads",
+        "texts": f"{texts.sum():,}; {texts.mean():.1f} a listing; {features.truncated_texts:,} longer than the tower reads",
         "left out": f"{len(corpus.catalogue.problems) + len(features.problems):,} rows and photos that cannot be read",
     }
     if judged is not None:

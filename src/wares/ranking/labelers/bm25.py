@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from wares.data.corpus import Corpus
     from wares.data.listings import Query
-    from wares.data.terms import Terms
-    from wares.ranking.scoring import Labels, Places, Scores
+    from wares.data.terms import TermCounts
+    from wares.ranking.scoring import Indices, Labels, Scores
 
 
 @dataclass(frozen=True)
@@ -39,15 +39,15 @@ class BM25:
         if not 0 <= self.b <= 1:
             raise SettingsError(f"b of bm25 is in [0, 1], not {self.b}.")
 
-    def over(self, corpus: Corpus) -> BM25Scorer:
+    def fit(self, corpus: Corpus) -> BM25Scorer:
         """Index the corpus."""
-        return BM25Scorer(self, corpus.terms)
+        return BM25Scorer(self, corpus.term_counts)
 
 
 class BM25Scorer:
     """BM25 over one corpus. Abstains from queries that share no term with it."""
 
-    def __init__(self, settings: BM25, terms: Terms) -> None:
+    def __init__(self, settings: BM25, terms: TermCounts) -> None:
         self.terms = terms
         self.weights = bm25_weights(settings, terms)
         self._last: tuple[tuple[Query, ...], csr_array[Any]] | None = None
@@ -56,7 +56,7 @@ class BM25Scorer:
         """The k best listings that share a term with each query."""
         return sparse_retrieve(self._counted(queries), self.weights, k)
 
-    def score(self, queries: Sequence[Query], listings: Places) -> Scores:
+    def score(self, queries: Sequence[Query], listings: Indices) -> Scores:
         """Scores of these listings; NaN for queries that share no term with the corpus."""
         return sparse_score(self._counted(queries), self.weights, listings)
 
@@ -78,13 +78,13 @@ class BM25Scorer:
         return np.asarray(self.weights.sum(axis=0) / max(1, len(self.terms)), dtype=np.float32)
 
 
-def bm25_weights(settings: BM25, terms: Terms) -> csc_array[Any]:
+def bm25_weights(settings: BM25, terms: TermCounts) -> csc_array[Any]:
     """(N, V) what each term is worth in each listing, as bm25s counts it."""
     import bm25s
     from scipy.sparse import csc_array
 
-    shape = (len(terms), terms.size)
-    if not terms.size:
+    shape = (len(terms), terms.vocabulary_size)
+    if not terms.vocabulary_size:
         return csc_array(shape, dtype=np.float32)
     index = bm25s.BM25(k1=settings.k1, b=settings.b, method="lucene")
     repeated = np.repeat(terms.counts.indices, terms.counts.data)
@@ -92,5 +92,5 @@ def bm25_weights(settings: BM25, terms: Terms) -> csc_array[Any]:
     index.index((tokens, dict(terms.vocabulary)), show_progress=False)
     data, rows, starts = (index.scores[name] for name in ("data", "indices", "indptr"))
     # SciPy makes all indices as wide as the widest of them: in 32 bits they take half as much memory.
-    starts = starts[: terms.size + 1].astype(np.int32 if len(data) < 2**31 else np.int64)
+    starts = starts[: terms.vocabulary_size + 1].astype(np.int32 if len(data) < 2**31 else np.int64)
     return csc_array((data, rows, starts), shape=shape)

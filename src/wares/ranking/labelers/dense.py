@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Dense:
+class DenseLabeler:
     """A text tower as it was published, untrained. towers: a name as `wares pretrain --towers` takes it"""
 
     towers: str = "offline"
 
-    def over(self, corpus: Corpus) -> EmbeddingScorer:
+    def fit(self, corpus: Corpus) -> EmbeddingScorer:
         """Embed the corpus, from the cache where it has been."""
-        from wares.encoders.features import project, text_features
+        from wares.encoders.features import project_features, text_features
         from wares.encoders.registry import build_towers
 
         towers = build_towers(self.towers)
 
         def encode(texts: Sequence[str]) -> Vectors:
-            return project(towers.text, text_features(texts, towers.text), towers.dimension)
+            return project_features(towers.text, text_features(texts, towers.text), towers.dimension)
 
         return EmbeddingScorer(encode(corpus.texts), encode)

@@ -20,36 +20,36 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wares.core.errors import SettingsError
-from wares.ranking.scoring import NONE, Labels
+from wares.ranking.scoring import NO_LISTING, Labels
 
 if TYPE_CHECKING:
     from wares.data.corpus import Corpus
     from wares.data.listings import Listing, Query
-    from wares.ranking.scoring import Places, Scores
+    from wares.ranking.scoring import Indices, Scores
 
 
-Function = Callable[[str, Sequence["Listing"]], Sequence[float | None]]
-SHOWN = 60  # characters of a query or a value in a message
+LabelingFunction = Callable[[str, Sequence["Listing"]], Sequence[float | None]]
+MAX_SHOWN_CHARACTERS = 60  # characters of a query or a value in a message
 
 
 @dataclass(frozen=True)
 class FunctionLabeler:
     """A function of a query's text and listings, which returns a score, or None to abstain, for each listing."""
 
-    function: Function
+    function: LabelingFunction
 
-    def over(self, corpus: Corpus) -> FunctionScorer:
+    def fit(self, corpus: Corpus) -> FunctionScorer:
         """The function on the listings of a corpus."""
         return FunctionScorer(self.function, corpus.catalogue.listings)
 
 
-def labeler(function: Function) -> FunctionLabeler:
+def labeler(function: LabelingFunction) -> FunctionLabeler:
     """Make a labeler of a function (after snorkel's labeling functions, Ratner et al., VLDB 2017)."""
     return FunctionLabeler(function)
 
 
 @dataclass(frozen=True)
-class FileFunction:
+class FileFunctionLabeler:
     """A function in a Python file, which is run when the labeler is put to work; `@labeler` makes no difference.
 
     file: its path; name: of the function
@@ -62,7 +62,7 @@ class FileFunction:
         if not self.file or not self.name:
             raise SettingsError("function needs a file and a name: function(file='my_labels.py', name='my_function').")
 
-    def over(self, corpus: Corpus) -> FunctionScorer:
+    def fit(self, corpus: Corpus) -> FunctionScorer:
         """Run the file. Raises SettingsError where that fails, or it has no such function."""
         return FunctionScorer(LoadedFunction(self.file, self.name), corpus.catalogue.listings)
 
@@ -84,27 +84,29 @@ class LoadedFunction:
 class FunctionScorer:
     """A function over one corpus. To retrieve, it is asked about every listing."""
 
-    def __init__(self, function: Function, listings: Sequence[Listing]) -> None:
+    def __init__(self, function: LabelingFunction, listings: Sequence[Listing]) -> None:
         self.function, self.listings = function, listings
 
     def retrieve(self, queries: Sequence[Query], k: int) -> Labels:
         """The k listings of highest score for each query."""
         everything = np.broadcast_to(np.arange(len(self.listings)), (len(queries), len(self.listings)))
-        return Labels.of(everything, self.score(queries, everything)).top(k)
+        return Labels.from_scores(everything, self.score(queries, everything)).top(k)
 
-    def score(self, queries: Sequence[Query], listings: Places) -> Scores:
+    def score(self, queries: Sequence[Query], listings: Indices) -> Scores:
         """What the function says; None and whatever is no finite number in single precision is abstaining.
 
         Raises SettingsError where it fails, or does not say one thing for each listing.
         """
         found = np.full(listings.shape, np.nan, dtype=np.float32)
         for place, query in enumerate(queries):
-            there = np.flatnonzero(listings[place] != NONE)
-            found[place, there] = said(self.function, query.text, [self.listings[i] for i in listings[place, there]])
+            there = np.flatnonzero(listings[place] != NO_LISTING)
+            found[place, there] = call_function(
+                self.function, query.text, [self.listings[i] for i in listings[place, there]]
+            )
         return np.where(np.isfinite(found), found, np.float32(np.nan))
 
 
-def said(function: Function, query: str, listings: Sequence[Listing]) -> Scores:
+def call_function(function: LabelingFunction, query: str, listings: Sequence[Listing]) -> Scores:
     """(n,) what a function says of n listings; NaN for None. Raises SettingsError where that cannot be used."""
     name, asked = getattr(function, "__name__", "the function"), _short(query)
     try:
@@ -151,11 +153,11 @@ def _run(file: str) -> ModuleType:
     return module
 
 
-def _found(module: ModuleType, name: str, file: str) -> Function:
+def _found(module: ModuleType, name: str, file: str) -> LabelingFunction:
     own = [key for key, value in vars(module).items() if _is_function(value, module)]
     if name not in own:
         raise SettingsError(f"{file} has no function {name!r}; it has {', '.join(own) or 'none'}.")
-    function: Function = _undecorated(getattr(module, name))
+    function: LabelingFunction = _undecorated(getattr(module, name))
     return function
 
 
@@ -183,4 +185,4 @@ def _failure(error: Exception) -> str:
 
 def _short(value: object) -> str:
     text = repr(value)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+    return text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[:MAX_SHOWN_CHARACTERS]}…"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Array = npt.NDArray[Any]
 
 
-def compiled(function: Callable[..., Any]) -> Any:
+def compile_kernel(function: Callable[..., Any]) -> Any:
     """Compile once a machine rather than once a process, where there is a folder that can be written to.
 
     Compiling takes seconds, and every process that labels would begin with it.
@@ -31,14 +31,14 @@ def compiled(function: Callable[..., Any]) -> Any:
     return kernel
 
 
-@compiled
+@compile_kernel
 def _add(sums: Array, rows: Array, weights: Array, count: np.float32) -> None:  # pragma: no cover
     """What a term is worth to the listings that hold it."""
     for entry in range(len(rows)):
         sums[rows[entry]] += count * weights[entry]
 
 
-@compiled
+@compile_kernel
 def _add_and_note(
     sums: Array, rows: Array, weights: Array, count: np.float32, touched: Array, end: int
 ) -> int:  # pragma: no cover
@@ -51,7 +51,7 @@ def _add_and_note(
     return end
 
 
-@compiled
+@compile_kernel
 def _least(values: Array, k: int) -> np.float32:  # pragma: no cover
     """A value that at least k of these reach, and hardly more: the k-th largest of the largest of 4 k parts.
 
@@ -68,7 +68,7 @@ def _least(values: Array, k: int) -> np.float32:  # pragma: no cover
     return max(np.partition(largest, parts - k)[parts - k], np.finfo(np.float32).min)
 
 
-@compiled
+@compile_kernel
 def _keep_best(values: Array, among: Array, listings: Array, scores: Array) -> None:  # pragma: no cover
     """Fill in the best of `among` by their values, -inf is none; equal values in the order of the corpus."""
     k, found, end = len(listings), np.empty(len(values), dtype=np.int64), 0
@@ -87,7 +87,7 @@ def _keep_best(values: Array, among: Array, listings: Array, scores: Array) -> N
     listings[: len(found)], scores[: len(found)] = among[found], values[found]
 
 
-@compiled
+@compile_kernel
 def fill_best(
     starts: Array,
     terms: Array,
@@ -132,8 +132,8 @@ def fill_best(
             _keep_best(values[:end], touched[:end], listings[query], scores[query])
 
 
-@compiled
-def fill_known(listings: Array, scores: Array, asked: Array, said: Array) -> None:  # pragma: no cover
+@compile_kernel
+def fill_known_scores(listings: Array, scores: Array, wanted: Array, known_scores: Array) -> None:  # pragma: no cover
     """What is known of the listings that are asked for, (Q, K); nothing is filled in of others, or for no listing.
 
     listings, scores: (Q, J), each listing once in a row
@@ -145,13 +145,13 @@ def fill_known(listings: Array, scores: Array, asked: Array, said: Array) -> Non
             row = listings[query, place]
             if row >= 0:
                 last[row], held[row] = query, scores[query, place]
-        for place in range(asked.shape[1]):
-            row = asked[query, place]
+        for place in range(wanted.shape[1]):
+            row = wanted[query, place]
             if 0 <= row < many and last[row] == query:
-                said[query, place] = held[row]
+                known_scores[query, place] = held[row]
 
 
-@compiled
+@compile_kernel
 def _summed(
     starts: Array, terms: Array, counts: Array, columns: Array, rows: Array, weights: Array, query: int, row: int
 ) -> np.float32:  # pragma: no cover
@@ -171,7 +171,7 @@ def _summed(
     return score
 
 
-@compiled
+@compile_kernel
 def fill_scores(
     starts: Array,
     terms: Array,

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from wares.data.corpus import Corpus
     from wares.data.listings import Query
-    from wares.data.terms import Terms
-    from wares.ranking.scoring import Labels, Places, Scores
+    from wares.data.terms import TermCounts
+    from wares.ranking.scoring import Indices, Labels, Scores
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class QueryLikelihood:
         if not 0 < self.mu < math.inf:
             raise SettingsError(f"mu of query-likelihood is above 0, not {self.mu}.")
 
-    def over(self, corpus: Corpus) -> QueryLikelihoodScorer:
+    def fit(self, corpus: Corpus) -> QueryLikelihoodScorer:
         """Count the corpus."""
-        return QueryLikelihoodScorer(self, corpus.terms)
+        return QueryLikelihoodScorer(self, corpus.term_counts)
 
 
 class QueryLikelihoodScorer:
@@ -44,7 +44,7 @@ class QueryLikelihoodScorer:
     Terms that the corpus does not know have no part. Scores may be negative.
     """
 
-    def __init__(self, settings: QueryLikelihood, terms: Terms) -> None:
+    def __init__(self, settings: QueryLikelihood, terms: TermCounts) -> None:
         # log((tf + mu p) / (n + mu)) - log p = log(1 + tf / (mu p)) + log(mu / (n + mu)), 0 + the last where tf = 0.
         self.terms = terms
         self.weights = terms.counts.astype(np.float32).tocsc()
@@ -57,6 +57,6 @@ class QueryLikelihoodScorer:
         """The k best listings among those that share a term with each query."""
         return sparse_retrieve(query_matrix(queries, self.terms), self.weights, k, self.offsets)
 
-    def score(self, queries: Sequence[Query], listings: Places) -> Scores:
+    def score(self, queries: Sequence[Query], listings: Indices) -> Scores:
         """Scores of these listings; NaN for queries that share no term with the corpus."""
         return sparse_score(query_matrix(queries, self.terms), self.weights, listings, self.offsets)

@@ -12,33 +12,33 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wares.core.specs import parse
+from wares.core.specs import parse_spec
 
 if TYPE_CHECKING:
     from wares.ranking.scoring import Labeler
 
 
 def labelers() -> dict[str, type[Labeler]]:
-    """Every labeler by its name. In a program, a function becomes one by `wares.ranking.labelers.function.labeler`."""
+    """Every labeler by its name. In a program, a function becomes one by `wares.ranked_ids.labelers.function.labeler`."""
     from wares.ranking.labelers.bm25 import BM25
-    from wares.ranking.labelers.dense import Dense
-    from wares.ranking.labelers.function import FileFunction
+    from wares.ranking.labelers.dense import DenseLabeler
+    from wares.ranking.labelers.function import FileFunctionLabeler
     from wares.ranking.labelers.query_likelihood import QueryLikelihood
     from wares.ranking.labelers.rm3 import RM3
-    from wares.ranking.labelers.run_file import RunFile
-    from wares.ranking.labelers.two_tower import TwoTower
+    from wares.ranking.labelers.run_file import RunLabeler
+    from wares.ranking.labelers.two_tower import TwoTowerLabeler
 
     return {
         "bm25": BM25,
         "query-likelihood": QueryLikelihood,
         "rm3": RM3,
-        "dense": Dense,
-        "two-tower": TwoTower,
-        "run": RunFile,
-        "function": FileFunction,
+        "dense": DenseLabeler,
+        "two-tower": TwoTowerLabeler,
+        "run": RunLabeler,
+        "function": FileFunctionLabeler,
     }
 
 
 def get_labeler(name: str) -> Labeler:
     """The labeler of this name, as in `bm25(k1=0.9, b=0.4)`. Raises SettingsError where there is none."""
-    return parse(name, labelers(), "labeler")
+    return parse_spec(name, labelers(), "labeler")

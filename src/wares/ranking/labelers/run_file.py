@@ -9,21 +9,21 @@ import numpy as np
 
 from wares.core.errors import EvaluationError, SettingsError
 from wares.data.runs import Run, read_run
-from wares.ranking.scoring import NONE, Labels
+from wares.ranking.scoring import NO_LISTING, Labels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wares.data.corpus import Corpus
     from wares.data.listings import Query
-    from wares.ranking.scoring import Places, Scores
+    from wares.ranking.scoring import Indices, Scores
 
 
-LARGEST = float(np.finfo(np.float32).max)
+MAX_SCORE = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
-class RunFile:
+class RunLabeler:
     """Ranked results of another system. file: path of the run file"""
 
     file: str = ""
@@ -32,7 +32,7 @@ class RunFile:
         if not self.file:
             raise SettingsError("run needs a file: run(file='results.txt'), ranked results in TREC format.")
 
-    def over(self, corpus: Corpus) -> RunScorer:
+    def fit(self, corpus: Corpus) -> RunScorer:
         """Read the file.
 
         Raises EvaluationError where it ranks listings that the corpus does not have, or by scores that single precision
@@ -46,7 +46,7 @@ class RunFile:
                     f"{self.file}, query {query}: listing {unknown[0]!r} is not in the corpus. "
                     "Use the corpus that the run was made on."
                 )
-            if wide := [score for score in scores.values() if abs(score) > LARGEST]:
+            if wide := [score for score in scores.values() if abs(score) > MAX_SCORE]:
                 raise EvaluationError(f"{self.file}, query {query}: score {wide[0]:g} is too large. Scale the scores.")
         return RunScorer(run, places)
 
@@ -59,30 +59,30 @@ class RunScorer:
     """
 
     def __init__(self, run: Run, places: dict[str, int]) -> None:
-        self.rows = {
+        self.scores_by_query = {
             query: {places[listing]: score for listing, score in scores.items()} for query, scores in run.items()
         }
-        self.below = {query: _below(list(row.values())) for query, row in self.rows.items()}
+        self.unranked_scores = {query: _below(list(row.values())) for query, row in self.scores_by_query.items()}
 
     def retrieve(self, queries: Sequence[Query], k: int) -> Labels:
         """The first k listings that the run has for each query, by its scores."""
-        listings = np.full((len(queries), k), NONE, dtype=np.int64)
+        listings = np.full((len(queries), k), NO_LISTING, dtype=np.int64)
         scores = np.full((len(queries), k), np.nan, dtype=np.float32)
         for place, query in enumerate(queries):
-            row = self.rows.get(query.id, {})
+            row = self.scores_by_query.get(query.id, {})
             best = sorted(row, key=lambda listing: (-row[listing], listing))[:k]
             listings[place, : len(best)] = best
             scores[place, : len(best)] = [row[listing] for listing in best]
         return Labels(listings, scores)
 
-    def score(self, queries: Sequence[Query], listings: Places) -> Scores:
+    def score(self, queries: Sequence[Query], listings: Indices) -> Scores:
         """The run's scores of these listings, and one below them for others."""
         found = np.full(listings.shape, np.nan, dtype=np.float32)
         for place, query in enumerate(queries):
-            row, below = self.rows.get(query.id), self.below.get(query.id)
+            row, below = self.scores_by_query.get(query.id), self.unranked_scores.get(query.id)
             if row is not None:
                 found[place] = [row.get(int(listing), below) for listing in listings[place]]
-        return np.where(listings == NONE, np.float32(np.nan), found)
+        return np.where(listings == NO_LISTING, np.float32(np.nan), found)
 
 
 def _below(scores: Sequence[float]) -> float:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from wares.ranking.scoring import NONE, Labels
+from wares.ranking.scoring import NO_LISTING, Labels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,18 +15,20 @@ if TYPE_CHECKING:
     from scipy.sparse import csc_array, csr_array
 
     from wares.data.listings import Query
-    from wares.data.terms import Terms
-    from wares.ranking.scoring import Places, Scores
+    from wares.data.terms import TermCounts
+    from wares.ranking.scoring import Indices, Scores
 
 
-def query_matrix(queries: Sequence[Query], terms: Terms) -> csr_array[Any]:
+def query_matrix(queries: Sequence[Query], terms: TermCounts) -> csr_array[Any]:
     """(Q, V) how often each known term stands in each query."""
     from scipy.sparse import csr_array
 
-    rows = [terms.ids(query.text) for query in queries]
+    rows = [terms.term_ids(query.text) for query in queries]
     columns = np.concatenate([*rows, np.zeros(0, dtype=np.int64)])
     offsets = np.concatenate([[0], np.cumsum([len(row) for row in rows], dtype=np.int64)])
-    counts = csr_array((np.ones(len(columns), dtype=np.float32), columns, offsets), shape=(len(rows), terms.size))
+    counts = csr_array(
+        (np.ones(len(columns), dtype=np.float32), columns, offsets), shape=(len(rows), terms.vocabulary_size)
+    )
     counts.sum_duplicates()
     return counts
 
@@ -39,14 +41,14 @@ def sparse_retrieve(queries: csr_array[Any], weights: csc_array[Any], k: int, of
     """
     from wares.ranking.labelers.kernels import fill_best
 
-    listings = np.full((queries.shape[0], k), NONE, dtype=np.int64)
+    listings = np.full((queries.shape[0], k), NO_LISTING, dtype=np.int64)
     scores = np.full((queries.shape[0], k), np.nan, dtype=np.float32)
     fill_best(*_arrays(queries, weights, offsets), listings, scores)
     return Labels(listings, scores)
 
 
 def sparse_score(
-    queries: csr_array[Any], weights: csc_array[Any], listings: Places, offsets: Scores | None = None
+    queries: csr_array[Any], weights: csc_array[Any], listings: Indices, offsets: Scores | None = None
 ) -> Scores:
     """(Q, K) scores of given listings; 0, and the offset, where no term is shared.
 

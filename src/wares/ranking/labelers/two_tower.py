@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class TwoTower:
+class TwoTowerLabeler:
     """A model folder of `wares pretrain` or `wares finetune`."""
 
     model: str = ""
@@ -26,24 +26,24 @@ class TwoTower:
         if not self.model:
             raise SettingsError("two-tower needs a model: two-tower(model='FOLDER'), as `wares pretrain` writes it.")
 
-    def over(self, corpus: Corpus) -> EmbeddingScorer:
+    def fit(self, corpus: Corpus) -> EmbeddingScorer:
         """Embed and fuse the corpus, from cached features where they are there."""
-        from wares.encoders.features import project, text_features
+        from wares.encoders.features import project_features, text_features
         from wares.encoders.registry import load_towers
 
         towers = load_towers(self.model)
 
         def encode(texts: Sequence[str]) -> Vectors:
-            return project(towers.text, text_features(texts, towers.text), towers.dimension)
+            return project_features(towers.text, text_features(texts, towers.text), towers.dimension)
 
-        return EmbeddingScorer(fused_vectors(corpus, towers), encode)
+        return EmbeddingScorer(fused_embeddings(corpus, towers), encode)
 
 
-def fused_vectors(corpus: Corpus, towers: Towers) -> Vectors:
+def fused_embeddings(corpus: Corpus, towers: Towers) -> Vectors:
     """(N, d) of the listings. Photos that cannot be used are taken as the corpus says, and noted. Raises PhotoError."""
     from wares.encoders.features import embed
     from wares.encoders.fusion import fuse
 
     embeddings = embed(corpus.catalogue, towers, on_error=corpus.on_error)
-    corpus.note(embeddings.problems)
+    corpus.add_problems(embeddings.problems)
     return fuse(embeddings, towers.fusion).vectors

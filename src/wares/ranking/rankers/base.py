@@ -25,24 +25,24 @@ if TYPE_CHECKING:
     from wares.data.listings import Query
     from wares.encoders.base import TextTower
     from wares.encoders.sentence import SentenceTower
-    from wares.ranking.scoring import Places, Scorer
+    from wares.ranking.scoring import Indices, Scorer
 
 
-WEIGHTS = "ranker.safetensors"
+WEIGHTS_FILE = "ranker.safetensors"
 
 
 @dataclass(frozen=True)
-class Lessons:
+class SoftLabels:
     """What a ranker learns from: queries, some listings of each, what teachers say of them, and how much it counts.
 
     listings: (Q, K) places in the corpus; -1 where there are fewer than K
-    log_shares: (Q, K) logarithm of each listing's share of its query; -inf where there is none
+    log_probs: (Q, K) logarithm of each listing's share of its query; -inf where there is none
     weights: (Q,) of the queries, >= 0, mean 1
     """
 
     queries: Sequence[Query]
-    listings: Places
-    log_shares: npt.NDArray[np.float64]
+    listings: Indices
+    log_probs: npt.NDArray[np.float64]
     weights: npt.NDArray[np.float64]
 
     def __len__(self) -> int:
@@ -50,20 +50,20 @@ class Lessons:
 
 
 @dataclass(frozen=True)
-class Pace:
+class TrainingDefaults:
     """How fast a kind of ranker learns.
 
-    learning_rate: after the warm-up, > 0; batch_size: queries in a step; listings: of each query in a step, >= 2
+    learning_rate: after the warm-up, > 0; batch_size: queries in a step; listings_per_query: of each query in a step, >= 2
     """
 
     learning_rate: float
     batch_size: int
-    listings: int
+    listings_per_query: int
 
     def __post_init__(self) -> None:
         if not self.learning_rate > 0:
             raise SettingsError(f"a learning rate is above 0, not {self.learning_rate}.")
-        if self.batch_size < 1 or self.listings < 2:
+        if self.batch_size < 1 or self.listings_per_query < 2:
             raise SettingsError("a step takes one query or more, and two listings or more of each.")
 
 
@@ -71,14 +71,14 @@ class Ranker(Protocol):
     """Settings of a model."""
 
     @property
-    def pace(self) -> Pace:
+    def training_defaults(self) -> TrainingDefaults:
         """How fast it learns."""
 
-    def build(self, corpus: Corpus, seed: int) -> RankerModel:
+    def fit(self, corpus: Corpus, seed: int) -> RankerModel:
         """The untrained model over a corpus. seed: of whatever starts at random"""
 
 
-def fastest() -> torch.device:
+def best_device() -> torch.device:
     """The accelerator, where there is one."""
     return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
 
@@ -107,7 +107,7 @@ class RankerModel(nn.Module, ABC):
     def scorer(self) -> Scorer:
         """The model as it is now, ready to rank and to teach."""
 
-    def trained(self) -> Mapping[str, Tensor]:
+    def trained_state(self) -> Mapping[str, Tensor]:
         """What training changes, by name."""
         names = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
         return {name: value for name, value in self.state_dict().items() if name in names}
@@ -115,20 +115,20 @@ class RankerModel(nn.Module, ABC):
     def save(self, folder: Path) -> None:
         """Write what training changed."""
         folder.mkdir(parents=True, exist_ok=True)
-        save_weights(self.trained(), folder / WEIGHTS)
+        save_weights(self.trained_state(), folder / WEIGHTS_FILE)
 
-    def adopt(self, saved: Mapping[str, Tensor]) -> None:
+    def adapt_to(self, saved: Mapping[str, Tensor]) -> None:
         """Take on what saved weights depend on, of the listings that they were taught with; nothing for most."""
 
     def load(self, folder: Path) -> None:
         """Take on what was saved by a model of the same settings, over these listings or others. Raises ModelError."""
         try:
-            saved = load_file(str(folder / WEIGHTS))
+            saved = load_file(str(folder / WEIGHTS_FILE))
         except (OSError, SafetensorError) as error:
-            raise ModelError(f"{folder / WEIGHTS} does not load ({error}). Train the ranker again.") from None
-        if set(saved) != set(self.trained()):
-            raise ModelError(f"{folder / WEIGHTS} is of another ranker than this. Train the ranker again.")
-        self.adopt(saved)
+            raise ModelError(f"{folder / WEIGHTS_FILE} does not load ({error}). Train the ranker again.") from None
+        if set(saved) != set(self.trained_state()):
+            raise ModelError(f"{folder / WEIGHTS_FILE} is of another ranker than this. Train the ranker again.")
+        self.adapt_to(saved)
         try:
             self.load_state_dict(saved, strict=False)
         except RuntimeError as error:  # of weights with other shapes
@@ -136,7 +136,7 @@ class RankerModel(nn.Module, ABC):
             raise ModelError(f"{folder} is of another ranker or other listings ({what}). Train it again.") from None
 
 
-def sentence_tower(ranker: str, towers: str, text: TextTower) -> SentenceTower:
+def require_sentence_tower(ranker: str, towers: str, text: TextTower) -> SentenceTower:
     """The text tower, for rankers that read a sentence encoder's tokens. Raises SettingsError where it is another.
 
     ranker, towers: their names, for the message

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from wares.ranking.labelers.embeddings import EmbeddingScorer
-from wares.ranking.rankers.base import RankerModel, fastest
+from wares.ranking.rankers.base import RankerModel, best_device
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from wares.encoders.features import Vectors
 
 
-SCALE = 20.0  # of cosines at the start; learned
-BLOCK = 256  # listings or queries encoded at once outside training
+INITIAL_SCALE = 20.0  # of cosines at the start; learned
+INFERENCE_BATCH_SIZE = 256  # listings or queries encoded at once outside training
 
 
-class TwoEncoder(RankerModel):
+class BiEncoder(RankerModel):
     """Cosines of query vectors and listing vectors, on a learned scale."""
 
     log_scale: nn.Parameter
 
-    def __init__(self, listings: int) -> None:
+    def __init__(self, listing_count: int) -> None:
         super().__init__()
-        self.listings = listings
-        self.log_scale = nn.Parameter(torch.tensor(math.log(SCALE)))
+        self.listing_count = listing_count
+        self.log_scale = nn.Parameter(torch.tensor(math.log(INITIAL_SCALE)))
 
     @property
     def scale(self) -> Tensor:
@@ -43,11 +43,11 @@ class TwoEncoder(RankerModel):
         """(n, d) unit vectors."""
 
     @abstractmethod
-    def listing_vectors(self, places: Tensor) -> Tensor:
+    def listing_vectors(self, indices: Tensor) -> Tensor:
         """(n, d) unit vectors of the listings at these places."""
 
     @abstractmethod
-    def text_vectors(self, texts: Sequence[str]) -> Tensor:
+    def new_listing_vectors(self, texts: Sequence[str]) -> Tensor:
         """(n, d) unit vectors of other listings, by all their texts as one each."""
 
     def forward(self, queries: Sequence[str], listings: Tensor) -> Tensor:
@@ -59,16 +59,16 @@ class TwoEncoder(RankerModel):
 
     def scorer(self) -> EmbeddingScorer:
         """Vectors of all listings, on the learned scale."""
-        self.eval().to(fastest())
-        blocks = torch.arange(self.listings, device=self.device).split(BLOCK)
+        self.eval().to(best_device())
+        blocks = torch.arange(self.listing_count, device=self.device).split(INFERENCE_BATCH_SIZE)
         with torch.inference_mode():
             vectors = torch.cat([self.listing_vectors(places) for places in blocks]) * self.scale
         return EmbeddingScorer(vectors.cpu().numpy(), self._encoded)
 
     @torch.inference_mode()
-    def more(self, texts: Sequence[str]) -> Vectors:
+    def encode_new_listings(self, texts: Sequence[str]) -> Vectors:
         """(n, d) of other listings, as the scorer has them of its own."""
-        vectors: Vectors = (self.text_vectors(texts) * self.scale).cpu().numpy()
+        vectors: Vectors = (self.new_listing_vectors(texts) * self.scale).cpu().numpy()
         return vectors
 
     @torch.inference_mode()
@@ -77,7 +77,7 @@ class TwoEncoder(RankerModel):
         return vectors
 
 
-class Heads(TwoEncoder):
+class FrozenBiEncoder(BiEncoder):
     """Heads over vectors that are computed once: a step costs next to nothing.
 
     vectors: (N, d) of the listings; encode: texts -> (n, ...) what `query_head` takes
@@ -95,27 +95,27 @@ class Heads(TwoEncoder):
         self.encode = encode
         self.query_head = query_head
         self.listing_head = listing_head or nn.Identity()
-        self.known: dict[str, Tensor] = {}
+        self.query_cache: dict[str, Tensor] = {}
 
     def prepare(self, queries: Sequence[Query]) -> None:
         """Encode what training will ask for."""
-        texts = sorted({query.text for query in queries} - set(self.known))
+        texts = sorted({query.text for query in queries} - set(self.query_cache))
         if texts:
-            self.known |= dict(zip(texts, self.encode(texts), strict=True))
+            self.query_cache |= dict(zip(texts, self.encode(texts), strict=True))
 
     def query_vectors(self, texts: Sequence[str]) -> Tensor:
         """The query head over what was encoded before, or is now."""
-        known = all(text in self.known for text in texts)
-        features = torch.stack([self.known[text] for text in texts]) if known else self.encode(texts)
+        known = all(text in self.query_cache for text in texts)
+        features = torch.stack([self.query_cache[text] for text in texts]) if known else self.encode(texts)
         vectors: Tensor = self.query_head(features.to(self.device))
         return vectors
 
-    def listing_vectors(self, places: Tensor) -> Tensor:
+    def listing_vectors(self, indices: Tensor) -> Tensor:
         """The listing head over the vectors that were given."""
-        vectors: Tensor = self.listing_head(self.get_buffer("vectors")[places])
+        vectors: Tensor = self.listing_head(self.get_buffer("vectors")[indices])
         return vectors
 
-    def text_vectors(self, texts: Sequence[str]) -> Tensor:
+    def new_listing_vectors(self, texts: Sequence[str]) -> Tensor:
         """The listing head over the texts, where the vectors that were given are of texts."""
         vectors: Tensor = self.listing_head(self.encode(texts).to(self.device))
         return vectors

@@ -14,22 +14,22 @@ import torch
 from torch import Tensor, nn
 
 from wares.core.errors import ModelError, SettingsError
-from wares.encoders.hub import load_published
+from wares.encoders.hub import load_pretrained
 from wares.encoders.registry import build_towers
 from wares.ranking.labelers.registry import get_labeler
-from wares.ranking.rankers.base import Pace, RankerModel, fastest, sentence_tower
-from wares.ranking.scoring import NONE, Labels
+from wares.ranking.rankers.base import RankerModel, TrainingDefaults, best_device, require_sentence_tower
+from wares.ranking.scoring import NO_LISTING, Labels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from wares.data.corpus import Corpus
     from wares.data.listings import Query
-    from wares.ranking.scoring import Places, Scorer, Scores
+    from wares.ranking.scoring import Indices, Scorer, Scores
 
 
-PAIRS = 128  # scored at once outside training
-TOKENS = 192  # of a pair, where the encoder reads as many
+INFERENCE_BATCH_SIZE = 128  # scored at once outside training
+MAX_TOKENS = 192  # of a pair, where the encoder reads as many
 
 
 @dataclass(frozen=True)
@@ -38,45 +38,49 @@ class CrossEncoderRanker:
 
     model: hub name or folder of a cross-encoder with one output, as `CrossEncoder` of sentence-transformers loads it
     towers: without a model, a name as `wares pretrain --towers` takes it; layers: how many of the encoder's layers are
-    used, from the first; first: the labeler whose results are reranked; depth: how many of them
+    used, from the first; first_stage: the labeler whose results are reranked; depth: how many of them
     """
 
     model: str = ""
     towers: str = "offline"
     layers: int = 3
-    first: str = "bm25"
+    first_stage: str = "bm25"
     depth: int = 60
     learning_rate: float = 5e-5
     batch_size: int = 16
-    listings: int = 8
+    listings_per_query: int = 8
 
     def __post_init__(self) -> None:
-        _ = self.pace
+        _ = self.training_defaults
         if min(self.layers, self.depth) < 1:
             raise SettingsError("layers and depth of cross-encoder are 1 or more.")
         if self.model and (self.towers, self.layers) != (CrossEncoderRanker.towers, CrossEncoderRanker.layers):
             raise SettingsError("a cross-encoder has a model, or towers and layers; a model comes with all its layers.")
 
     @property
-    def pace(self) -> Pace:
+    def training_defaults(self) -> TrainingDefaults:
         """As the settings say."""
-        return Pace(self.learning_rate, self.batch_size, self.listings)
+        return TrainingDefaults(self.learning_rate, self.batch_size, self.listings_per_query)
 
-    def build(self, corpus: Corpus, seed: int) -> CrossEncoderModel:
+    def fit(self, corpus: Corpus, seed: int) -> CrossEncoderModel:
         """The model, or the encoder's first layers.
 
         Raises SettingsError where the towers have no sentence encoder, ModelError where the model is no cross-encoder.
         """
-        network, tokenizer = published(self.model) if self.model else beginning(self.towers, self.layers, seed)
-        return CrossEncoderModel(network, tokenizer, corpus.texts, get_labeler(self.first).over(corpus), self.depth)
+        network, tokenizer = (
+            load_cross_encoder(self.model) if self.model else build_truncated_encoder(self.towers, self.layers, seed)
+        )
+        return CrossEncoderModel(
+            network, tokenizer, corpus.texts, get_labeler(self.first_stage).fit(corpus), self.depth
+        )
 
 
-class Published(nn.Module):
+class PretrainedCrossEncoder(nn.Module):
     """A cross-encoder as its makers left it."""
 
     def __init__(self, model: Any) -> None:
         super().__init__()
-        self.model, self.reads = model, model.config.max_position_embeddings
+        self.model, self.max_tokens = model, model.config.max_position_embeddings
 
     def forward(self, tokens: Mapping[str, Tensor]) -> Tensor:
         """(n,) logits of pairs."""
@@ -84,14 +88,14 @@ class Published(nn.Module):
         return logits[:, 0]
 
 
-class Beginning(nn.Module):
+class TruncatedEncoder(nn.Module):
     """The first layers of an encoder, and a linear layer over the mean of its tokens, which starts at random."""
 
     def __init__(self, encoder: Any, layers: int) -> None:
         super().__init__()
         encoder.encoder.layer = encoder.encoder.layer[:layers]
         encoder.pooler = None
-        self.encoder, self.reads = encoder, encoder.config.max_position_embeddings
+        self.encoder, self.max_tokens = encoder, encoder.config.max_position_embeddings
         self.output = nn.Linear(encoder.config.hidden_size, 1)
 
     def forward(self, tokens: Mapping[str, Tensor]) -> Tensor:
@@ -101,35 +105,40 @@ class Beginning(nn.Module):
         return logits[:, 0]
 
 
-def published(name: str) -> tuple[Published, Any]:
+def load_cross_encoder(name: str) -> tuple[PretrainedCrossEncoder, Any]:
     """A published cross-encoder and its tokenizer. Raises ModelError."""
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    model, tokenizer = (load_published(kind, name) for kind in (AutoModelForSequenceClassification, AutoTokenizer))
+    model, tokenizer = (load_pretrained(kind, name) for kind in (AutoModelForSequenceClassification, AutoTokenizer))
     if model.config.num_labels != 1:
         raise ModelError(f"{name} gives {model.config.num_labels} numbers for a pair; a cross-encoder gives one.")
-    return Published(model), tokenizer
+    return PretrainedCrossEncoder(model), tokenizer
 
 
-def beginning(towers: str, layers: int, seed: int) -> tuple[Beginning, Any]:
+def build_truncated_encoder(towers: str, layers: int, seed: int) -> tuple[TruncatedEncoder, Any]:
     """The first layers of the towers' encoder and its tokenizer."""
-    tower = sentence_tower("cross-encoder", towers, build_towers(towers, seed).text)
+    tower = require_sentence_tower("cross-encoder", towers, build_towers(towers, seed).text)
     encoder: Any = tower.backbone[0].auto_model
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Beginning(encoder, layers), tower.backbone.tokenizer
+        return TruncatedEncoder(encoder, layers), tower.backbone.tokenizer
 
 
 class CrossEncoderModel(RankerModel):
     """A cross-encoder over one corpus."""
 
     def __init__(
-        self, network: Published | Beginning, tokenizer: Any, texts: Sequence[str], first: Scorer, depth: int
+        self,
+        network: PretrainedCrossEncoder | TruncatedEncoder,
+        tokenizer: Any,
+        texts: Sequence[str],
+        first_stage: Scorer,
+        depth: int,
     ) -> None:
         super().__init__()
         self.network = network.requires_grad_(True)
-        self.tokenizer, self.texts, self.first, self.depth = tokenizer, texts, first, depth
-        self.tokens = min(TOKENS, network.reads)
+        self.tokenizer, self.texts, self.first_stage, self.depth = tokenizer, texts, first_stage, depth
+        self.max_tokens = min(MAX_TOKENS, network.max_tokens)
 
     def prepare(self, queries: Sequence[Query]) -> None:
         """Nothing can be encoded before training."""
@@ -137,30 +146,30 @@ class CrossEncoderModel(RankerModel):
     def forward(self, queries: Sequence[str], listings: Tensor) -> Tensor:
         """Every pair is read on its own; places of -1 are not read."""
         scores = torch.zeros(listings.shape, device=self.device)
-        rows, columns = (listings != NONE).nonzero(as_tuple=True)
+        rows, columns = (listings != NO_LISTING).nonzero(as_tuple=True)
         texts = [self.texts[place] for place in listings[rows, columns].tolist()]
-        return scores.index_put((rows, columns), self.pairs([queries[row] for row in rows.tolist()], texts))
+        return scores.index_put((rows, columns), self.score_pairs([queries[row] for row in rows.tolist()], texts))
 
-    def pairs(self, queries: Sequence[str], texts: Sequence[str]) -> Tensor:
+    def score_pairs(self, queries: Sequence[str], texts: Sequence[str]) -> Tensor:
         """(n,) scores of query and text."""
         tokens = self.tokenizer(
             list(queries),
             list(texts),
             truncation="longest_first",
-            max_length=self.tokens,
+            max_length=self.max_tokens,
             padding=True,
             return_tensors="pt",
         )
         scores: Tensor = self.network(tokens.to(self.device))
         return scores
 
-    def scorer(self) -> Reranker:
+    def scorer(self) -> CrossEncoderScorer:
         """The model over what another scorer retrieves."""
-        self.eval().to(fastest())
-        return Reranker(self)
+        self.eval().to(best_device())
+        return CrossEncoderScorer(self)
 
 
-class Reranker:
+class CrossEncoderScorer:
     """A cross-encoder's scores for what its first stage retrieves. Abstains where the first stage does."""
 
     def __init__(self, model: CrossEncoderModel) -> None:
@@ -168,18 +177,18 @@ class Reranker:
 
     def retrieve(self, queries: Sequence[Query], k: int) -> Labels:
         """The best k of the first stage's `depth` results."""
-        listings = self.model.first.retrieve(queries, self.model.depth).listings
-        return Labels.of(listings, self.score(queries, listings)).top(k)
+        listings = self.model.first_stage.retrieve(queries, self.model.depth).listings
+        return Labels.from_scores(listings, self.score(queries, listings)).top(k)
 
     @torch.inference_mode()
-    def score(self, queries: Sequence[Query], listings: Places) -> Scores:
+    def score(self, queries: Sequence[Query], listings: Indices) -> Scores:
         """Scores of these pairs, read in the order of their length."""
         found = np.full(listings.shape, np.nan, dtype=np.float32)
-        rows, columns = np.nonzero(listings != NONE)
+        rows, columns = np.nonzero(listings != NO_LISTING)
         texts = [self.model.texts[place] for place in listings[rows, columns]]
         order = np.argsort([len(text) for text in texts], kind="stable")
-        for start in range(0, len(order), PAIRS):
-            some = order[start : start + PAIRS]
-            scores = self.model.pairs([queries[row].text for row in rows[some]], [texts[i] for i in some])
+        for start in range(0, len(order), INFERENCE_BATCH_SIZE):
+            some = order[start : start + INFERENCE_BATCH_SIZE]
+            scores = self.model.score_pairs([queries[row].text for row in rows[some]], [texts[i] for i in some])
             found[rows[some], columns[some]] = scores.cpu().numpy()
         return found

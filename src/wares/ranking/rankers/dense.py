@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from wares.encoders.backbones import FROZEN, check_backbone, train_backbone
+from wares.encoders.backbones import FROZEN, check_backbone_mode, unfreeze_backbone
 from wares.encoders.base import LinearHead
-from wares.encoders.features import project, text_features
+from wares.encoders.features import project_features, text_features
 from wares.encoders.registry import build_towers
-from wares.ranking.rankers.base import Pace
-from wares.ranking.rankers.bi_encoder import Heads, TwoEncoder
+from wares.ranking.rankers.base import TrainingDefaults
+from wares.ranking.rankers.bi_encoder import BiEncoder, FrozenBiEncoder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,31 +38,31 @@ class DenseRanker:
     backbone: str = FROZEN
     learning_rate: float = 3e-4
     batch_size: int = 128
-    listings: int = 64
+    listings_per_query: int = 64
 
     def __post_init__(self) -> None:
-        _ = self.pace
-        check_backbone(self.backbone)
+        _ = self.training_defaults
+        check_backbone_mode(self.backbone)
 
     @property
-    def pace(self) -> Pace:
+    def training_defaults(self) -> TrainingDefaults:
         """As the settings say."""
-        return Pace(self.learning_rate, self.batch_size, self.listings)
+        return TrainingDefaults(self.learning_rate, self.batch_size, self.listings_per_query)
 
-    def build(self, corpus: Corpus, seed: int) -> TwoEncoder:
+    def fit(self, corpus: Corpus, seed: int) -> BiEncoder:
         """The published encoder; heads start as the identity."""
         towers = build_towers(self.towers, seed)
         if self.backbone != FROZEN:
-            train_backbone(towers.text, self.backbone)
+            unfreeze_backbone(towers.text, self.backbone)
             return DenseModel(towers.text, corpus.texts)
 
         def encode(texts: Sequence[str]) -> Tensor:
-            return torch.from_numpy(project(towers.text, text_features(texts, towers.text), towers.dimension))
+            return torch.from_numpy(project_features(towers.text, text_features(texts, towers.text), towers.dimension))
 
-        return Heads(encode(corpus.texts), encode, LinearHead(towers.dimension), LinearHead(towers.dimension))
+        return FrozenBiEncoder(encode(corpus.texts), encode, LinearHead(towers.dimension), LinearHead(towers.dimension))
 
 
-class DenseModel(TwoEncoder):
+class DenseModel(BiEncoder):
     """A text tower that is trained, over one corpus."""
 
     def __init__(self, tower: TextTower, texts: Sequence[str]) -> None:
@@ -74,14 +74,14 @@ class DenseModel(TwoEncoder):
 
     def query_vectors(self, texts: Sequence[str]) -> Tensor:
         """The tower over the texts."""
-        inputs = {name: value.to(self.tower.device) for name, value in self.tower.inputs(list(texts)).items()}
+        inputs = {name: value.to(self.tower.device) for name, value in self.tower.preprocess(list(texts)).items()}
         vectors: Tensor = self.tower(self.tower.encode(inputs))
         return vectors
 
-    def listing_vectors(self, places: Tensor) -> Tensor:
+    def listing_vectors(self, indices: Tensor) -> Tensor:
         """The tower over all texts of each listing as one."""
-        return self.query_vectors([self.texts[place] for place in places.tolist()])
+        return self.query_vectors([self.texts[place] for place in indices.tolist()])
 
-    def text_vectors(self, texts: Sequence[str]) -> Tensor:
+    def new_listing_vectors(self, texts: Sequence[str]) -> Tensor:
         """The same tower."""
         return self.query_vectors(texts)

@@ -20,21 +20,21 @@ from wares.core.errors import SettingsError
 from wares.encoders.base import LinearHead
 from wares.encoders.registry import build_towers
 from wares.ranking.labelers.registry import get_labeler
-from wares.ranking.rankers.base import Pace, RankerModel, fastest, sentence_tower
-from wares.ranking.rankers.token_states import Tokens, token_states
-from wares.ranking.scoring import NONE, Labels
+from wares.ranking.rankers.base import RankerModel, TrainingDefaults, best_device, require_sentence_tower
+from wares.ranking.rankers.token_states import PackedTokens, token_states
+from wares.ranking.scoring import NO_LISTING, Labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from wares.data.corpus import Corpus
     from wares.data.listings import Query
-    from wares.ranking.scoring import Places, Scorer, Scores
+    from wares.ranking.scoring import Indices, Scorer, Scores
 
 
-SCALE = 4.0  # of sums of cosines at the start; learned
-QUERIES = 64  # encoded at once outside training
-ROWS = 65536  # tokens of listings encoded at once
+INITIAL_SCALE = 4.0  # of sums of cosines at the start; learned
+QUERY_BATCH_SIZE = 64  # encoded at once outside training
+TOKEN_BATCH_SIZE = 65536  # tokens of listings encoded at once
 
 
 @dataclass(frozen=True)
@@ -43,38 +43,38 @@ class LateInteractionRanker:
 
     towers: a name as `wares pretrain --towers` takes it
     dimensions: of a token's vector, at most the encoder's own
-    first: the labeler whose results are reranked; depth: how many of them
+    first_stage: the labeler whose results are reranked; depth: how many of them
     """
 
     towers: str = "offline"
     dimensions: int = 128
-    first: str = "bm25"
+    first_stage: str = "bm25"
     depth: int = 100
     learning_rate: float = 2e-4
     batch_size: int = 32
-    listings: int = 16
+    listings_per_query: int = 16
 
     def __post_init__(self) -> None:
-        _ = self.pace
+        _ = self.training_defaults
         if min(self.dimensions, self.depth) < 1:
             raise SettingsError("dimensions and depth of late-interaction are 1 or more.")
 
     @property
-    def pace(self) -> Pace:
+    def training_defaults(self) -> TrainingDefaults:
         """As the settings say."""
-        return Pace(self.learning_rate, self.batch_size, self.listings)
+        return TrainingDefaults(self.learning_rate, self.batch_size, self.listings_per_query)
 
-    def build(self, corpus: Corpus, seed: int) -> LateInteractionModel:
+    def fit(self, corpus: Corpus, seed: int) -> LateInteractionModel:
         """Heads start as the identity. Raises SettingsError where the towers have no sentence encoder."""
-        tower = sentence_tower("late-interaction", self.towers, build_towers(self.towers, seed).text)
+        tower = require_sentence_tower("late-interaction", self.towers, build_towers(self.towers, seed).text)
         states = token_states(corpus.texts, tower)
         axes = principal_axes(states, self.dimensions)
         return LateInteractionModel(
             corpus.texts,
             lambda texts: token_states(texts, tower),
             axes,
-            Tokens.of(projected(states, axes)),
-            get_labeler(self.first).over(corpus),
+            PackedTokens.pack(project_tokens(states, axes)),
+            get_labeler(self.first_stage).fit(corpus),
             self.depth,
         )
 
@@ -82,8 +82,8 @@ class LateInteractionRanker:
 class LateInteractionModel(RankerModel):
     """Sums, over a query's tokens, of the cosine with the nearest token of a listing; on a learned scale.
 
-    texts: of the listings; states: texts -> (t, h) of each; axes: (h, d) along which tokens are compared
-    listings: their tokens along these axes; first, depth: as `MaxSim` takes them
+    texts: of the listings; encode_states: texts -> (t, h) of each; axes: (h, d) along which tokens are compared
+    listing_count: their tokens along these axes; first_stage, depth: as `MaxSimScorer` takes them
     """
 
     axes: Tensor
@@ -91,65 +91,71 @@ class LateInteractionModel(RankerModel):
     def __init__(
         self,
         texts: Sequence[str],
-        states: Callable[[Sequence[str]], list[Tensor]],
+        encode_states: Callable[[Sequence[str]], list[Tensor]],
         axes: Tensor,
-        listings: Tokens,
-        first: Scorer,
+        listing_count: PackedTokens,
+        first_stage: Scorer,
         depth: int,
     ) -> None:
         super().__init__()
-        self.texts, self.states, self.listings, self.first, self.depth = texts, states, listings, first, depth
+        self.texts, self.encode_states, self.listing_count, self.first_stage, self.depth = (
+            texts,
+            encode_states,
+            listing_count,
+            first_stage,
+            depth,
+        )
         self.register_buffer("axes", axes)
         width = axes.shape[1]
         self.query_head, self.listing_head = LinearHead(width), LinearHead(width)
-        self.log_scale = nn.Parameter(torch.tensor(math.log(SCALE)))
-        self.known: dict[str, Tensor] = {}
+        self.log_scale = nn.Parameter(torch.tensor(math.log(INITIAL_SCALE)))
+        self.query_cache: dict[str, Tensor] = {}
 
     def encode(self, texts: Sequence[str]) -> list[Tensor]:
         """(t, d) unit vectors of each text's tokens, before any head."""
-        return projected(self.states(texts), self.axes.cpu())
+        return project_tokens(self.encode_states(texts), self.axes.cpu())
 
-    def trained(self) -> Mapping[str, Tensor]:
+    def trained_state(self) -> Mapping[str, Tensor]:
         """The heads, and the axes that they were taught along, which follow from the listings that were there."""
-        return {**super().trained(), "axes": self.axes}
+        return {**super().trained_state(), "axes": self.axes}
 
-    def adopt(self, saved: Mapping[str, Tensor]) -> None:
+    def adapt_to(self, saved: Mapping[str, Tensor]) -> None:
         """Tokens along the axes that were saved."""
         if not torch.equal(saved["axes"], self.axes.cpu()):
-            self.axes, self.known = saved["axes"], {}
-            self.listings = Tokens.of(self.encode(self.texts))
+            self.axes, self.query_cache = saved["axes"], {}
+            self.listing_count = PackedTokens.pack(self.encode(self.texts))
 
     def prepare(self, queries: Sequence[Query]) -> None:
         """Read what training will ask for."""
-        texts = sorted({query.text for query in queries} - set(self.known))
-        self.known |= dict(zip(texts, self.encode(texts), strict=True))
+        texts = sorted({query.text for query in queries} - set(self.query_cache))
+        self.query_cache |= dict(zip(texts, self.encode(texts), strict=True))
 
     def forward(self, queries: Sequence[str], listings: Tensor) -> Tensor:
         """A listing that comes twice goes through its head twice: to add up its gradients would take longer."""
         asked, there = self.query_vectors(queries)
-        tokens, lengths = self.listings.joined(listings.clamp(min=0).flatten().cpu())
+        tokens, lengths = self.listing_count.concatenated(listings.clamp(min=0).flatten().cpu())
         vectors, lengths = self.listing_head(tokens.to(self.device)), lengths.unflatten(0, listings.shape)
         parts = zip(asked, there, vectors.split(lengths.sum(1).tolist()), lengths.to(self.device), strict=True)
         return torch.stack([maxsim(query[real], *part) for query, real, *part in parts]) * self.log_scale.exp()
 
     def query_vectors(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """(n, t, d) unit vectors, and (n, t) where there is one."""
-        known = all(text in self.known for text in texts)
-        tokens = Tokens.of([self.known[text] for text in texts] if known else self.encode(texts))
+        known = all(text in self.query_cache for text in texts)
+        tokens = PackedTokens.pack([self.query_cache[text] for text in texts] if known else self.encode(texts))
         vectors, present = (each.to(self.device) for each in tokens.padded(torch.arange(len(texts))))
         return self.query_head(vectors), present
 
-    def scorer(self) -> MaxSim:
+    def scorer(self) -> MaxSimScorer:
         """Token vectors of all listings, through the head, over what another scorer retrieves.
 
         They are too many for most accelerators, and stay in main memory.
         """
-        self.eval().to(fastest())
-        blocks = self.listings.vectors.split(ROWS)
+        self.eval().to(best_device())
+        blocks = self.listing_count.vectors.split(TOKEN_BATCH_SIZE)
         with torch.inference_mode():
             vectors = torch.cat([self.listing_head(block.to(self.device)).cpu() for block in blocks])
-        listings = Tokens(vectors, self.listings.ends)
-        return MaxSim(listings, self._asked, float(self.log_scale.detach().exp()), self.first, self.depth)
+        listings = PackedTokens(vectors, self.listing_count.ends)
+        return MaxSimScorer(listings, self._asked, float(self.log_scale.detach().exp()), self.first_stage, self.depth)
 
     def _asked(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         vectors, present = self.query_vectors(texts)
@@ -157,38 +163,38 @@ class LateInteractionModel(RankerModel):
 
 
 @dataclass(frozen=True)
-class MaxSim:
+class MaxSimScorer:
     """Late interaction with what a first stage retrieves. Abstains where the first stage does, and from empty queries.
 
-    A query is compared with thousands of token vectors for every hundred listings: with a whole corpus, for the
+    A query is compared with thousands of token vectors for every hundred listing_tokens: with a whole corpus, for the
     thousands of queries of a round, a processor would take longer than to train. So it reranks, as in the paper.
 
-    listings: (t, d) unit vectors of each; encode: texts -> (n, t, d) unit vectors and (n, t) which are there
-    scale: of scores; first, depth: whose results are reranked, and how many of them
+    listing_tokens: (t, d) unit vectors of each; encode: texts -> (n, t, d) unit vectors and (n, t) which are there
+    scale: of scores; first_stage, depth: whose results are reranked, and how many of them
     """
 
-    listings: Tokens
+    listing_tokens: PackedTokens
     encode: Callable[[Sequence[str]], tuple[Tensor, Tensor]]
     scale: float
-    first: Scorer
+    first_stage: Scorer
     depth: int
 
     def retrieve(self, queries: Sequence[Query], k: int) -> Labels:
         """The best k of the first stage's `depth` results."""
-        listings = self.first.retrieve(queries, self.depth).listings
-        return Labels.of(listings, self.score(queries, listings)).top(k)
+        listings = self.first_stage.retrieve(queries, self.depth).listings
+        return Labels.from_scores(listings, self.score(queries, listings)).top(k)
 
     @torch.inference_mode()
-    def score(self, queries: Sequence[Query], listings: Places) -> Scores:
+    def score(self, queries: Sequence[Query], listings: Indices) -> Scores:
         """Scores of these pairs."""
         found = np.full(listings.shape, np.nan, dtype=np.float32)
-        named = listings != NONE
+        named = listings != NO_LISTING
         filled = np.array([bool(query.text.strip()) for query in queries], dtype=np.bool_)
         asking = np.flatnonzero(filled & named.any(axis=1))
-        for places in (asking[start : start + QUERIES] for start in range(0, len(asking), QUERIES)):
+        for places in (asking[start : start + QUERY_BATCH_SIZE] for start in range(0, len(asking), QUERY_BATCH_SIZE)):
             asked, real = self.encode([queries[place].text for place in places])
             for place, query, there in zip(places, asked, real, strict=True):
-                vectors, lengths = self.listings.joined(torch.from_numpy(listings[place, named[place]]))
+                vectors, lengths = self.listing_tokens.concatenated(torch.from_numpy(listings[place, named[place]]))
                 found[place, named[place]] = (maxsim(query[there], vectors, lengths) * self.scale).numpy()
         return found
 
@@ -219,6 +225,6 @@ def principal_axes(texts: Sequence[Tensor], dimensions: int) -> Tensor:
     return signed.float().contiguous()
 
 
-def projected(texts: Sequence[Tensor], axes: Tensor) -> list[Tensor]:
+def project_tokens(texts: Sequence[Tensor], axes: Tensor) -> list[Tensor]:
     """(t, d) float16 unit vectors of each text's tokens along the axes. texts: (t, h) states of each"""
     return [normalize(normalize(states.float(), dim=-1) @ axes, dim=-1).half() for states in texts]

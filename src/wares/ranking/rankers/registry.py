@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from wares.core.specs import parse
+from wares.core.specs import parse_spec
 from wares.ranking.labelers.registry import labelers
 
 if TYPE_CHECKING:
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Untrained:
+class UntrainedRanker:
     """A ranker as it is before it learned anything, at work as a labeler."""
 
     ranker: Ranker
 
-    def over(self, corpus: Corpus) -> Scorer:
+    def fit(self, corpus: Corpus) -> Scorer:
         """Its scores; what starts at random starts from seed 0."""
-        return self.ranker.build(corpus, seed=0).scorer()
+        return self.ranker.fit(corpus, seed=0).scorer()
 
 
 def rankers() -> dict[str, type[Ranker]]:
@@ -56,12 +56,12 @@ def rankers() -> dict[str, type[Ranker]]:
 
 def get_ranker(name: str) -> Ranker:
     """The ranker of this name, as in `dense(backbone='last-2')`. Raises SettingsError where there is none."""
-    return parse(name, rankers(), "ranker")
+    return parse_spec(name, rankers(), "ranker")
 
 
 def get_teacher(name: str) -> Labeler:
     """The labeler of this name, or else the ranker, untrained. Raises SettingsError where there is neither."""
     known = rankers()
     kinds: dict[str, type[Any]] = {**labelers(), **known, **labelers()}  # labelers' names come first, and win
-    found = parse(name, kinds, "labeler")
-    return Untrained(found) if type(found) in known.values() else found
+    found = parse_spec(name, kinds, "labeler")
+    return UntrainedRanker(found) if type(found) in known.values() else found

@@ -20,8 +20,8 @@ from torch.nn.functional import elu, linear
 from wares.core.errors import SettingsError
 from wares.encoders.registry import build_towers
 from wares.ranking.labelers.term_matching import sparse_retrieve, sparse_score
-from wares.ranking.rankers.base import Pace, RankerModel, fastest, sentence_tower
-from wares.ranking.rankers.token_states import Tokens, token_ids, token_states
+from wares.ranking.rankers.base import RankerModel, TrainingDefaults, best_device, require_sentence_tower
+from wares.ranking.rankers.token_states import PackedTokens, token_ids, token_states
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -31,13 +31,15 @@ if TYPE_CHECKING:
     from wares.data.corpus import Corpus
     from wares.data.listings import Query
     from wares.encoders.sentence import SentenceTower
-    from wares.ranking.scoring import Labels, Places, Scores
+    from wares.ranking.scoring import Indices, Labels, Scores
 
 
-BLOCK = 16  # texts weighed at once outside training
-STATES = 8192  # summed at once
-RIDGE = 0.01  # of the states' mean variance
-NOISE = 6.0  # deviations of a token's likeness over all states, below which another token is no expansion at the start
+INFERENCE_BATCH_SIZE = 16  # texts weighed at once outside training
+STATE_BATCH_SIZE = 8192  # summed at once
+RIDGE_FACTOR = 0.01  # of the states' mean variance
+EXPANSION_THRESHOLD = (
+    6.0  # deviations of a token's likeness over all states, below which another token is no expansion at the start
+)
 
 
 @dataclass(frozen=True)
@@ -47,60 +49,62 @@ class SparseRanker:
     Here for its index, not for its results: it starts below BM25, as its start is no masked language model.
 
     towers: a name as `wares pretrain --towers` takes it
-    flops: how much the FLOPS of queries and of listings count in the loss, >= 0; larger is sparser
+    flops_weight: how much the FLOPS of queries and of listings count in the loss, >= 0; larger is sparser
     """
 
     towers: str = "offline"
-    flops: float = 1e-3
+    flops_weight: float = 1e-3
     learning_rate: float = 1e-3
     batch_size: int = 32
-    listings: int = 16
+    listings_per_query: int = 16
 
     def __post_init__(self) -> None:
-        _ = self.pace
-        if self.flops < 0:
-            raise SettingsError(f"flops of sparse are 0 or more, not {self.flops}.")
+        _ = self.training_defaults
+        if self.flops_weight < 0:
+            raise SettingsError(f"flops of sparse are 0 or more, not {self.flops_weight}.")
 
     @property
-    def pace(self) -> Pace:
+    def training_defaults(self) -> TrainingDefaults:
         """As the settings say."""
-        return Pace(self.learning_rate, self.batch_size, self.listings)
+        return TrainingDefaults(self.learning_rate, self.batch_size, self.listings_per_query)
 
-    def build(self, corpus: Corpus, seed: int) -> SparseModel:
+    def fit(self, corpus: Corpus, seed: int) -> SparseModel:
         """The head in closed form. Raises SettingsError where the towers have no sentence encoder."""
-        tower = sentence_tower("sparse", self.towers, build_towers(self.towers, seed).text)
-        ids, states = plain_tokens(corpus.texts, tower)
+        tower = require_sentence_tower("sparse", self.towers, build_towers(self.towers, seed).text)
+        ids, states = content_tokens(corpus.texts, tower)
         vocabulary = torch.cat(ids).unique()
         in_texts = torch.cat([each.unique() for each in ids]).bincount(minlength=int(vocabulary.max()) + 1)[vocabulary]
-        head = starting_head(torch.cat(states), torch.searchsorted(vocabulary, torch.cat(ids)), in_texts, len(ids))
-        return SparseModel(vocabulary, ids, states, lambda texts: plain_tokens(texts, tower), head, self.flops)
+        head = initial_head(torch.cat(states), torch.searchsorted(vocabulary, torch.cat(ids)), in_texts, len(ids))
+        return SparseModel(vocabulary, ids, states, lambda texts: content_tokens(texts, tower), head, self.flops_weight)
 
 
-class Head(nn.Module):
+class SparseHead(nn.Module):
     """Logits of V tokens for a token's state, and more for the token itself.
 
-    linear: (h,) -> (V,); itself: (V,) what a token adds to its own logit
+    linear: (h,) -> (V,); own_token_weight: (V,) what a token adds to its own logit
     """
 
-    def __init__(self, linear: nn.Linear, itself: Tensor) -> None:
+    def __init__(self, linear: nn.Linear, own_token_weight: Tensor) -> None:
         super().__init__()
-        self.linear, self.itself = linear, nn.Parameter(itself)
+        self.linear, self.own_token_weight = linear, nn.Parameter(own_token_weight)
 
     def forward(self, states: Tensor, tokens: Tensor, wanted: Tensor) -> Tensor:
         """(n, t, v) logits. states: (n, t, h); tokens: (n, t) of V, or -1; wanted: (v,) for which of V"""
         own = tokens[:, :, None] == wanted
-        logits = linear(states, self.linear.weight[wanted], self.linear.bias[wanted]) + own * self.itself[wanted]
+        logits = (
+            linear(states, self.linear.weight[wanted], self.linear.bias[wanted]) + own * self.own_token_weight[wanted]
+        )
         # Below 1, a token's own logit falls towards 0 and stays above it: a query without weights could not learn.
         return torch.where(own, elu(logits - 1) + 1, logits)
 
 
-Plain = tuple[list[Tensor], list[Tensor]]
+ContentTokens = tuple[list[Tensor], list[Tensor]]
 
 
 class SparseModel(RankerModel):
     """Weights over the tokens of the corpus that it is taught with, and of any that is searched by it afterwards.
 
-    vocabulary: (V,) ids, rising; ids, states: (t,) and (t, h) of each listing's tokens; encode: texts -> the same
+    vocabulary: (V,) ids, rising; ids, encode_states: (t,) and (t, h) of each listing's tokens; encode: texts -> the same
     """
 
     vocabulary: Tensor
@@ -109,71 +113,76 @@ class SparseModel(RankerModel):
         self,
         vocabulary: Tensor,
         ids: Sequence[Tensor],
-        states: Sequence[Tensor],
-        encode: Callable[[Sequence[str]], Plain],
-        head: Head,
-        flops: float,
+        encode_states: Sequence[Tensor],
+        encode: Callable[[Sequence[str]], ContentTokens],
+        head: SparseHead,
+        flops_weight: float,
     ) -> None:
         super().__init__()
-        self.encode, self.head, self.flops = encode, head, flops
+        self.encode, self.head, self.flops_weight = encode, head, flops_weight
         self.register_buffer("vocabulary", vocabulary)
-        self.ids, self.states = Tokens.of([each[:, None] for each in ids]), Tokens.of(states)
-        self.known: dict[str, tuple[Tensor, Tensor]] = {}
-        self.spent = torch.zeros(())
+        self.ids, self.encode_states = (
+            PackedTokens.pack([each[:, None] for each in ids]),
+            PackedTokens.pack(encode_states),
+        )
+        self.query_cache: dict[str, tuple[Tensor, Tensor]] = {}
+        self.batch_flops = torch.zeros(())
 
-    def trained(self) -> Mapping[str, Tensor]:
+    def trained_state(self) -> Mapping[str, Tensor]:
         """The head, and which tokens its weights are of."""
-        return {**super().trained(), "vocabulary": self.vocabulary}
+        return {**super().trained_state(), "vocabulary": self.vocabulary}
 
-    def adopt(self, saved: Mapping[str, Tensor]) -> None:
+    def adapt_to(self, saved: Mapping[str, Tensor]) -> None:
         """As many tokens as were saved."""
         many = len(saved["vocabulary"])
         self.vocabulary = torch.zeros(many, dtype=torch.int64)
-        self.head = Head(nn.Linear(self.head.linear.in_features, many), torch.zeros(many))
+        self.head = SparseHead(nn.Linear(self.head.linear.in_features, many), torch.zeros(many))
 
     def prepare(self, queries: Sequence[Query]) -> None:
         """Read what training will ask for."""
-        texts = sorted({query.text for query in queries} - set(self.known))
-        self.known |= dict(zip(texts, zip(*self.encode(texts), strict=True), strict=True))
+        texts = sorted({query.text for query in queries} - set(self.query_cache))
+        self.query_cache |= dict(zip(texts, zip(*self.encode(texts), strict=True), strict=True))
 
     def forward(self, queries: Sequence[str], listings: Tensor) -> Tensor:
         """Listings are weighed by those tokens only that a query of the batch asks for: others add nothing."""
         asked = self.query_weights(queries)
         used = asked.detach().any(0).nonzero()[:, 0]
         places, inverse = listings.clamp(min=0).unique(return_inverse=True)
-        held = self.weights(self.ids, self.states, places, used)
-        self.spent = flops(asked) + flops(held)
+        held = self.token_weights(self.ids, self.encode_states, places, used)
+        self.batch_flops = flops_loss(asked) + flops_loss(held)
         return (asked[:, used] @ held.T).gather(1, inverse)
 
     def regulariser(self) -> Tensor:
         """FLOPS of the batch's queries, and of its listings as far as these queries ask: what searching costs."""
-        return self.flops * self.spent
+        return self.flops_weight * self.batch_flops
 
     def query_weights(self, texts: Sequence[str]) -> Tensor:
         """(n, V)"""
-        known = all(text in self.known for text in texts)
-        ids, states = zip(*(self.known[text] for text in texts), strict=True) if known else self.encode(texts)
-        tokens = Tokens.of([each[:, None] for each in ids])
-        return self.weights(tokens, Tokens.of(states), torch.arange(len(texts)), self._everything)
+        known = all(text in self.query_cache for text in texts)
+        ids, states = zip(*(self.query_cache[text] for text in texts), strict=True) if known else self.encode(texts)
+        tokens = PackedTokens.pack([each[:, None] for each in ids])
+        return self.token_weights(tokens, PackedTokens.pack(states), torch.arange(len(texts)), self._everything)
 
     @property
     def _everything(self) -> Tensor:
         return torch.arange(len(self.vocabulary), device=self.device)
 
-    def weights(self, ids: Tokens, states: Tokens, places: Tensor, wanted: Tensor) -> Tensor:
+    def token_weights(self, ids: PackedTokens, states: PackedTokens, places: Tensor, wanted: Tensor) -> Tensor:
         """(n, v) weights, >= 0, of the wanted ones of V tokens, for the texts at these places."""
         values, present = (each.to(self.device) for each in states.padded(places.cpu()))
         named = ids.padded(places.cpu())[0][:, :, 0].long().to(self.device)
         tokens = torch.searchsorted(self.vocabulary, named).clamp(max=len(self.vocabulary) - 1)
         tokens = tokens.where(self.vocabulary[tokens] == named, -1)
-        return pooled(self.head(values, tokens, wanted), present)
+        return max_pool(self.head(values, tokens, wanted), present)
 
     def scorer(self) -> SparseScorer:
         """A term index of all listings."""
-        self.eval().to(fastest())
-        blocks = torch.arange(len(self.ids.ends)).split(BLOCK)
+        self.eval().to(best_device())
+        blocks = torch.arange(len(self.ids.ends)).split(INFERENCE_BATCH_SIZE)
         with torch.inference_mode():
-            weights = [_sparse(self.weights(self.ids, self.states, block, self._everything)) for block in blocks]
+            weights = [
+                _sparse(self.token_weights(self.ids, self.encode_states, block, self._everything)) for block in blocks
+            ]
         return SparseScorer(weights, self._asked)
 
     @torch.inference_mode()
@@ -184,33 +193,38 @@ class SparseModel(RankerModel):
 class SparseScorer:
     """Inner products of sparse weights. It abstains from queries that have none.
 
-    listings: (n, V) weights, in blocks; encode: texts -> (n, V)
+    listing_weights: (n, V) weights, in blocks; encode: texts -> (n, V)
     """
 
-    def __init__(self, listings: Sequence[csr_array[Any]], encode: Callable[[Sequence[str]], csr_array[Any]]) -> None:
+    def __init__(
+        self, listing_weights: Sequence[csr_array[Any]], encode: Callable[[Sequence[str]], csr_array[Any]]
+    ) -> None:
         from scipy.sparse import vstack
 
-        self.listings, self.encode = vstack(list(listings)).tocsc(), encode
+        self.listing_weights, self.encode = vstack(list(listing_weights)).tocsc(), encode
 
     def retrieve(self, queries: Sequence[Query], k: int) -> Labels:
         """The k best listings of each query, of those that share a token with it."""
-        return sparse_retrieve(self._asked(queries), self.listings, k)
+        return sparse_retrieve(self._asked(queries), self.listing_weights, k)
 
-    def score(self, queries: Sequence[Query], listings: Places) -> Scores:
+    def score(self, queries: Sequence[Query], listings: Indices) -> Scores:
         """Scores of these listings, 0 where no token is shared."""
-        return sparse_score(self._asked(queries), self.listings, listings)
+        return sparse_score(self._asked(queries), self.listing_weights, listings)
 
     def _asked(self, queries: Sequence[Query]) -> csr_array[Any]:
         from scipy.sparse import csr_array, vstack
 
         texts = [query.text for query in queries]
-        nothing: Any = csr_array((0, self.listings.shape[1]), dtype=np.float32)
-        blocks: list[Any] = [self.encode(texts[start : start + BLOCK]) for start in range(0, len(texts), BLOCK)]
+        nothing: Any = csr_array((0, self.listing_weights.shape[1]), dtype=np.float32)
+        blocks: list[Any] = [
+            self.encode(texts[start : start + INFERENCE_BATCH_SIZE])
+            for start in range(0, len(texts), INFERENCE_BATCH_SIZE)
+        ]
         weights: csr_array[Any] = vstack([nothing, *blocks]).tocsr()
         return weights
 
 
-def pooled(logits: Tensor, present: Tensor) -> Tensor:
+def max_pool(logits: Tensor, present: Tensor) -> Tensor:
     """(n, v) log(1 + relu(logits)), the largest over a text's tokens; 0 for a text without tokens.
 
     logits: (n, t, v); present: (n, t) where there is a token. The same as SpladePooling of sentence-transformers; but
@@ -219,7 +233,7 @@ def pooled(logits: Tensor, present: Tensor) -> Tensor:
     return logits.masked_fill(~present[:, :, None], -torch.inf).amax(1).relu().log1p()
 
 
-def flops(weights: Tensor) -> Tensor:
+def flops_loss(weights: Tensor) -> Tensor:
     """Sum over tokens of the squared mean weight, the expected cost of an inner product. weights: (n, v), >= 0
 
     The same as FlopsLoss of sentence-transformers. Source: arXiv 2004.05665.
@@ -227,7 +241,7 @@ def flops(weights: Tensor) -> Tensor:
     return weights.mean(0).square().sum()
 
 
-def starting_head(states: Tensor, tokens: Tensor, in_texts: Tensor, texts: int) -> Head:
+def initial_head(states: Tensor, tokens: Tensor, in_texts: Tensor, texts: int) -> SparseHead:
     """Logits that give a token back from its state, by its inverse document frequency.
 
     states: (T, h); tokens: (T,) which of V each is; in_texts: (V,) how many of the `texts` hold it, >= 1
@@ -240,25 +254,25 @@ def starting_head(states: Tensor, tokens: Tensor, in_texts: Tensor, texts: int) 
     idf = (texts / in_texts.double()).log1p()
     width, counts = states.shape[1], tokens.bincount(minlength=len(idf))[:, None]
     means, moment = torch.zeros(len(idf), width, dtype=torch.float64), torch.zeros(width, width, dtype=torch.float64)
-    for some, values in zip(tokens.split(STATES), states.split(STATES), strict=True):
+    for some, values in zip(tokens.split(STATE_BATCH_SIZE), states.split(STATE_BATCH_SIZE), strict=True):
         means.index_add_(0, some, values.double())
         moment += (values.float().T @ values.float()).double()
     mean = means.sum(0) / len(states)
     means = means / counts - mean
     covariance = moment / len(states) - mean[:, None] * mean
-    ridge = RIDGE * covariance.trace() / width * torch.eye(width, dtype=torch.float64)
+    ridge = RIDGE_FACTOR * covariance.trace() / width * torch.eye(width, dtype=torch.float64)
     directions = torch.linalg.solve(covariance + ridge, means.T).T
     directions /= (directions * means).sum(1, keepdim=True).clamp(min=1e-9)
     deviation = (directions @ covariance * directions).sum(1).clamp(min=0).sqrt()
-    margin, gain = (NOISE * deviation).clamp(min=1), idf.sqrt().expm1()
+    margin, gain = (EXPANSION_THRESHOLD * deviation).clamp(min=1), idf.sqrt().expm1()
     head = nn.Linear(width, len(idf))
     with torch.no_grad():
         head.weight.copy_(gain[:, None] * directions)
         head.bias.copy_(-gain * (margin + directions @ mean))
-    return Head(head, (gain * margin).float())
+    return SparseHead(head, (gain * margin).float())
 
 
-def plain_tokens(texts: Sequence[str], tower: SentenceTower) -> Plain:
+def content_tokens(texts: Sequence[str], tower: SentenceTower) -> ContentTokens:
     """(t,) ids and (t, h) states of each text's tokens, but special ones."""
     special = torch.tensor(tower.backbone.tokenizer.all_special_ids)
     ids = [torch.tensor(each, dtype=torch.int64) for each in token_ids(texts, tower)]

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding_bag, normalize
 
-from wares.encoders.features import project, text_features
+from wares.encoders.features import project_features, text_features
 from wares.encoders.registry import build_towers
-from wares.ranking.rankers.base import Pace, sentence_tower
-from wares.ranking.rankers.bi_encoder import TwoEncoder
+from wares.ranking.rankers.base import TrainingDefaults, require_sentence_tower
+from wares.ranking.rankers.bi_encoder import BiEncoder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,35 +34,35 @@ class StaticRanker:
     towers: str = "offline"
     learning_rate: float = 3e-3
     batch_size: int = 64
-    listings: int = 16
+    listings_per_query: int = 16
 
     def __post_init__(self) -> None:
-        _ = self.pace
+        _ = self.training_defaults
 
     @property
-    def pace(self) -> Pace:
+    def training_defaults(self) -> TrainingDefaults:
         """As the settings say."""
-        return Pace(self.learning_rate, self.batch_size, self.listings)
+        return TrainingDefaults(self.learning_rate, self.batch_size, self.listings_per_query)
 
-    def build(self, corpus: Corpus, seed: int) -> StaticModel:
+    def fit(self, corpus: Corpus, seed: int) -> StaticModel:
         """Distilled once, cached from then on. Raises SettingsError for towers whose texts have no tokens."""
         towers = build_towers(self.towers, seed)
-        tokenizer = sentence_tower("static", self.towers, towers.text).backbone.tokenizer
+        tokenizer = require_sentence_tower("static", self.towers, towers.text).backbone.tokenizer
         words = [tokenizer.decode([token]).removeprefix("##") for token in range(len(tokenizer))]
-        vectors = project(towers.text, text_features(words, towers.text), towers.dimension)
+        vectors = project_features(towers.text, text_features(words, towers.text), towers.dimension)
         return StaticModel(tokenizer, torch.from_numpy(vectors), corpus.texts)
 
 
-class StaticModel(TwoEncoder):
+class StaticModel(BiEncoder):
     """A table of token vectors and weights, shared by queries and listings."""
 
     def __init__(self, tokenizer: Any, vectors: Tensor, texts: Sequence[str]) -> None:
         super().__init__(len(texts))
         self.tokenizer = tokenizer
-        self.table = nn.Parameter(vectors.clone())
-        self.tokens = self._tokens(texts)
-        in_texts = np.bincount(np.concatenate([np.unique(each) for each in self.tokens]), minlength=len(vectors))
-        self.weights = nn.Parameter(torch.from_numpy(np.log1p(len(texts) / (1 + in_texts))).float())
+        self.token_vectors = nn.Parameter(vectors.clone())
+        self.max_tokens = self._tokens(texts)
+        in_texts = np.bincount(np.concatenate([np.unique(each) for each in self.max_tokens]), minlength=len(vectors))
+        self.token_weights = nn.Parameter(torch.from_numpy(np.log1p(len(texts) / (1 + in_texts))).float())
 
     def prepare(self, queries: Sequence[Query]) -> None:
         """Tokens are quick to find."""
@@ -71,11 +71,11 @@ class StaticModel(TwoEncoder):
         """Weighted means of token vectors."""
         return self._means(self._tokens(texts))
 
-    def listing_vectors(self, places: Tensor) -> Tensor:
+    def listing_vectors(self, indices: Tensor) -> Tensor:
         """Of tokens that were found once."""
-        return self._means([self.tokens[place] for place in places.tolist()])
+        return self._means([self.max_tokens[place] for place in indices.tolist()])
 
-    def text_vectors(self, texts: Sequence[str]) -> Tensor:
+    def new_listing_vectors(self, texts: Sequence[str]) -> Tensor:
         """The same means."""
         return self.query_vectors(texts)
 
@@ -86,5 +86,7 @@ class StaticModel(TwoEncoder):
     def _means(self, tokens: Sequence[Sequence[int]]) -> Tensor:
         flat = torch.tensor(list(chain.from_iterable(tokens)), device=self.device)
         offsets = torch.tensor([0, *(len(each) for each in tokens[:-1])], device=self.device).cumsum(0)
-        weights = self.weights[flat].clamp(min=0)
-        return normalize(embedding_bag(flat, self.table, offsets, mode="sum", per_sample_weights=weights), dim=-1)
+        weights = self.token_weights[flat].clamp(min=0)
+        return normalize(
+            embedding_bag(flat, self.token_vectors, offsets, mode="sum", per_sample_weights=weights), dim=-1
+        )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from wares.core.cache import FeatureStore, default_cache
+from wares.core.cache import FeatureCache, default_cache
 from wares.core.progress import progress
 
 if TYPE_CHECKING:
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from wares.encoders.sentence import SentenceTower
 
 
-TEXTS = 16  # read at once
+TEXT_BATCH_SIZE = 16  # read at once
 
 
 @dataclass(frozen=True)
-class Tokens:
+class PackedTokens:
     """Vectors of the tokens of some texts, one text after the other.
 
     vectors: (T + 1, d), the last of no text; ends: (N,) where each text ends
@@ -38,7 +38,7 @@ class Tokens:
     ends: Tensor
 
     @classmethod
-    def of(cls, texts: Sequence[Tensor]) -> Tokens:
+    def pack(cls, texts: Sequence[Tensor]) -> PackedTokens:
         """texts: (t, d) of each, one or more"""
         nothing = texts[0].new_zeros(1, texts[0].shape[1])  # so that there is a row to pad with
         return cls(torch.cat([*texts, nothing]), torch.tensor([len(each) for each in texts]).cumsum(0))
@@ -48,16 +48,16 @@ class Tokens:
         """(N,) tokens of each text."""
         return self.ends.diff(prepend=torch.zeros(1, dtype=torch.int64))
 
-    def padded(self, places: Tensor) -> tuple[Tensor, Tensor]:
+    def padded(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         """(n, t, d) float vectors of the texts at these places, t as in the longest, and (n, t) where there is one."""
-        lengths, ends = self.lengths[places], self.ends[places]
+        lengths, ends = self.lengths[indices], self.ends[indices]
         columns = torch.arange(max(1, int(lengths.max())))
         rows = ((ends - lengths)[:, None] + columns).clamp(max=len(self.vectors) - 1)
         return self.vectors[rows].float(), columns < lengths[:, None]
 
-    def joined(self, places: Tensor) -> tuple[Tensor, Tensor]:
+    def concatenated(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         """(T, d) float vectors of the texts at these places, one after the other, and (n,) their lengths."""
-        lengths, ends = self.lengths[places], self.ends[places]
+        lengths, ends = self.lengths[indices], self.ends[indices]
         rows = torch.arange(int(lengths.sum())) + (ends - lengths.cumsum(0)).repeat_interleave(lengths)
         return self.vectors[rows].float(), lengths
 
@@ -82,13 +82,13 @@ def token_states(texts: Sequence[str], tower: SentenceTower) -> list[Tensor]:
         alike[len(ids)].append(place)
     found: dict[int, Tensor] = {}
     with (
-        closing(FeatureStore(default_cache(), f"{tower.cache_key}, token states")) as store,
+        closing(FeatureCache(default_cache(), f"{tower.cache_key}, token states")) as store,
         progress(None, "reading tokens", total=len(texts), unit="texts") as bar,
     ):
         for places in alike.values():
             chosen = [texts[place] for place in places]
             keys = [hashlib.sha256(text.encode()).hexdigest() for text in chosen]
-            states, _ = store.fetch(keys, lambda new, chosen=chosen: _read([chosen[i] for i in new], tower))  # type: ignore[misc]
+            states, _ = store.get_or_compute(keys, lambda new, chosen=chosen: _read([chosen[i] for i in new], tower))  # type: ignore[misc]
             found |= dict(zip(places, torch.from_numpy(states), strict=True))
             bar.update(len(places))
     return [found[place] for place in range(len(texts))]
@@ -96,7 +96,7 @@ def token_states(texts: Sequence[str], tower: SentenceTower) -> list[Tensor]:
 
 @torch.inference_mode()
 def _read(texts: Sequence[str], tower: SentenceTower) -> Iterator[Features]:
-    for start in range(0, len(texts), TEXTS):
-        inputs = tower.inputs(texts[start : start + TEXTS])
+    for start in range(0, len(texts), TEXT_BATCH_SIZE):
+        inputs = tower.preprocess(texts[start : start + TEXT_BATCH_SIZE])
         states: Tensor = tower.backbone(dict(inputs))["token_embeddings"]
         yield from states.half().numpy()

@@ -15,9 +15,9 @@ from torch import nn
 from wares.core.errors import SettingsError
 from wares.encoders.features import text_features
 from wares.encoders.registry import load_towers
-from wares.ranking.labelers.two_tower import fused_vectors
-from wares.ranking.rankers.base import Pace
-from wares.ranking.rankers.bi_encoder import Heads
+from wares.ranking.labelers.two_tower import fused_embeddings
+from wares.ranking.rankers.base import TrainingDefaults
+from wares.ranking.rankers.bi_encoder import FrozenBiEncoder
 
 if TYPE_CHECKING:
     from wares.data.corpus import Corpus
@@ -30,26 +30,26 @@ class TwoTowerRanker:
     model: str = ""
     learning_rate: float = 1e-4
     batch_size: int = 128
-    listings: int = 64
+    listings_per_query: int = 64
 
     def __post_init__(self) -> None:
-        _ = self.pace
+        _ = self.training_defaults
         if not self.model:
             raise SettingsError("two-tower needs a model: two-tower(model='FOLDER'), as `wares pretrain` writes it.")
 
     @property
-    def pace(self) -> Pace:
+    def training_defaults(self) -> TrainingDefaults:
         """As the settings say."""
-        return Pace(self.learning_rate, self.batch_size, self.listings)
+        return TrainingDefaults(self.learning_rate, self.batch_size, self.listings_per_query)
 
-    def build(self, corpus: Corpus, seed: int) -> Heads:
+    def fit(self, corpus: Corpus, seed: int) -> FrozenBiEncoder:
         """The model as it was trained; the head of its text tower learns, from queries only."""
         del seed  # nothing starts at random
         towers = load_towers(self.model)
         towers.requires_grad_(False)
-        listings = fused_vectors(corpus, towers)
+        listings = fused_embeddings(corpus, towers)
         head: nn.Module = towers.text.requires_grad_(True)
-        return Heads(
+        return FrozenBiEncoder(
             torch.from_numpy(np.ascontiguousarray(listings)),
             lambda texts: torch.from_numpy(text_features(list(texts), towers.text)),
             head,

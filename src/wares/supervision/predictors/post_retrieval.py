@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wares.supervision.predictors.evidence import (
-    _ratio,
-    _require,
-    _require_between,
-    _require_count,
-    _row_deviation,
-    _row_mean,
-    _soft_max,
-    _where_two,
+    nan_if_single,
+    ratio_or_nan,
+    require_between,
+    require_count,
+    require_scores,
+    row_mean,
+    row_std,
+    scaled_exp,
 )
 
 if TYPE_CHECKING:
-    from wares.data.terms import Terms
-    from wares.supervision.predictors.evidence import Evidence, Floats, Places
+    from wares.data.terms import TermCounts
+    from wares.supervision.predictors.evidence import Evidence, Floats, Indices
 
 
 # After retrieval: the words of the listings -------------------------------------------------------------------------
@@ -49,24 +49,24 @@ class Clarity:
     smoothing: float = 0.4
 
     def __post_init__(self) -> None:
-        _require_count("k", self.k)
-        _require_count("terms", self.terms)
-        _require_between("smoothing", self.smoothing, 0.0, 1.0)
+        require_count("k", self.k)
+        require_count("terms", self.terms)
+        require_between("smoothing", self.smoothing, 0.0, 1.0)
 
     def __call__(self, evidence: Evidence) -> Floats:
         frequency = evidence.terms.collection_frequency
         collection = frequency / max(1, frequency.sum())
         worded = (evidence.listings >= 0) & (evidence.terms.lengths[evidence.listings] > 0)
-        rows = zip(evidence.queries, evidence.listings[:, : self.k], worded[:, : self.k], strict=True)
+        rows = zip(evidence.query_terms, evidence.listings[:, : self.k], worded[:, : self.k], strict=True)
         found = [self._of_one(query, listings[kept], evidence.terms, collection) for query, listings, kept in rows]
         return np.array(found, dtype=np.float64)
 
-    def _of_one(self, query: Places, listings: Places, terms: Terms, collection: Floats) -> float:
+    def _of_one(self, query: Indices, listings: Indices, terms: TermCounts, collection: Floats) -> float:
         if not len(query) or not len(listings):
             return np.nan
         counts, unit = terms.counts[listings], (1.0 - self.smoothing) / terms.lengths[listings]
         word_likelihoods = counts[:, query].toarray() * unit[:, None] + self.smoothing * collection[query]
-        weights = _soft_max(np.log(word_likelihoods).sum(axis=1))
+        weights = scaled_exp(np.log(word_likelihoods).sum(axis=1))
         model = (weights / weights.sum() * unit) @ counts + self.smoothing * collection
         likeliest = np.argpartition(-model, min(self.terms, len(model)) - 1)[: self.terms]
         return float(np.sum(model[likeliest] * np.log2(model[likeliest] / collection[likeliest])))
@@ -76,7 +76,7 @@ class Clarity:
 
 
 @dataclass(frozen=True)
-class Wig:
+class WIG:
     """Weighted information gain: mean over the k best of (s(d) - s(C)) / √|q|.
 
     k: listings, >= 1; fewer are averaged where there are fewer
@@ -88,14 +88,16 @@ class Wig:
     k: int = 5
 
     def __post_init__(self) -> None:
-        _require_count("k", self.k)
+        require_count("k", self.k)
 
     def __call__(self, evidence: Evidence) -> Floats:
-        return np.asarray((_row_mean(evidence.top(self.k)) - evidence.corpus_scores) / np.sqrt(evidence.lengths))
+        return np.asarray(
+            (row_mean(evidence.top_scores(self.k)) - evidence.corpus_scores) / np.sqrt(evidence.query_lengths)
+        )
 
 
 @dataclass(frozen=True)
-class Nqc:
+class NQC:
     """Normalised query commitment: standard deviation of the k best scores / |s(C)|.
 
     k: listings, >= 2; fewer are used where there are fewer
@@ -110,17 +112,19 @@ class Nqc:
     k: int = 100
 
     def __post_init__(self) -> None:
-        _require_count("k", self.k, least=2)
+        require_count("k", self.k, minimum=2)
 
     def __call__(self, evidence: Evidence) -> Floats:
-        scores, corpus = evidence.top(self.k), evidence.corpus_scores.astype(np.float64)
+        scores, corpus = evidence.top_scores(self.k), evidence.corpus_scores.astype(np.float64)
         side = np.sign(corpus)[:, None]
-        _require("nqc assumes scores of the same sign as the corpus score", (scores * side <= 0) & (side != 0), scores)
-        return _ratio(_where_two(scores, _row_deviation(scores)), np.abs(corpus))
+        require_scores(
+            "nqc assumes scores of the same sign as the corpus score", (scores * side <= 0) & (side != 0), scores
+        )
+        return ratio_or_nan(nan_if_single(scores, row_std(scores)), np.abs(corpus))
 
 
 @dataclass(frozen=True)
-class Smv:
+class SMV:
     """Score magnitude and variance: mean over the k best of s(d) |ln(s(d) / mean)| / s(C).
 
     k: listings, >= 2; fewer are used where there are fewer
@@ -132,14 +136,14 @@ class Smv:
     k: int = 100
 
     def __post_init__(self) -> None:
-        _require_count("k", self.k, least=2)
+        require_count("k", self.k, minimum=2)
 
     def __call__(self, evidence: Evidence) -> Floats:
-        scores, corpus = evidence.top(self.k), evidence.corpus_scores.astype(np.float64)
-        _require("smv assumes positive scores", scores <= 0, scores)
-        _require("smv assumes a positive corpus score", corpus[:, None] < 0, corpus[:, None])
-        magnitudes = scores * np.abs(np.log(scores / _row_mean(scores)[:, None]))
-        return _ratio(_where_two(scores, _row_mean(magnitudes)), corpus)
+        scores, corpus = evidence.top_scores(self.k), evidence.corpus_scores.astype(np.float64)
+        require_scores("smv assumes positive scores", scores <= 0, scores)
+        require_scores("smv assumes a positive corpus score", corpus[:, None] < 0, corpus[:, None])
+        magnitudes = scores * np.abs(np.log(scores / row_mean(scores)[:, None]))
+        return ratio_or_nan(nan_if_single(scores, row_mean(magnitudes)), corpus)
 
 
 @dataclass(frozen=True)
@@ -154,10 +158,10 @@ class SigmaMax:
     def __call__(self, evidence: Evidence) -> Floats:
         scores = evidence.scores.astype(np.float64)
         # Around the mean, the squares of large scores do not drown their spread, and 0 after the last only lowers it.
-        centred = np.nan_to_num(scores - _row_mean(scores)[:, None])
+        centred = np.nan_to_num(scores - row_mean(scores)[:, None])
         depths = np.arange(1, scores.shape[1] + 1)
         variances = np.cumsum(centred**2, axis=1) / depths - (np.cumsum(centred, axis=1) / depths) ** 2
-        return _where_two(scores, np.sqrt(variances.max(axis=1, initial=0.0)))
+        return nan_if_single(scores, np.sqrt(variances.max(axis=1, initial=0.0)))
 
 
 @dataclass(frozen=True)
@@ -173,10 +177,10 @@ class NSigma:
     x: float = 50
 
     def __post_init__(self) -> None:
-        _require_between("x", self.x, 0.0, 100.0)
+        require_between("x", self.x, 0.0, 100.0)
 
     def __call__(self, evidence: Evidence) -> Floats:
         scores = evidence.scores.astype(np.float64)
-        _require("n-sigma assumes positive scores", scores <= 0, scores)
+        require_scores("n-sigma assumes positive scores", scores <= 0, scores)
         high = np.where(scores >= self.x / 100.0 * scores[:, :1], scores, np.nan)
-        return np.asarray(_where_two(scores, _row_deviation(high)) / np.sqrt(evidence.lengths))
+        return np.asarray(nan_if_single(scores, row_std(high)) / np.sqrt(evidence.query_lengths))

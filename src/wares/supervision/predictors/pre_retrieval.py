@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wares.supervision.predictors.evidence import _average, _maximum
+from wares.supervision.predictors.evidence import max_over_terms, mean_over_terms
 
 if TYPE_CHECKING:
-    from wares.data.terms import Terms
+    from wares.data.terms import TermCounts
     from wares.supervision.predictors.evidence import Evidence, Floats
 
 
 # Before retrieval: the query's words in the collection --------------------------------------------------------------
 
 
-def idf(terms: Terms) -> Floats:
+def idf(terms: TermCounts) -> Floats:
     """(V,) ln(N / df), how few texts hold each term.
 
     Source: Cronen-Townsend, Zhou & Croft, SIGIR 2002 (mean over the query); He & Ounis, SPIRE 2004.
@@ -25,7 +25,7 @@ def idf(terms: Terms) -> Floats:
     return np.asarray(np.log(len(terms) / terms.document_frequency))
 
 
-def scq(terms: Terms) -> Floats:
+def scq(terms: TermCounts) -> Floats:
     """(V,) (1 + ln cf) · ln(1 + N / df), how similar each term as a query is to the collection.
 
     Source: Zhao, Scholer & Tsegay, ECIR 2008.
@@ -34,7 +34,7 @@ def scq(terms: Terms) -> Floats:
     return np.asarray((1.0 + np.log(terms.collection_frequency)) * rarity)
 
 
-def var(terms: Terms) -> Floats:
+def var(terms: TermCounts) -> Floats:
     """(V,) standard deviation of w(d, t) = 1 + ln tf · ln(1 + N / df) over the texts that hold each term.
 
     Source: Zhao, Scholer & Tsegay, ECIR 2008. Computed as ln(1 + N / df) times the deviation of ln tf, which is
@@ -52,7 +52,7 @@ class AverageIdf:
     """Mean of `idf` over the query's terms. Assumes nothing of scores."""
 
     def __call__(self, evidence: Evidence) -> Floats:
-        return _average(evidence.queries, idf(evidence.terms))
+        return mean_over_terms(evidence.query_terms, idf(evidence.terms))
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class MaximumIdf:
     """Greatest `idf` of the query's terms (Scholer, Williams & Turpin, JASIST 2004). Assumes nothing of scores."""
 
     def __call__(self, evidence: Evidence) -> Floats:
-        return _maximum(evidence.queries, idf(evidence.terms))
+        return max_over_terms(evidence.query_terms, idf(evidence.terms))
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class AverageScq:
     """Mean of `scq` over the query's terms (NSCQ in the paper). Assumes nothing of scores."""
 
     def __call__(self, evidence: Evidence) -> Floats:
-        return _average(evidence.queries, scq(evidence.terms))
+        return mean_over_terms(evidence.query_terms, scq(evidence.terms))
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class MaximumScq:
     """Greatest `scq` of the query's terms. Assumes nothing of scores."""
 
     def __call__(self, evidence: Evidence) -> Floats:
-        return _maximum(evidence.queries, scq(evidence.terms))
+        return max_over_terms(evidence.query_terms, scq(evidence.terms))
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class AverageVar:
     """Mean of `var` over the query's terms. Assumes nothing of scores."""
 
     def __call__(self, evidence: Evidence) -> Floats:
-        return _average(evidence.queries, var(evidence.terms))
+        return mean_over_terms(evidence.query_terms, var(evidence.terms))
 
 
 @dataclass(frozen=True)
@@ -92,4 +92,4 @@ class MaximumVar:
     """Greatest `var` of the query's terms. Assumes nothing of scores."""
 
     def __call__(self, evidence: Evidence) -> Floats:
-        return _maximum(evidence.queries, var(evidence.terms))
+        return max_over_terms(evidence.query_terms, var(evidence.terms))

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from wares.core.errors import SettingsError
-from wares.core.specs import parse
-from wares.supervision.predictors.evidence import _require_between, _soft_max
+from wares.core.specs import parse_spec
+from wares.supervision.predictors.evidence import require_between, scaled_exp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # From predictions to weights ----------------------------------------------------------------------------------------
 
 
-class WeightMap(Protocol):
+class QueryWeighting(Protocol):
     """Settings of a map from predictions to weights of queries."""
 
     def __call__(self, predictions: Floats) -> Floats:
@@ -31,7 +31,7 @@ class WeightMap(Protocol):
 
 
 @dataclass(frozen=True)
-class Rank:
+class RankWeighting:
     """By rank alone: the worst prediction weighs 1, the next 2; equal ones share the mean of their ranks."""
 
     def __call__(self, predictions: Floats) -> Floats:
@@ -39,7 +39,7 @@ class Rank:
 
 
 @dataclass(frozen=True)
-class MinMax:
+class MinMaxWeighting:
     """By distance from the worst prediction, which weighs nothing; all alike where all predictions are equal."""
 
     def __call__(self, predictions: Floats) -> Floats:
@@ -47,7 +47,7 @@ class MinMax:
 
 
 @dataclass(frozen=True)
-class SoftMax:
+class SoftMaxWeighting:
     """exp(z / temperature) of the predictions standardised over the queries, so that temperature has no unit.
 
     temperature: > 0; small ones leave weight to few queries, large ones weigh all alike
@@ -56,45 +56,45 @@ class SoftMax:
     temperature: float = 1.0
 
     def __post_init__(self) -> None:
-        _require_between("temperature", self.temperature, 0.0, np.inf)
+        require_between("temperature", self.temperature, 0.0, np.inf)
 
     def __call__(self, predictions: Floats) -> Floats:
-        return _mean_one(predictions, lambda known: _soft_max(_standardised(known) / self.temperature))
+        return _mean_one(predictions, lambda known: scaled_exp(_standardised(known) / self.temperature))
 
 
 @dataclass(frozen=True)
-class Threshold:
+class ThresholdWeighting:
     """Only the best predictions, all alike.
 
-    share: of the queries that have a prediction, in (0, 1]; the nearest whole number of them, one at least, and
+    fraction: of the queries that have a prediction, in (0, 1]; the nearest whole number of them, one at least, and
         whatever is as good as the last of those
     """
 
-    share: float = 0.5
+    fraction: float = 0.5
 
     def __post_init__(self) -> None:
-        if self.share != 1:
-            _require_between("share", self.share, 0.0, 1.0)
+        if self.fraction != 1:
+            require_between("fraction", self.fraction, 0.0, 1.0)
 
     def __call__(self, predictions: Floats) -> Floats:
         return _mean_one(predictions, self._kept)
 
     def _kept(self, known: Floats) -> Floats:
-        last = np.sort(known)[-max(1, round(self.share * len(known)))]
+        last = np.sort(known)[-max(1, round(self.fraction * len(known)))]
         return np.asarray(known >= last, dtype=np.float64)
 
 
-WEIGHT_MAPS: dict[str, type[WeightMap]] = {
-    "rank": Rank,
-    "min-max": MinMax,
-    "soft-max": SoftMax,
-    "threshold": Threshold,
+QUERY_WEIGHTINGS: dict[str, type[QueryWeighting]] = {
+    "rank": RankWeighting,
+    "min-max": MinMaxWeighting,
+    "soft-max": SoftMaxWeighting,
+    "threshold": ThresholdWeighting,
 }
 
 
-def get_weight_map(name: str) -> WeightMap:
-    """The map of that name with its settings, as in `threshold(share=0.25)`."""
-    return parse(name, WEIGHT_MAPS, "weight map")
+def get_query_weighting(name: str) -> QueryWeighting:
+    """The map of that name with its settings, as in `threshold(fraction=0.25)`."""
+    return parse_spec(name, QUERY_WEIGHTINGS, "weight map")
 
 
 def _mean_one(predictions: Floats, weigh: Callable[[Floats], Floats]) -> Floats:

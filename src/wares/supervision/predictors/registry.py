@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wares.core.specs import parse
-from wares.supervision.predictors.post_retrieval import Clarity, Nqc, NSigma, SigmaMax, Smv, Wig
+from wares.core.specs import parse_spec
+from wares.supervision.predictors.post_retrieval import NQC, SMV, WIG, Clarity, NSigma, SigmaMax
 from wares.supervision.predictors.pre_retrieval import (
     AverageIdf,
     AverageScq,
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 PREDICTORS: dict[str, type[Predictor]] = {
     "clarity": Clarity,
-    "wig": Wig,
-    "nqc": Nqc,
-    "smv": Smv,
+    "wig": WIG,
+    "nqc": NQC,
+    "smv": SMV,
     "sigma-max": SigmaMax,
     "n-sigma": NSigma,
     "avg-idf": AverageIdf,
@@ -46,4 +46,4 @@ PREDICTORS: dict[str, type[Predictor]] = {
 
 def get_predictor(name: str) -> Predictor:
     """The predictor of that name with its settings, as in `nqc(k=50)`."""
-    return parse(name, PREDICTORS, "predictor")
+    return parse_spec(name, PREDICTORS, "predictor")
