@@ -64,7 +64,7 @@ class CatalogueFeatures:
             photos=self.photos[self.photo_views.view_indices(listings)],
             text_views=self.text_views.select(listings),
             texts=self.texts[self.text_views.view_indices(listings)],
-            duplicates=self.duplicate_labels[listings],
+            duplicate_labels=self.duplicate_labels[listings],
         )
 
 
