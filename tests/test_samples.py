@@ -14,9 +14,12 @@ import pytest
 from PIL import Image
 
 from wares.samples import Marketplace, contact_sheet, write_marketplace
-from wares.samples.camera import ROLES
-from wares.samples.goods import COLOURS, KINDS
-from wares.samples.marketplace import ask, grade_of, plan, search
+from wares.samples.interactions import search
+from wares.samples.kinds import KINDS
+from wares.samples.listings import plan
+from wares.samples.palette import COLOURS
+from wares.samples.photography.photo_shoot import ROLES
+from wares.samples.queries import ask, grade_of
 
 LISTINGS = 40
 Judgments = dict[str, dict[str, int]]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from wares.samples.camera import font
+from wares.samples.photography.graphics import font
 
 
 def contact_sheet(folder: Path, out: Path, rows: int = 12, columns: int = 2, start: int = 0, side: int = 128) -> Path:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from wares.samples.goods import COLOURS, GROUPS, KINDS, MATERIALS, OCCASIONS, PATTERNS, SIZED, Item, pick
-
-Rng = np.random.Generator
+from wares.samples.items import Item
+from wares.samples.kinds import GROUPS, KINDS, SIZED
+from wares.samples.palette import COLOURS, MATERIALS, OCCASIONS, PATTERNS
+from wares.samples.randomness import Rng, pick
 
 # How often a seller tells each attribute in each text. What no text tells, only the photos show.
 MENTIONS: Mapping[str, Mapping[str, float]] = {

@@ -7,10 +7,12 @@ from functools import cache
 
 import numpy as np
 
-from wares.samples.drawing import Paint, Part, View, box, ellipse, moved, outline, render
-from wares.samples.goods import Item, invent, paints_of, parts_of
-from wares.samples.shapes import line, turned
-from wares.samples.sprite import Sprite, cut
+from wares.samples.drawing.geometry import box, ellipse, moved, outline
+from wares.samples.drawing.layers import Part, View
+from wares.samples.drawing.paint import Paint
+from wares.samples.drawing.renderer import render
+from wares.samples.drawing.sprite import Sprite, cut
+from wares.samples.shapes.outlines import line, turned
 
 SKINS = {"skin 1": (232, 190, 162), "skin 2": (196, 142, 106), "skin 3": (128, 84, 60)}
 
@@ -139,17 +141,3 @@ def prop(name: str) -> Sprite:
     """Something that lies about in photos."""
     wide = name.startswith(("sofa", "skin", "bust", "dark bust"))
     return cut(render(PROPS[name](), PAINTS, View(-4, -4, 108, 300 if wide else 200)))
-
-
-@cache
-def neighbour(kind: str, turn: int) -> Sprite:
-    """A thing of some kind that happens to stand beside the item."""
-    rng = np.random.default_rng([turn, *map(ord, kind)])
-    while (item := invent(rng, turn)).kind != kind:
-        continue
-    return of_item(item, 7, pixels=200)
-
-
-def of_item(item: Item, seed: int, pixels: int = 228) -> Sprite:
-    """The whole item on a transparent ground."""
-    return cut(render(parts_of(item, seed), paints_of(item), View(-4, -4, 108, pixels), item.origin % 97 / 3))

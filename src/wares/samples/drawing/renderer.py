@@ -9,167 +9,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from wares.samples.textures import grain_tile, print_tile
+from wares.samples.drawing.geometry import Points
+from wares.samples.drawing.layers import Part, View
+from wares.samples.drawing.paint import FINISHES, Finish, Paint
+from wares.samples.drawing.textures import grain_tile, print_tile
 
 Pixels = NDArray[np.float32]
-Points = NDArray[np.float64]
-Colour = tuple[int, int, int]
-Relief = Literal["flat", "puff", "lathe"]
-
 LIGHT = np.array([-0.42, -0.58, 0.70], dtype=np.float32)
 HALFWAY = (LIGHT + np.array([0, 0, 1], dtype=np.float32)) / np.linalg.norm(LIGHT + np.array([0, 0, 1]))
 TILE_UNITS = 32.0
-
-
-@dataclass(frozen=True)
-class Finish:
-    """How a material takes the light. The bright spot is raised to the power 2 ** sharpness."""
-
-    gloss: float = 0.0
-    sharpness: int = 4
-    grain: str = ""
-    roughness: float = 0.0
-    folds: float = 0.0
-    metal: bool = False
-    opacity: float = 1.0
-
-
-FINISHES: Mapping[str, Finish] = {
-    "leather": Finish(0.30, 4, "pebble", 0.10),
-    "patent leather": Finish(0.75, 5),
-    "suede": Finish(0.0, 3, "fuzz", 0.13),
-    "canvas": Finish(0.02, 3, "weave", 0.13, 0.03),
-    "cotton": Finish(0.0, 3, "weave", 0.05, 0.10),
-    "linen": Finish(0.0, 3, "weave", 0.15, 0.09),
-    "denim": Finish(0.0, 3, "twill", 0.20, 0.06),
-    "wool": Finish(0.0, 3, "knit", 0.26, 0.06),
-    "silk": Finish(0.24, 3, "", 0.0, 0.17),
-    "velvet": Finish(0.0, 3, "fuzz", 0.08, 0.12),
-    "plush": Finish(0.0, 3, "fur", 0.24, 0.02),
-    "nylon": Finish(0.14, 3, "weave", 0.04, 0.05),
-    "straw": Finish(0.03, 3, "rattan", 0.24),
-    "rattan": Finish(0.06, 3, "rattan", 0.34),
-    "jute": Finish(0.0, 3, "rattan", 0.26),
-    "ceramic": Finish(0.55, 5),
-    "porcelain": Finish(0.75, 6),
-    "stoneware": Finish(0.10, 3, "speckle", 0.24),
-    "glass": Finish(0.95, 6, opacity=0.62),
-    "enamel": Finish(0.65, 5, "speckle", 0.05),
-    "wood": Finish(0.14, 4, "wood", 0.26),
-    "lacquer": Finish(0.60, 5, "wood", 0.10),
-    "metal": Finish(0.70, 4, metal=True),
-    "brushed": Finish(0.45, 4, "brushed", 0.12, metal=True),
-    "stone": Finish(0.80, 5, "cloud", 0.22),
-    "rubber": Finish(0.05, 3, "fuzz", 0.03),
-    "plastic": Finish(0.35, 4),
-    "paper": Finish(0.0, 3, "weave", 0.04),
-}
-
-
-@dataclass(frozen=True)
-class Paint:
-    """Colours and finish of one slot of a thing; `inks` are the colours of its print."""
-
-    colour: Colour
-    finish: str = "plastic"
-    print: str = "plain"
-    inks: tuple[Colour, Colour] = ((255, 255, 255), (90, 130, 80))
-    print_scale: float = 1.0
-    print_turn: float = 0.0
-    glow: float = 0.0
-
-
-@dataclass(frozen=True)
-class Part:
-    """One outline of a thing. `paint` names a slot; with `width` the outline is a line, not an area."""
-
-    outline: Points
-    paint: str = "main"
-    relief: Relief = "puff"
-    depth: float = 5.0
-    width: float = 0.0
-    lift: float = 1.2
-    shade: float = 1.0
-    holes: tuple[Points, ...] = ()
-    closed_line: bool = False
-
-
-@dataclass(frozen=True)
-class View:
-    """The window of units that a canvas shows."""
-
-    left: float = 0.0
-    top: float = 0.0
-    units: float = 100.0
-    pixels: int = 288
-
-    @property
-    def scale(self) -> float:
-        return self.pixels / self.units
-
-
-def outline(text: str, mirror: float | None = None, closed: bool = True, samples: int = 9) -> Points:
-    """A smooth curve through "x,y" points; `!` after a point makes it a corner.
-
-    With `mirror`, the points are the left half, from top to bottom, and the right half is added.
-    """
-    knots = [(*map(float, word.rstrip("!").split(",")), word.endswith("!")) for word in text.split()]
-    if mirror is not None:
-        knots += [(2 * mirror - x, y, corner) for x, y, corner in reversed(knots)]
-    at = np.array([(x, y) for x, y, _ in knots])
-    corner = np.array([c for *_, c in knots])
-    before, after = np.roll(at, 1, 0), np.roll(at, -1, 0)
-    if not closed:
-        before[0], after[-1] = at[0], at[-1]
-    tangent = (after - before) / 2
-    tangent[corner] = 0
-    step = np.linspace(0, 1, samples, endpoint=False)[None, :, None]
-    start, end, go, come = at[:, None], after[:, None], tangent[:, None], np.roll(tangent, -1, 0)[:, None]
-    curve = (
-        (2 * step**3 - 3 * step**2 + 1) * start
-        + (step**3 - 2 * step**2 + step) * go
-        + (3 * step**2 - 2 * step**3) * end
-        + (step**3 - step**2) * come
-    )
-    return curve.reshape(-1, 2) if closed else np.vstack([curve[:-1].reshape(-1, 2), at[-1:]])
-
-
-def ellipse(x: float, y: float, rx: float, ry: float | None = None) -> Points:
-    """A circle, or an ellipse."""
-    turn = np.linspace(0, 2 * math.pi, 40, endpoint=False)
-    return np.stack([x + rx * np.cos(turn), y + (rx if ry is None else ry) * np.sin(turn)], 1)
-
-
-def box(left: float, top: float, right: float, bottom: float, radius: float = 0.0) -> Points:
-    """A rectangle with round corners."""
-    radius = max(0.01, min(radius, (right - left) / 2, (bottom - top) / 2))
-    turn = np.linspace(0, math.pi / 2, 7)
-    arc = np.stack([np.cos(turn), np.sin(turn)], 1) * radius
-    right_bottom = arc * (1, 1) + (right - radius, bottom - radius)
-    left_bottom = arc[::-1] * (-1, 1) + (left + radius, bottom - radius)
-    left_top = arc * (-1, -1) + (left + radius, top + radius)
-    right_top = arc[::-1] * (1, -1) + (right - radius, top + radius)
-    return np.vstack([right_bottom, left_bottom, left_top, right_top])
-
-
-def moved(
-    points: Points,
-    scale: float = 1,
-    turn: float = 0,
-    about: tuple[float, float] = (50, 50),
-    by: tuple[float, float] = (0, 0),
-) -> Points:
-    """Points scaled and turned (degrees) about a centre, then shifted."""
-    angle = math.radians(turn)
-    matrix = scale * np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
-    return (points - about) @ matrix + about + by
 
 
 def render(parts: Sequence[Part], paints: Mapping[str, Paint], view: View, shift: float = 0.0) -> Image.Image:

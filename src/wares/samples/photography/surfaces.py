@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from wares.samples.drawing import Colour
-from wares.samples.textures import grain_tile, noise
+from wares.samples.drawing.paint import Colour
+from wares.samples.drawing.textures import grain_tile, noise
 
 SIZE = 448
 Field = NDArray[np.float32]

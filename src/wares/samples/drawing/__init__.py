@@ -1,0 +1,1 @@
+"""A small renderer: shapes and paints to pixels."""

@@ -1,0 +1,1 @@
+"""Photos of items, as sellers take them."""

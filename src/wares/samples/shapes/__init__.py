@@ -1,0 +1,1 @@
+"""The shapes of all kinds of goods."""
