@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from wares.samples.drawing.paint import Colour
-from wares.samples.kinds import KINDS
-from wares.samples.palette import _NEUTRALS, _WOODS, COLD_METAL, COLOURS, WARM_METAL, _brightness, _mixed, jittered
+from wares.samples.kinds import KINDS, patterns_of, sizes_of
+from wares.samples.palette import ACCENTS, COLOURS, _brightness, _mixed, jittered
 from wares.samples.randomness import pick
 
 
@@ -45,7 +45,7 @@ def invent(rng: np.random.Generator, number: int) -> Item:
     colour = pick(rng, list(COLOURS))
     if name == "guitar" and rng.random() < 0.5:
         colour = pick(rng, ("brown", "orange", "black"))
-    pattern = pick(rng, kind.prints)
+    pattern = pick(rng, patterns_of(name))
     material = pick(rng, kind.materials)
     if material == "glass":
         pattern = "plain"
@@ -61,11 +61,13 @@ def invent(rng: np.random.Generator, number: int) -> Item:
         _trim(rng, shade, pattern),
         _ink(rng, shade, pattern),
         number,
-        pick(rng, kind.sizes) if kind.sizes else "",
+        pick(rng, sizes_of(name)) if kind.sizes else "",
         float(rng.uniform(0.7, 1.25)),
         float(pick(rng, (0, 0, 0, 45, 90))) if pattern in ("striped", "zigzag") else float(pick(rng, (0, 0, 45))),
-        COLD_METAL if material == "silver" or (material != "gold" and rng.random() < 0.4) else WARM_METAL,
-        jittered(pick(rng, _WOODS), rng),
+        ACCENTS.cold_metal
+        if material == "silver" or (material != "gold" and rng.random() < 0.4)
+        else ACCENTS.warm_metal,
+        jittered(pick(rng, ACCENTS.woods), rng),
     )
 
 
@@ -108,4 +110,4 @@ def _trim(rng: np.random.Generator, shade: Colour, pattern: str) -> Colour:
         return _mixed(shade, (20, 18, 24), 0.35)
     if draw < 0.55 and _brightness(shade) < 170:
         return _mixed(shade, (250, 246, 238), 0.5)
-    return pick(rng, _NEUTRALS)
+    return pick(rng, ACCENTS.neutrals)

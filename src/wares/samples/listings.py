@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wares.samples import wording
 from wares.samples.items import Item, invent
 from wares.samples.palette import COLOURS, jittered
 from wares.samples.photography.camera import Seller
+from wares.samples.phrases import PHRASES
 from wares.samples.randomness import Rng, pick
 
 Facts = dict[str, str]
@@ -92,10 +92,9 @@ def _sellers(seed: int) -> list[Seller]:
     )
     grounds = ("sweep",) * 9 + ("bedsheet", "linen", "oak", "whitewood")
     shades = [shade for tone in COLOURS.values() for shade in tone.shades if 40 < sum(shade) / 3 < 150]
-    first, second = wording.SELLERS
     return [
         Seller(
-            f"{pick(rng, first)} {pick(rng, second)}",
+            f"{pick(rng, PHRASES.sellers.first)} {pick(rng, PHRASES.sellers.second)}",
             pick(rng, shades),
             jittered(pick(rng, papers), rng, 2),
             pick(rng, grounds),

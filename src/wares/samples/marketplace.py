@@ -27,6 +27,7 @@ from wares.samples.kinds import KINDS
 from wares.samples.listings import Offer, _sellers, plan
 from wares.samples.photography.camera import Seller
 from wares.samples.photography.photo_shoot import shoot
+from wares.samples.phrases import PHRASES
 from wares.samples.queries import ask
 from wares.samples.randomness import pick
 
@@ -128,8 +129,8 @@ def _listing(offer: Offer, seller: Seller, folder: Path, seed: int) -> tuple[Row
     price = round(float(KINDS[item.kind].price * np.exp(rng.normal(0, 0.38)))) - (0.01 if rng.random() < 0.3 else 0)
     texts = wording.write(item, rng, price)
     attributes = {
-        "condition": pick(rng, wording.CONDITIONS),
-        "ships_from": pick(rng, wording.PLACES),
+        "condition": pick(rng, PHRASES.listing.conditions),
+        "ships_from": pick(rng, PHRASES.listing.places),
         "seller": seller.name,
     }
     if item.size:

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from wares.samples.items import Item
-from wares.samples.kinds import GROUPS, KINDS, SIZED
+from wares.samples.kinds import GROUPS, KINDS, has_size_range
 from wares.samples.palette import COLOURS, MATERIALS, OCCASIONS, PATTERNS
+from wares.samples.phrases import PHRASES
 from wares.samples.randomness import Rng, pick
 
 # How often a seller tells each attribute in each text. What no text tells, only the photos show.
@@ -28,219 +29,6 @@ class Texts:
     tells: dict[str, list[str]]
 
 
-OPENERS = (
-    "",
-    "",
-    "",
-    "",
-    "Gorgeous",
-    "Lovely",
-    "Beautiful",
-    "Stunning",
-    "Pretty",
-    "Cute",
-    "Vintage",
-    "Rare",
-    "Stylish",
-    "Unique",
-    "Sweet",
-    "Fab",
-    "BNWT",
-    "NEW",
-    "Preloved",
-    "Handmade",
-    "Super cute",
-    "Almost new",
-    "Quality",
-    "*REDUCED*",
-    "Amazing",
-    "Genuine",
-    "Retro",
-)
-CLOSERS = (
-    "",
-    "",
-    "",
-    "",
-    "worn once",
-    "excellent condition",
-    "great condition",
-    "like new",
-    "no flaws",
-    "must go!",
-    "never used",
-    "ready to post",
-    "price drop",
-    "bargain!!",
-    "rrp {rrp}",
-    "open to offers",
-    "collection or post",
-    "see photos",
-    "from a pet free home",
-    "final reduction",
-    "one of a kind",
-)
-MARKS = ("", "", "", "", "", "!", "!!", " 💕", " ✨", " 🌿", " 😍", " 🎁", " ❤️", " ⭐")
-VAGUE = (
-    "the perfect present",
-    "a real eye-catcher",
-    "must have item",
-    "lovely piece",
-    "beauty from my collection",
-    "gift idea",
-    "one for the collectors",
-    "statement piece",
-    "my favourite but has to go",
-    "what a find",
-    "present for her",
-    "something special",
-)
-
-SENTENCES: Mapping[str, Sequence[str]] = {
-    "kind": (
-        "Selling my {w}.",
-        "Lovely {w} for sale.",
-        "This {w} needs a new home.",
-        "I have only used this {w} a few times.",
-        "Such a nice {w}, I am sad to see it go.",
-        "Up for grabs: {w}.",
-    ),
-    "colour": (
-        "The colour is {w}.",
-        "Comes in {w}.",
-        "A beautiful {w} shade.",
-        "The {w} is richer in daylight.",
-        "Colour: {w}.",
-    ),
-    "pattern": ("With a {w} design.", "It is {w}, as you can see.", "Pattern: {w}.", "I fell for the {w} look."),
-    "material": (
-        "Made of {w}.",
-        "Material: {w}.",
-        "It is {w}, so it lasts.",
-        "Good quality {w}.",
-        "{W}, feels really nice.",
-    ),
-    "shape": ("The style is {w}.", "It is the {w} one.", "Style: {w}.", "{W} style."),
-    "occasion": (
-        "Bought for a {w} and not needed since.",
-        "Perfect for {w}.",
-        "Ideal for {w}!",
-        "Would suit {w}.",
-        "I always used it for {w}.",
-    ),
-}
-CONFUSERS = (
-    "Also selling a {colour} {kind}, see my other items.",
-    "Would go so well with a {colour} {kind}.",
-    "I wore it with my {colour} {kind}.",
-    "Looks great next to a {colour} {kind}.",
-    "Swap for a {kind} considered.",
-    "Not {colour}, despite what the light does in the second photo.",
-)
-BOILERPLATE = (
-    "Smoke and pet free home.",
-    "Posted within two working days.",
-    "Bundle two items and save on postage.",
-    "Any questions, just ask.",
-    "No returns, sorry.",
-    "From a smoke-free home.",
-    "Happy to send more pictures.",
-    "Check my other listings!",
-    "Tracked shipping only.",
-    "Please look at the photos before buying.",
-    "Dispatched in recycled packaging.",
-    "Collection possible.",
-    "Condition as in the pictures.",
-    "Thanks for looking!",
-    "Price includes postage.",
-    "I am having a clear-out before we move.",
-)
-FIT = (
-    "Size {size}, fits true to size.",
-    "Labelled {size} but comes up small.",
-    "Size {size}.",
-    "I am usually a {size} and it fits me well.",
-)
-NOISE_TAGS = (
-    "gift",
-    "gift idea",
-    "vintage",
-    "handmade",
-    "sale",
-    "new",
-    "preloved",
-    "boho",
-    "retro",
-    "sustainable",
-    "unique",
-    "cute",
-    "trending",
-    "y2k",
-    "cottagecore",
-    "minimalist",
-    "second hand",
-    "for her",
-    "for him",
-    "small business",
-    "bargain",
-    "designer",
-    "quirky",
-)
-CONDITIONS = ("new with tags", "new", "like new", "good", "fair")
-PLACES = (
-    "London",
-    "Leeds",
-    "Bristol",
-    "Dublin",
-    "Glasgow",
-    "Utrecht",
-    "Ghent",
-    "Lyon",
-    "Porto",
-    "Aarhus",
-    "Vienna",
-    "Turin",
-)
-SELLERS = (
-    (
-        "Willow",
-        "Juniper",
-        "Marigold",
-        "Harbour",
-        "Copper",
-        "Little",
-        "Paper",
-        "Velvet",
-        "Northern",
-        "Salt",
-        "Clover",
-        "Fern",
-        "Amber",
-        "Blue",
-        "Old Mill",
-        "Magpie",
-    ),
-    (
-        "& Wren",
-        "& Oak",
-        "Lane",
-        "Fox",
-        "House",
-        "Attic",
-        "Studio",
-        "& Daughters",
-        "Goods",
-        "Finds",
-        "Cabin",
-        "Market",
-        "Cottage",
-        "Emporium",
-        "Thread",
-        "Bazaar",
-    ),
-)
-
-
 def words_of(attribute: str, item: Item) -> Sequence[str]:
     """What an attribute of an item may be called."""
     value = item.truth()[attribute]
@@ -248,7 +36,9 @@ def words_of(attribute: str, item: Item) -> Sequence[str]:
         return KINDS[item.kind].shapes[value]
     if attribute in ("colour", "kind"):
         return COLOURS[value].words if attribute == "colour" else KINDS[value].words
-    return {"pattern": PATTERNS, "material": MATERIALS, "occasion": OCCASIONS}[attribute][value]
+    if attribute == "material":
+        return MATERIALS[value].words
+    return {"pattern": PATTERNS, "occasion": OCCASIONS}[attribute][value]
 
 
 def say(attribute: str, item: Item, rng: Rng, plainly: float = 0.5) -> str:
@@ -277,13 +67,17 @@ def _title(item: Item, tells: Sequence[str], rng: Rng, price: float) -> str:
     order = [name for name in ("occasion", "colour", "pattern", "material", "shape") if name in said]
     if rng.random() < 0.4:
         rng.shuffle(order)
-    words = [pick(rng, OPENERS), *(said[name] for name in order), said.get("kind", pick(rng, VAGUE))]
-    if item.kind in SIZED and rng.random() < 0.45:
-        words.append(pick(rng, ("size {}", "sz {}", "- {}", "UK {}", "({})")).format(item.size))
-    closer = pick(rng, CLOSERS).format(rrp=round(price * 2.2))
+    words = [
+        pick(rng, PHRASES.title.openers),
+        *(said[name] for name in order),
+        said.get("kind", pick(rng, PHRASES.title.vague_nouns)),
+    ]
+    if has_size_range(item.kind) and rng.random() < 0.45:
+        words.append(pick(rng, PHRASES.title.sizes).format(size=item.size))
+    closer = pick(rng, PHRASES.title.closers).format(rrp=round(price * 2.2))
     text = " ".join(word for word in words if word)
     if closer:
-        text += pick(rng, (" - ", ", ", " | ", " ")) + closer
+        text += pick(rng, PHRASES.title.joins) + closer
     style = rng.random()
     text = (
         text.upper()
@@ -294,26 +88,32 @@ def _title(item: Item, tells: Sequence[str], rng: Rng, price: float) -> str:
         if style < 0.85
         else text.lower()
     )
-    return text + pick(rng, MARKS)
+    return text + pick(rng, PHRASES.title.endings)
 
 
 def _description(item: Item, tells: Sequence[str], rng: Rng) -> str:
     sentences = []
     for name in tells:
         word = say(name, item, rng)
-        sentences.append(pick(rng, SENTENCES[name]).format(w=word, W=word[0].upper() + word[1:]))
-    if item.size and item.kind in SIZED and rng.random() < 0.4:
-        sentences.append(pick(rng, FIT).format(size=item.size))
+        sentences.append(
+            pick(rng, PHRASES.description.sentences[name]).format(word=word, Word=word[0].upper() + word[1:])
+        )
+    if item.size and has_size_range(item.kind) and rng.random() < 0.4:
+        sentences.append(pick(rng, PHRASES.description.fit).format(size=item.size))
     rng.shuffle(sentences)
     if rng.random() < 0.3:
-        sentences.append(pick(rng, CONFUSERS).format(colour=pick(rng, list(COLOURS)), kind=pick(rng, list(KINDS))))
-    sentences += [pick(rng, BOILERPLATE) for _ in range(int(rng.integers(0, 3)))]
-    return " ".join(sentences[:6]) or pick(rng, BOILERPLATE)
+        sentences.append(
+            pick(rng, PHRASES.description.other_items).format(
+                colour=pick(rng, list(COLOURS)), kind=pick(rng, list(KINDS))
+            )
+        )
+    sentences += [pick(rng, PHRASES.description.boilerplate) for _ in range(int(rng.integers(0, 3)))]
+    return " ".join(sentences[:6]) or pick(rng, PHRASES.description.boilerplate)
 
 
 def _tags(item: Item, tells: Sequence[str], rng: Rng) -> list[str]:
     tags = [say(name, item, rng, 0.45) for name in tells] + [
-        pick(rng, NOISE_TAGS) for _ in range(int(rng.integers(1, 4)))
+        pick(rng, PHRASES.tags.noise) for _ in range(int(rng.integers(1, 4)))
     ]
     rng.shuffle(tags)
     return list(dict.fromkeys(tags))

@@ -9,7 +9,7 @@ from functools import cache
 from PIL import Image, ImageDraw, ImageFont
 
 from wares.samples.items import Item
-from wares.samples.kinds import KINDS, SIZED
+from wares.samples.kinds import KINDS, has_size_range
 from wares.samples.photography.camera import Seller, Size
 from wares.samples.randomness import Rng, pick
 
@@ -40,7 +40,7 @@ def _measures(group: str, first: float, rng: Rng) -> list[tuple[str, ...]]:
 
 def size_chart(item: Item, size: Size, rng: Rng, seller: Seller) -> Image.Image:
     """A table of measures."""
-    group = "shoes" if KINDS[item.kind].group == "shoes" else "clothes" if item.kind in SIZED else "other"
+    group = "shoes" if KINDS[item.kind].group == "shoes" else "clothes" if has_size_range(item.kind) else "other"
     heads, first = TABLES[group]
     rows = _measures(group, first, rng)
     pale = tuple(255 - (255 - channel) // 5 for channel in seller.brand)

@@ -11,13 +11,13 @@ from wares.samples.drawing.paint import Colour, Paint
 from wares.samples.drawing.renderer import render
 from wares.samples.drawing.sprite import Sprite, cut
 from wares.samples.items import Item, invent
-from wares.samples.palette import FINISH_OF, _brightness, _mixed
+from wares.samples.palette import MATERIALS, _brightness, _mixed
 from wares.samples.shapes.registry import SHAPERS
 
 
 def paints_of(item: Item) -> dict[str, Paint]:
     """Every slot of paint of an item."""
-    finish = FINISH_OF.get(item.material, item.material)
+    finish = MATERIALS[item.material].finish
     dark, pale = _mixed(item.shade, (16, 14, 18), 0.45), _mixed(item.shade, (255, 252, 246), 0.3)
     printed = Paint(
         item.shade,
