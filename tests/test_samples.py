@@ -25,7 +25,7 @@ from wares.samples.photography.photo_shoot import ROLES
 from wares.samples.photography.scenes import SCENES
 from wares.samples.phrases import PHRASES
 from wares.samples.queries import ask, grade_of
-from wares.samples.shapes.registry import SHAPERS
+from wares.samples.shapes.registry import SHAPES
 from wares.samples.tables import check_names, parse_table
 
 LISTINGS = 40
@@ -217,7 +217,7 @@ def test_every_row_of_the_tables_can_be_drawn() -> None:
     for name, kind in KINDS.items():
         assert kind.scene in SCENES
         for shape in kind.shapes:
-            assert SHAPERS[name](shape, lambda value: value)
+            assert SHAPES[name](shape, lambda value: value)
 
 
 @pytest.mark.parametrize(

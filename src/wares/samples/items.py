@@ -8,7 +8,7 @@ import numpy as np
 
 from wares.samples.drawing.paint import Colour
 from wares.samples.kinds import KINDS, patterns_of, sizes_of
-from wares.samples.palette import ACCENTS, COLOURS, _brightness, _mixed, jittered
+from wares.samples.palette import ACCENTS, COLOURS, blend, jitter, luma
 from wares.samples.randomness import pick
 
 
@@ -38,7 +38,7 @@ class Item:
         return {name: str(getattr(self, name)) for name in names}
 
 
-def invent(rng: np.random.Generator, number: int) -> Item:
+def random_item(rng: np.random.Generator, number: int) -> Item:
     """A new thing for sale."""
     name = pick(rng, list(KINDS))
     kind = KINDS[name]
@@ -49,7 +49,7 @@ def invent(rng: np.random.Generator, number: int) -> Item:
     material = pick(rng, kind.materials)
     if material == "glass":
         pattern = "plain"
-    shade = jittered(pick(rng, COLOURS[colour].shades), rng)
+    shade = jitter(pick(rng, COLOURS[colour].shades), rng)
     return Item(
         name,
         pick(rng, list(kind.shapes)),
@@ -67,14 +67,14 @@ def invent(rng: np.random.Generator, number: int) -> Item:
         ACCENTS.cold_metal
         if material == "silver" or (material != "gold" and rng.random() < 0.4)
         else ACCENTS.warm_metal,
-        jittered(pick(rng, ACCENTS.woods), rng),
+        jitter(pick(rng, ACCENTS.woods), rng),
     )
 
 
 def recoloured(item: Item, rng: np.random.Generator) -> Item:
     """The same thing in another colour, as sellers show it to say what else they have."""
     colour = pick(rng, [name for name in COLOURS if name != item.colour])
-    shade = jittered(pick(rng, COLOURS[colour].shades), rng)
+    shade = jitter(pick(rng, COLOURS[colour].shades), rng)
     return Item(
         item.kind,
         item.shape,
@@ -96,9 +96,9 @@ def recoloured(item: Item, rng: np.random.Generator) -> Item:
 
 def _ink(rng: np.random.Generator, shade: Colour, pattern: str) -> Colour:
     """The second colour of a print: pale on dark, dark on pale, so that the ground names the colour."""
-    if pattern == "leopard" and _brightness(shade) > 75:
-        return _mixed(shade, (34, 22, 18), 0.78)
-    if _brightness(shade) > 165:
+    if pattern == "leopard" and luma(shade) > 75:
+        return blend(shade, (34, 22, 18), 0.78)
+    if luma(shade) > 165:
         return pick(rng, ((70, 74, 92), (120, 84, 66), (196, 84, 84), (66, 96, 92), (60, 84, 140)))
     return pick(rng, ((246, 242, 232), (246, 242, 232), (248, 232, 196), (250, 224, 224)))
 
@@ -107,7 +107,7 @@ def _trim(rng: np.random.Generator, shade: Colour, pattern: str) -> Colour:
     """The second colour of the thing: quieter than the first."""
     draw = rng.random()
     if draw < 0.4:
-        return _mixed(shade, (20, 18, 24), 0.35)
-    if draw < 0.55 and _brightness(shade) < 170:
-        return _mixed(shade, (250, 246, 238), 0.5)
+        return blend(shade, (20, 18, 24), 0.35)
+    if draw < 0.55 and luma(shade) < 170:
+        return blend(shade, (250, 246, 238), 0.5)
     return pick(rng, ACCENTS.neutrals)

@@ -8,7 +8,7 @@ from pydantic import PositiveFloat
 from pydantic.dataclasses import dataclass
 
 from wares.samples.palette import MATERIALS, OCCASIONS, PATTERNS, Words
-from wares.samples.shapes.registry import SHAPERS
+from wares.samples.shapes.registry import SHAPES
 from wares.samples.tables import CHECKED, check_names, read_table
 
 FILE = "kinds.toml"
@@ -42,7 +42,7 @@ class KindTable:
 
 def _read_kinds() -> KindTable:
     table = read_table(FILE, KindTable)
-    check_names(FILE, "kinds", table.kinds, SHAPERS)
+    check_names(FILE, "kinds", table.kinds, SHAPES)
     for name, patterns in table.patterns.items():
         check_names(FILE, f"patterns.{name}", patterns, PATTERNS)
     for name, kind in table.kinds.items():

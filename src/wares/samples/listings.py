@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wares.samples.items import Item, invent
-from wares.samples.palette import COLOURS, jittered
+from wares.samples.items import Item, random_item
+from wares.samples.palette import COLOURS, jitter
 from wares.samples.photography.camera import Seller
 from wares.samples.phrases import PHRASES
 from wares.samples.randomness import Rng, pick
@@ -40,7 +40,7 @@ def plan(listings: int, seed: int) -> list[Offer]:
     for number in range(1, listings + 1):
         rng = np.random.default_rng([seed, number, ITEM])
         earlier = offers[int(rng.integers(len(offers)))] if offers and rng.random() < RELISTED else None
-        item = earlier.item if earlier else invent(rng, number)
+        item = earlier.item if earlier else random_item(rng, number)
         if earlier:
             again[number] = item.origin
         flawed = bool(rng.random() < BAD_FIRST)
@@ -96,7 +96,7 @@ def _sellers(seed: int) -> list[Seller]:
         Seller(
             f"{pick(rng, PHRASES.sellers.first)} {pick(rng, PHRASES.sellers.second)}",
             pick(rng, shades),
-            jittered(pick(rng, papers), rng, 2),
+            jitter(pick(rng, papers), rng, 2),
             pick(rng, grounds),
             float(rng.normal(0.01, 0.025)),
             float(rng.normal(1.02, 0.035)),

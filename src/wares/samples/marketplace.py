@@ -26,7 +26,7 @@ from wares.samples.interactions import Row, _iso, interact, search
 from wares.samples.kinds import KINDS
 from wares.samples.listings import Offer, _sellers, plan
 from wares.samples.photography.camera import Seller
-from wares.samples.photography.photo_shoot import shoot
+from wares.samples.photography.photo_shoot import take_photos
 from wares.samples.phrases import PHRASES
 from wares.samples.queries import ask
 from wares.samples.randomness import pick
@@ -121,7 +121,9 @@ def _draw(offers: Sequence[Offer], folder: Path, seed: int) -> list[tuple[Row, R
 def _listing(offer: Offer, seller: Seller, folder: Path, seed: int) -> tuple[Row, Row]:
     """Draw the photos, write the texts: the listing as the shop sees it, and the truth about it."""
     item = offer.item
-    photos = shoot(item, offer.roles, seed, seller, np.random.default_rng([seed, offer.number, SHOOT]), offer.flawed)
+    photos = take_photos(
+        item, offer.roles, seed, seller, np.random.default_rng([seed, offer.number, SHOOT]), offer.flawed
+    )
     names = [f"images/{offer.number:04d}-{k}.jpg" for k in range(1, len(photos) + 1)]
     for name, photo in zip(names, photos, strict=True):
         (folder / name).write_bytes(photo.file)

@@ -71,16 +71,16 @@ COLOURS, PATTERNS, MATERIALS = _PALETTE.colours, _PALETTE.patterns, _PALETTE.mat
 OCCASIONS, ACCENTS = _PALETTE.occasions, _PALETTE.accents
 
 
-def jittered(colour: Colour, rng: np.random.Generator, by: float = 7) -> Colour:
+def jitter(colour: Colour, rng: np.random.Generator, by: float = 7) -> Colour:
     """Nearly the same colour."""
     red, green, blue = (int(np.clip(channel + rng.normal(0, by), 0, 255)) for channel in colour)
     return red, green, blue
 
 
-def _brightness(colour: Colour) -> float:
+def luma(colour: Colour) -> float:
     return 0.3 * colour[0] + 0.59 * colour[1] + 0.11 * colour[2]
 
 
-def _mixed(one: Colour, two: Colour, share: float) -> Colour:
+def blend(one: Colour, two: Colour, share: float) -> Colour:
     red, green, blue = (int(a + (b - a) * share) for a, b in zip(one, two, strict=True))
     return red, green, blue

@@ -1,4 +1,4 @@
-"""What the renderer draws: outlines with a relief, back to front, seen through a window."""
+"""What the renderer draws: layers with a relief, back to front, seen through a viewport."""
 
 from __future__ import annotations
 
@@ -11,10 +11,19 @@ Relief = Literal["flat", "puff", "lathe"]
 
 
 @dataclass(frozen=True)
-class Part:
-    """One outline of a thing. `paint` names a slot; with `width` the outline is a line, not an area."""
+class Layer:
+    """One polygon of a shape, or one stroke if it has a width. Lengths are in units, 100 to a picture.
 
-    outline: Points
+    paint: name of the paint that fills it
+    relief: flat, rounded towards its edge, or round like a turned body
+    depth: how far from the edge a puff is rounded
+    lift: height above the layers below, which sets the size of its shadow
+    shade: brightness, 1 for full light
+    holes: polygons cut out of it
+    closed_line: whether a stroke returns to its start
+    """
+
+    points: Points
     paint: str = "main"
     relief: Relief = "puff"
     depth: float = 5.0
@@ -26,8 +35,8 @@ class Part:
 
 
 @dataclass(frozen=True)
-class View:
-    """The window of units that a canvas shows."""
+class Viewport:
+    """The square of units that a canvas shows, and the pixels of its side."""
 
     left: float = 0.0
     top: float = 0.0
@@ -36,4 +45,5 @@ class View:
 
     @property
     def scale(self) -> float:
+        """Pixels per unit."""
         return self.pixels / self.units

@@ -1,4 +1,4 @@
-"""Paint: colour, print, and how a material reflects light."""
+"""Paints: a colour, a print on it, and how a material reflects light."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ Colour = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Finish:
-    """How a material takes the light. The bright spot is raised to the power 2 ** sharpness."""
+    """How a material reflects light.
+
+    gloss, sharpness: strength of the highlight, and the exponent of its falloff as a power of two
+    grain, roughness: texture of the surface (a row of textures.GRAINS), and its contrast
+    folds: contrast of folds in cloth
+    metal: whether it mirrors sky and floor
+    opacity: 1 unless light shines through
+    """
 
     gloss: float = 0.0
     sharpness: int = 4
@@ -55,7 +62,11 @@ FINISHES: Mapping[str, Finish] = {
 
 @dataclass(frozen=True)
 class Paint:
-    """Colours and finish of one slot of a thing; `inks` are the colours of its print."""
+    """The colour and finish of the layers that name it.
+
+    print, inks: a pattern (a row of textures.PRINTS) and its two colours; print_turn in degrees
+    glow: share of the light that it gives off itself, 0 to 1
+    """
 
     colour: Colour
     finish: str = "plastic"

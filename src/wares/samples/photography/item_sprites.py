@@ -1,4 +1,4 @@
-"""The picture of an item by itself: its shapes in its own colours, on a transparent ground."""
+"""Sprites of items: their layers, in their own paints, on a transparent ground."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ from functools import cache
 
 import numpy as np
 
-from wares.samples.drawing.layers import Part, View
+from wares.samples.drawing.layers import Layer, Viewport
 from wares.samples.drawing.paint import Colour, Paint
 from wares.samples.drawing.renderer import render
-from wares.samples.drawing.sprite import Sprite, cut
-from wares.samples.items import Item, invent
-from wares.samples.palette import MATERIALS, _brightness, _mixed
-from wares.samples.shapes.registry import SHAPERS
+from wares.samples.drawing.sprite import Sprite, crop_to_content
+from wares.samples.items import Item, random_item
+from wares.samples.palette import MATERIALS, blend, luma
+from wares.samples.shapes.registry import SHAPES
 
 
-def paints_of(item: Item) -> dict[str, Paint]:
-    """Every slot of paint of an item."""
+def item_paints(item: Item) -> dict[str, Paint]:
+    """Return the paints of an item by name; the layers of all shapes use these names."""
     finish = MATERIALS[item.material].finish
-    dark, pale = _mixed(item.shade, (16, 14, 18), 0.45), _mixed(item.shade, (255, 252, 246), 0.3)
+    dark, pale = blend(item.shade, (16, 14, 18), 0.45), blend(item.shade, (255, 252, 246), 0.3)
     printed = Paint(
         item.shade,
         finish,
         item.pattern,
-        (item.ink, _mixed(item.shade, item.ink, 0.35) if item.pattern != "floral" else _leaf(item)),
+        (item.ink, blend(item.shade, item.ink, 0.35) if item.pattern != "floral" else _leaf_colour(item)),
         item.print_scale,
         item.print_turn,
     )
     hard = finish if finish in ("ceramic", "porcelain", "stoneware", "enamel", "glass") else "ceramic"
-    pale_dial = _brightness(item.trim) > 140
+    pale_dial = luma(item.trim) > 140
     return {
         "main": Paint(item.shade, finish),
         "print": printed,
@@ -37,8 +37,8 @@ def paints_of(item: Item) -> dict[str, Paint]:
         "dark": Paint((38, 36, 38), "plastic"),
         "inside": Paint(dark, "rubber"),
         "lip": Paint(pale, hard),
-        "sole": Paint(_sole(item), "rubber"),
-        "seam": Paint(_mixed(item.shade, (16, 14, 18), 0.32), "rubber"),
+        "sole": Paint(_sole_colour(item), "rubber"),
+        "seam": Paint(blend(item.shade, (16, 14, 18), 0.32), "rubber"),
         "wood": Paint(item.wood, "wood"),
         "metal": Paint(item.metal, "metal"),
         "glow": Paint(
@@ -57,15 +57,15 @@ def paints_of(item: Item) -> dict[str, Paint]:
     }
 
 
-def _leaf(item: Item) -> Colour:
+def _leaf_colour(item: Item) -> Colour:
     return (
         (96, 140, 92)
-        if _brightness(item.shade) < 190 and item.colour not in ("green", "teal")
-        else _mixed(item.shade, (236, 196, 90), 0.6)
+        if luma(item.shade) < 190 and item.colour not in ("green", "teal")
+        else blend(item.shade, (236, 196, 90), 0.6)
     )
 
 
-def _sole(item: Item) -> Colour:
+def _sole_colour(item: Item) -> Colour:
     if item.kind == "sneakers":
         return (240, 236, 228) if item.origin % 4 else (196, 160, 116)
     return (62, 48, 42) if item.origin % 3 else (40, 37, 38)
@@ -77,21 +77,27 @@ def _trim_finish(item: Item, finish: str) -> str:
     return {"glass": "glass", "straw": "leather", "patent leather": "leather"}.get(finish, finish)
 
 
-def parts_of(item: Item, seed: int) -> list[Part]:
-    """The outlines of an item, its own proportions included: a relisting shows the same thing."""
+def item_layers(item: Item, seed: int) -> list[Layer]:
+    """Return the layers of an item in its own proportions, the same for every listing of it."""
     rng = np.random.default_rng([seed, item.origin, 3])
-    return SHAPERS[item.kind](item.shape, lambda value: float(value * rng.uniform(0.93, 1.07)))
+    return SHAPES[item.kind](item.shape, lambda value: float(value * rng.uniform(0.93, 1.07)))
 
 
 @cache
-def neighbour(kind: str, turn: int) -> Sprite:
-    """A thing of some kind that happens to stand beside the item."""
-    rng = np.random.default_rng([turn, *map(ord, kind)])
-    while (item := invent(rng, turn)).kind != kind:
+def other_item_sprite(kind: str, seed: int) -> Sprite:
+    """Return an item of a kind to put beside another; each seed gives one."""
+    rng = np.random.default_rng([seed, *map(ord, kind)])
+    while (item := random_item(rng, seed)).kind != kind:
         continue
-    return of_item(item, 7, pixels=200)
+    return item_sprite(item, 7, pixels=200)
 
 
-def of_item(item: Item, seed: int, pixels: int = 228) -> Sprite:
-    """The whole item on a transparent ground."""
-    return cut(render(parts_of(item, seed), paints_of(item), View(-4, -4, 108, pixels), item.origin % 97 / 3))
+def item_sprite(item: Item, seed: int, pixels: int = 228) -> Sprite:
+    """Draw the whole item; `pixels` is the side of the canvas."""
+    viewport = Viewport(-4, -4, 108, pixels)
+    return crop_to_content(render(item_layers(item, seed), item_paints(item), viewport, print_shift(item)))
+
+
+def print_shift(item: Item) -> float:
+    """Return how far the print of an item is shifted, in units."""
+    return item.origin % 97 / 3

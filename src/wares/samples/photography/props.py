@@ -1,4 +1,4 @@
-"""What else is in a photo: plants, books, a sofa, a hanger, a wrist. Never for sale."""
+"""Props of photos, none for sale: plants, books, a sofa, a hanger, a wrist."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from functools import cache
 
 import numpy as np
 
-from wares.samples.drawing.geometry import box, ellipse, moved, outline
-from wares.samples.drawing.layers import Part, View
+from wares.samples.drawing.geometry import ellipse, rectangle, spline, transformed
+from wares.samples.drawing.layers import Layer, Viewport
 from wares.samples.drawing.paint import Paint
 from wares.samples.drawing.renderer import render
-from wares.samples.drawing.sprite import Sprite, cut
-from wares.samples.shapes.outlines import line, turned
+from wares.samples.drawing.sprite import Sprite, crop_to_content
+from wares.samples.shapes.outlines import lathe, stroke
 
 SKINS = {"skin 1": (232, 190, 162), "skin 2": (196, 142, 106), "skin 3": (128, 84, 60)}
 
@@ -46,79 +46,84 @@ PAINTS: Mapping[str, Paint] = {
 }
 
 
-def _plant(pot: str, leaves: int) -> list[Part]:
+def _plant(pot: str, leaves: int) -> list[Layer]:
     rng = np.random.default_rng(leaves)
-    out = []
+    stems = []
     for k in range(leaves):
         lean, long = -62 + 124 * k / (leaves - 1) + rng.normal(0, 5), rng.uniform(36, 52)
-        leaf = outline(
+        leaf = spline(
             f"50,62! 45,{62 - long * 0.5} 46,{62 - long * 0.85} 50,{62 - long}! 54,{62 - long * 0.85} "
             f"55,{62 - long * 0.5}"
         )
-        out.append(Part(moved(leaf, 1, -lean, about=(50, 62)), ("leaf", "leaf 2")[k % 2], "puff", 4, lift=0.8))
+        stems.append(
+            Layer(transformed(leaf, 1, -lean, centre=(50, 62)), ("leaf", "leaf 2")[k % 2], "puff", 4, lift=0.8)
+        )
     return [
-        *out,
-        turned("19,60 17,80 14,95", pot),
-        Part(ellipse(50, 60, 19, 3), pot, "flat", lift=0),
-        Part(ellipse(50, 60.5, 17, 2.2), "soil", "flat", lift=0),
+        *stems,
+        lathe("19,60 17,80 14,95", pot),
+        Layer(ellipse(50, 60, 19, 3), pot, "flat", lift=0),
+        Layer(ellipse(50, 60.5, 17, 2.2), "soil", "flat", lift=0),
     ]
 
 
-def _books() -> list[Part]:
+def _books() -> list[Layer]:
     return [
-        p
+        layer
         for y, left, right, name in ((78, 8, 92, "book 2"), (63, 14, 86, "book 1"), (50, 12, 80, "book 3"))
-        for p in (
-            Part(box(left, y, right, y + 14, 2), name, "puff", 4),
-            Part(box(right - 4, y + 2.5, right + 0.5, y + 11.5), "page", "flat", lift=0.2),
+        for layer in (
+            Layer(rectangle(left, y, right, y + 14, 2), name, "puff", 4),
+            Layer(rectangle(right - 4, y + 2.5, right + 0.5, y + 11.5), "page", "flat", lift=0.2),
         )
     ]
 
 
-def _picture() -> list[Part]:
+def _picture() -> list[Layer]:
     return [
-        Part(box(14, 4, 86, 96), "frame", "puff", 4),
-        Part(box(20, 10, 80, 90), "page", "flat", lift=0.6),
-        Part(box(27, 18, 73, 82), "sea", "flat", lift=0.2),
-        Part(ellipse(60, 36, 9), "sun", "flat", lift=0),
-        Part(outline("27,82! 27,58! 40,50 52,60 62,54 73,62! 73,82!"), "hill", "flat", lift=0),
+        Layer(rectangle(14, 4, 86, 96), "frame", "puff", 4),
+        Layer(rectangle(20, 10, 80, 90), "page", "flat", lift=0.6),
+        Layer(rectangle(27, 18, 73, 82), "sea", "flat", lift=0.2),
+        Layer(ellipse(60, 36, 9), "sun", "flat", lift=0),
+        Layer(spline("27,82! 27,58! 40,50 52,60 62,54 73,62! 73,82!"), "hill", "flat", lift=0),
     ]
 
 
-def _candle() -> list[Part]:
+def _candle() -> list[Layer]:
     return [
-        Part(ellipse(50, 92, 26, 6), "brass", "puff", 4),
-        turned("13,40 13,90", "candle"),
-        Part(ellipse(50, 40, 13, 2), "page", "flat", lift=0),
-        line("50,40 50,33", "frame", 1),
-        Part(outline("50,14! 45,26 46,33 50,35 54,33 55,26"), "flame", "puff", 5, lift=0),
+        Layer(ellipse(50, 92, 26, 6), "brass", "puff", 4),
+        lathe("13,40 13,90", "candle"),
+        Layer(ellipse(50, 40, 13, 2), "page", "flat", lift=0),
+        stroke("50,40 50,33", "frame", 1),
+        Layer(spline("50,14! 45,26 46,33 50,35 54,33 55,26"), "flame", "puff", 5, lift=0),
     ]
 
 
-def _sofa(cover: str) -> list[Part]:
+def _sofa(cover: str) -> list[Layer]:
     return [
-        *[line(f"{x},70 {x},80", "dark wood", 2.4) for x in (10, 90)],
-        Part(box(4, 22, 96, 62, 7), cover, "puff", 9),
-        *[Part(box(left, 25, left + 42, 56, 6), cover, "puff", 8) for left in (8, 50)],
-        Part(box(6, 52, 94, 74, 4), cover, "puff", 5, shade=0.85),
-        *[Part(box(left, 48, left + 42, 63, 5), cover, "puff", 7) for left in (8, 50)],
-        *[Part(box(left, 38, left + 12, 74, 6), cover, "puff", 7) for left in (-1, 89)],
+        *[stroke(f"{x},70 {x},80", "dark wood", 2.4) for x in (10, 90)],
+        Layer(rectangle(4, 22, 96, 62, 7), cover, "puff", 9),
+        *[Layer(rectangle(left, 25, left + 42, 56, 6), cover, "puff", 8) for left in (8, 50)],
+        Layer(rectangle(6, 52, 94, 74, 4), cover, "puff", 5, shade=0.85),
+        *[Layer(rectangle(left, 48, left + 42, 63, 5), cover, "puff", 7) for left in (8, 50)],
+        *[Layer(rectangle(left, 38, left + 12, 74, 6), cover, "puff", 7) for left in (-1, 89)],
     ]
 
 
-def _bust(cover: str) -> list[Part]:
-    return [Part(outline("50,0 43,2 41,14 38,22 22,28 10,36 6,56 12,78 24,98! 50,100", mirror=50), cover, "puff", 22)]
+def _bust(cover: str) -> list[Layer]:
+    return [Layer(spline("50,0 43,2 41,14 38,22 22,28 10,36 6,56 12,78 24,98! 50,100", mirror=50), cover, "puff", 22)]
 
 
-def _wrist(skin: str) -> list[Part]:
-    return [Part(outline("-8,34! 20,35 50,36 84,33 110,32! 110,68! 84,67 50,64 20,66 -8,68!"), skin, "puff", 24)]
+def _wrist(skin: str) -> list[Layer]:
+    return [Layer(spline("-8,34! 20,35 50,36 84,33 110,32! 110,68! 84,67 50,64 20,66 -8,68!"), skin, "puff", 24)]
 
 
-def _hanger() -> list[Part]:
-    return [line("50,30 50,22 55,17 54,9 48,8 45,13", "metal", 2.2), line("6,52 28,40 50,30 72,40 94,52", "wood", 6, 5)]
+def _hanger() -> list[Layer]:
+    return [
+        stroke("50,30 50,22 55,17 54,9 48,8 45,13", "metal", 2.2),
+        stroke("6,52 28,40 50,30 72,40 94,52", "wood", 6, 5),
+    ]
 
 
-PROPS: Mapping[str, Callable[[], list[Part]]] = {
+PROPS: Mapping[str, Callable[[], list[Layer]]] = {
     "fern": lambda: _plant("pot", 9),
     "succulent": lambda: _plant("white pot", 6),
     "books": _books,
@@ -130,14 +135,17 @@ PROPS: Mapping[str, Callable[[], list[Part]]] = {
     "bust": lambda: _bust("bust"),
     "dark bust": lambda: _bust("dark bust"),
     "hanger": _hanger,
-    "hook": lambda: [Part(ellipse(50, 50, 30), "brass", "puff", 10), line("50,50 50,72 62,80 70,70", "brass", 12, 10)],
-    "lemons": lambda: [Part(ellipse(x, y, 24, 20), "lemon", "puff", 18) for x, y in ((32, 76), (72, 78), (52, 58))],
+    "hook": lambda: [
+        Layer(ellipse(50, 50, 30), "brass", "puff", 10),
+        stroke("50,50 50,72 62,80 70,70", "brass", 12, 10),
+    ],
+    "lemons": lambda: [Layer(ellipse(x, y, 24, 20), "lemon", "puff", 18) for x, y in ((32, 76), (72, 78), (52, 58))],
     **{skin: (lambda skin=skin: _wrist(skin)) for skin in SKINS},  # type: ignore[misc]
 }
 
 
 @cache
-def prop(name: str) -> Sprite:
-    """Something that lies about in photos."""
+def prop_sprite(name: str) -> Sprite:
+    """Return a prop by its name in PROPS."""
     wide = name.startswith(("sofa", "skin", "bust", "dark bust"))
-    return cut(render(PROPS[name](), PAINTS, View(-4, -4, 108, 300 if wide else 200)))
+    return crop_to_content(render(PROPS[name](), PAINTS, Viewport(-4, -4, 108, 300 if wide else 200)))

@@ -6,12 +6,12 @@ import math
 
 import numpy as np
 
-from wares.samples.drawing.geometry import box, ellipse, moved, outline
-from wares.samples.drawing.layers import Part
-from wares.samples.shapes.outlines import Vary, both, line, opening, placed, turned
+from wares.samples.drawing.geometry import ellipse, rectangle, spline, transformed
+from wares.samples.drawing.layers import Layer
+from wares.samples.shapes.outlines import Vary, lathe, mirrored, rim, stroke, transform_layers
 
 
-def mug(shape: str, vary: Vary) -> list[Part]:
+def mug(shape: str, vary: Vary) -> list[Layer]:
     sizes = {"tall": (21, 16, 88), "wide": (29, 30, 84), "tapered": (28, 22, 86), "espresso": (21, 38, 80)}
     radius, top, bottom = sizes[shape]
     r = vary(radius)
@@ -24,24 +24,24 @@ def mug(shape: str, vary: Vary) -> list[Part]:
     x, mid = 44, (top + bottom) / 2
     reach = {"tall": 16, "wide": 17, "tapered": 16, "espresso": 12}[shape]
     edge = x + r - (4 if shape == "tapered" else 1)
-    handle = line(
+    handle = stroke(
         f"{x + r - 2},{top + 12} {edge + reach * 0.8},{top + 11} {edge + reach},{mid} "
         f"{edge + reach * 0.7},{bottom - 16} {edge - 2},{bottom - 14}",
         "trim",
         5.2,
         5,
     )
-    parts = [handle, turned(profile, "print", x), *opening(x, top, r, ry=r * 0.16)]
+    layers = [handle, lathe(profile, "print", x), *rim(x, top, r, ry=r * 0.16)]
     if shape == "espresso":
         saucer = [
-            Part(ellipse(x, 84, r + 17, 6.5), "trim", "puff", 5),
-            Part(ellipse(x, 83, r, 3.4), "trim", "flat", lift=0, shade=0.8),
+            Layer(ellipse(x, 84, r + 17, 6.5), "trim", "puff", 5),
+            Layer(ellipse(x, 83, r, 3.4), "trim", "flat", lift=0, shade=0.8),
         ]
-        return saucer + parts
-    return parts
+        return saucer + layers
+    return layers
 
 
-def teapot(shape: str, vary: Vary) -> list[Part]:
+def teapot(shape: str, vary: Vary) -> list[Layer]:
     r, top = vary({"round": 27, "tall": 21, "cast": 29}[shape]), {"round": 38, "tall": 26, "cast": 46}[shape]
     mid = (top + 88) / 2
     profile = {
@@ -49,16 +49,16 @@ def teapot(shape: str, vary: Vary) -> list[Part]:
         "tall": f"13,{top} 16,{top + 12} {r - 1},{mid + 8} {r},78 16,88",
         "cast": f"13,{top} 25,{top + 8} {r},{mid} 26,80 18,87",
     }[shape]
-    spout = outline(
+    spout = spline(
         f"{52 - r},{mid - 6}! {44 - r},{mid - 8} {37 - r},{top + 2} {32 - r},{top - 3}! {29 - r},{top + 1}! "
         f"{34 - r},{mid} {42 - r},{mid + 13} {54 - r},{mid + 16}!"
     )
-    parts = [Part(spout * (1, 1) + (3, 0), "trim", "puff", 6)]
+    layers = [Layer(spout * (1, 1) + (3, 0), "trim", "puff", 6)]
     if shape == "cast":
-        parts.append(line(f"30,{top + 6} 28,20 53,8 78,20 76,{top + 6}", "metal", 3, 3))
+        layers.append(stroke(f"30,{top + 6} 28,20 53,8 78,20 76,{top + 6}", "metal", 3, 3))
     else:
-        parts.append(
-            line(
+        layers.append(
+            stroke(
                 f"{51 + r - 4},{top + 12} {50 + r + 12},{top + 8} {50 + r + 17},{mid + 2} {50 + r + 8},{mid + 15} "
                 f"{51 + r - 3},{mid + 18}",
                 "trim",
@@ -67,14 +67,14 @@ def teapot(shape: str, vary: Vary) -> list[Part]:
             )
         )
     return [
-        *parts,
-        turned(profile, "print", 53),
-        turned(f"2,{top - 9} 9,{top - 5} 13,{top + 1}", "trim", 53, bow=0.2),
-        Part(ellipse(53, top - 11, 3.8, 3.6), "trim", "puff", 4),
+        *layers,
+        lathe(profile, "print", 53),
+        lathe(f"2,{top - 9} 9,{top - 5} 13,{top + 1}", "trim", 53, bow=0.2),
+        Layer(ellipse(53, top - 11, 3.8, 3.6), "trim", "puff", 4),
     ]
 
 
-def vase(shape: str, vary: Vary) -> list[Part]:
+def vase(shape: str, vary: Vary) -> list[Layer]:
     profile, lip = {
         "bottle": ("7,12 6,24 8,40 24,58 26,74 17,92", 7),
         "urn": ("15,18 12,26 26,42 27,56 18,78 14,92", 15),
@@ -84,23 +84,23 @@ def vase(shape: str, vary: Vary) -> list[Part]:
     k = vary(1.0)
     profile = " ".join(f"{float(word.split(',')[0]) * k},{word.split(',')[1]}" for word in profile.split())
     top = float(profile.split()[0].split(",")[1])
-    parts = [turned(profile, "print"), *opening(50, top, lip * k, ry=max(1.4, lip * k * 0.16))]
+    layers = [lathe(profile, "print"), *rim(50, top, lip * k, ry=max(1.4, lip * k * 0.16))]
     if shape == "urn":
         handles = [
-            line(f"{50 + s * 13 * k},24 {50 + s * 27},24 {50 + s * 29},36 {50 + s * 24},42", "trim", 3.2, 3)
+            stroke(f"{50 + s * 13 * k},24 {50 + s * 27},24 {50 + s * 29},36 {50 + s * 24},42", "trim", 3.2, 3)
             for s in (-1, 1)
         ]
-        return handles + parts
-    return parts
+        return handles + layers
+    return layers
 
 
-def lamp(shape: str, vary: Vary) -> list[Part]:
+def lamp(shape: str, vary: Vary) -> list[Layer]:
     w = vary(28)
     if shape == "mushroom":
         return [
-            turned("9,44 8,60 10,78 17,92", "trim"),
-            Part(
-                outline(
+            lathe("9,44 8,60 10,78 17,92", "trim"),
+            Layer(
+                spline(
                     f"{48 - w},50! {50 - w},34 {54 - w * 0.6},20 50,14 {46 + w * 0.6},20 {50 + w},34 {52 + w},50! 50,56"
                 ),
                 "glow",
@@ -110,57 +110,59 @@ def lamp(shape: str, vary: Vary) -> list[Part]:
         ]
     if shape == "desk":
         return [
-            Part(ellipse(46, 90, 20, 5), "trim", "puff", 4),
-            line("46,88 30,60 26,48", "metal", 2.6, 2.4),
-            line("26,48 44,28 62,20", "metal", 2.6, 2.4),
-            Part(ellipse(26, 48, 3.2), "metal", "puff", 2.5),
-            Part(moved(turned("6,8 9,14 20,34", "print", 66, bow=0.22).outline, 1, -28, (66, 18)), "glow", "puff", 10),
-            Part(ellipse(73, 33, 4), "bulb", "puff", 3, lift=0),
+            Layer(ellipse(46, 90, 20, 5), "trim", "puff", 4),
+            stroke("46,88 30,60 26,48", "metal", 2.6, 2.4),
+            stroke("26,48 44,28 62,20", "metal", 2.6, 2.4),
+            Layer(ellipse(26, 48, 3.2), "metal", "puff", 2.5),
+            Layer(
+                transformed(lathe("6,8 9,14 20,34", "print", 66, bow=0.22).points, 1, -28, (66, 18)), "glow", "puff", 10
+            ),
+            Layer(ellipse(73, 33, 4), "bulb", "puff", 3, lift=0),
         ]
     stem = {
         "tripod": [],
-        "table": [turned("3,46 8,56 13,68 9,82 15,88 15,92", "trim")],
-        "drum": [turned("2.4,46 2.4,86", "metal"), turned("15,88 16,92", "trim")],
+        "table": [lathe("3,46 8,56 13,68 9,82 15,88 15,92", "trim")],
+        "drum": [lathe("2.4,46 2.4,86", "metal"), lathe("15,88 16,92", "trim")],
     }[shape]
     if shape == "tripod":
-        stem = [line(f"50,44 {x},94", "wood", 2.8, 2.4) for x in (50, 30, 70)]
+        stem = [stroke(f"50,44 {x},94", "wood", 2.8, 2.4) for x in (50, 30, 70)]
     narrow = {"tripod": 0.7, "table": 0.5, "drum": 0.96}[shape]
     return [
         *stem,
-        turned(f"{w * narrow},8 {w},48", "glow", bow=0.1),
-        Part(ellipse(50, 8, w * narrow, w * narrow * 0.1), "pale", "flat", lift=0),
-        line(f"{50 - w},48.4 50,{48.6 + w * 0.1} {50 + w},48.4", "trim", 1.3, lift=0.2),
+        lathe(f"{w * narrow},8 {w},48", "glow", bow=0.1),
+        Layer(ellipse(50, 8, w * narrow, w * narrow * 0.1), "pale", "flat", lift=0),
+        stroke(f"{50 - w},48.4 50,{48.6 + w * 0.1} {50 + w},48.4", "trim", 1.3, lift=0.2),
     ]
 
 
-def chair(shape: str, vary: Vary) -> list[Part]:
+def chair(shape: str, vary: Vary) -> list[Layer]:
     if shape == "stool":
-        legs = [line(f"{50 + k * 14},46 {50 + k * 20},94", "wood", 3.4, 3) for k in (-1, 1)] + [
-            line("44,50 42,86", "wood", 2.8, shade=0.75),
-            line("56,50 58,86", "wood", 2.8, shade=0.75),
+        legs = [stroke(f"{50 + k * 14},46 {50 + k * 20},94", "wood", 3.4, 3) for k in (-1, 1)] + [
+            stroke("44,50 42,86", "wood", 2.8, shade=0.75),
+            stroke("56,50 58,86", "wood", 2.8, shade=0.75),
         ]
         return [
             *legs,
-            line("33,76 50,77 67,76", "wood", 2.2),
-            turned("24,38 25,46", "print", bow=0.22),
-            Part(ellipse(50, 37.5, 24.5, vary(7)), "print", "puff", 6, lift=0.4),
+            stroke("33,76 50,77 67,76", "wood", 2.2),
+            lathe("24,38 25,46", "print", bow=0.22),
+            Layer(ellipse(50, 37.5, 24.5, vary(7)), "print", "puff", 6, lift=0.4),
         ]
     if shape == "armchair":
         w = vary(32)
-        legs = [line(f"{50 + k * 24},86 {50 + k * 26},97", "wood", 4, 3) for k in (-1, 1)]
+        legs = [stroke(f"{50 + k * 24},86 {50 + k * 26},97", "wood", 4, 3) for k in (-1, 1)]
         return [
             *legs,
-            Part(
-                outline(f"{54 - w},60! {52 - w},24 {58 - w},10 50,7 {42 + w},10 {48 + w},24 {46 + w},60!"),
+            Layer(
+                spline(f"{54 - w},60! {52 - w},24 {58 - w},10 50,7 {42 + w},10 {48 + w},24 {46 + w},60!"),
                 "print",
                 "puff",
                 14,
             ),
-            Part(box(26, 70, 74, 88, 3), "print", "puff", 5, shade=0.85),
-            Part(box(27, 54, 73, 73, 7), "print", "puff", 9),
+            Layer(rectangle(26, 70, 74, 88, 3), "print", "puff", 5, shade=0.85),
+            Layer(rectangle(27, 54, 73, 73, 7), "print", "puff", 9),
             *[
-                Part(
-                    outline(f"{50 + k * 22},46 {50 + k * 34},43 {50 + k * 40},54 {50 + k * 38},88! {50 + k * 23},89!"),
+                Layer(
+                    spline(f"{50 + k * 22},46 {50 + k * 34},43 {50 + k * 40},54 {50 + k * 38},88! {50 + k * 23},89!"),
                     "print",
                     "puff",
                     9,
@@ -169,105 +171,107 @@ def chair(shape: str, vary: Vary) -> list[Part]:
             ],
         ]
     if shape == "dining":
-        back = [line(f"{x},6 {x + lean},60", "wood", 4, 3) for x, lean in ((28, 1.5), (72, -1.5))]
-        slats = [line(f"30,{y} 50,{y - 2} 70,{y}", "wood", 4.4, 3) for y in (12, 24, 36)]
+        back = [stroke(f"{x},6 {x + lean},60", "wood", 4, 3) for x, lean in ((28, 1.5), (72, -1.5))]
+        slats = [stroke(f"30,{y} 50,{y - 2} 70,{y}", "wood", 4.4, 3) for y in (12, 24, 36)]
         return [
             *back,
             *slats,
-            *[line(f"{x},58 {x},86", "wood", 3, shade=0.7) for x in (33, 67)],
-            *[line(f"{x},64 {x + k},96", "wood", 4, 3) for x, k in ((27, -2), (73, 2))],
-            Part(outline("30,50! 50,48 70,50! 78,64! 50,67 22,64!"), "print", "puff", 6),
-            line("23,66 50,69.5 77,66", "wood", 3.4, 2),
+            *[stroke(f"{x},58 {x},86", "wood", 3, shade=0.7) for x in (33, 67)],
+            *[stroke(f"{x},64 {x + k},96", "wood", 4, 3) for x, k in ((27, -2), (73, 2))],
+            Layer(spline("30,50! 50,48 70,50! 78,64! 50,67 22,64!"), "print", "puff", 6),
+            stroke("23,66 50,69.5 77,66", "wood", 3.4, 2),
         ]
     return [
-        *[line(f"{x},60 {y},94", "wood", 3.2, 3) for x, y in ((36, 26), (64, 74), (42, 38), (58, 62))],
-        Part(outline("22,50 24,22 36,10 50,8 64,10 76,22 78,50 74,58 50,52 26,58"), "print", "puff", 12),
-        Part(outline("20,48 28,54 50,57 72,54 80,48 80,60 68,70 50,72 32,70 20,60"), "main", "puff", 8),
-        Part(ellipse(50, 57, 24, 6), "trim", "puff", 5, lift=0.4),
+        *[stroke(f"{x},60 {y},94", "wood", 3.2, 3) for x, y in ((36, 26), (64, 74), (42, 38), (58, 62))],
+        Layer(spline("22,50 24,22 36,10 50,8 64,10 76,22 78,50 74,58 50,52 26,58"), "print", "puff", 12),
+        Layer(spline("20,48 28,54 50,57 72,54 80,48 80,60 68,70 50,72 32,70 20,60"), "main", "puff", 8),
+        Layer(ellipse(50, 57, 24, 6), "trim", "puff", 5, lift=0.4),
     ]
 
 
-def cushion(shape: str, vary: Vary) -> list[Part]:
+def cushion(shape: str, vary: Vary) -> list[Layer]:
     if shape == "round":
         return [
-            Part(ellipse(50, 50, 42, vary(41)), "print", "puff", 30),
-            Part(ellipse(50, 50, 40.5, 39.5), "trim", "puff", 1.2, 1.4, 0.2, closed_line=True),
-            Part(ellipse(50, 50, 3.6), "trim", "puff", 3),
+            Layer(ellipse(50, 50, 42, vary(41)), "print", "puff", 30),
+            Layer(ellipse(50, 50, 40.5, 39.5), "trim", "puff", 1.2, 1.4, 0.2, closed_line=True),
+            Layer(ellipse(50, 50, 3.6), "trim", "puff", 3),
         ]
     if shape == "bolster":
         return [
-            Part(outline("12,34 50,31 88,34 92,50 88,66 50,69 12,66 8,50"), "print", "puff", 20),
-            *both("8,50 9,40 13,34 17,42 18,50 17,58 13,66 9,60", "trim", depth=4, lift=0.4),
+            Layer(spline("12,34 50,31 88,34 92,50 88,66 50,69 12,66 8,50"), "print", "puff", 20),
+            *mirrored("8,50 9,40 13,34 17,42 18,50 17,58 13,66 9,60", "trim", depth=4, lift=0.4),
         ]
     inset = vary(5)
-    edge = outline(
+    edge = spline(
         f"8,9! 28,{8 + inset} 50,{9 + inset} 72,{8 + inset} 92,9! {92 - inset},30 {91 - inset},50 {92 - inset},70 "
         f"91,91! 70,{92 - inset} 50,{91 - inset} 30,{92 - inset} 9,91! {8 + inset},70 {9 + inset},50 {8 + inset},30"
     )
-    parts = [Part(edge, "print", "puff", 30), Part(edge, "trim", "puff", 1.2, 1.3, 0.2, closed_line=True)]
+    layers = [Layer(edge, "print", "puff", 30), Layer(edge, "trim", "puff", 1.2, 1.3, 0.2, closed_line=True)]
     if shape == "tasselled":
         for x, y, dx, dy in ((8, 9, -1, -1), (92, 9, 1, -1), (9, 91, -1, 1), (91, 91, 1, 1)):
-            parts += [line(f"{x},{y} {x + dx * (3 + k)},{y + dy * (6 - k)}", "trim", 1.5, lift=0.3) for k in (-1, 1, 3)]
-            parts.append(Part(ellipse(x, y, 2.2), "trim", "puff", 2, lift=0.4))
-        return placed(parts, 0.9)
-    return parts
+            layers += [
+                stroke(f"{x},{y} {x + dx * (3 + k)},{y + dy * (6 - k)}", "trim", 1.5, lift=0.3) for k in (-1, 1, 3)
+            ]
+            layers.append(Layer(ellipse(x, y, 2.2), "trim", "puff", 2, lift=0.4))
+        return transform_layers(layers, 0.9)
+    return layers
 
 
-def rug(shape: str, vary: Vary) -> list[Part]:
+def rug(shape: str, vary: Vary) -> list[Layer]:
     if shape == "round":
         return [
-            Part(ellipse(50, 50, 46), "trim", "flat"),
-            Part(ellipse(50, 50, vary(40)), "print", "flat", lift=0.2),
-            Part(ellipse(50, 50, 43), "pale", "flat", 1, 1.0, 0, closed_line=True),
+            Layer(ellipse(50, 50, 46), "trim", "flat"),
+            Layer(ellipse(50, 50, vary(40)), "print", "flat", lift=0.2),
+            Layer(ellipse(50, 50, 43), "pale", "flat", 1, 1.0, 0, closed_line=True),
         ]
     left, right = (8, 92) if shape == "rectangular" else (27, 73)
     top, bottom = (20, 80) if shape == "rectangular" else (5, 95)
     if shape == "rectangular":
         fringe = [
-            line(f"{s},{y} {s + d * 4.5},{y + 0.6}", "pale", 0.8, lift=0.2)
+            stroke(f"{s},{y} {s + d * 4.5},{y + 0.6}", "pale", 0.8, lift=0.2)
             for s, d in ((left, -1), (right, 1))
             for y in np.linspace(top + 1, bottom - 1, 22)
         ]
     else:
         fringe = [
-            line(f"{x},{s} {x + 0.6},{s + d * 4}", "pale", 0.8, lift=0.2)
+            stroke(f"{x},{s} {x + 0.6},{s + d * 4}", "pale", 0.8, lift=0.2)
             for s, d in ((top, -1), (bottom, 1))
             for x in np.linspace(left + 1, right - 1, 18)
         ]
     return [
         *fringe,
-        Part(box(left, top, right, bottom, 1), "trim", "flat"),
-        Part(box(left + 4, top + 4, right - 4, bottom - 4, 0.5), "pale", "flat", lift=0),
-        Part(box(left + 5.5, top + 5.5, right - 5.5, bottom - 5.5, 0.5), "print", "flat", lift=0),
+        Layer(rectangle(left, top, right, bottom, 1), "trim", "flat"),
+        Layer(rectangle(left + 4, top + 4, right - 4, bottom - 4, 0.5), "pale", "flat", lift=0),
+        Layer(rectangle(left + 5.5, top + 5.5, right - 5.5, bottom - 5.5, 0.5), "print", "flat", lift=0),
     ]
 
 
-def clock(shape: str, vary: Vary) -> list[Part]:
+def clock(shape: str, vary: Vary) -> list[Layer]:
     r = vary(38)
     if shape == "sunburst":
-        parts = [
-            Part(moved(outline("49,4! 51,4! 52,30! 48,30!"), 1, k * 360 / 28), "trim", "puff", 1.4, lift=0.5)
+        layers = [
+            Layer(transformed(spline("49,4! 51,4! 52,30! 48,30!"), 1, k * 360 / 28), "trim", "puff", 1.4, lift=0.5)
             for k in range(28)
         ]
         r = 26
     elif shape == "alarm":
-        parts = [Part(ellipse(50 + s * 20, 17, 12, 9), "metal", "puff", 7) for s in (-1, 1)] + [
-            line(f"{50 + s * 22},84 {50 + s * 29},95", "metal", 4, 3) for s in (-1, 1)
+        layers = [Layer(ellipse(50 + s * 20, 17, 12, 9), "metal", "puff", 7) for s in (-1, 1)] + [
+            stroke(f"{50 + s * 22},84 {50 + s * 29},95", "metal", 4, 3) for s in (-1, 1)
         ]
-        parts.append(line("44,10 50,6 56,10", "metal", 2))
+        layers.append(stroke("44,10 50,6 56,10", "metal", 2))
         r = 33
     else:
-        parts = []
+        layers = []
     y = 52 if shape == "alarm" else 50
-    parts += [
-        Part(ellipse(50, y, r), "print", "puff", 6),
-        Part(ellipse(50, y, r - 5), "dial", "flat", lift=0, shade=0.98),
+    layers += [
+        Layer(ellipse(50, y, r), "print", "puff", 6),
+        Layer(ellipse(50, y, r - 5), "dial", "flat", lift=0, shade=0.98),
     ]
     for hour in range(12):
         sin, cos = math.sin(hour * math.pi / 6), math.cos(hour * math.pi / 6)
         near = r - (13 if hour % 3 == 0 else 10)
-        parts.append(
-            Part(
+        layers.append(
+            Layer(
                 np.array([(50 + near * sin, y - near * cos), (50 + (r - 7.5) * sin, y - (r - 7.5) * cos)]),
                 "dark",
                 "flat",
@@ -277,8 +281,8 @@ def clock(shape: str, vary: Vary) -> list[Part]:
             )
         )
     hands = ((-0.38, -0.26, 2.6), (0.32, -0.52, 1.8))
-    parts += [Part(np.array([(50.0, y), (50 + a * r, y + b * r)]), "dark", "flat", 1, w, 0.4) for a, b, w in hands]
-    parts.append(
-        Part(np.array([(50 - 0.06 * r, y - 0.14 * r), (50 + 0.22 * r, y + 0.5 * r)]), "trim", "flat", 1, 0.8, 0.3)
+    layers += [Layer(np.array([(50.0, y), (50 + a * r, y + b * r)]), "dark", "flat", 1, w, 0.4) for a, b, w in hands]
+    layers.append(
+        Layer(np.array([(50 - 0.06 * r, y - 0.14 * r), (50 + 0.22 * r, y + 0.5 * r)]), "trim", "flat", 1, 0.8, 0.3)
     )
-    return [*parts, Part(ellipse(50, y, 2.2), "trim", "puff", 1.6, lift=0.3)]
+    return [*layers, Layer(ellipse(50, y, 2.2), "trim", "puff", 1.6, lift=0.3)]

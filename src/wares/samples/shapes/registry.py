@@ -13,10 +13,10 @@ from wares.samples.shapes.accessories import backpack, handbag, necklace, umbrel
 from wares.samples.shapes.clothing import dress, hat, jacket, jumper, scarf, skirt, t_shirt
 from wares.samples.shapes.footwear import boots, heels, sneakers
 from wares.samples.shapes.home import chair, clock, cushion, lamp, mug, rug, teapot, vase
-from wares.samples.shapes.outlines import Shaper
+from wares.samples.shapes.outlines import DrawShape
 from wares.samples.shapes.toys import guitar, teddy
 
-SHAPERS: Mapping[str, Shaper] = {
+SHAPES: Mapping[str, DrawShape] = {
     "boots": boots,
     "sneakers": sneakers,
     "heels": heels,
