@@ -1,20 +1,23 @@
-"""Items for sale, drawn at random: what each of them is before it is photographed and worded."""
+"""Items for sale, drawn at random: the truth about each, before it is photographed and described."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import numpy as np
+from dataclasses import dataclass, replace
 
 from wares.samples.drawing.paint import Colour
 from wares.samples.kinds import KINDS, patterns_of, sizes_of
 from wares.samples.palette import ACCENTS, COLOURS, blend, jitter, luma
-from wares.samples.randomness import pick
+from wares.samples.randomness import Rng, pick
 
 
 @dataclass(frozen=True)
 class Item:
-    """The hidden truth about a thing for sale."""
+    """One item, and everything that is true of it.
+
+    origin: number of the first listing that sells it
+    trim, ink: second colour of the item, and of its print
+    print_turn: degrees
+    """
 
     kind: str
     shape: str
@@ -26,20 +29,20 @@ class Item:
     trim: Colour
     ink: Colour
     origin: int
-    size: str = ""
-    print_scale: float = 1.0
-    print_turn: float = 0.0
-    metal: Colour = (206, 182, 124)
-    wood: Colour = (160, 112, 70)
+    size: str
+    print_scale: float
+    print_turn: float
+    metal: Colour
+    wood: Colour
 
-    def truth(self) -> dict[str, str]:
-        """The attributes that queries ask for."""
+    def attributes(self) -> dict[str, str]:
+        """Return the attributes that queries ask for, by name."""
         names = ("kind", "shape", "colour", "pattern", "material", "occasion")
         return {name: str(getattr(self, name)) for name in names}
 
 
-def random_item(rng: np.random.Generator, number: int) -> Item:
-    """A new thing for sale."""
+def random_item(rng: Rng, number: int) -> Item:
+    """Draw an item that listing `number` sells first."""
     name = pick(rng, list(KINDS))
     kind = KINDS[name]
     colour = pick(rng, list(COLOURS))
@@ -51,51 +54,43 @@ def random_item(rng: np.random.Generator, number: int) -> Item:
         pattern = "plain"
     shade = jitter(pick(rng, COLOURS[colour].shades), rng)
     return Item(
-        name,
-        pick(rng, list(kind.shapes)),
-        colour,
-        shade,
-        pattern,
-        material,
-        pick(rng, kind.occasions),
-        _trim(rng, shade, pattern),
-        _ink(rng, shade, pattern),
-        number,
-        pick(rng, sizes_of(name)) if kind.sizes else "",
-        float(rng.uniform(0.7, 1.25)),
-        float(pick(rng, (0, 0, 0, 45, 90))) if pattern in ("striped", "zigzag") else float(pick(rng, (0, 0, 45))),
-        ACCENTS.cold_metal
-        if material == "silver" or (material != "gold" and rng.random() < 0.4)
-        else ACCENTS.warm_metal,
-        jitter(pick(rng, ACCENTS.woods), rng),
+        kind=name,
+        shape=pick(rng, list(kind.shapes)),
+        colour=colour,
+        shade=shade,
+        pattern=pattern,
+        material=material,
+        occasion=pick(rng, kind.occasions),
+        trim=_random_trim(rng, shade),
+        ink=_random_ink(rng, shade, pattern),
+        origin=number,
+        size=pick(rng, sizes_of(name)) if kind.sizes else "",
+        print_scale=float(rng.uniform(0.7, 1.25)),
+        print_turn=float(pick(rng, (0, 0, 0, 45, 90) if pattern in ("striped", "zigzag") else (0, 0, 45))),
+        metal=_random_metal(rng, material),
+        wood=jitter(pick(rng, ACCENTS.woods), rng),
     )
 
 
-def recoloured(item: Item, rng: np.random.Generator) -> Item:
-    """The same thing in another colour, as sellers show it to say what else they have."""
+def recoloured(item: Item, rng: Rng) -> Item:
+    """Return the item in another colour."""
     colour = pick(rng, [name for name in COLOURS if name != item.colour])
     shade = jitter(pick(rng, COLOURS[colour].shades), rng)
-    return Item(
-        item.kind,
-        item.shape,
-        colour,
-        shade,
-        item.pattern,
-        item.material,
-        item.occasion,
-        item.trim,
-        _ink(rng, shade, item.pattern),
-        item.origin,
-        item.size,
-        item.print_scale,
-        item.print_turn,
-        item.metal,
-        item.wood,
-    )
+    return replace(item, colour=colour, shade=shade, ink=_random_ink(rng, shade, item.pattern))
 
 
-def _ink(rng: np.random.Generator, shade: Colour, pattern: str) -> Colour:
-    """The second colour of a print: pale on dark, dark on pale, so that the ground names the colour."""
+def _random_trim(rng: Rng, shade: Colour) -> Colour:
+    """Draw a second colour that is quieter than the first."""
+    choice = rng.random()
+    if choice < 0.4:
+        return blend(shade, (20, 18, 24), 0.35)
+    if choice < 0.55 and luma(shade) < 170:
+        return blend(shade, (250, 246, 238), 0.5)
+    return pick(rng, ACCENTS.neutrals)
+
+
+def _random_ink(rng: Rng, shade: Colour, pattern: str) -> Colour:
+    """Draw the colour of a print: pale on dark and dark on pale, so that the shade names the item's colour."""
     if pattern == "leopard" and luma(shade) > 75:
         return blend(shade, (34, 22, 18), 0.78)
     if luma(shade) > 165:
@@ -103,11 +98,7 @@ def _ink(rng: np.random.Generator, shade: Colour, pattern: str) -> Colour:
     return pick(rng, ((246, 242, 232), (246, 242, 232), (248, 232, 196), (250, 224, 224)))
 
 
-def _trim(rng: np.random.Generator, shade: Colour, pattern: str) -> Colour:
-    """The second colour of the thing: quieter than the first."""
-    draw = rng.random()
-    if draw < 0.4:
-        return blend(shade, (20, 18, 24), 0.35)
-    if draw < 0.55 and luma(shade) < 170:
-        return blend(shade, (250, 246, 238), 0.5)
-    return pick(rng, ACCENTS.neutrals)
+def _random_metal(rng: Rng, material: str) -> Colour:
+    """Draw the colour of metal parts: silver is cold, gold is warm, and other materials take either."""
+    cold = material == "silver" or (material != "gold" and rng.random() < 0.4)
+    return ACCENTS.cold_metal if cold else ACCENTS.warm_metal

@@ -1,8 +1,7 @@
 """The sample marketplace: listings, photos, queries, judgments, a query log and interactions, all invented.
 
-Nothing here is a real offer. Everything follows from the seed: each listing has its own random
-generators, derived from (seed, listing number, purpose), so that the files are the same bytes however
-many processes draw.
+Everything follows from the seed: each listing has random generators of its own, derived from (seed, listing number,
+purpose), so that the files are the same bytes for any number of workers.
 """
 
 from __future__ import annotations
@@ -11,33 +10,36 @@ import json
 import multiprocessing
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from wares.errors import WaresError
-from wares.samples import wording
-from wares.samples.interactions import Row, _iso, interact, search
+from wares.samples.interactions import Row, iso_time, simulate_interactions, simulate_searches
 from wares.samples.kinds import KINDS
-from wares.samples.listings import Offer, _sellers, plan
+from wares.samples.listings import PlannedListing, plan_listings, random_sellers
 from wares.samples.photography.camera import Seller
-from wares.samples.photography.photo_shoot import take_photos
+from wares.samples.photography.photo_shoot import Photo, take_photos
 from wares.samples.phrases import PHRASES
-from wares.samples.queries import ask
+from wares.samples.queries import Query, random_queries
 from wares.samples.randomness import pick
+from wares.samples.wording import write_texts
 
-TEXT, SHOOT, MARKET = 1, 2, 4
-_SMALL = 100
+TEXT_STREAM, PHOTO_STREAM, MARKET_STREAM = 1, 2, 4  # random streams of a seed
+BATCH = 20  # listings that a worker draws at a time
+SERIAL_LISTINGS = 100  # fewer than these are drawn in this process
+MIN_SEARCHES, SEARCHES_PER_LISTING = 3000, 6
 
 
 @dataclass(frozen=True)
 class Marketplace:
-    """Where the sample marketplace lies, and how much of it there is."""
+    """A marketplace on disk: its folder, and the number of rows in its files."""
 
     folder: Path
     listings: int
@@ -54,106 +56,121 @@ def write_marketplace(
     progress: Callable[[int, int], None] | None = None,
     workers: int | None = None,
 ) -> Marketplace:
-    """Write the sample marketplace into a folder.
+    """Draw the sample marketplace into a folder.
 
-    progress: called with (listings drawn, listings in all)
-    workers: processes that draw; by default two, or none for a handful of listings. A script that calls this guards
-        its own start with `if __name__ == "__main__":`
+    progress: called with the numbers of listings drawn so far and in all
+    workers: processes that draw; by default two, or none for fewer than 100 listings. A script that uses workers calls
+        this function under `if __name__ == "__main__":`
+
+    Raises WaresError if a worker is killed.
     """
     folder = Path(folder)
     (folder / "images").mkdir(parents=True, exist_ok=True)
-    offers = plan(listings, seed)
-    drawn: list[tuple[Row, Row]] = []
-    for rows in _drawn(offers, folder, seed, workers):
-        drawn += rows
+    planned = plan_listings(listings, seed)
+    rows: list[tuple[Row, Row]] = []
+    for batch in _draw_listings(planned, folder, seed, workers):
+        rows += batch
         if progress:
-            progress(len(drawn), listings)
-    _write(folder / "listings.jsonl", (listing for listing, _ in drawn))
-    _write(folder / "truth.jsonl", (truth for _, truth in drawn))
-    rng = np.random.default_rng([seed, 0, MARKET])
-    queries = ask(offers, rng)
-    named = {f"q{k:03d}": query for k, query in enumerate(queries, 1)}
-    _write(folder / "queries.jsonl", ({"id": name, "text": query.text} for name, query in named.items()))
-    _write(
-        folder / "truth-queries.jsonl",
-        ({"id": name, "wants": query.wants, "misspelt": query.misspelt} for name, query in named.items()),
-    )
-    judgments = [
-        f"{name} 0 {listing} {grade}\n" for name, query in named.items() for listing, grade in query.grades.items()
-    ]
-    (folder / "qrels.txt").write_text("".join(judgments), encoding="utf-8")
-    searches = search(queries, max(3000, 6 * listings), rng)
-    counts = Counter(query.text for query, _ in searches)
-    last = {query.text: _iso(when) for query, when in searches}
-    _write(
-        folder / "query_log.jsonl",
-        ({"query": text, "count": count, "last": last[text]} for text, count in counts.most_common()),
-    )
-    clicks = sorted(interact(searches, offers, rng), key=lambda row: str(row["time"]))
-    _write(folder / "interactions.jsonl", clicks)
-    photos = sum(len(offer.roles) for offer in offers)
-    return Marketplace(folder, listings, photos, len(queries), len(judgments), len(clicks))
+            progress(len(rows), listings)
+    _write_rows(folder / "listings.jsonl", (listing for listing, _ in rows))
+    _write_rows(folder / "truth.jsonl", (truth for _, truth in rows))
+    rng = np.random.default_rng([seed, 0, MARKET_STREAM])
+    queries = {f"q{number:03d}": query for number, query in enumerate(random_queries(planned, rng), 1)}
+    judgments = _write_queries(folder, queries)
+    searches = simulate_searches(list(queries.values()), max(MIN_SEARCHES, SEARCHES_PER_LISTING * listings), rng)
+    _write_query_log(folder, searches)
+    interactions = sorted(simulate_interactions(searches, planned, rng), key=lambda row: str(row["time"]))
+    _write_rows(folder / "interactions.jsonl", interactions)
+    photos = sum(len(listing.roles) for listing in planned)
+    return Marketplace(folder, listings, photos, len(queries), judgments, len(interactions))
 
 
-def _drawn(offers: Sequence[Offer], folder: Path, seed: int, workers: int | None) -> Iterator[list[tuple[Row, Row]]]:
-    batches = [offers[at : at + 20] for at in range(0, len(offers), 20)]
+def _draw_listings(
+    planned: Sequence[PlannedListing], folder: Path, seed: int, workers: int | None
+) -> Iterator[list[tuple[Row, Row]]]:
+    """Yield the rows of the listings, a batch at a time, in order."""
+    batches = [planned[start : start + BATCH] for start in range(0, len(planned), BATCH)]
     if workers is None:
-        workers = 1 if len(offers) < _SMALL else min(2, os.cpu_count() or 1)
-    work = partial(_draw, folder=folder, seed=seed)
+        workers = 1 if len(planned) < SERIAL_LISTINGS else min(2, os.cpu_count() or 1)
+    draw = partial(_draw_batch, folder=folder, seed=seed)
     if workers <= 1:
-        yield from map(work, batches)
+        yield from map(draw, batches)
         return
     try:
         with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-            yield from pool.map(work, batches)
+            yield from pool.map(draw, batches)
     except BrokenProcessPool as error:
         raise WaresError(
-            "A process that draws listings ended without a word: killed, perhaps for want of memory. Use one worker; "
-            'in a script of your own, start under `if __name__ == "__main__":`.'
+            "A drawing worker was killed, probably out of memory. Pass workers=1; in a script, call write_marketplace "
+            'under `if __name__ == "__main__":`.'
         ) from error
 
 
-def _draw(offers: Sequence[Offer], folder: Path, seed: int) -> list[tuple[Row, Row]]:
-    sellers = _sellers(seed)
-    return [_listing(offer, sellers[offer.seller], folder, seed) for offer in offers]
+def _draw_batch(planned: Sequence[PlannedListing], folder: Path, seed: int) -> list[tuple[Row, Row]]:
+    sellers = random_sellers(seed)
+    return [_draw_listing(listing, sellers[listing.seller], folder, seed) for listing in planned]
 
 
-def _listing(offer: Offer, seller: Seller, folder: Path, seed: int) -> tuple[Row, Row]:
-    """Draw the photos, write the texts: the listing as the shop sees it, and the truth about it."""
-    item = offer.item
-    photos = take_photos(
-        item, offer.roles, seed, seller, np.random.default_rng([seed, offer.number, SHOOT]), offer.flawed
-    )
-    names = [f"images/{offer.number:04d}-{k}.jpg" for k in range(1, len(photos) + 1)]
-    for name, photo in zip(names, photos, strict=True):
+def _draw_listing(planned: PlannedListing, seller: Seller, folder: Path, seed: int) -> tuple[Row, Row]:
+    """Write the photos of a listing; return its row in listings.jsonl and its row in truth.jsonl."""
+    item = planned.item
+    rng = np.random.default_rng([seed, planned.number, PHOTO_STREAM])
+    photos = {
+        f"images/{planned.number:04d}-{number}.jpg": photo
+        for number, photo in enumerate(take_photos(item, planned.roles, seed, seller, rng, planned.flawed), 1)
+    }
+    for name, photo in photos.items():
         (folder / name).write_bytes(photo.file)
-    rng = np.random.default_rng([seed, offer.number, TEXT])
+    rng = np.random.default_rng([seed, planned.number, TEXT_STREAM])
     price = round(float(KINDS[item.kind].price * np.exp(rng.normal(0, 0.38)))) - (0.01 if rng.random() < 0.3 else 0)
-    texts = wording.write(item, rng, price)
+    texts = write_texts(item, rng, price)
     attributes = {
         "condition": pick(rng, PHRASES.listing.conditions),
         "ships_from": pick(rng, PHRASES.listing.places),
         "seller": seller.name,
+        **({"size": item.size} if item.size else {}),
     }
-    if item.size:
-        attributes["size"] = item.size
-    product: Row = {"product": offer.product} if offer.product else {}
+    product: Row = {"product": planned.product} if planned.product else {}
     listing: Row = {
-        "id": offer.id,
+        "id": planned.id,
         "title": texts.title,
         "description": texts.description,
         "tags": texts.tags,
-        "images": names,
+        "images": list(photos),
         "price": price,
         "attributes": attributes,
         **product,
     }
-    taken = [
+    truth = {"id": planned.id, **item.attributes(), **product, "tells": texts.mentions, "photos": _photo_truth(photos)}
+    return listing, truth
+
+
+def _photo_truth(photos: Mapping[str, Photo]) -> list[Row]:
+    return [
         {"image": name, "role": photo.role, "shows": photo.shows, "colour": photo.colour, "flaw": photo.flaw}
-        for name, photo in zip(names, photos, strict=True)
+        for name, photo in photos.items()
     ]
-    return listing, {"id": offer.id, **item.truth(), **product, "tells": texts.tells, "photos": taken}
 
 
-def _write(path: Path, rows: Iterable[Row]) -> None:
+def _write_queries(folder: Path, queries: Mapping[str, Query]) -> int:
+    """Write the queries, the truth about them and their judgments; return the number of judgments."""
+    _write_rows(folder / "queries.jsonl", ({"id": name, "text": query.text} for name, query in queries.items()))
+    truth = ({"id": name, "wants": query.wants, "misspelt": query.misspelt} for name, query in queries.items())
+    _write_rows(folder / "truth-queries.jsonl", truth)
+    judgments = [
+        f"{name} 0 {listing} {grade}\n" for name, query in queries.items() for listing, grade in query.grades.items()
+    ]
+    (folder / "qrels.txt").write_text("".join(judgments), encoding="utf-8")
+    return len(judgments)
+
+
+def _write_query_log(folder: Path, searches: Sequence[tuple[Query, datetime]]) -> None:
+    """Write how often each query was typed, and when last."""
+    counts = Counter(query.text for query, _ in searches)
+    last = {query.text: iso_time(time) for query, time in searches}
+    rows = ({"query": text, "count": count, "last": last[text]} for text, count in counts.most_common())
+    _write_rows(folder / "query_log.jsonl", rows)
+
+
+def _write_rows(path: Path, rows: Iterable[Row]) -> None:
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")

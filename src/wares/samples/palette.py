@@ -12,6 +12,7 @@ from pydantic.dataclasses import dataclass
 
 from wares.samples.drawing.paint import FINISHES, Colour
 from wares.samples.drawing.textures import PRINTS
+from wares.samples.randomness import Rng
 from wares.samples.tables import CHECKED, HexColour, check_names, read_table
 
 FILE = "palette.toml"
@@ -71,16 +72,18 @@ COLOURS, PATTERNS, MATERIALS = _PALETTE.colours, _PALETTE.patterns, _PALETTE.mat
 OCCASIONS, ACCENTS = _PALETTE.occasions, _PALETTE.accents
 
 
-def jitter(colour: Colour, rng: np.random.Generator, by: float = 7) -> Colour:
-    """Nearly the same colour."""
+def jitter(colour: Colour, rng: Rng, by: float = 7) -> Colour:
+    """Return nearly the same colour: each channel moves by a normal deviate of standard deviation `by`."""
     red, green, blue = (int(np.clip(channel + rng.normal(0, by), 0, 255)) for channel in colour)
     return red, green, blue
 
 
 def luma(colour: Colour) -> float:
+    """Return the brightness of a colour, 0 to 255."""
     return 0.3 * colour[0] + 0.59 * colour[1] + 0.11 * colour[2]
 
 
 def blend(one: Colour, two: Colour, share: float) -> Colour:
+    """Return a mixture with a share of the second colour."""
     red, green, blue = (int(a + (b - a) * share) for a, b in zip(one, two, strict=True))
     return red, green, blue

@@ -1,4 +1,7 @@
-"""Random choices that every module of the sample marketplace makes."""
+"""Random choices that every module of the sample marketplace makes.
+
+The order of draws is part of a seed: one draw more, fewer or earlier changes what the seed gives.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,10 @@ from typing import TypeVar
 
 import numpy as np
 
-T = TypeVar("T")
-
-
-def pick(rng: np.random.Generator, options: Sequence[T]) -> T:
-    """One of the options."""
-    return options[int(rng.integers(len(options)))]
-
-
 Rng = np.random.Generator
+Option = TypeVar("Option")
+
+
+def pick(rng: Rng, options: Sequence[Option]) -> Option:
+    """Return one of the options; each is equally likely."""
+    return options[int(rng.integers(len(options)))]

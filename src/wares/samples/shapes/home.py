@@ -1,4 +1,4 @@
-"""Things for the home."""
+"""Shapes of tableware, lamps, furniture and textiles for the home."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from wares.samples.shapes.outlines import Vary, lathe, mirrored, rim, stroke, tr
 
 
 def mug(shape: str, vary: Vary) -> list[Layer]:
+    """Draw a tall, wide or tapered mug, or an espresso cup with its saucer."""
     sizes = {"tall": (21, 16, 88), "wide": (29, 30, 84), "tapered": (28, 22, 86), "espresso": (21, 38, 80)}
     radius, top, bottom = sizes[shape]
     r = vary(radius)
@@ -42,6 +43,7 @@ def mug(shape: str, vary: Vary) -> list[Layer]:
 
 
 def teapot(shape: str, vary: Vary) -> list[Layer]:
+    """Draw a round or tall teapot, or one of cast iron with a handle over the lid."""
     r, top = vary({"round": 27, "tall": 21, "cast": 29}[shape]), {"round": 38, "tall": 26, "cast": 46}[shape]
     mid = (top + 88) / 2
     profile = {
@@ -75,6 +77,7 @@ def teapot(shape: str, vary: Vary) -> list[Layer]:
 
 
 def vase(shape: str, vary: Vary) -> list[Layer]:
+    """Draw a bottle, an urn, a cylinder or a round vase."""
     profile, lip = {
         "bottle": ("7,12 6,24 8,40 24,58 26,74 17,92", 7),
         "urn": ("15,18 12,26 26,42 27,56 18,78 14,92", 15),
@@ -95,40 +98,28 @@ def vase(shape: str, vary: Vary) -> list[Layer]:
 
 
 def lamp(shape: str, vary: Vary) -> list[Layer]:
+    """Draw a mushroom lamp, a desk lamp, or a shade on a table, drum or tripod base."""
     w = vary(28)
     if shape == "mushroom":
-        return [
-            lathe("9,44 8,60 10,78 17,92", "trim"),
-            Layer(
-                spline(
-                    f"{48 - w},50! {50 - w},34 {54 - w * 0.6},20 50,14 {46 + w * 0.6},20 {50 + w},34 {52 + w},50! 50,56"
-                ),
-                "glow",
-                "puff",
-                18,
-            ),
-        ]
+        shade = f"{48 - w},50! {50 - w},34 {54 - w * 0.6},20 50,14 {46 + w * 0.6},20 {50 + w},34 {52 + w},50! 50,56"
+        return [lathe("9,44 8,60 10,78 17,92", "trim"), Layer(spline(shade), "glow", "puff", 18)]
     if shape == "desk":
+        cone = lathe("6,8 9,14 20,34", "print", 66, bow=0.22).points
         return [
             Layer(ellipse(46, 90, 20, 5), "trim", "puff", 4),
             stroke("46,88 30,60 26,48", "metal", 2.6, 2.4),
             stroke("26,48 44,28 62,20", "metal", 2.6, 2.4),
             Layer(ellipse(26, 48, 3.2), "metal", "puff", 2.5),
-            Layer(
-                transformed(lathe("6,8 9,14 20,34", "print", 66, bow=0.22).points, 1, -28, (66, 18)), "glow", "puff", 10
-            ),
+            Layer(transformed(cone, 1, -28, (66, 18)), "glow", "puff", 10),
             Layer(ellipse(73, 33, 4), "bulb", "puff", 3, lift=0),
         ]
-    stem = {
-        "tripod": [],
-        "table": [lathe("3,46 8,56 13,68 9,82 15,88 15,92", "trim")],
-        "drum": [lathe("2.4,46 2.4,86", "metal"), lathe("15,88 16,92", "trim")],
+    base, narrow = {
+        "tripod": ([stroke(f"50,44 {x},94", "wood", 2.8, 2.4) for x in (50, 30, 70)], 0.7),
+        "table": ([lathe("3,46 8,56 13,68 9,82 15,88 15,92", "trim")], 0.5),
+        "drum": ([lathe("2.4,46 2.4,86", "metal"), lathe("15,88 16,92", "trim")], 0.96),
     }[shape]
-    if shape == "tripod":
-        stem = [stroke(f"50,44 {x},94", "wood", 2.8, 2.4) for x in (50, 30, 70)]
-    narrow = {"tripod": 0.7, "table": 0.5, "drum": 0.96}[shape]
     return [
-        *stem,
+        *base,
         lathe(f"{w * narrow},8 {w},48", "glow", bow=0.1),
         Layer(ellipse(50, 8, w * narrow, w * narrow * 0.1), "pale", "flat", lift=0),
         stroke(f"{50 - w},48.4 50,{48.6 + w * 0.1} {50 + w},48.4", "trim", 1.3, lift=0.2),
@@ -136,51 +127,63 @@ def lamp(shape: str, vary: Vary) -> list[Layer]:
 
 
 def chair(shape: str, vary: Vary) -> list[Layer]:
-    if shape == "stool":
-        legs = [stroke(f"{50 + k * 14},46 {50 + k * 20},94", "wood", 3.4, 3) for k in (-1, 1)] + [
-            stroke("44,50 42,86", "wood", 2.8, shade=0.75),
-            stroke("56,50 58,86", "wood", 2.8, shade=0.75),
-        ]
-        return [
-            *legs,
-            stroke("33,76 50,77 67,76", "wood", 2.2),
-            lathe("24,38 25,46", "print", bow=0.22),
-            Layer(ellipse(50, 37.5, 24.5, vary(7)), "print", "puff", 6, lift=0.4),
-        ]
-    if shape == "armchair":
-        w = vary(32)
-        legs = [stroke(f"{50 + k * 24},86 {50 + k * 26},97", "wood", 4, 3) for k in (-1, 1)]
-        return [
-            *legs,
+    """Draw a stool, an armchair, a dining chair or a tub chair."""
+    draw = {"stool": _stool, "armchair": _armchair, "dining": _dining, "tub": _tub}[shape]
+    return draw(vary)
+
+
+def _stool(vary: Vary) -> list[Layer]:
+    legs = [stroke(f"{50 + k * 14},46 {50 + k * 20},94", "wood", 3.4, 3) for k in (-1, 1)] + [
+        stroke("44,50 42,86", "wood", 2.8, shade=0.75),
+        stroke("56,50 58,86", "wood", 2.8, shade=0.75),
+    ]
+    return [
+        *legs,
+        stroke("33,76 50,77 67,76", "wood", 2.2),
+        lathe("24,38 25,46", "print", bow=0.22),
+        Layer(ellipse(50, 37.5, 24.5, vary(7)), "print", "puff", 6, lift=0.4),
+    ]
+
+
+def _armchair(vary: Vary) -> list[Layer]:
+    w = vary(32)
+    legs = [stroke(f"{50 + k * 24},86 {50 + k * 26},97", "wood", 4, 3) for k in (-1, 1)]
+    return [
+        *legs,
+        Layer(
+            spline(f"{54 - w},60! {52 - w},24 {58 - w},10 50,7 {42 + w},10 {48 + w},24 {46 + w},60!"),
+            "print",
+            "puff",
+            14,
+        ),
+        Layer(rectangle(26, 70, 74, 88, 3), "print", "puff", 5, shade=0.85),
+        Layer(rectangle(27, 54, 73, 73, 7), "print", "puff", 9),
+        *[
             Layer(
-                spline(f"{54 - w},60! {52 - w},24 {58 - w},10 50,7 {42 + w},10 {48 + w},24 {46 + w},60!"),
+                spline(f"{50 + k * 22},46 {50 + k * 34},43 {50 + k * 40},54 {50 + k * 38},88! {50 + k * 23},89!"),
                 "print",
                 "puff",
-                14,
-            ),
-            Layer(rectangle(26, 70, 74, 88, 3), "print", "puff", 5, shade=0.85),
-            Layer(rectangle(27, 54, 73, 73, 7), "print", "puff", 9),
-            *[
-                Layer(
-                    spline(f"{50 + k * 22},46 {50 + k * 34},43 {50 + k * 40},54 {50 + k * 38},88! {50 + k * 23},89!"),
-                    "print",
-                    "puff",
-                    9,
-                )
-                for k in (-1, 1)
-            ],
-        ]
-    if shape == "dining":
-        back = [stroke(f"{x},6 {x + lean},60", "wood", 4, 3) for x, lean in ((28, 1.5), (72, -1.5))]
-        slats = [stroke(f"30,{y} 50,{y - 2} 70,{y}", "wood", 4.4, 3) for y in (12, 24, 36)]
-        return [
-            *back,
-            *slats,
-            *[stroke(f"{x},58 {x},86", "wood", 3, shade=0.7) for x in (33, 67)],
-            *[stroke(f"{x},64 {x + k},96", "wood", 4, 3) for x, k in ((27, -2), (73, 2))],
-            Layer(spline("30,50! 50,48 70,50! 78,64! 50,67 22,64!"), "print", "puff", 6),
-            stroke("23,66 50,69.5 77,66", "wood", 3.4, 2),
-        ]
+                9,
+            )
+            for k in (-1, 1)
+        ],
+    ]
+
+
+def _dining(vary: Vary) -> list[Layer]:
+    back = [stroke(f"{x},6 {x + lean},60", "wood", 4, 3) for x, lean in ((28, 1.5), (72, -1.5))]
+    slats = [stroke(f"30,{y} 50,{y - 2} 70,{y}", "wood", 4.4, 3) for y in (12, 24, 36)]
+    return [
+        *back,
+        *slats,
+        *[stroke(f"{x},58 {x},86", "wood", 3, shade=0.7) for x in (33, 67)],
+        *[stroke(f"{x},64 {x + k},96", "wood", 4, 3) for x, k in ((27, -2), (73, 2))],
+        Layer(spline("30,50! 50,48 70,50! 78,64! 50,67 22,64!"), "print", "puff", 6),
+        stroke("23,66 50,69.5 77,66", "wood", 3.4, 2),
+    ]
+
+
+def _tub(vary: Vary) -> list[Layer]:
     return [
         *[stroke(f"{x},60 {y},94", "wood", 3.2, 3) for x, y in ((36, 26), (64, 74), (42, 38), (58, 62))],
         Layer(spline("22,50 24,22 36,10 50,8 64,10 76,22 78,50 74,58 50,52 26,58"), "print", "puff", 12),
@@ -190,6 +193,7 @@ def chair(shape: str, vary: Vary) -> list[Layer]:
 
 
 def cushion(shape: str, vary: Vary) -> list[Layer]:
+    """Draw a square, round or tasselled cushion, or a bolster."""
     if shape == "round":
         return [
             Layer(ellipse(50, 50, 42, vary(41)), "print", "puff", 30),
@@ -218,6 +222,7 @@ def cushion(shape: str, vary: Vary) -> list[Layer]:
 
 
 def rug(shape: str, vary: Vary) -> list[Layer]:
+    """Draw a rectangular or round rug, or a runner."""
     if shape == "round":
         return [
             Layer(ellipse(50, 50, 46), "trim", "flat"),
@@ -247,42 +252,39 @@ def rug(shape: str, vary: Vary) -> list[Layer]:
 
 
 def clock(shape: str, vary: Vary) -> list[Layer]:
-    r = vary(38)
+    """Draw a wall clock, a sunburst clock or an alarm clock."""
+    r, y = vary(38), 50
+    layers = []
     if shape == "sunburst":
-        layers = [
-            Layer(transformed(spline("49,4! 51,4! 52,30! 48,30!"), 1, k * 360 / 28), "trim", "puff", 1.4, lift=0.5)
-            for k in range(28)
-        ]
-        r = 26
+        r, ray = 26, spline("49,4! 51,4! 52,30! 48,30!")
+        layers = [Layer(transformed(ray, 1, k * 360 / 28), "trim", "puff", 1.4, lift=0.5) for k in range(28)]
     elif shape == "alarm":
-        layers = [Layer(ellipse(50 + s * 20, 17, 12, 9), "metal", "puff", 7) for s in (-1, 1)] + [
-            stroke(f"{50 + s * 22},84 {50 + s * 29},95", "metal", 4, 3) for s in (-1, 1)
+        r, y = 33, 52
+        layers = [
+            *[Layer(ellipse(50 + s * 20, 17, 12, 9), "metal", "puff", 7) for s in (-1, 1)],
+            *[stroke(f"{50 + s * 22},84 {50 + s * 29},95", "metal", 4, 3) for s in (-1, 1)],
+            stroke("44,10 50,6 56,10", "metal", 2),
         ]
-        layers.append(stroke("44,10 50,6 56,10", "metal", 2))
-        r = 33
-    else:
-        layers = []
-    y = 52 if shape == "alarm" else 50
-    layers += [
-        Layer(ellipse(50, y, r), "print", "puff", 6),
-        Layer(ellipse(50, y, r - 5), "dial", "flat", lift=0, shade=0.98),
-    ]
+    layers.append(Layer(ellipse(50, y, r), "print", "puff", 6))
+    layers.append(Layer(ellipse(50, y, r - 5), "dial", "flat", lift=0, shade=0.98))
+    return [*layers, *_clock_hours(y, r), *_clock_hands(y, r)]
+
+
+def _clock_hours(y: float, r: float) -> list[Layer]:
+    layers = []
     for hour in range(12):
         sin, cos = math.sin(hour * math.pi / 6), math.cos(hour * math.pi / 6)
-        near = r - (13 if hour % 3 == 0 else 10)
-        layers.append(
-            Layer(
-                np.array([(50 + near * sin, y - near * cos), (50 + (r - 7.5) * sin, y - (r - 7.5) * cos)]),
-                "dark",
-                "flat",
-                1,
-                2.2 if hour % 3 == 0 else 1.0,
-                0,
-            )
-        )
-    hands = ((-0.38, -0.26, 2.6), (0.32, -0.52, 1.8))
-    layers += [Layer(np.array([(50.0, y), (50 + a * r, y + b * r)]), "dark", "flat", 1, w, 0.4) for a, b, w in hands]
-    layers.append(
-        Layer(np.array([(50 - 0.06 * r, y - 0.14 * r), (50 + 0.22 * r, y + 0.5 * r)]), "trim", "flat", 1, 0.8, 0.3)
+        near, width = (r - 13, 2.2) if hour % 3 == 0 else (r - 10, 1.0)
+        line = np.array([(50 + near * sin, y - near * cos), (50 + (r - 7.5) * sin, y - (r - 7.5) * cos)])
+        layers.append(Layer(line, "dark", "flat", 1, width, 0))
+    return layers
+
+
+def _clock_hands(y: float, r: float) -> list[Layer]:
+    hour, minute = (
+        Layer(np.array([(50.0, y), (50 + dx * r, y + dy * r)]), "dark", "flat", 1, width, 0.4)
+        for dx, dy, width in ((-0.38, -0.26, 2.6), (0.32, -0.52, 1.8))
     )
-    return [*layers, Layer(ellipse(50, y, 2.2), "trim", "puff", 1.6, lift=0.3)]
+    second = np.array([(50 - 0.06 * r, y - 0.14 * r), (50 + 0.22 * r, y + 0.5 * r)])
+    centre = Layer(ellipse(50, y, 2.2), "trim", "puff", 1.6, lift=0.3)
+    return [hour, minute, Layer(second, "trim", "flat", 1, 0.8, 0.3), centre]

@@ -1,8 +1,10 @@
-"""The outlines of every kind of goods: what a thing is made of, part by part, before colour and light.
+"""The function that draws each kind of goods, in one of its shapes, as layers without colour and light.
 
-A function draws one kind in one of its shapes. `vary(x)` is x, a little more or less: it gives every
-listing its own proportions. Slots of paint: `main` and `trim` are the seller's colours, `print` is
-`main` with the pattern on it; the others are the same for all (`pale`, `dark`, `wood`, `metal`, `glow`).
+`vary(x)` returns x, a little more or less: it gives every item its own proportions. A layer names its paint, which
+`wares.samples.photography.item_sprites` mixes for each item: `main` and `trim` are the item's two colours, `print` is
+`main` with the pattern on it, `glow` is the same with light behind it; others do not depend on the colour.
+
+To add a kind: a function in a module of this package, a row below, and a table in kinds.toml.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Instruments and toys."""
+"""Shapes of instruments and toys."""
 
 from __future__ import annotations
 
@@ -10,60 +10,56 @@ from wares.samples.shapes.outlines import Vary, mirrored, stroke, transform_laye
 
 
 def guitar(shape: str, vary: Vary) -> list[Layer]:
+    """Draw an acoustic guitar, an electric guitar or a ukulele."""
     k = vary(1.0)
-    strings = [
-        stroke(f"{48 + s * 0.8},14 {47.6 + s * 0.96},{82 if shape != 'electric' else 80}", "pale", 0.28, lift=0.15)
-        for s in range(6 if shape != "ukulele" else 4)
-    ]
-    neck = [
+    behind, front = _electric_body() if shape == "electric" else _hollow_body(shape, k)
+    frets = 60 - 48 * (1 - 0.91 ** np.arange(1, 15)) / (1 - 0.91**16)
+    count, end = {"acoustic": (6, 82), "electric": (6, 80), "ukulele": (4, 82)}[shape]
+    layers = [
+        *behind,
         Layer(rectangle(47, 12, 53, 60), "wood", "puff", 3),
         Layer(rectangle(47.4, 12, 52.6, 60), "dark", "flat", lift=0.2),
+        *[stroke(f"47.5,{y} 52.5,{y}", "metal", 0.5, lift=0) for y in frets],
+        Layer(spline("46.5,13! 45,3! 50,1.5 55,3! 53.5,13!"), "wood", "puff", 2),
+        *[Layer(ellipse(50 + s * 6.6, y, 1.2), "metal", "puff", 1, lift=0.3) for s in (-1, 1) for y in (4, 7.5, 11)],
+        *front,
+        *[stroke(f"{48 + s * 0.8},14 {47.6 + s * 0.96},{end}", "pale", 0.28, lift=0.15) for s in range(count)],
     ]
-    neck += [
-        stroke(f"47.5,{y} 52.5,{y}", "metal", 0.5, lift=0)
-        for y in 60 - 48 * (1 - 0.91 ** np.arange(1, 15)) / (1 - 0.91**16)
+    return transform_layers(layers, 1.02)
+
+
+def _electric_body() -> tuple[list[Layer], list[Layer]]:
+    """Return the layers behind the neck and those in front of it."""
+    body = spline(
+        "46,56! 40,50 32,46 28,52 32,62 28,72 27,84 38,95 50,96 64,95 73,84 70,72 66,64 70,54 66,50 58,54 54,58!"
+    )
+    pickguard = spline("46,57 54,58 62,58 62,66 66,78 58,88 52,78 46,70")
+    front = [
+        *[Layer(rectangle(45.5, y, 54.5, y + 4, 1), "dark", "puff", 1.2, lift=0.3) for y in (63, 71)],
+        Layer(rectangle(45, 79, 55, 83, 1), "metal", "puff", 1.2),
+        *[Layer(ellipse(x, y, 1.8), "metal", "puff", 1.2) for x, y in ((62, 80), (63, 86))],
     ]
-    head = [Layer(spline("46.5,13! 45,3! 50,1.5 55,3! 53.5,13!"), "wood", "puff", 2)]
-    head += [Layer(ellipse(50 + s * 6.6, y, 1.2), "metal", "puff", 1, lift=0.3) for s in (-1, 1) for y in (4, 7.5, 11)]
-    if shape == "electric":
-        body = [
-            Layer(
-                spline(
-                    "46,56! 40,50 32,46 28,52 32,62 28,72 27,84 38,95 50,96 64,95 73,84 70,72 66,64 70,54 66,50 "
-                    "58,54 54,58!"
-                ),
-                "print",
-                "puff",
-                6,
-            ),
-            Layer(spline("46,57 54,58 62,58 62,66 66,78 58,88 52,78 46,70"), "trim", "flat", lift=0.4),
-        ]
-        extras = [Layer(rectangle(45.5, y, 54.5, y + 4, 1), "dark", "puff", 1.2, lift=0.3) for y in (63, 71)] + [
-            Layer(rectangle(45, 79, 55, 83, 1), "metal", "puff", 1.2)
-        ]
-        extras += [Layer(ellipse(x, y, 1.8), "metal", "puff", 1.2) for x, y in ((62, 80), (63, 86))]
-    else:
-        wide = 20 * k if shape == "acoustic" else 17 * k
-        top = 46 if shape == "acoustic" else 54
-        body = [
-            Layer(
-                spline(
-                    f"50,{top} {50 - wide * 0.6},{top + 2} {50 - wide * 0.78},{top + 13} "
-                    f"{50 - wide * 0.62},{top + 22} {50 - wide},{top + 36} {50 - wide * 0.7},95 50,97",
-                    mirror=50,
-                ),
-                "print",
-                "puff",
-                4,
-            )
-        ]
-        y = top + 19
-        body += [Layer(ellipse(50, y, 6.6), "trim", "flat", lift=0), Layer(ellipse(50, y, 5.4), "dark", "flat", lift=0)]
-        extras = [Layer(rectangle(43, 82, 57, 85.4, 1), "dark", "puff", 1.2)]
-    return transform_layers([*body, *neck, *head, *extras, *strings], 1.02, 0)
+    return [Layer(body, "print", "puff", 6), Layer(pickguard, "trim", "flat", lift=0.4)], front
+
+
+def _hollow_body(shape: str, k: float) -> tuple[list[Layer], list[Layer]]:
+    """Return the layers behind the neck and those in front of it."""
+    wide, top = (20 * k, 46) if shape == "acoustic" else (17 * k, 54)
+    body = spline(
+        f"50,{top} {50 - wide * 0.6},{top + 2} {50 - wide * 0.78},{top + 13} "
+        f"{50 - wide * 0.62},{top + 22} {50 - wide},{top + 36} {50 - wide * 0.7},95 50,97",
+        mirror=50,
+    )
+    layers = [
+        Layer(body, "print", "puff", 4),
+        Layer(ellipse(50, top + 19, 6.6), "trim", "flat", lift=0),
+        Layer(ellipse(50, top + 19, 5.4), "dark", "flat", lift=0),
+    ]
+    return layers, [Layer(rectangle(43, 82, 57, 85.4, 1), "dark", "puff", 1.2)]
 
 
 def teddy(shape: str, vary: Vary) -> list[Layer]:
+    """Draw a bear, a bear with a bow, or a rabbit."""
     rabbit = shape == "rabbit"
     ear = (
         mirrored("36,24 31,6 35,0 41,3 44,20", "main", depth=6)
