@@ -1,4 +1,4 @@
-"""Tiles that repeat: the grain of materials, the prints on cloth and china. Made once, then kept."""
+"""Textures that repeat: the grain of materials, the prints on cloth and china. Each is drawn once and cached."""
 
 from __future__ import annotations
 
@@ -11,12 +11,17 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 Texture = NDArray[np.float32]
-SIZES = (128, 256)
+SIZES = (128, 256)  # pixels of a coarse and of a fine texture
 _DRAWING_SIZE = 1024
 
 
 def noise(name: str, size: int, rough: float, stretch: tuple[float, float] = (1, 1)) -> Texture:
-    """Seamless noise with mean 0 and deviation 1; `rough` 0 is white, larger is smoother."""
+    """Return seamless noise with mean 0 and deviation 1.
+
+    name: seeds it
+    rough: exponent of its spectrum; 0 is white noise, larger is smoother
+    stretch: factors of the vertical and horizontal frequencies
+    """
     rng = np.random.default_rng([ord(letter) for letter in name])
     spectrum = np.fft.fft2(rng.standard_normal((size, size)))
     fy, fx = np.fft.fftfreq(size)[:, None] * size, np.fft.fftfreq(size)[None, :] * size
@@ -97,7 +102,7 @@ GRAINS: Mapping[str, Callable[[int], Texture]] = {
 
 @cache
 def grain_texture(name: str, fine: int) -> Texture:
-    """Relative brightness of a material, mean about 0."""
+    """Return the relative brightness of a material, mean about 0; `fine` is 0 or 1, an index of SIZES."""
     full = GRAINS[name](SIZES[1])
     if fine:
         return full
@@ -123,14 +128,14 @@ def _dots(draw: ImageDraw.ImageDraw, _: ImageDraw.ImageDraw) -> None:
 
 
 def _checks(draw: ImageDraw.ImageDraw, line: ImageDraw.ImageDraw) -> None:
-    for at in range(0, _DRAWING_SIZE, 256):
-        draw.rectangle((0, at, _DRAWING_SIZE, at + 110), 120)
-    for at in range(0, _DRAWING_SIZE, 256):
+    for top in range(0, _DRAWING_SIZE, 256):
+        draw.rectangle((0, top, _DRAWING_SIZE, top + 110), 120)
+    for left in range(0, _DRAWING_SIZE, 256):
         for top in range(0, _DRAWING_SIZE, 256):
-            draw.rectangle((at, top, at + 110, top + 110), 255)
-            draw.rectangle((at, top + 111, at + 110, top + 255), 120)
-        line.rectangle((at + 175, 0, at + 188, _DRAWING_SIZE), 200)
-        line.rectangle((0, at + 175, _DRAWING_SIZE, at + 188), 200)
+            draw.rectangle((left, top, left + 110, top + 110), 255)
+            draw.rectangle((left, top + 111, left + 110, top + 255), 120)
+        line.rectangle((left + 175, 0, left + 188, _DRAWING_SIZE), 200)
+        line.rectangle((0, left + 175, _DRAWING_SIZE, left + 188), 200)
 
 
 def _zigzag(draw: ImageDraw.ImageDraw, thin: ImageDraw.ImageDraw) -> None:
@@ -219,7 +224,10 @@ PRINTS: Mapping[str, Callable[[ImageDraw.ImageDraw, ImageDraw.ImageDraw], None]]
 
 @cache
 def print_texture(name: str, fine: int) -> tuple[Texture, ...]:
-    """How much of the first and of the second ink, if there is one, covers each texel, 0 to 1."""
+    """Return how much of the first ink, and of the second if the print has one, covers each texel, 0 to 1.
+
+    fine: 0 or 1, an index of SIZES
+    """
     layers = Image.new("L", (_DRAWING_SIZE, _DRAWING_SIZE)), Image.new("L", (_DRAWING_SIZE, _DRAWING_SIZE))
     PRINTS[name](ImageDraw.Draw(layers[0]), ImageDraw.Draw(layers[1]))
     factor = _DRAWING_SIZE // SIZES[fine]

@@ -17,9 +17,9 @@ Field = NDArray[np.float32]
 
 
 def _tinted(brightness: Field, colour: Colour, warmth: Field | float = 0.0) -> Image.Image:
-    photo = brightness[..., None] * np.array(colour, dtype=np.float32)
-    photo = photo + np.asarray(warmth, dtype=np.float32)[..., None] * np.array((10, 2, -8), dtype=np.float32)
-    return Image.fromarray(np.clip(photo, 0, 255).astype(np.uint8), "RGB")
+    tinted = brightness[..., None] * np.array(colour, dtype=np.float32)
+    tinted = tinted + np.asarray(warmth, dtype=np.float32)[..., None] * np.array((10, 2, -8), dtype=np.float32)
+    return Image.fromarray(np.clip(tinted, 0, 255).astype(np.uint8), "RGB")
 
 
 def _grain(name: str, zoom: float = 1.0) -> Field:
