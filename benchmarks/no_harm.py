@@ -396,9 +396,7 @@ def verdict(results: Mapping[tuple[str, str], Result]) -> dict[str, Any]:
     for name in SYSTEMS[1:]:
         rows = {key: {p: each.row(p)["against"][name] for p in each.values} for key, each in results.items()}
         primary = {key: row[PRIMARY] for key, row in rows.items()}
-        others = [
-            np.mean([each["difference"] for p, each in row.items() if p != PRIMARY]) for row in rows.values()
-        ]
+        others = [np.mean([each["difference"] for p, each in row.items() if p != PRIMARY]) for row in rows.values()]
         worst = min(primary, key=lambda key: primary[key]["difference"])
         found[name] = {
             "catalogues": len(primary),

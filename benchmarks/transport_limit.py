@@ -120,9 +120,7 @@ def main(
     (out / "transport_limit.md").write_text(text, encoding="utf-8")
     (out / "transport_limit.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     curves = {name: [found[f"full, {each:.2g}"][name] for each in REGULARISATIONS] for name in MEASURES}
-    lacking = {
-        name: (EXPONENTS, [1 - value for value in curves[name]]) for name in MEASURES if name != "difference"
-    }
+    lacking = {name: (EXPONENTS, [1 - value for value in curves[name]]) for name in MEASURES if name != "difference"}
     panels = {
         "Lacking to agreement": lacking,
         "Distance of scores": {"difference": (EXPONENTS, curves["difference"])},

@@ -331,9 +331,7 @@ def test_compare_writes_the_promised_shape(shop: Shop, tmp_path: Path) -> None:
             assert picture.format == "PNG" and min(picture.size) > 300
     assert "query → listing" in answer.out
     baselines = {(test["protocol"] == "query->listing", test["baseline"]) for test in found["tests"]["equal epochs"]}
-    assert baselines == {(True, "bm25"), (False, "factorized")}, (
-        "bm25 finds no photos, and single-view is not here"
-    )
+    assert baselines == {(True, "bm25"), (False, "factorized")}, "bm25 finds no photos, and single-view is not here"
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert found["setup"]["command"].startswith("wares compare ") and "--baseline bm25" in page
 

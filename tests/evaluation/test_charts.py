@@ -102,9 +102,7 @@ def test_dot_chart_leaves_out_what_was_not_measured(tmp_path: Path) -> None:
 
 
 def test_dot_chart_of_one_row_with_a_mean_outside_its_interval(tmp_path: Path) -> None:
-    out = dot_chart(
-        {"gain": {"over bm25": {"factorized": Mark(0.5, 0.51, 0.6)}}}, tmp_path / "one.png", "%", zero=True
-    )
+    out = dot_chart({"gain": {"over bm25": {"factorized": Mark(0.5, 0.51, 0.6)}}}, tmp_path / "one.png", "%", zero=True)
     assert ink(out, (0, 114, 178)) > 50
 
 

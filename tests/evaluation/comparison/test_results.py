@@ -77,9 +77,7 @@ def test_gains_over_the_strongest_without_transport() -> None:
 
 def test_no_gain_over_what_finds_nothing() -> None:
     nothing = measured({"q0": 0.0, "q1": 0.0, "q2": 0.0, "q3": 0.0})
-    assert (
-        made({"factorized": SHOP["factorized"], "single-view": nothing}).gains(QUERIES, "single-view") == []
-    )
+    assert made({"factorized": SHOP["factorized"], "single-view": nothing}).gains(QUERIES, "single-view") == []
 
 
 def test_recall_of_as_many_as_there_are_is_trivial() -> None:
