@@ -1,0 +1,41 @@
+"""Settings of the documentation site. `make docs` builds it into site/.
+
+The source folder is the root of the repository, so that a link in a document means the same here and in an editor.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+DOCS = Path(__file__).resolve().parent
+sys.path[:0] = [str(DOCS / "_ext"), str(DOCS.parent / "src")]
+
+import wares  # noqa: E402
+
+project = "wares"
+release = version = wares.__version__
+root_doc = "docs/index"
+include_patterns = ["docs/**", "CHANGELOG.md", "CONTRIBUTING.md", "benchmarks/README.md", "benchmarks/results/*.md", "examples/*.ipynb"]
+exclude_patterns = [".*", "build", "demo", "dist", "site", "src", "tests", "docs/_ext"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx_design", "sphinx_copybutton", "api_names", "api_pages", "command_pages", "mathml"]
+
+html_theme = "furo"
+html_title = "wares"
+html_math_renderer = "mathml"
+html_copy_source = False
+html_show_sphinx = False
+
+myst_enable_extensions = ["colon_fence", "dollarmath", "deflist"]
+myst_heading_anchors = 3
+nb_execution_mode = "off"
+
+nitpicky = True
+nitpick_ignore_regex = [
+    ("py:.*", r"(?!wares\.).*"),  # other libraries' names: a build asks no network for their pages
+    ("py:.*", r"wares(\.\w+)*\.([A-Z]|_\w+)"),  # type variables and private names have no entry
+]
+autodoc_default_options = {"members": True, "undoc-members": True, "member-order": "bysource"}
+autodoc_typehints_format = "short"
+autodoc_inherit_docstrings = False
+python_use_unqualified_type_names = True
