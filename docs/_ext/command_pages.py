@@ -10,16 +10,19 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
-PAGE = Path(__file__).resolve().parents[1] / "reference" / "cli.md"
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "reference" / "cli.md"
 HELP_OPTION = "--help"
 WIDTH = 100
-START = "from wares.cli import main; main()"
+ENTRY = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["scripts"]["wares"]
+START = "from {} import {main}; {main}()".format(ENTRY.partition(":")[0], main=ENTRY.partition(":")[2])
 COMMAND = re.compile(r"^[│|]?\s{1,3}([a-z][\w-]*)(?:\s{2,}|\s*│|$)", re.MULTILINE)
 INTRODUCTION = """# Command line
 
