@@ -21,14 +21,22 @@ project = "wares"
 release = version = wares.__version__
 root_doc = "docs/index"
 include_patterns = ["docs/**", "CHANGELOG.md", "CONTRIBUTING.md", "benchmarks/README.md", "benchmarks/results/*.md", "examples/*.ipynb"]
-exclude_patterns = [".*", "build", "demo", "dist", "site", "src", "tests", "docs/_ext"]
+exclude_patterns = [".*", "build", "demo", "dist", "site", "src", "tests", "docs/_ext", "docs/_templates"]
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx_design", "sphinx_copybutton", "api_names", "api_pages", "command_pages", "mathml"]
 
 html_theme = "furo"
 html_title = "wares"
 html_math_renderer = "mathml"
+html_static_path = ["_static"]
+html_css_files = ["wares.css"]
+html_theme_options = {  # the colours of the search page
+    "light_css_variables": {"color-brand-primary": "#2f5d50", "color-brand-content": "#2f5d50"},
+    "dark_css_variables": {"color-brand-primary": "#8fd0bb", "color-brand-content": "#8fd0bb"},
+}
+html_additional_pages = {"index": "redirect.html"}
+templates_path = ["_templates"]
 html_copy_source = False
-html_show_sphinx = False
+html_show_sphinx = html_show_copyright = False
 
 myst_enable_extensions = ["colon_fence", "dollarmath", "deflist"]
 myst_heading_anchors = 3
@@ -40,6 +48,7 @@ nitpick_ignore_regex = [
     ("py:.*", r"wares(\.\w+)*\.([A-Z]|_\w+)"),  # type variables and private names have no entry
 ]
 autodoc_default_options = {"members": True, "undoc-members": True, "member-order": "bysource"}
+add_module_names = False
 autodoc_typehints_format = "short"
 autodoc_inherit_docstrings = False
 python_use_unqualified_type_names = True

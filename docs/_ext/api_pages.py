@@ -27,7 +27,7 @@ FOLDER = Path(__file__).resolve().parents[1] / "reference" / "api"
 ENTRY = re.compile(r"([^:`]{1,80}): +(.*)")  # "alpha: weight of the primary view"
 CODE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 SPLIT_CODE = re.compile(r"(?<!`)`(?:[^`\n]|\n(?!\s*\n))+`(?!`)")  # code, also if a line break falls into it
-SPECIAL = re.compile(r"[\\|]|\*(?=\*)|(?<=\w)_(?!\w)|(?<![\s\w*])\*(?=\w)|(?<=\s)\*(?=\s)")
+SPECIAL = re.compile(r"(?<![\w*])\*[^\s*](?:[^*]*[^\s*])?\*(?![\w*])|[\\|*]|(?<=\w)_(?!\w)")  # *emphasis*, or a sign to escape
 PYTHON = re.compile(r"^\s*(from|import|for|def|with|@\w+)\b|^\s*[\w.]+(, \w+)* = |^\s*[\w.]+\(", re.MULTILINE)
 
 
@@ -58,7 +58,7 @@ def page(name: str, names: list[str]) -> str:
             lines += [f"   * - :py:obj:`{export} <{home}.{export}>`", f"     - {inline(text)}"]
         lines.append("")
     if children := [child for child in names if child.rpartition(".")[0] == name]:
-        lines += [".. toctree::", "   :maxdepth: 1", "   :titlesonly:", "", *(f"   {child}" for child in children), ""]
+        lines += [".. toctree::", "   :maxdepth: 1", "   :titlesonly:", "", *(f"   {child.rpartition('.')[2]} <{child}>" for child in children), ""]
     return "\n".join(lines)
 
 
@@ -78,7 +78,7 @@ def write_pages(app: Sphinx) -> None:
 def inline(text: str) -> str:
     """One line of a docstring with `code` as literals and all other special characters escaped."""
     parts = CODE.split(text)
-    escaped = [SPECIAL.sub(lambda sign: "\\" + sign[0], part) for part in parts[::2]]
+    escaped = [SPECIAL.sub(lambda sign: sign[0] if len(sign[0]) > 1 else f"\\{sign[0]}", part) for part in parts[::2]]
     literals = [rf"\ ``{part}``\ " for part in parts[1::2]]
     return "".join(a + b for a, b in zip(escaped, [*literals, ""], strict=True))
 
@@ -117,14 +117,18 @@ def described(group: list[str], names: set[str]) -> list[str]:
     """A paragraph whose lines are `name: text` as a list; lines that are no such entry go on as text."""
     hanging = any(line.startswith(" ") for line in group)
     result: list[str] = []
+    in_list = False
     for line in group:
         entry = ENTRY.fullmatch(line)
         if entry and (hanging or set(entry[1].split(", ")) <= names):
+            result += [] if in_list else [""]
             result.append(f"* **{inline(entry[1])}**: {inline(entry[2])}")
-        elif line.startswith(" ") or result and not hanging:
+            in_list = True
+        elif in_list and (line.startswith(" ") or not hanging):
             result.append("  " + inline(line.strip()))
         else:
-            result += ["", inline(line)]
+            result += ["", inline(line.strip())] if in_list else [inline(line.strip())]
+            in_list = False
     return result
 
 
@@ -134,7 +138,7 @@ def convert_docstring(app: Sphinx, what: str, name: str, value: Any, options: An
     whole = SPLIT_CODE.sub(lambda code: re.sub(r"\s*\n\s*", " ", code[0]), "\n".join(lines))
     for group in blocks(whole.split("\n")):
         first = ENTRY.fullmatch(group[0])
-        if group[0].startswith(" "):
+        if re.match(r" |@|def ", group[0]):
             language = "python" if PYTHON.search("\n".join(group)) else "text"
             result += [f".. code-block:: {language}", "", *(f"   {line}" for line in dedent("\n".join(group)).split("\n"))]
         elif group[0].startswith(">>>"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from docutils.nodes import SkipNode
 from latex2mathml.converter import convert
 
 if TYPE_CHECKING:
@@ -12,11 +13,15 @@ if TYPE_CHECKING:
 
 
 def inline(writer: Any, node: Element) -> None:
+    """Write a formula within a line."""
     writer.body.append(convert(node.astext()))
+    raise SkipNode
 
 
 def block(writer: Any, node: Element) -> None:
-    writer.body.append(f'<div class="math">{convert(node.astext(), display="block")}</div>')
+    """Write a formula on a line of its own, which scrolls if the page is narrower."""
+    writer.body.append(f'<div class="formula">{convert(node.astext(), display="block")}</div>')
+    raise SkipNode
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
