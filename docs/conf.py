@@ -20,9 +20,25 @@ import wares  # noqa: E402
 project = "wares"
 release = version = wares.__version__
 root_doc = "docs/index"
-include_patterns = ["docs/**", "CHANGELOG.md", "CONTRIBUTING.md", "benchmarks/README.md", "benchmarks/results/*.md", "examples/*.ipynb"]
+include_patterns = [
+    "docs/**",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "benchmarks/README.md",
+    "benchmarks/results/*.md",
+    "examples/*.ipynb",
+]
 exclude_patterns = [".*", "build", "demo", "dist", "site", "src", "tests", "docs/_ext", "docs/_templates"]
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx_design", "sphinx_copybutton", "api_names", "api_pages", "command_pages", "mathml"]
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx_design",
+    "sphinx_copybutton",
+    "api_names",
+    "api_pages",
+    "command_pages",
+    "mathml",
+]
 
 html_theme = "furo"
 html_title = "wares"

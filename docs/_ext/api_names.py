@@ -40,7 +40,8 @@ def defining_name(name: str) -> str:
         return name
     value = getattr(importlib.import_module(module), attribute, None)
     home = getattr(value, "__module__", None) or ""
-    return f"{home}.{value.__qualname__}" if home.startswith("wares") and hasattr(value, "__qualname__") else name
+    local = getattr(value, "__qualname__", None)
+    return f"{home}.{local}" if home.startswith("wares") and local else name
 
 
 class CompleteNames(SphinxTransform):

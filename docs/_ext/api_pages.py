@@ -11,6 +11,7 @@ import importlib
 import inspect
 import pkgutil
 import re
+from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 from textwrap import dedent
@@ -27,7 +28,8 @@ FOLDER = Path(__file__).resolve().parents[1] / "reference" / "api"
 ENTRY = re.compile(r"([^:`]{1,80}): +(.*)")  # "alpha: weight of the primary view"
 CODE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 SPLIT_CODE = re.compile(r"(?<!`)`(?:[^`\n]|\n(?!\s*\n))+`(?!`)")  # code, also if a line break falls into it
-SPECIAL = re.compile(r"(?<![\w*])\*[^\s*](?:[^*]*[^\s*])?\*(?![\w*])|[\\|*]|(?<=\w)_(?!\w)")  # *emphasis*, or a sign to escape
+# *emphasis*, which stays, or a sign to escape
+SPECIAL = re.compile(r"(?<![\w*])\*[^\s*](?:[^*]*[^\s*])?\*(?![\w*])|[\\|*]|(?<=\w)_(?!\w)")
 PYTHON = re.compile(r"^\s*(from|import|for|def|with|@\w+)\b|^\s*[\w.]+(, \w+)* = |^\s*[\w.]+\(", re.MULTILINE)
 
 
@@ -49,7 +51,7 @@ def face(module: ModuleType) -> list[tuple[str, str, str]]:
 
 
 def page(name: str, names: list[str]) -> str:
-    """reStructuredText of one module's page: docstring, exported names, submodules, members."""
+    """Source of one module's page: docstring, exported names, submodules, members."""
     module = importlib.import_module(name)
     lines = [name, "=" * len(name), "", f".. automodule:: {name}", "   :members:", "   :ignore-module-all:", ""]
     if exported := face(module):
@@ -58,7 +60,9 @@ def page(name: str, names: list[str]) -> str:
             lines += [f"   * - :py:obj:`{export} <{home}.{export}>`", f"     - {inline(text)}"]
         lines.append("")
     if children := [child for child in names if child.rpartition(".")[0] == name]:
-        lines += [".. toctree::", "   :maxdepth: 1", "   :titlesonly:", "", *(f"   {child.rpartition('.')[2]} <{child}>" for child in children), ""]
+        lines += [".. toctree::", "   :maxdepth: 1", "   :titlesonly:", ""]
+        lines += [f"   {child.rpartition('.')[2]} <{child}>" for child in children]
+        lines.append("")
     return "\n".join(lines)
 
 
@@ -91,19 +95,17 @@ def parameter_names(value: Any) -> set[str]:
         if dataclasses.is_dataclass(value):
             names.update(field.name for field in dataclasses.fields(value))
     if callable(value):
-        try:
+        with suppress(TypeError, ValueError):
             names.update(inspect.signature(value).parameters)
-        except (TypeError, ValueError):
-            pass
     return names
 
 
 def blocks(lines: list[str]) -> list[list[str]]:
     """Lines in groups that blank lines separate; indented groups in a row are one, since they are one piece of code."""
     groups: list[list[str]] = []
-    for filled, group in groupby(lines, key=lambda line: bool(line.strip())):
+    for filled, lines_of_group in groupby(lines, key=lambda line: bool(line.strip())):
         if filled:
-            groups.append(list(group))
+            groups.append(list(lines_of_group))
     merged: list[list[str]] = []
     for group in groups:
         if merged and group[0].startswith(" ") and merged[-1][0].startswith(" "):
@@ -140,7 +142,8 @@ def convert_docstring(app: Sphinx, what: str, name: str, value: Any, options: An
         first = ENTRY.fullmatch(group[0])
         if re.match(r" |@|def ", group[0]):
             language = "python" if PYTHON.search("\n".join(group)) else "text"
-            result += [f".. code-block:: {language}", "", *(f"   {line}" for line in dedent("\n".join(group)).split("\n"))]
+            code = dedent("\n".join(group)).split("\n")
+            result += [f".. code-block:: {language}", "", *(f"   {line}" for line in code)]
         elif group[0].startswith(">>>"):
             result += group
         elif (first and set(first[1].split(", ")) <= names) or any(line.startswith(" ") for line in group):

@@ -33,7 +33,8 @@ This page shows what `wares COMMAND {option}` prints, as of this version.
 
 def help_text(*command: str) -> str:
     """Standard output of `wares` with these arguments and the help option, without colours."""
-    environment = {**os.environ, "COLUMNS": str(WIDTH), "NO_COLOR": "1", "TERM": "dumb", "PYTHONPATH": os.pathsep.join(sys.path)}
+    terminal = {"COLUMNS": str(WIDTH), "NO_COLOR": "1", "TERM": "dumb"}
+    environment = {**os.environ, **terminal, "PYTHONPATH": os.pathsep.join(sys.path)}
     option = HELP_OPTION if command else "--help"
     call = [sys.executable, "-c", START, *command, option]
     return subprocess.run(call, env=environment, check=True, capture_output=True, text=True).stdout
