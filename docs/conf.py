@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -76,5 +76,13 @@ def add_title(app: Sphinx, document: str, source: list[str]) -> None:
         source[0] = f"# {document.rpartition('/')[2]}\n\n{source[0]}"
 
 
+def move_notebook_output(app: Sphinx) -> None:
+    """Keep the pictures of notebooks inside the output folder: MyST-NB writes them beside it."""
+    environment: Any = app.env
+    config = environment.mystnb_config
+    environment.mystnb_config = config.copy(output_folder=str(app.doctreedir / "notebooks"))
+
+
 def setup(app: Sphinx) -> None:
     app.connect("source-read", add_title)
+    app.connect("builder-inited", move_notebook_output, priority=600)  # after MyST-NB, which comes at 500
