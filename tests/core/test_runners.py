@@ -42,6 +42,7 @@ from wares.shop.encoder import TowersEncoder
 from wares.shop.encoding import EncodingTask, RowWriter
 from wares.shop.shop import Shop, open_shop
 from wares.shop.sync import StoredCatalogue, reembed_shop, update_shop
+from wares.shop.vector_index import build_vector_index
 from wares.supervision import labelling
 from wares.supervision.labelling import label_queries
 from wares.supervision.mixture import TeacherEnsemble
@@ -175,7 +176,7 @@ def test_an_index_that_all_build_is_the_same_after_tidying(tmp_path: Path, on_ra
 
     indexed = lancedb.connect(tmp_path).create_table("listings", some(1500))
     indexed.add(some(500))
-    on_ray.index(indexed, "ivf-flat", 2000, 45)
+    build_vector_index(indexed, "ivf-flat", 2000, 45, on_ray)
     assert partitions() == {44}
     indexed.add(some(100))
     indexed.optimize()
@@ -221,7 +222,7 @@ def test_a_killed_worker_costs_what_it_was_doing(tmp_path: Path, on_ray: RayRunn
 def test_work_that_always_kills_is_given_up(tmp_path: Path, on_ray: RayRunner) -> None:
     for i in range(20):
         (tmp_path / f"0-{i}").touch()
-    with pytest.raises(WaresError, match=r"workers on Ray died 5 times with the same work") as raised:
+    with pytest.raises(WaresError, match=r"workers on Ray died 5 times on the same item") as raised:
         list(on_ray.map(pickle_by_value(Dying(tmp_path)), range(2)))
     assert "\n" not in str(raised.value)
 
