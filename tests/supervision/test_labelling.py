@@ -69,8 +69,8 @@ def functional() -> TeacherEnsemble:
 
 def same(one: AggregatedLabels, other: AggregatedLabels) -> bool:
     return all(
-        np.array_equal(getattr(one, name), getattr(other, name), equal_nan=name == "predict_performance")
-        for name in ("listings", "log_probs", "predict_performance")
+        np.array_equal(getattr(one, name), getattr(other, name), equal_nan=name == "predictions")
+        for name in ("listings", "log_probs", "predictions")
     )
 
 
@@ -169,10 +169,10 @@ def pids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_processes_make_no_difference(tmp_path: Path) -> None:
     asked = replace(mixture(), predictor=QueryPerformancePredictor(get_predictor("nqc"), BM25().fit(CORPUS)))
     alone = label_queries(asked, QUERIES, tmp_path / "alone", 1)
-    together = label_queries(asked, QUERIES, tmp_path / "stack_photos", 2)
+    together = label_queries(asked, QUERIES, tmp_path / "together", 2)
     assert same(alone, together)
     for path in (tmp_path / "alone").iterdir():
-        assert path.read_bytes() == (tmp_path / "stack_photos" / path.name).read_bytes()
+        assert path.read_bytes() == (tmp_path / "together" / path.name).read_bytes()
 
 
 def test_other_processes_do_the_work(tmp_path: Path, pids: Path) -> None:

@@ -304,7 +304,7 @@ def test_clarity_passes_over_listings_without_words() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "predict_performance", "weights"),
+    ("name", "predictions", "weights"),
     [
         # Ranks 2.5, 1, 2.5, 4 of 5 queries: sum 10, so that mean 1 is half of them
         ("rank", [3, 1, 3, 7, NAN], [1.25, 0.5, 1.25, 2, 0]),
@@ -353,7 +353,7 @@ def test_equal_predictions_weigh_alike(name: str, value: float) -> None:
 
 
 @pytest.mark.parametrize("name", MAPS)
-@pytest.mark.parametrize("predict_performance", [[NAN, NAN], []])
+@pytest.mark.parametrize("predictions", [[NAN, NAN], []])
 def test_nothing_predicted_is_told(name: str, predictions: list[float]) -> None:
     with pytest.raises(SettingsError, match="no query's performance can be predicted; weigh all alike"):
         get_query_weighting(name)(np.array(predictions))

@@ -1,4 +1,4 @@
-"""What stands behind goods in a photo: tables, floors, walls, cloth, grass. Each is made once, then kept."""
+"""Textured surfaces behind items: tables, floors, walls, cloth, grass. Each is drawn once and cached."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from wares.samples.drawing import Colour
-from wares.samples.textures import grain_tile, noise
+from wares.samples.drawing.paint import Colour
+from wares.samples.drawing.textures import grain_texture, noise
 
 SIZE = 448
 Field = NDArray[np.float32]
 
 
 def _tinted(brightness: Field, colour: Colour, warmth: Field | float = 0.0) -> Image.Image:
-    out = brightness[..., None] * np.array(colour, dtype=np.float32)
-    out = out + np.asarray(warmth, dtype=np.float32)[..., None] * np.array((10, 2, -8), dtype=np.float32)
-    return Image.fromarray(np.clip(out, 0, 255).astype(np.uint8), "RGB")
+    tinted = brightness[..., None] * np.array(colour, dtype=np.float32)
+    tinted = tinted + np.asarray(warmth, dtype=np.float32)[..., None] * np.array((10, 2, -8), dtype=np.float32)
+    return Image.fromarray(np.clip(tinted, 0, 255).astype(np.uint8), "RGB")
 
 
 def _grain(name: str, zoom: float = 1.0) -> Field:
     steps = (np.arange(SIZE) * zoom).astype(int) % 256
-    return np.asarray(grain_tile(name, 1)[np.ix_(steps, steps)])
+    return np.asarray(grain_texture(name, 1)[np.ix_(steps, steps)])
 
 
 def _planks(colour: Colour, width: int, seed: int, across: bool = True) -> Image.Image:
-    """Boards with gaps, each with its own tone and grain."""
+    """Draw boards with gaps, each with a tone and grain of its own."""
     rng = np.random.default_rng(seed)
     grain = noise(f"planks{seed}", SIZE, 1.1, (1, 0.06)) * 0.055 + noise(f"knots{seed}", SIZE, 1.9, (1, 0.2)) * 0.035
     board = np.arange(SIZE) // width
@@ -118,5 +118,5 @@ CLOTHS = ("linen", "bedsheet", "denim", "knit", "carpet", "felt", "whitewood", "
 
 @cache
 def surface(name: str) -> Image.Image:
-    """A textured surface, SIZE x SIZE."""
+    """Return a surface by its name in SURFACES, SIZE x SIZE pixels."""
     return SURFACES[name]()
