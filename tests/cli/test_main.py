@@ -197,8 +197,8 @@ def test_search_explains_every_score(shop: Shop, kind: str) -> None:
     assert [hit["score"] for hit in hits] == sorted((hit["score"] for hit in hits), reverse=True)
     for hit in hits:
         assert set(hit) == {"id", "score", "why", *SHOWN}
-        assert hit["score"] == pytest.approx(math.fsum(why["share"] for why in hit["why"]), rel=1e-6)
-        assert all(set(why) == {"view", "kind", "share"} for why in hit["why"])
+        assert hit["score"] == pytest.approx(math.fsum(why["contribution"] for why in hit["why"]), rel=1e-6)
+        assert all(set(why) == {"view", "kind", "contribution"} for why in hit["why"])
 
 
 def test_search_finds_what_was_asked_for(shop: Shop) -> None:
