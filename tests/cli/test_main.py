@@ -225,7 +225,7 @@ def test_search_shows_reasons_only_when_asked(shop: Shop) -> None:
     assert len(plain.splitlines()) == 3
     for hit in hits:
         for share in hit["why"]:
-            assert re.search(rf"{re.escape(format(share['share'], '+.3f'))} +{re.escape(share['view'])}", why)
+            assert re.search(rf"{re.escape(format(share['contribution'], '+.3f'))} +{re.escape(share['view'])}", why)
 
 
 def test_json_is_alone_on_standard_output(shop: Shop) -> None:
