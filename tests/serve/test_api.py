@@ -31,14 +31,14 @@ from toys import THREE, Toys, opened, toy_shop
 from wares.core.errors import FilterError, SettingsError
 from wares.data.listings import Listing
 from wares.serve.api import create_app
-from wares.serve.batches import Batcher
+from wares.serve.batching import Batcher
+from wares.serve.errors import ApiError
 from wares.serve.filters import Column, filterable_columns, parse_filter, sql_condition
-from wares.serve.observing import JsonLinesFormatter
-from wares.serve.refusals import ApiError
-from wares.serve.safety import BodyLimitMiddleware
-from wares.serve.searching import Searcher, SearchRequest, count_values, value_range
+from wares.serve.observability import JsonLinesFormatter
+from wares.serve.photo_tokens import decode_photo_token, encode_photo_token
+from wares.serve.searcher import Searcher, SearchRequest, count_values, value_range
+from wares.serve.security import BodyLimitMiddleware
 from wares.serve.settings import ServeSettings, parse_shops
-from wares.serve.tokens import decode_photo_token, encode_photo_token
 from wares.shop.retrieval import SYSTEMS
 from wares.shop.searching import search
 from wares.shop.shop import Shop, open_shop
@@ -684,7 +684,7 @@ def fragments(folder: Path) -> int:
 
 
 def test_a_table_is_put_in_order_after_many_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wares.serve.searching.CHANGES_PER_OPTIMIZE", 3)
+    monkeypatch.setattr("wares.serve.searcher.CHANGES_PER_OPTIMIZE", 3)
     folder = toy_shop(tmp_path).path
     with client_of({"three": folder}, api_key=KEY) as changing:
         until_ready(changing)

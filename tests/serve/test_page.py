@@ -473,7 +473,9 @@ def test_two_systems_side_by_side(page: Page, site: str) -> None:
     expect(page.get_by_role("heading", name="Compared with: bm25", exact=True)).to_be_visible()
     here, there = ids(page), ids(page, "#other-hits")
     assert len(here) == len(there) == 20 and here != there
-    for place, (id, moved) in enumerate(zip(there, page.locator("#other-hits .rank-change b").all_inner_texts(), strict=True), 1):
+    for place, (id, moved) in enumerate(
+        zip(there, page.locator("#other-hits .rank-change b").all_inner_texts(), strict=True), 1
+    ):
         if id not in here:
             continue
         up = here.index(id) + 1 - place

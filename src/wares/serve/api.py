@@ -16,10 +16,10 @@ from starlette.exceptions import HTTPException
 
 from wares import __version__
 from wares.core.errors import WaresError
-from wares.serve.middleware import PageFiles, UnhandledErrorMiddleware, error_response
-from wares.serve.observing import Metrics, RequestLogMiddleware
+from wares.serve.error_handlers import PageFiles, UnhandledErrorMiddleware, error_response
+from wares.serve.observability import Metrics, RequestLogMiddleware
 from wares.serve.routes import BODY_TIMEOUT, PAGE_FOLDER, ServerState, search_router, unlimited_router, write_router
-from wares.serve.safety import BodyLimitMiddleware, RateLimiter, SecurityHeadersMiddleware
+from wares.serve.security import BodyLimitMiddleware, RateLimiter, SecurityHeadersMiddleware
 from wares.serve.settings import ServeSettings
 from wares.serve.shops import ShopRegistry
 from wares.shop.replicas import Replica, is_url

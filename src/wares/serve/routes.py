@@ -21,9 +21,8 @@ from pydantic import AfterValidator
 
 from wares.core.errors import PhotoError, WaresError
 from wares.data.photos import photo_media_type, thumbnail
-from wares.serve.observing import Metrics
-from wares.serve.refusals import ApiError
-from wares.serve.safety import RateLimiter, check_api_key
+from wares.serve.errors import ApiError
+from wares.serve.observability import Metrics
 from wares.serve.schemas import (
     ChangeResponse,
     DeleteResponse,
@@ -38,7 +37,8 @@ from wares.serve.schemas import (
     ShopsResponse,
     ThumbnailSize,
 )
-from wares.serve.searching import SearchRequest
+from wares.serve.searcher import SearchRequest
+from wares.serve.security import RateLimiter, check_api_key
 from wares.serve.settings import ServeSettings
 from wares.serve.shops import OpenShop, ShopRegistry
 from wares.shop.update import add_photo, delete, read_listings, upsert

@@ -28,7 +28,7 @@ MAX_PENDING_CONNECTIONS = 2048  # connections that wait to be accepted, at most
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"json": {"()": "wares.serve.observing.JsonLinesFormatter"}},
+    "formatters": {"json": {"()": "wares.serve.observability.JsonLinesFormatter"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
     "loggers": {
         "wares": {"handlers": ["stderr"], "level": "INFO", "propagate": False},

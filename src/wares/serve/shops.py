@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wares.core.errors import WaresError
+from wares.serve.errors import ApiError
 from wares.serve.filters import Column
-from wares.serve.refusals import ApiError
-from wares.serve.searching import Searcher, count_values
+from wares.serve.searcher import Searcher, count_values
 from wares.shop.filters import Filter
 from wares.shop.replicas import Replica
 from wares.shop.retrieval import SYSTEMS, column_values, scan

@@ -12,7 +12,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from wares.core.errors import WaresError
-from wares.serve.refusals import ApiError, to_api_error
+from wares.serve.errors import ApiError, to_api_error
 from wares.serve.routes import get_server
 
 if TYPE_CHECKING:

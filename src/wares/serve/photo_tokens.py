@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wares.serve.refusals import ApiError
+from wares.serve.errors import ApiError
 
 if TYPE_CHECKING:
     from wares.shop.retrieval import Vectors

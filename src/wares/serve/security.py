@@ -6,7 +6,7 @@ import asyncio
 import hmac
 from typing import TYPE_CHECKING
 
-from wares.serve.refusals import ApiError
+from wares.serve.errors import ApiError
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send

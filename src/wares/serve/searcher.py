@@ -22,9 +22,9 @@ import numpy as np
 from cachetools import LRUCache
 
 from wares.core.errors import FilterError, PhotoError, SettingsError
-from wares.serve.batches import Batcher
+from wares.serve.batching import Batcher
 from wares.serve.filters import Column, ColumnFilter, filterable_columns, parse_filter, sql_condition
-from wares.serve.tokens import decode_photo_token, encode_photo_token
+from wares.serve.photo_tokens import decode_photo_token, encode_photo_token
 from wares.shop.explanation import Hit, explain_batch
 from wares.shop.filters import Filter
 from wares.shop.reranking import RERANK_DEPTH
