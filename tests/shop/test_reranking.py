@@ -396,7 +396,7 @@ def test_index_and_search_with_a_ranker(world: World, tmp_path: Path) -> None:
     assert len(hits) == 8
     scores = zscore([[hit["score"], hit["rerank_score"]] for hit in hits]).sum(axis=1)
     assert scores.tolist() == pytest.approx(sorted(scores, reverse=True), abs=1e-6)
-    assert all(hit["score"] == pytest.approx(sum(each["share"] for each in hit["why"])) for hit in hits)
+    assert all(hit["score"] == pytest.approx(sum(each["contribution"] for each in hit["why"])) for hit in hits)
     assert "reranked" in done(*asked, "--why").out
     assert all("rerank_score" not in hit for hit in done("search", shop, "red wool", "--json").json)
     alone = done("search", shop, "red wool boots", "--rerank", "-n", 8, "--system", "bm25", "--json").json
