@@ -46,9 +46,9 @@ from wares.data.queries import read_queries
 from wares.encoders.base import Features
 from wares.encoders.features import CatalogueFeatures, catalogue_features, embed_features, project_features
 from wares.encoders.fusion import fuse
-from wares.encoders.marginals import Marginals
 from wares.encoders.registry import build_towers
-from wares.encoders.towers import Fusion, Towers
+from wares.encoders.settings import Fusion, Marginals
+from wares.encoders.towers import Towers
 from wares.evaluation.charts import Mark, dot_chart
 from wares.evaluation.comparison.experiment import HELD_OUT, cross_views
 from wares.evaluation.measures import Qrels, measure, read_qrels
@@ -396,9 +396,7 @@ def verdict(results: Mapping[tuple[str, str], Result]) -> dict[str, Any]:
     for name in SYSTEMS[1:]:
         rows = {key: {p: each.row(p)["against"][name] for p in each.values} for key, each in results.items()}
         primary = {key: row[PRIMARY] for key, row in rows.items()}
-        others = [
-            np.mean([each["difference"] for p, each in row.items() if p != PRIMARY]) for row in rows.values()
-        ]
+        others = [np.mean([each["difference"] for p, each in row.items() if p != PRIMARY]) for row in rows.values()]
         worst = min(primary, key=lambda key: primary[key]["difference"])
         found[name] = {
             "catalogues": len(primary),

@@ -331,9 +331,7 @@ def test_compare_writes_the_promised_shape(shop: Shop, tmp_path: Path) -> None:
             assert picture.format == "PNG" and min(picture.size) > 300
     assert "query → listing" in answer.out
     baselines = {(test["protocol"] == "query->listing", test["baseline"]) for test in found["tests"]["equal epochs"]}
-    assert baselines == {(True, "bm25"), (False, "factorized")}, (
-        "bm25 finds no photos, and single-view is not here"
-    )
+    assert baselines == {(True, "bm25"), (False, "factorized")}, "bm25 finds no photos, and single-view is not here"
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert found["setup"]["command"].startswith("wares compare ") and "--baseline bm25" in page
 
@@ -865,7 +863,12 @@ def test_backbones_are_trained_and_the_shop_is_built_of_them(shop: Shop, shelf: 
     how = ("--bf16", "--accumulate", 2, "--views-at-once", 16, "--workers", 0, "--checkpoint-steps", 5, "--no-augment")
     done("finetune", shop.catalogue, "--model", model, *clicks, *how, "--out", tmp_path / "tuned")
     trainer = json.loads((tmp_path / "tuned" / "finetune.json").read_text())["settings"]["trainer"]
-    assert (trainer["bf16"], trainer["accumulate"], trainer["views_at_once"], trainer["augment"]) == (
+    assert (
+        trainer["bf16"],
+        trainer["gradient_accumulation_steps"],
+        trainer["mini_batch_size"],
+        trainer["augment"],
+    ) == (
         True,
         2,
         16,
@@ -897,7 +900,7 @@ SLOW = """
 from wares.cli.main import main
 from wares.training import pretraining
 
-pretraining.CHECKPOINT_EVERY = 0.0
+pretraining.CHECKPOINT_SECONDS = 0.0
 main()
 """
 

@@ -19,9 +19,9 @@ from wares.data.queries import read_queries
 from wares.data.views import Views
 from wares.encoders.features import CatalogueFeatures, Embeddings, catalogue_features, embed_texts
 from wares.encoders.fusion import barycentres
-from wares.encoders.marginals import Marginals
 from wares.encoders.registry import build_towers
-from wares.encoders.towers import Fusion, Towers
+from wares.encoders.settings import Fusion, Marginals
+from wares.encoders.towers import Towers
 from wares.evaluation.comparison.experiment import (
     UNTRAINED,
     Encoded,
@@ -316,9 +316,7 @@ def test_a_protocol_that_only_some_seeds_have_is_averaged_over_those(tmp_path: P
     assert 0 < sum(there) < 8, "otherwise this shows nothing"
     row = found.results()["methods"]["factorized"]
     values = [
-        table["factorized"]["photo->title"]["RR"]
-        for table in found.tables
-        if "photo->title" in table["factorized"]
+        table["factorized"]["photo->title"]["RR"] for table in found.tables if "photo->title" in table["factorized"]
     ]
     assert row["photo->title"]["RR"]["mean"] == pytest.approx(np.mean([list(value.values()) for value in values]))
     assert "description->photos" not in row
