@@ -36,7 +36,8 @@ from wares.encoders.fusion import barycentres, fuse
 from wares.encoders.marginals import SampledViews as ChosenViews
 from wares.encoders.marginals import all_views
 from wares.encoders.registry import build_towers
-from wares.encoders.towers import Fusion, Towers
+from wares.encoders.settings import Fusion
+from wares.encoders.towers import Towers
 from wares.evaluation.comparison.results import (
     ALL_VIEWS,
     HYBRID,
