@@ -13,7 +13,7 @@ import numpy as np
 from wares.core.errors import SettingsError
 from wares.data.runs import Run
 from wares.ranking.rankers.registry import get_ranker, get_teacher
-from wares.ranking.training import RankerTrainingSettings
+from wares.ranking.settings import RankerTrainingSettings
 from wares.supervision.aggregation import log_probs
 from wares.supervision.predictors.query_weights import get_query_weighting
 from wares.supervision.predictors.registry import get_predictor
