@@ -295,7 +295,7 @@ class Result:
         tests = paired_tests({name: {protocol: each} for name, each in means.items()}, SINGLE)
         return {
             "means": {name: float(np.mean(list(each.values()))) for name, each in means.items()},
-            "against": {test.system: {"paired_difference": test.difference, "p": test.p_holm} for test in tests},
+            "against": {test.system: {"difference": test.difference, "p": test.p_holm} for test in tests},
             "asked": len(means[SINGLE]),
         }
 
@@ -384,7 +384,7 @@ def table(results: Mapping[tuple[str, str], Result]) -> str:
                 row = result.row(protocol)
                 cells = [f"{row['means'][name]:.3f}" for name in SYSTEMS]
                 against = row["against"][CHOSEN]
-                cells += [f"{against['paired_difference']:+.3f}", f"{against['p']:.3f}"]
+                cells += [f"{against['difference']:+.3f}", f"{against['p']:.3f}"]
                 lines.append(f"| {source}: {variant} | {' | '.join(cells)} |")
         lines.append("")
     return "\n".join(lines)
@@ -396,16 +396,14 @@ def verdict(results: Mapping[tuple[str, str], Result]) -> dict[str, Any]:
     for name in SYSTEMS[1:]:
         rows = {key: {p: each.row(p)["against"][name] for p in each.values} for key, each in results.items()}
         primary = {key: row[PRIMARY] for key, row in rows.items()}
-        others = [
-            np.mean([each["paired_difference"] for p, each in row.items() if p != PRIMARY]) for row in rows.values()
-        ]
-        worst = min(primary, key=lambda key: primary[key]["paired_difference"])
+        others = [np.mean([each["difference"] for p, each in row.items() if p != PRIMARY]) for row in rows.values()]
+        worst = min(primary, key=lambda key: primary[key]["difference"])
         found[name] = {
             "catalogues": len(primary),
-            "below": sum(each["paired_difference"] < 0 for each in primary.values()),
-            "significantly below": sum(each["paired_difference"] < 0 and each["p"] < 0.05 for each in primary.values()),
+            "below": sum(each["difference"] < 0 for each in primary.values()),
+            "significantly below": sum(each["difference"] < 0 and each["p"] < 0.05 for each in primary.values()),
             "worst": {"catalogue": ": ".join(worst)} | primary[worst],
-            "mean": float(np.mean([each["paired_difference"] for each in primary.values()])),
+            "mean": float(np.mean([each["difference"] for each in primary.values()])),
             "elsewhere": {"mean": float(np.mean(others)), "below": sum(bool(each < 0) for each in others)},
         }
     return found
@@ -447,7 +445,7 @@ def main(
         for job, result in zip(jobs, found, strict=True):
             results[job.source, job.variant] = result
             chosen = [tuple(each["chosen"].values()) for each in result.chosen]
-            difference = result.row(PRIMARY)["against"][CHOSEN]["paired_difference"]
+            difference = result.row(PRIMARY)["against"][CHOSEN]["difference"]
             console.print(f"{job.source}: {job.variant}: {difference:+.3f}, {chosen}", soft_wrap=True)
     name = "no_harm_development" if development else "no_harm"
     picture = plot(results, out / f"{name}.png")

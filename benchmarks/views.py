@@ -179,7 +179,7 @@ def quality(seeds: Sequence[Judged]) -> dict[str, Any]:
         if len(seeds) > 1
     }
     tests = [
-        {"system": test.system, "measure": test.measure, "paired_difference": test.difference, "p": test.p_holm}
+        {"system": test.system, "measure": test.measure, "difference": test.difference, "p": test.p_holm}
         for test in paired_tests(averaged, "fused")
     ]
     by_text = float(np.mean([seed.by_text for seed in seeds]))

@@ -118,7 +118,7 @@ def test_declared_texts_are_remembered_and_told_on(tmp_path: Path) -> None:
 def test_pretrain_leaves_a_complete_record(shop: Shop) -> None:
     record = json.loads((shop.model / "pretrain.json").read_text(encoding="utf-8"))
     assert record == shop.pretrain.json
-    assert record["settings"]["method"] == "factorized_plan"
+    assert record["settings"]["method"] == "factorized"
     assert record["settings"]["seed"] == 0
     assert record["settings"]["fusion"]["marginals"]["kind"] == "agreement"
     assert (record["listings"], record["skipped_photos"], record["resumed"]) == (40, 0, 0)
@@ -132,22 +132,22 @@ def test_pretrain_chooses_the_weights_that_are_not_given(shop: Shop, tmp_path: P
     train = ("pretrain", shop.catalogue, "--towers", "small", "--epochs", 1, "--out")
     record = done(*train, tmp_path / "one", "--alpha", 0.6, "--json").json
     marginals, choice = record["settings"]["fusion"]["marginals"], record["choice"]
-    chosen = {"alpha": 0.6, "beta": marginals["beta"], "intra_modal_loss": record["settings"]["intra_modal_loss"]}
+    chosen = {"alpha": 0.6, "beta": marginals["beta"], "intra_modal": record["settings"]["intra_modal"]}
     assert choice["chosen"] == chosen
-    assert len(choice["candidate_settings"]) > 1
-    assert chosen in [{name: each[name] for name in chosen} for each in choice["candidate_settings"]]
+    assert len(choice["candidates"]) > 1
+    assert chosen in [{name: each[name] for name in chosen} for each in choice["candidates"]]
     assert json.loads((tmp_path / "one" / "pretrain.json").read_text(encoding="utf-8"))["choice"] == choice
     assert "Weights chosen without labels" in done(*train, tmp_path / "two", "--beta", 1, "--intra-modal", 0).out
     given = done(*train, tmp_path / "three", "--no-choose", "--beta", 0.7, "--json").json["choice"]
-    assert given["chosen"] == {"alpha": 0.5, "beta": 0.7, "intra_modal_loss": 0.25}
-    assert given["candidate_settings"] == []
+    assert given["chosen"] == {"alpha": 0.5, "beta": 0.7, "intra_modal": 0.25}
+    assert given["candidates"] == []
 
 
 def test_index_says_what_it_made(shop: Shop) -> None:
     made, record = shop.index.json, shop.pretrain.json
     assert (made["listings"], made["photos"], made["problems"]) == (40, record["photos"], 0)
     about = json.loads((open_shop(shop.path).build_folder / "about.json").read_text(encoding="utf-8"))
-    assert made["model"] == about["model"] == json.loads((shop.model / "towers.json").read_text())["run_identity"]
+    assert made["model"] == about["model"] == json.loads((shop.model / "towers.json").read_text())["identity"]
 
 
 def test_people_are_told_what_to_type_next(shop: Shop, tmp_path: Path) -> None:
@@ -197,8 +197,8 @@ def test_search_explains_every_score(shop: Shop, kind: str) -> None:
     assert [hit["score"] for hit in hits] == sorted((hit["score"] for hit in hits), reverse=True)
     for hit in hits:
         assert set(hit) == {"id", "score", "why", *SHOWN}
-        assert hit["score"] == pytest.approx(math.fsum(why["share"] for why in hit["why"]), rel=1e-6)
-        assert all(set(why) == {"view", "kind", "share"} for why in hit["why"])
+        assert hit["score"] == pytest.approx(math.fsum(why["contribution"] for why in hit["why"]), rel=1e-6)
+        assert all(set(why) == {"view", "kind", "contribution"} for why in hit["why"])
 
 
 def test_search_finds_what_was_asked_for(shop: Shop) -> None:
@@ -225,7 +225,7 @@ def test_search_shows_reasons_only_when_asked(shop: Shop) -> None:
     assert len(plain.splitlines()) == 3
     for hit in hits:
         for share in hit["why"]:
-            assert re.search(rf"{re.escape(format(share['share'], '+.3f'))} +{re.escape(share['view'])}", why)
+            assert re.search(rf"{re.escape(format(share['contribution'], '+.3f'))} +{re.escape(share['view'])}", why)
 
 
 def test_json_is_alone_on_standard_output(shop: Shop) -> None:
@@ -247,11 +247,11 @@ def test_evaluate_writes_the_promised_shape(shop: Shop) -> None:
         assert all(0 <= mean <= 1 for mean in means.values())
     assert len(found["tests"]) == (len(SYSTEMS) - 1) * len(MEASURES)
     for test in found["tests"]:
-        assert set(test) == {"system", "baseline", "measure", "paired_difference", "p", "p_holm"}
+        assert set(test) == {"system", "baseline", "measure", "difference", "p", "p_holm"}
         assert test["baseline"] == "bm25"
         means = found["systems"]
         expected = means[test["system"]][test["measure"]] - means["bm25"][test["measure"]]
-        assert test["paired_difference"] == pytest.approx(expected)
+        assert test["difference"] == pytest.approx(expected)
         assert 0 <= test["p"] <= test["p_holm"] <= 1
 
 
@@ -313,12 +313,12 @@ def test_compare_writes_the_promised_shape(shop: Shop, tmp_path: Path) -> None:
     assert written.read_bytes() == (tmp_path / "copy.json").read_bytes()
     found = json.loads(written.read_text(encoding="utf-8"))
     assert found["seeds"] == 2
-    assert {"factorized_plan", "random-view", "bm25", "dense", "bm25+dense"} <= found["methods"].keys()
+    assert {"factorized", "random-view", "bm25", "dense", "bm25+dense"} <= found["methods"].keys()
     protocols = {"title->photos", "description->photos", "photo->title", "photo->primary-photo", "query->listing"}
     for name, row in found["methods"].items():
-        trained = name in ("factorized_plan", "random-view")
+        trained = name in ("factorized", "random-view")
         assert row.keys() - {"seconds"} == (protocols if trained else {"query->listing"})
-        assert (row["seconds"] > 0) == ("factorized_plan" in name or "random-view" in name)
+        assert (row["seconds"] > 0) == ("factorized" in name or "random-view" in name)
         for protocol in row.keys() - {"seconds"}:
             assert list(row[protocol]) == MEASURES
             for value in row[protocol].values():
@@ -331,9 +331,7 @@ def test_compare_writes_the_promised_shape(shop: Shop, tmp_path: Path) -> None:
             assert picture.format == "PNG" and min(picture.size) > 300
     assert "query → listing" in answer.out
     baselines = {(test["protocol"] == "query->listing", test["baseline"]) for test in found["tests"]["equal epochs"]}
-    assert baselines == {(True, "bm25"), (False, "factorized_plan")}, (
-        "bm25 finds no photos, and single-view is not here"
-    )
+    assert baselines == {(True, "bm25"), (False, "factorized")}, "bm25 finds no photos, and single-view is not here"
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert found["setup"]["command"].startswith("wares compare ") and "--baseline bm25" in page
 
@@ -346,7 +344,7 @@ def test_compare_says_what_is_wrong(shop: Shop, tmp_path: Path) -> None:
     )
     assert "--queries and --qrels go together" in refused("compare", shop.catalogue, "--queries", queries, *options)
     assert "no system 'tfidf' to test against; there are factorized, factorized + bm25, bm25, dense" in refused(
-        "compare", shop.catalogue, "--baseline", "tfidf", "--methods", "factorized_plan", *options
+        "compare", shop.catalogue, "--baseline", "tfidf", "--methods", "factorized", *options
     )
     few = goods(tmp_path / "few")
     assert "4 listings are too few" in refused("compare", few, *options)

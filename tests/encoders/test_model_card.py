@@ -15,7 +15,7 @@ RECORD: dict[str, Any] = {
     "listings": 1200,
     "photos": 3000,
     "texts": 2400,
-    "settings": {"method": "factorized_plan", "fusion": {"gamma": 0.5}},
+    "settings": {"method": "factorized", "fusion": {"gamma": 0.5}},
     "steps": 10,
     "seconds": 3.2,
     "losses": [2.0, 1.5],

@@ -204,7 +204,7 @@ def test_a_saved_model_comes_back_as_it_was(built: Built, tmp_path: Path) -> Non
     for before, after in zip(built.vectors(towers), built.vectors(loaded), strict=True):
         np.testing.assert_array_equal(before, after)
     about = json.loads((tmp_path / "deep" / "model" / "towers.json").read_text())
-    assert (about["name"], about["run_identity"]) == (built.name, towers.identity)
+    assert (about["name"], about["identity"]) == (built.name, towers.identity)
 
 
 def test_identity_follows_the_weights_and_the_fusion(built: Built) -> None:

@@ -17,7 +17,7 @@ from wares.evaluation.charts import Mark, dot_chart, line_chart, protocols, scat
 from wares.evaluation.comparison.results import Results
 
 PROTOCOLS = ["title->photos", "description->photos", "photo->title", "photo->primary-photo", "query->listing"]
-METHODS = ["factorized_plan", "single-view", "random-view", "all-pairs", "full-transport"]
+METHODS = ["factorized", "single-view", "random-view", "all-pairs", "full-transport"]
 
 
 def results(height: float = 1.0, seeds: int = 3) -> Results:
@@ -102,14 +102,12 @@ def test_dot_chart_leaves_out_what_was_not_measured(tmp_path: Path) -> None:
 
 
 def test_dot_chart_of_one_row_with_a_mean_outside_its_interval(tmp_path: Path) -> None:
-    out = dot_chart(
-        {"gain": {"over bm25": {"factorized_plan": Mark(0.5, 0.51, 0.6)}}}, tmp_path / "one.png", "%", zero=True
-    )
+    out = dot_chart({"gain": {"over bm25": {"factorized": Mark(0.5, 0.51, 0.6)}}}, tmp_path / "one.png", "%", zero=True)
     assert ink(out, (0, 114, 178)) > 50
 
 
 def test_scatter_chart(tmp_path: Path) -> None:
-    points = {"factorized_plan": (0.2, Mark(0.6, 0.55, 0.65)), "all-pairs": (2.0, Mark(0.62, 0.6, 0.64))}
+    points = {"factorized": (0.2, Mark(0.6, 0.55, 0.65)), "all-pairs": (2.0, Mark(0.62, 0.6, 0.64))}
     out = scatter_chart(points, tmp_path / "cost.png", "ms per listing and epoch", "nDCG@10")
     assert ink(out, (0, 114, 178)) > 100
     assert ink(out, (230, 159, 0)) > 100
@@ -118,8 +116,8 @@ def test_scatter_chart(tmp_path: Path) -> None:
 def test_line_chart(tmp_path: Path) -> None:
     photos = [2.0, 4.0, 8.0, 16.0]
     panels = {
-        "time": {"factorized_plan": (photos, [1.0, 1.0, 1.0, 1.0]), "all-pairs": (photos, [1.0, 2.0, 4.0, 8.0])},
-        "memory": {"factorized_plan": (photos, [300.0] * 4), "all-pairs": (photos, [300.0, 400.0, 800.0, 1500.0])},
+        "time": {"factorized": (photos, [1.0, 1.0, 1.0, 1.0]), "all-pairs": (photos, [1.0, 2.0, 4.0, 8.0])},
+        "memory": {"factorized": (photos, [300.0] * 4), "all-pairs": (photos, [300.0, 400.0, 800.0, 1500.0])},
     }
     out = line_chart(panels, tmp_path / "lines.png", "photos per listing", ["step (s)", "peak memory (MB)"])
     assert ink(out, (0, 114, 178)) > 500

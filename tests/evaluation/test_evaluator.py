@@ -255,9 +255,9 @@ def test_evaluation_writes_the_promised_shape() -> None:
     assert written["systems"]["ours"] == {"AP": 1.0, "RR": 1.0}
     assert written["systems"]["bm25"]["RR"] == 0.5
     assert [list(test) for test in written["tests"]] == [
-        ["system", "baseline", "measure", "paired_difference", "p", "p_holm"]
+        ["system", "baseline", "measure", "difference", "p", "p_holm"]
     ] * 2
-    assert written["tests"][1]["paired_difference"] == 0.5
+    assert written["tests"][1]["difference"] == 0.5
 
 
 def test_evaluation_without_a_baseline_makes_no_tests() -> None:

@@ -26,8 +26,8 @@ from wares.ranking.labelers.registry import get_labeler
 from wares.ranking.score_fusion import zscore_fusion
 from wares.ranking.scoring import NO_LISTING, Labels, Scorer
 from wares.supervision.aggregation import log_probs
-from wares.supervision.labelling import label_queries
 from wares.supervision.ensemble import AggregatedLabels, QueryPerformancePredictor, TeacherEnsemble
+from wares.supervision.labelling import label_queries
 from wares.supervision.predictors.evidence import Evidence
 from wares.supervision.predictors.registry import get_predictor
 
@@ -169,10 +169,10 @@ def pids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_processes_make_no_difference(tmp_path: Path) -> None:
     asked = replace(mixture(), predictor=QueryPerformancePredictor(get_predictor("nqc"), BM25().fit(CORPUS)))
     alone = label_queries(asked, QUERIES, tmp_path / "alone", 1)
-    together = label_queries(asked, QUERIES, tmp_path / "stack_photos", 2)
+    together = label_queries(asked, QUERIES, tmp_path / "together", 2)
     assert same(alone, together)
     for path in (tmp_path / "alone").iterdir():
-        assert path.read_bytes() == (tmp_path / "stack_photos" / path.name).read_bytes()
+        assert path.read_bytes() == (tmp_path / "together" / path.name).read_bytes()
 
 
 def test_other_processes_do_the_work(tmp_path: Path, pids: Path) -> None:

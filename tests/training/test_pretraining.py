@@ -225,7 +225,7 @@ def test_the_record_is_complete(method: Method, tmp_path: Path) -> None:
         "towers.json",
         "towers.safetensors",
     ]
-    assert json.loads((tmp_path / "deep" / "model" / "towers.json").read_text())["run_identity"] == towers.identity
+    assert json.loads((tmp_path / "deep" / "model" / "towers.json").read_text())["identity"] == towers.identity
 
 
 # What a step costs, and what settings do -------------------------------------------------------------------------
@@ -239,7 +239,7 @@ def rows_per_step(method: Method, photos: int) -> tuple[set[int], set[int]]:
 
 def test_factorized_encodes_two_views_per_listing_and_modality_however_many_there_are() -> None:
     for photos in (2, 4, 16):
-        assert rows_per_step("factorized_plan", photos) == ({16}, {16})
+        assert rows_per_step("factorized", photos) == ({16}, {16})
         assert rows_per_step("single-view", photos) == rows_per_step("random-view", photos) == ({8}, {8})
         assert rows_per_step("joint-text", photos) == ({8}, {8})
         for method in ("all-pairs", "full-transport", "low-rank-transport", "mean-views"):
@@ -289,9 +289,9 @@ BASE = PretrainSettings(epochs=3, batch_size=8, learning_rate=0.02, fusion=Fusio
 @pytest.mark.parametrize(
     "changed",
     [
-        {"loss": "barycentric_loss"},
-        {"intra_modal_loss": 0.0},
-        {"intra_modal_loss": 1.0},
+        {"loss": "barycentric"},
+        {"intra_modal": 0.0},
+        {"intra_modal": 1.0},
         {"batch_size": 4},
         {"epochs": 4},
         {"learning_rate": 0.01},
@@ -300,7 +300,7 @@ BASE = PretrainSettings(epochs=3, batch_size=8, learning_rate=0.02, fusion=Fusio
         {"fusion": Fusion(Marginals("learned"))},
         {"fusion": Fusion(Marginals("fixed", alpha=0.9))},
         {"fusion": Fusion(Marginals("fixed", beta=0.9))},
-        *[{"method": method} for method in METHODS if method != "factorized_plan"],
+        *[{"method": method} for method in METHODS if method != "factorized"],
     ],
     ids=str,
 )
@@ -413,7 +413,7 @@ def test_texts_alone_need_views_to_compare(method: Method) -> None:
         pretrain(goods([0] * 8, [3] * 8), toy_towers()[0], replace(SHORT, intra_modal=0.0))
 
 
-@pytest.mark.parametrize("method", ["factorized_plan", "all-pairs"])
+@pytest.mark.parametrize("method", ["factorized", "all-pairs"])
 def test_texts_alone_learn_from_each_other(method: Method) -> None:
     """A catalogue without a single photo: its features are an empty table."""
     towers, _, _ = toy_towers()
@@ -435,11 +435,11 @@ def test_texts_alone_learn_from_each_other(method: Method) -> None:
         {"seconds": float("nan")},
         {"learning_rate": 0.0},
         {"learning_rate": float("nan")},
-        {"intra_modal_loss": -0.1},
+        {"intra_modal": -0.1},
         {"weight_decay": -1.0},
         {"method": "single-view", "fusion": Fusion(Marginals("learned"))},
         {"method": "full-transport", "fusion": Fusion(Marginals("learned"))},
-        {"method": "factorized_plan", "fusion": Fusion(Marginals("uniform"))},
+        {"method": "factorized", "fusion": Fusion(Marginals("uniform"))},
     ],
     ids=str,
 )
@@ -496,7 +496,7 @@ def with_charts(listings: int) -> CatalogueFeatures:
 
 
 @pytest.mark.parametrize("method", MULTI_VIEW_METHODS)
-@pytest.mark.parametrize("loss", ["pairwise_loss", "barycentric_loss"])
+@pytest.mark.parametrize("loss", ["pairwise", "barycentric"])
 def test_learned_marginals_play_down_size_charts(method: Method, loss: Any) -> None:
     towers, _, _ = toy_towers()
     features = with_charts(64)
@@ -591,7 +591,7 @@ def killed(out: Path, method: Method) -> None:
 
 
 def test_a_killed_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
-    killed(tmp_path, "factorized_plan")
+    killed(tmp_path, "factorized")
     (tmp_path / ".checkpoint.pt.part").write_bytes(b"the beginning of a checkpoi")
     features = CATALOGUES["many views"]
     towers, image, _ = toy_towers(seed=5)  # the weights come from the checkpoint
@@ -726,11 +726,11 @@ def test_factorized_learns_what_only_auxiliary_views_show() -> None:
     held_out, colours = coloured(96, seed=2)
     settings = PretrainSettings(epochs=40, batch_size=32, learning_rate=0.02, fusion=Fusion(Marginals("fixed")))
     found: dict[str, float] = {}
-    for method in ("factorized_plan", "single-view"):
+    for method in ("factorized", "single-view"):
         towers, _, _ = toy_towers()
         pretrain(features, towers, replace(settings, method=method))
         found[method] = precision_of_descriptions(towers, held_out, colours)
-    assert found["factorized_plan"] > 0.9
+    assert found["factorized"] > 0.9
     assert found["single-view"] < 0.5
 
 

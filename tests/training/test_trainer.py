@@ -124,7 +124,7 @@ def test_epochs_and_seeds_differ() -> None:
 # What a batch holds ----------------------------------------------------------------------------------------------
 
 
-def data_of(catalogue: Catalogue, towers: Towers, cache: Path, method: Any = "factorized_plan") -> ListingDataset:
+def data_of(catalogue: Catalogue, towers: Towers, cache: Path, method: Any = "factorized") -> ListingDataset:
     features = catalogue_features(catalogue, towers, cache)
     paths = [catalogue.photo_path(name) for name in features.photo_views.items]
     side = ModalityData(features.photo_views, None, paths, towers.image.size, towers.image.fit)
@@ -262,9 +262,9 @@ def test_bfloat16_is_near_float32(catalogue: Catalogue, shelf: Path, tmp_path: P
 def test_compiled_backbones_learn_the_same(catalogue: Catalogue, shelf: Path, tmp_path: Path) -> None:
     trainer, once = replace(QUICK, text_backbone="frozen"), replace(SHORT, epochs=1)
     _, plain = pretrained(catalogue, shelf, tmp_path / "plain", trainer, once)
-    towers, compiled = pretrained(catalogue, shelf, tmp_path / "compile_kernel", replace(trainer, compile=True), once)
+    towers, compiled = pretrained(catalogue, shelf, tmp_path / "compiled", replace(trainer, compile=True), once)
     assert compiled.losses == pytest.approx(plain.losses, rel=1e-3)
-    assert load_towers(tmp_path / "compile_kernel").identity == towers.identity
+    assert load_towers(tmp_path / "compiled").identity == towers.identity
 
 
 def test_accumulated_batches_make_one_step(catalogue: Catalogue, shelf: Path, tmp_path: Path) -> None:

@@ -63,8 +63,8 @@ def run_demo(console: Console, out: Path, listings: int, seed: int) -> Evaluatio
     found = judge(console, shops, folder)
     system_chart(found, ("nDCG@10", "R@10"), out / "comparison.png")
     console.rule("4  Searching it, with reasons")
-    answers = try_searches(console, shops["factorized_plan"])
-    hits_picture(answers, shops["factorized_plan"].photo_path, out / "searches.png")
+    answers = try_searches(console, shops["factorized"])
+    hits_picture(answers, shops["factorized"].photo_path, out / "searches.png")
     console.rule("5  What to type next")
     say_what_next(console, out, time.monotonic() - began)
     return found
@@ -105,7 +105,7 @@ def learn(
 def judge(console: Console, shops: dict[Method, Shop], folder: Path) -> Evaluation:
     """Every system on the sample's queries, tested against single-view."""
     queries, qrels = read_queries(folder / "queries.jsonl"), read_qrels(folder / "qrels.txt")
-    shop = shops["factorized_plan"]
+    shop = shops["factorized"]
     bm25, dense = run_queries(shop, queries, DEPTH, "bm25"), dense_run(shop, queries)
     runs = {"bm25": bm25, "dense, all texts, untrained": dense, "bm25 + dense": fused_runs(bm25, dense)}
     runs |= {method: run_queries(shop, queries, DEPTH) for method, shop in reversed(shops.items())}

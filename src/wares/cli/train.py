@@ -137,7 +137,7 @@ def pretrain(
             checkpoint_steps,
             tuple(report_to or ()),
         )
-    asked: dict[WeightName, float | None] = {"alpha": alpha, "beta": beta, "intra_modal_loss": intra_modal}
+    asked: dict[WeightName, float | None] = {"alpha": alpha, "beta": beta, "intra_modal": intra_modal}
     given = {knob: value for knob, value in asked.items() if value is not None}
     settings = with_weights(settings, given)
     settings = replace(settings, fusion=method_fusion(name, settings.fusion))

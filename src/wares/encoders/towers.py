@@ -87,7 +87,7 @@ class Towers(nn.Module):
             "text": self.text.key,
             "trained": [side for side in TOWER_NAMES if getattr(self, side).trained is not None],
             "fusion": asdict(self.fusion),
-            "run_identity": self.identity,
+            "identity": self.identity,
             "wares": version("wares"),
         }
         encoder = {"idx": 0, "name": "0", "path": "", "type": "wares.encoders.listing_encoder.ListingEncoder"}

@@ -147,7 +147,7 @@ def sample_views(method: Method, counts: Tensor, primary_weight: float, draws: T
     counts: (B,) views per listing; draws: (B,) uniform in [0, 1), for the methods that draw
     """
     match method:
-        case "factorized_plan":
+        case "factorized":
             return sample_primary_and_auxiliary(counts, primary_weight, draws)
         case "single-view" | "joint-text":
             return primary_view_only(counts)
@@ -206,7 +206,7 @@ def batch_loss(
         photos = learned_marginals(photos, photo_attention)
         weighing = losses.marginal_loss(photos, texts, scale, duplicate_mask)
         photos = photos.detach()
-    between = losses.pairwise_loss if settings.loss == "pairwise_loss" else losses.barycentric_loss
+    between = losses.pairwise_loss if settings.loss == "pairwise" else losses.barycentric_loss
     loss = between(photos, texts, scale, duplicate_mask) + weighing
     if settings.intra_modal:
         within = losses.intra_modal_loss(photos, scale, duplicate_mask) + losses.intra_modal_loss(

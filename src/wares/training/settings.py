@@ -49,7 +49,7 @@ class FinetuneSettings:
 
 
 Method = Literal[
-    "factorized_plan",
+    "factorized",
     "single-view",
     "random-view",
     "all-pairs",
@@ -58,10 +58,10 @@ Method = Literal[
     "mean-views",
     "joint-text",
 ]
-Loss = Literal["pairwise_loss", "barycentric_loss"]
+Loss = Literal["pairwise", "barycentric"]
 METHODS: tuple[Method, ...] = get_args(Method)
 MULTI_VIEW_METHODS: tuple[Method, ...] = (
-    "factorized_plan",
+    "factorized",
     "all-pairs",
 )  # methods whose losses are of several views a listing
 
@@ -81,8 +81,8 @@ class PretrainSettings:
     seed: of the order of listings and the draw of views
     """
 
-    method: Method = "factorized_plan"
-    loss: Loss = "pairwise_loss"
+    method: Method = "factorized"
+    loss: Loss = "pairwise"
     fusion: Fusion = field(default_factory=Fusion)
     intra_modal: float = 0.25
     batch_size: int = 128
@@ -101,7 +101,7 @@ class PretrainSettings:
             raise SettingsError(f"marginals are learned by {' or '.join(MULTI_VIEW_METHODS)}, not by {self.method}.")
         if kind == "uniform" and self.method != "mean-views":
             raise SettingsError(f"uniform marginals are those of mean-views, not of {self.method}.")
-        for name, least in (("batch_size", 2), ("epochs", 1), ("intra_modal_loss", 0), ("weight_decay", 0)):
+        for name, least in (("batch_size", 2), ("epochs", 1), ("intra_modal", 0), ("weight_decay", 0)):
             if not getattr(self, name) >= least:
                 raise SettingsError(f"{name} must be at least {least}, not {getattr(self, name)}.")
         for name in ("learning_rate", "seconds"):

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from wares.training.settings import PretrainSettings
 
 
-WeightName = Literal["alpha", "beta", "intra_modal_loss"]
+WeightName = Literal["alpha", "beta", "intra_modal"]
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 TITLE_TO_PHOTOS = "title->photos"  # the protocol in which nothing may fall behind single view
@@ -108,7 +108,7 @@ class WeightSelection:
             "chosen": selectable_weights(self.settings),
             "listings": self.listings,
             "seconds": self.seconds,
-            "candidate_settings": [asdict(each) | {"mean": each.mean} for each in self.candidates],
+            "candidates": [asdict(each) | {"mean": each.mean} for each in self.candidates],
         }
 
     def add_to_record(self, model: Path) -> None:
@@ -130,7 +130,7 @@ class WeightSelection:
         )
         table.add_column()
         for each in self.candidates:
-            weights = {"alpha": each.alpha, "beta": each.beta, "intra_modal_loss": each.intra_modal}
+            weights = {"alpha": each.alpha, "beta": each.beta, "intra_modal": each.intra_modal}
             table.add_column(
                 justify="right", style="bold" if weights == selectable_weights(self.settings) else "", no_wrap=True
             )
@@ -197,11 +197,11 @@ def candidate_settings(settings: PretrainSettings, fixed: Collection[WeightName]
     given = selectable_weights(settings)
     leaning: list[dict[WeightName, float]] = [
         {},
-        {"alpha": (1 + given["alpha"]) / 2, "beta": (1 + given["beta"]) / 2, "intra_modal_loss": 0.0},
-        {"alpha": 1.0, "intra_modal_loss": 0.0},
-        {"beta": 1.0, "intra_modal_loss": 0.0},
+        {"alpha": (1 + given["alpha"]) / 2, "beta": (1 + given["beta"]) / 2, "intra_modal": 0.0},
+        {"alpha": 1.0, "intra_modal": 0.0},
+        {"beta": 1.0, "intra_modal": 0.0},
     ]
-    tried = [with_weights(settings, {"alpha": 1.0, "beta": 1.0, "intra_modal_loss": 0.0})]
+    tried = [with_weights(settings, {"alpha": 1.0, "beta": 1.0, "intra_modal": 0.0})]
     tried += [with_weights(settings, {k: value for k, value in each.items() if k not in fixed}) for each in leaning]
     return list(dict.fromkeys(replace(each, fusion=method_fusion(each.method, each.fusion)) for each in tried))
 
@@ -209,7 +209,7 @@ def candidate_settings(settings: PretrainSettings, fixed: Collection[WeightName]
 def selectable_weights(settings: PretrainSettings) -> dict[WeightName, float]:
     """What can be chosen, as it is in some settings."""
     marginals = settings.fusion.marginals
-    return {"alpha": marginals.alpha, "beta": marginals.beta, "intra_modal_loss": settings.intra_modal}
+    return {"alpha": marginals.alpha, "beta": marginals.beta, "intra_modal": settings.intra_modal}
 
 
 def with_weights(settings: PretrainSettings, values: Mapping[WeightName, float]) -> PretrainSettings:
@@ -217,7 +217,7 @@ def with_weights(settings: PretrainSettings, values: Mapping[WeightName, float])
     all_values = {**selectable_weights(settings), **values}
     marginals = replace(settings.fusion.marginals, alpha=all_values["alpha"], beta=all_values["beta"])
     fusion = replace(settings.fusion, marginals=marginals)
-    return replace(settings, fusion=fusion, intra_modal=all_values["intra_modal_loss"])
+    return replace(settings, fusion=fusion, intra_modal=all_values["intra_modal"])
 
 
 def split_folds(both: npt.NDArray[np.bool_], seed: int) -> Iterator[tuple[Indices, Indices]]:
@@ -259,7 +259,7 @@ def assess_candidates(candidates: Sequence[PretrainSettings], found: Sequence[Ma
             Candidate(
                 own["alpha"],
                 own["beta"],
-                own["intra_modal_loss"],
+                own["intra_modal"],
                 means,
                 difference,
                 error,

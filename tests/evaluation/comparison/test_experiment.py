@@ -95,18 +95,18 @@ def test_all_methods_in_the_promised_shape(market: Market) -> None:
 
 @pytest.fixture(scope="module")
 def two_seeds(market: Market) -> Findings:
-    return compare(market.corpus, "small", settings("factorized_plan", "single-view"), 2, market.judged)
+    return compare(market.corpus, "small", settings("factorized", "single-view"), 2, market.judged)
 
 
 def test_means_and_spreads_are_over_seeds(two_seeds: Findings) -> None:
     comparison = two_seeds.budgets["equal epochs"]
     results = comparison.results()
     assert results["seeds"] == len(comparison.tables) == 2
-    for name, protocol in [("factorized_plan", QUERIES), ("single-view", "title->photos"), ("bm25", QUERIES)]:
+    for name, protocol in [("factorized", QUERIES), ("single-view", "title->photos"), ("bm25", QUERIES)]:
         means = [np.mean(list(table[name][protocol]["AP"].values())) for table in comparison.tables]
         spread = results["methods"][name][protocol]["AP"]
         assert spread == pytest.approx({"mean": np.mean(means), "std": np.std(means, ddof=1)})
-    assert results["methods"]["factorized_plan"]["title->photos"]["AP"]["std"] > 0
+    assert results["methods"]["factorized"]["title->photos"]["AP"]["std"] > 0
     assert results["methods"]["bm25"][QUERIES]["AP"]["std"] == 0
 
 
@@ -128,8 +128,8 @@ def test_settings_are_chosen_for_each_seed_on_what_is_trained_on(
 
     monkeypatch.setattr("wares.evaluation.comparison.experiment.choose_settings", choice)
     monkeypatch.setattr("wares.evaluation.comparison.experiment.pretrain", noted)
-    found = compare(market.corpus, "small", settings("single-view", "factorized_plan", "all-pairs"), 2, market.judged)
-    assert [(method, seed) for method, seed, _ in chosen] == [("factorized_plan", 0), ("factorized_plan", 1)]
+    found = compare(market.corpus, "small", settings("single-view", "factorized", "all-pairs"), 2, market.judged)
+    assert [(method, seed) for method, seed, _ in chosen] == [("factorized", 0), ("factorized", 1)]
     after_costs = trained[6:]
     with_transport = [each for each in after_costs if each[0] != "single-view"]
     assert {alpha for *_, alpha in with_transport} == {0.75}, "on a part and on the whole"
@@ -139,8 +139,8 @@ def test_settings_are_chosen_for_each_seed_on_what_is_trained_on(
         if len(set(t)) < len(market.corpus.features.text_views.items)
     }, "what is held out is not looked at"
     assert {alpha for method, *_, alpha in after_costs if method == "single-view"} == {1.0}
-    assert [(each.method, each.seed) for each in found.choices] == [("factorized_plan", 0), ("factorized_plan", 1)]
-    assert found.choices[0].knobs == {"alpha": 0.75, "beta": 0.5, "gamma": 0.5, "intra_modal_loss": 0.25}
+    assert [(each.method, each.seed) for each in found.choices] == [("factorized", 0), ("factorized", 1)]
+    assert found.choices[0].knobs == {"alpha": 0.75, "beta": 0.5, "gamma": 0.5, "intra_modal": 0.25}
     assert found.choices[0].seconds == 1.5
 
 
@@ -152,37 +152,37 @@ def test_equal_clock_by_the_median_of_epochs_taken_in_turn(market: Market, monke
         record = pretrain(features, towers, given)
         spent.append(given.method)
         spike = 100.0 if len(spent) in (3, 6) else 1.0
-        record.seconds = spike * record.listings * {"factorized_plan": 0.001, "random-view": 0.004}[given.method]
+        record.seconds = spike * record.listings * {"factorized": 0.001, "random-view": 0.004}[given.method]
         return record
 
     monkeypatch.setattr("wares.evaluation.comparison.experiment.pretrain", timed)
     monkeypatch.setattr("wares.evaluation.comparison.experiment.ROUNDS", 3)
-    methods = settings("factorized_plan", "random-view", epochs=12, batch_size=16)
+    methods = settings("factorized", "random-view", epochs=12, batch_size=16)
     found = compare(market.corpus, "small", methods, 1, market.judged, choosing=False)
-    assert spent[:4] == ["factorized_plan", "random-view"] * 2
+    assert spent[:4] == ["factorized", "random-view"] * 2
     assert {name: cost.milliseconds for name, cost in found.costs.items()} == {
-        "factorized_plan": 1.0,
+        "factorized": 1.0,
         "random-view": 4.0,
     }
     assert found.budgets["equal wall-clock"].epochs["random-view"] == 3
     assert found.budgets["equal epochs"].epochs["random-view"] == 12
-    assert {found.budgets[name].epochs["factorized_plan"] for name in found.budgets} == {12}
+    assert {found.budgets[name].epochs["factorized"] for name in found.budgets} == {12}
 
 
 def test_equal_clock_is_at_least_one_epoch() -> None:
     costs = {
-        "factorized_plan": Cost(2, 2, 1.0, 4),
+        "factorized": Cost(2, 2, 1.0, 4),
         "all-pairs": Cost(9, 9, 100.0, 4),
         "single-view": Cost(1, 1, 0.4, 2),
     }
-    methods = settings("factorized_plan", "all-pairs", "single-view", epochs=5)
-    assert equal_clock(methods, costs) == {"factorized_plan": 5, "all-pairs": 1, "single-view": 12}  # type: ignore[arg-type]
+    methods = settings("factorized", "all-pairs", "single-view", epochs=5)
+    assert equal_clock(methods, costs) == {"factorized": 5, "all-pairs": 1, "single-view": 12}  # type: ignore[arg-type]
 
 
 def test_one_run_serves_both_budgets_where_they_agree(two_seeds: Findings) -> None:
     clock, epochs = (two_seeds.budgets[name] for name in ("equal wall-clock", "equal epochs"))
     for one, other in zip(clock.tables, epochs.tables, strict=True):
-        assert one["factorized_plan"] is other["factorized_plan"]
+        assert one["factorized"] is other["factorized"]
         assert one["bm25"] is other["bm25"]
 
 
@@ -192,7 +192,7 @@ def test_what_a_method_costs(market: Market) -> None:
     photos, texts = features.photo_views.counts, features.text_views.counts
     assert (found["single-view"].photos, found["single-view"].texts, found["single-view"].indexed) == (1, 1, 2)
     assert (found["random-view"].photos, found["random-view"].texts) == (1, 1)
-    assert found["factorized_plan"].photos == pytest.approx(np.minimum(photos, 2).mean())
+    assert found["factorized"].photos == pytest.approx(np.minimum(photos, 2).mean())
     assert found["all-pairs"].photos == pytest.approx(photos.mean())
     assert found["all-pairs"].indexed == pytest.approx((photos + texts).mean())
     assert all(cost.milliseconds > 0 for cost in found.values())
@@ -256,7 +256,7 @@ def test_seeds_hold_out_different_listings_and_methods_the_same(
         return select(self, listings)
 
     monkeypatch.setattr(CatalogueFeatures, "select", noted)
-    compare(market.corpus, "small", settings("factorized_plan", "all-pairs"), seeds=2, choosing=False)
+    compare(market.corpus, "small", settings("factorized", "all-pairs"), seeds=2, choosing=False)
     trained, held_out = seen[::2], seen[1::2]
     for training, held in zip(trained, held_out, strict=True):
         assert sorted([*training, *held]) == list(range(20)) and len(held) == 6
@@ -276,14 +276,14 @@ def textual(market: Market) -> Encoded:
 
 
 def test_without_photos_only_queries_are_measured(market: Market) -> None:
-    found = compare(textual(market), "small", settings("factorized_plan"), 1, market.judged)
+    found = compare(textual(market), "small", settings("factorized"), 1, market.judged)
     rows = found.budgets["equal epochs"].results()["methods"]
     assert all(row.keys() == {QUERIES, "seconds"} for row in rows.values())
-    assert rows["factorized_plan"]["seconds"] > 0
+    assert rows["factorized"]["seconds"] > 0
 
 
 def test_without_queries_only_views_are_measured(market: Market) -> None:
-    found = compare(market.corpus, "small", settings("factorized_plan"), 1).budgets["equal epochs"]
+    found = compare(market.corpus, "small", settings("factorized"), 1).budgets["equal epochs"]
     [row] = found.results()["methods"].values()
     assert row.keys() == {*CROSS_VIEWS, "seconds"}
     assert found.protocols == CROSS_VIEWS
@@ -291,14 +291,14 @@ def test_without_queries_only_views_are_measured(market: Market) -> None:
 
 def test_without_either_there_is_nothing_to_compare(market: Market) -> None:
     with pytest.raises(EvaluationError, match="neither photos nor judged queries"):
-        compare(textual(market), "small", settings("factorized_plan"), 1)
+        compare(textual(market), "small", settings("factorized"), 1)
 
 
 def test_nine_listings_are_too_few(market: Market) -> None:
     places = np.arange(9)
     few = Encoded(market.corpus.catalogue.subset(places), market.corpus.features.select(places))
     with pytest.raises(EvaluationError, match="9 listings are too few"):
-        compare(few, "small", settings("factorized_plan"), 1)
+        compare(few, "small", settings("factorized"), 1)
 
 
 def test_a_protocol_that_only_some_seeds_have_is_averaged_over_those(tmp_path: Path) -> None:
@@ -311,18 +311,16 @@ def test_a_protocol_that_only_some_seeds_have_is_averaged_over_those(tmp_path: P
             Image.new("RGB", (16, 16), (20 * i, 255 - 20 * i, 90)).save(tmp_path / name)
     catalogue = Catalogue(tmp_path, tuple(listings))
     corpus = Encoded(catalogue, catalogue_features(catalogue, build_towers("small"), tmp_path / "cache"))
-    found = compare(corpus, "small", settings("factorized_plan"), 8, choosing=False).budgets["equal epochs"]
-    there = ["photo->title" in table["factorized_plan"] for table in found.tables]
+    found = compare(corpus, "small", settings("factorized"), 8, choosing=False).budgets["equal epochs"]
+    there = ["photo->title" in table["factorized"] for table in found.tables]
     assert 0 < sum(there) < 8, "otherwise this shows nothing"
-    row = found.results()["methods"]["factorized_plan"]
+    row = found.results()["methods"]["factorized"]
     values = [
-        table["factorized_plan"]["photo->title"]["RR"]
-        for table in found.tables
-        if "photo->title" in table["factorized_plan"]
+        table["factorized"]["photo->title"]["RR"] for table in found.tables if "photo->title" in table["factorized"]
     ]
     assert row["photo->title"]["RR"]["mean"] == pytest.approx(np.mean([list(value.values()) for value in values]))
     assert "description->photos" not in row
-    assert found.interval("factorized_plan", "photo->title", "RR").low <= row["photo->title"]["RR"]["mean"]
+    assert found.interval("factorized", "photo->title", "RR").low <= row["photo->title"]["RR"]["mean"]
 
 
 def test_judgments_have_no_part_in_training(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -337,7 +335,7 @@ def test_judgments_have_no_part_in_training(market: Market, monkeypatch: pytest.
     chosen = []
     for qrels in (market.judged.qrels, {query: {"w0001": 2} for query in market.judged.qrels}):
         judged = Judged([Query(query.id, query.text) for query in market.judged.queries], qrels)
-        found = compare(market.corpus, "small", settings("factorized_plan"), 1, judged)
+        found = compare(market.corpus, "small", settings("factorized"), 1, judged)
         chosen.append([replace(choice, seconds=0.0) for choice in found.choices])
     half = len(losses) // 2
     assert losses[half - 2 : half] == losses[-2:], "the trainings after the costs were measured"

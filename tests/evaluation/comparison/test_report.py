@@ -28,7 +28,7 @@ from wares.evaluation.comparison.results import (
 from wares.evaluation.measures import MEASURES
 from wares.training.settings import PretrainSettings
 
-METHODS = ("factorized_plan", "single-view", "random-view")
+METHODS = ("factorized", "single-view", "random-view")
 EVIL = '<script>alert("boots")</script>'
 VOID = {"meta", "img", "br", "link", "hr", "input"}
 
@@ -43,7 +43,7 @@ def findings(queries: bool = True) -> Findings:
         }
 
     def table() -> dict[str, Protocols]:
-        levels = {"factorized_plan": 0.7, "single-view": 0.5, ALL_VIEWS: 0.55, "random-view": 0.6}
+        levels = {"factorized": 0.7, "single-view": 0.5, ALL_VIEWS: 0.55, "random-view": 0.6}
         rows: dict[str, Protocols] = {name: {"title->photos": protocol(level, 6)} for name, level in levels.items()}
         if queries:
             for name, level in levels.items():
@@ -61,8 +61,8 @@ def findings(queries: bool = True) -> Findings:
 
     tables = [table(), table()]
     costs = {name: Cost(1.9, 2.0, 0.2 * (i + 1), 6.7) for i, name in enumerate(METHODS)}
-    knobs = {"alpha": 0.75, "beta": 0.5, "gamma": 0.5, "intra_modal_loss": 0.25}
-    choices = [Chosen("factorized_plan", 0, knobs, 6, 12.5)]
+    knobs = {"alpha": 0.75, "beta": 0.5, "gamma": 0.5, "intra_modal": 0.25}
+    choices = [Chosen("factorized", 0, knobs, 6, 12.5)]
     budgets = {"equal wall-clock": comparison(tables), "equal epochs": comparison(tables)}
     return Findings(budgets, costs, choices, 1536)
 
@@ -135,7 +135,7 @@ def test_the_page_escapes_what_it_is_given(written: Written) -> None:
 def test_the_page_says_what_was_run_and_found(written: Written) -> None:
     first = findings().budgets["equal wall-clock"]
     for said in (
-        f"{first.mean('factorized_plan', QUERIES, 'nDCG@10'):.3f}",
+        f"{first.mean('factorized', QUERIES, 'nDCG@10'):.3f}",
         "1,536 bytes",
         "At most 150 listings are ranked",
         "trivial",
@@ -148,7 +148,7 @@ def test_the_page_says_what_was_run_and_found(written: Written) -> None:
         "12.5",
     ):
         assert said in written.words
-    gain = next(g for g in first.gains(QUERIES, "single-view") if (g.system, g.measure) == ("factorized_plan", "R@100"))
+    gain = next(g for g in first.gains(QUERIES, "single-view") if (g.system, g.measure) == ("factorized", "R@100"))
     assert percent(gain.relative) in written.words
     assert "full-transport" not in written.words, "it was not compared"
 
@@ -187,21 +187,21 @@ def test_the_promised_shape_stands_at_the_top(written: Written) -> None:
 
 
 def test_what_stands_beside_it(written: Written) -> None:
-    low, high = written.json["ci"]["equal wall-clock"]["factorized_plan"][QUERIES]["R@10"]
-    assert low < written.json["methods"]["factorized_plan"][QUERIES]["R@10"]["mean"] < high
+    low, high = written.json["ci"]["equal wall-clock"]["factorized"][QUERIES]["R@10"]
+    assert low < written.json["methods"]["factorized"][QUERIES]["R@10"]["mean"] < high
     assert written.json["trivial"] == {"title->photos": ["R@10", "R@100", "R@500"], QUERIES: ["R@500"]}
     assert "R@500" not in written.json["ci"]["equal epochs"]["bm25"][QUERIES]
-    assert written.json["epochs"]["equal epochs"]["factorized_plan"] == 30
+    assert written.json["epochs"]["equal epochs"]["factorized"] == 30
     assert written.json["cost"]["random-view"]["milliseconds"] == pytest.approx(0.6)
     assert written.json["choices"][0]["knobs"]["alpha"] == 0.75
     assert {test["protocol"] for test in written.json["tests"]["equal wall-clock"]} == {"title->photos", QUERIES}
     gains = written.json["gains"]["equal epochs"]
     assert {gain["over"] for gain in gains["baseline"]} == {"single-view"}
     assert not {gain["over"] for gain in gains["strongest without transport"]} & {
-        "factorized_plan",
+        "factorized",
         "factorized + bm25",
     }
-    assert written.json["setup"]["settings"][0]["method"] == "factorized_plan"
+    assert written.json["setup"]["settings"][0]["method"] == "factorized"
 
 
 def test_another_baseline_where_it_was_measured(tmp_path: Path) -> None:

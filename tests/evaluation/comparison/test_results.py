@@ -36,7 +36,7 @@ def four(base: float, step: float = 0.02) -> dict[str, float]:
 
 
 SHOP = {
-    "factorized_plan": measured(four(0.57)),  # 0.60 in the mean
+    "factorized": measured(four(0.57)),  # 0.60 in the mean
     "factorized + bm25": measured(four(0.47)),
     "single-view": measured(four(0.37)),  # 0.40
     "bm25": measured(four(0.45)),  # 0.48
@@ -46,16 +46,16 @@ SHOP = {
 
 
 def test_results_are_means_and_deviations_over_seeds() -> None:
-    comparison = made({"factorized_plan": measured(four(0.4))}, {"factorized_plan": measured(four(0.5))})
+    comparison = made({"factorized": measured(four(0.4))}, {"factorized": measured(four(0.5))})
     [row] = comparison.results()["methods"].values()
     assert row[QUERIES]["R@10"] == pytest.approx({"mean": 0.48, "std": 0.1 / np.sqrt(2)})
     assert row["seconds"] == 1.0 and comparison.results()["seeds"] == 2
-    assert comparison.mean("factorized_plan", QUERIES, "R@10") == pytest.approx(0.48)
+    assert comparison.mean("factorized", QUERIES, "R@10") == pytest.approx(0.48)
 
 
 def test_gains_over_single_view() -> None:
     gains = {(gain.system, gain.measure): gain for gain in made(SHOP).gains(QUERIES, "single-view")}
-    gain = gains["factorized_plan", "R@10"]
+    gain = gains["factorized", "R@10"]
     assert gain.over == "single-view"
     assert gain.relative == pytest.approx(0.6 / 0.4 - 1)
     assert gain.low < gain.relative < gain.high
@@ -66,20 +66,18 @@ def test_gains_over_single_view() -> None:
 def test_gains_over_the_strongest_without_transport() -> None:
     comparison = made(SHOP)
     assert comparison.strongest(QUERIES, "R@10") == "dense", "all-pairs couples views, and factorized + bm25 does"
-    [gain] = [gain for gain in comparison.gains(QUERIES) if (gain.system, gain.measure) == ("factorized_plan", "R@10")]
+    [gain] = [gain for gain in comparison.gains(QUERIES) if (gain.system, gain.measure) == ("factorized", "R@10")]
     assert gain.over == "dense" and gain.relative == pytest.approx(0.2)
     assert comparison.best(QUERIES, "R@10") == "all-pairs"
     hybrid = made(SHOP | {"single-view" + HYBRID: measured(four(0.6)), ALL_VIEWS: measured(four(0.55))})
     assert hybrid.strongest(QUERIES, "R@10") == "single-view + bm25"
-    assert made({"factorized_plan": SHOP["factorized_plan"]}).strongest(QUERIES, "R@10") is None
-    assert made({"factorized_plan": SHOP["factorized_plan"]}).gains(QUERIES) == []
+    assert made({"factorized": SHOP["factorized"]}).strongest(QUERIES, "R@10") is None
+    assert made({"factorized": SHOP["factorized"]}).gains(QUERIES) == []
 
 
 def test_no_gain_over_what_finds_nothing() -> None:
     nothing = measured({"q0": 0.0, "q1": 0.0, "q2": 0.0, "q3": 0.0})
-    assert (
-        made({"factorized_plan": SHOP["factorized_plan"], "single-view": nothing}).gains(QUERIES, "single-view") == []
-    )
+    assert made({"factorized": SHOP["factorized"], "single-view": nothing}).gains(QUERIES, "single-view") == []
 
 
 def test_recall_of_as_many_as_there_are_is_trivial() -> None:
@@ -119,7 +117,7 @@ def test_intervals_of_differences_are_paired() -> None:
     random = np.random.default_rng(2)
     values = {f"q{i}": float(random.random()) * 0.8 for i in range(30)}
     comparison = made(
-        {"factorized_plan": measured({q: v + 0.1 for q, v in values.items()}), "single-view": measured(values)}
+        {"factorized": measured({q: v + 0.1 for q, v in values.items()}), "single-view": measured(values)}
     )
     [test] = [test for test in comparison.tests(QUERIES) if test.measure == "R@10"]
     assert (test.difference, test.low, test.high) == pytest.approx((0.1, 0.1, 0.1))
@@ -134,8 +132,8 @@ def test_tests_are_corrected_within_a_protocol() -> None:
         values = {f"l{i}": level + float(random.normal(0, 0.2)) for i in range(40)}
         return measured(values) | measured(values, PHOTOS)
 
-    table = {"factorized_plan": noisy(0.6), "all-pairs": noisy(0.55), "single-view": noisy(0.45)}
-    comparison = made(table | {"bm25": {QUERIES: table["factorized_plan"][QUERIES]}})
+    table = {"factorized": noisy(0.6), "all-pairs": noisy(0.55), "single-view": noisy(0.45)}
+    comparison = made(table | {"bm25": {QUERIES: table["factorized"][QUERIES]}})
     for protocol, count in ((PHOTOS, 2 * 4), (QUERIES, 3 * 4)):
         tests = comparison.tests(protocol)
         assert {(test.protocol, test.baseline) for test in tests} == {(protocol, "single-view")}
@@ -146,7 +144,7 @@ def test_tests_are_corrected_within_a_protocol() -> None:
 
 
 def test_the_baseline_is_the_wanted_one_where_it_was_measured() -> None:
-    views = {"factorized_plan": measured(four(0.6), PHOTOS), "single-view": measured(four(0.4), PHOTOS)}
+    views = {"factorized": measured(four(0.6), PHOTOS), "single-view": measured(four(0.4), PHOTOS)}
     comparison = made({name: row | views.get(name, {}) for name, row in SHOP.items()})
     assert comparison.protocols == [QUERIES, PHOTOS]
     assert [comparison.baseline(protocol, "bm25") for protocol in (QUERIES, PHOTOS)] == ["bm25", "single-view"]
@@ -158,14 +156,14 @@ def test_the_baseline_is_the_wanted_one_where_it_was_measured() -> None:
 
 def test_a_query_that_some_seeds_ask_is_averaged_over_those() -> None:
     seeds = [
-        {"factorized_plan": measured(one, PHOTOS), "single-view": measured(dict.fromkeys(one, 0.0), PHOTOS)}
+        {"factorized": measured(one, PHOTOS), "single-view": measured(dict.fromkeys(one, 0.0), PHOTOS)}
         for one in ({"a": 0.2, "b": 0.4}, {"b": 0.8, "c": 0.6})
     ]
     comparison = made(*seeds)
     [test] = [test for test in comparison.tests(PHOTOS) if test.measure == "R@10"]
     assert test.difference == pytest.approx(np.mean([0.2, 0.6, 0.6]))
-    assert comparison.mean("factorized_plan", PHOTOS, "R@10") == pytest.approx((0.3 + 0.7) / 2)
-    interval = comparison.interval("factorized_plan", PHOTOS, "R@10")
+    assert comparison.mean("factorized", PHOTOS, "R@10") == pytest.approx((0.3 + 0.7) / 2)
+    interval = comparison.interval("factorized", PHOTOS, "R@10")
     assert 0.2 <= interval.low < interval.high <= 0.8
 
 

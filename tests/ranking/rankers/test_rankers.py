@@ -482,7 +482,7 @@ def test_a_run_that_was_stopped_goes_on(
     """Stopped after a checkpoint, it makes the steps that are left and ends where it would have ended."""
     from transformers import Trainer
 
-    monkeypatch.setattr("wares.ranked_ids.training.CHECKPOINT_STEPS", 4)
+    monkeypatch.setattr("wares.ranking.training.CHECKPOINT_STEPS", 4)
     taught, pace, settings = lessons(corpus), TrainingDefaults(1e-2, 2, 4), RankerTrainingSettings(epochs=3)
     whole = make("static").fit(corpus, 0)
     assert train_ranker(whole, taught, pace, settings, 1, tmp_path / "whole").steps == 9

@@ -56,7 +56,7 @@ PROTOCOLS = {
     "listings; a listing counts once, by the mean over its photos.",
 }
 SYSTEMS = {
-    "factorized_plan": "primary view and one other drawn at random per modality and step, coupled by the factorized plan",
+    "factorized": "primary view and one other drawn at random per modality and step, coupled by the factorized plan",
     "all-pairs": "every view with every view in every step, coupled by the same factorized plan without sampling",
     "low-rank-transport": "every view, listings scored by a plan of low rank",
     "full-transport": "every view, listings scored by the best entropic plan: the exact reference",

@@ -23,7 +23,7 @@ BASELINE = "single-view"
 ALL_VIEWS = "single-view, all views fused"
 HYBRID = " + bm25"  # ends the name of a system that is fused with BM25
 # Methods that couple many views of a listing by a plan; the strongest of all others is the baseline to beat.
-TRANSPORT = ("factorized_plan", "all-pairs", "low-rank-transport", "full-transport")
+TRANSPORT = ("factorized", "all-pairs", "low-rank-transport", "full-transport")
 GAIN_MEASURES = ("nDCG@10", "R@10", "R@100", "R@500")
 Protocols = dict[str, PerQuery]  # protocol -> measure -> query -> value
 RESAMPLES = 9999  # of a bootstrap

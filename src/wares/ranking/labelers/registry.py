@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def labelers() -> dict[str, type[Labeler]]:
-    """Every labeler by its name. In a program, a function becomes one by `wares.ranked_ids.labelers.function.labeler`."""
+    """Every labeler by its name. In a program, a function becomes one by `wares.ranking.labelers.function.labeler`."""
     from wares.ranking.labelers.bm25 import BM25
     from wares.ranking.labelers.dense import DenseLabeler
     from wares.ranking.labelers.function import FileFunctionLabeler
