@@ -355,7 +355,7 @@ def test_equal_predictions_weigh_alike(name: str, value: float) -> None:
 @pytest.mark.parametrize("name", MAPS)
 @pytest.mark.parametrize("predictions", [[NAN, NAN], []])
 def test_nothing_predicted_is_told(name: str, predictions: list[float]) -> None:
-    with pytest.raises(SettingsError, match="no query has a predicted performance. Leave out --query-predictor"):
+    with pytest.raises(SettingsError, match=r"no query has a predicted performance\. Leave out --query-predictor"):
         get_query_weighting(name)(np.array(predictions))
 
 
