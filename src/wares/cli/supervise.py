@@ -79,7 +79,7 @@ def supervise(
     from wares.evaluation.measures import read_qrels
     from wares.evaluation.supervision_report import judge, judge_predictors, render, write_report
     from wares.ranking.settings import RankerTrainingSettings
-    from wares.supervision.mixture import predict_performance
+    from wares.supervision.ensemble import predict_performance
     from wares.supervision.recipe import supervise as run
     from wares.supervision.settings import SuperviseSettings
 

@@ -17,7 +17,7 @@ from wares.evaluation.evaluator import evaluate
 from wares.evaluation.measures import MEASURES
 from wares.supervision.known_item import SIGNIFICANCE_LEVEL
 from wares.supervision.recipe import HYBRID_BASELINE, WEIGHT_PERCENTILES
-from wares.supervision.run_folder import CHANGES, RELIABILITY, RESULTS, SETTINGS_FILE, RunFolder
+from wares.supervision.run_folder import CHANGES_FILE, RELIABILITY_FILE, RESULTS_FILE, RunFolder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -96,7 +96,7 @@ def judge(run: Path, qrels: Qrels, measures: Sequence[str] = MEASURES) -> Evalua
     Raises EvaluationError where the run has no results.
     """
     found = evaluate(run_results(run), qrels, HYBRID_BASELINE, measures)
-    RunFolder(run).write(RESULTS, found.to_json())
+    RunFolder(run).write(RESULTS_FILE, found.to_json())
     return found
 
 
@@ -107,14 +107,14 @@ def judge_predictors(run: Path, judged: Evaluation, predicted: Mapping[str, Mapp
     """
     found = correlations(predicted, {name: judged.per_query["bm25"][name] for name in PREDICTED})
     folder = RunFolder(run)
-    folder.write(RESULTS, folder.read(RESULTS) | {"predictors": [asdict(each) for each in found]})
+    folder.write(RESULTS_FILE, folder.read(RESULTS_FILE) | {"predictors": [asdict(each) for each in found]})
     return found
 
 
 def run_results(run: Path) -> dict[str, Run]:
     """Results by system: the baselines, and `RANKER STRATEGY-ROUND`, alone and with BM25."""
     folder = RunFolder(run)
-    strategy, found = folder.read(SETTINGS_FILE)["settings"]["strategy"], folder.read_baselines()
+    strategy, found = folder.read_settings()["settings"]["strategy"], folder.read_baselines()
     for round in folder.finished_rounds():
         record = round.read()
         name = system_name(record.ranker, strategy, record.round)
@@ -132,15 +132,15 @@ def system_name(ranker: str, strategy: str, round: int) -> str:
 def write_report(run: Path) -> Path:
     """Write `report.html`, and its pictures beside it; with effectiveness where the run was judged."""
     folder = RunFolder(run)
-    asked = folder.read(SETTINGS_FILE)["settings"]
+    asked = folder.read_settings()["settings"]
     short = brief([*asked["labelers"], *asked["rankers"]])
-    about = folder.read(SETTINGS_FILE, short)
+    about = folder.read_settings(short)
     settings = about["settings"]
     rounds = [asdict(round.read(short)) for round in folder.finished_rounds()]
-    reliability, changes = folder.read(RELIABILITY, short), folder.read(CHANGES, short)
-    judged = folder.read(RESULTS, short) if folder.has(RESULTS) else None
+    reliability, changes = folder.read(RELIABILITY_FILE, short), folder.read(CHANGES_FILE, short)
+    judged = folder.read(RESULTS_FILE, short) if folder.has(RESULTS_FILE) else None
     pictures = [draw_rounds(rounds, settings, reliability, judged, run / "rounds.png")]
-    if settings["weights"]:
+    if settings["query_predictor"]:
         pictures.append(draw_weights(rounds, run / "weights.png"))
     tests: defaultdict[tuple[str, str], Any] = defaultdict(lambda: None)
     tests |= {(row["system"], row["measure"]): row for row in (judged or {"tests": []})["tests"]}
@@ -159,7 +159,7 @@ def write_report(run: Path) -> Path:
         rounds=rounds,
         reliability=reliability,
         changes=changes,
-        greedy=[each for each in rounds if each["greedy"]],
+        greedy=[each for each in rounds if each["greedy_steps"]],
         judged=judged,
         predicted=predicted,
         measures=measures,
@@ -184,11 +184,11 @@ def draw_rounds(
     panels: dict[str, Series] = {"divergence from labels": after | untaught}
     labels = ["nats a query"]
     if later := [each for each in rounds if each["round"] > 1]:
-        panels["agreement with the round before"] = _by_ranker(later, lambda each: each["agreement"]["before"])
+        panels["agreement with the round before"] = _by_ranker(later, lambda each: each["overlap"]["before"])
         labels.append("average overlap at 10")
-    if reliability["titles"]:
+    if reliability["ranker_mrr"]:
         panels["titles find their listings"] = _by_ranker(
-            rounds, lambda each: reliability["titles"][f"{each['ranker']}, round {each['round']}"]
+            rounds, lambda each: reliability["ranker_mrr"][f"{each['ranker']}, round {each['round']}"]
         )
         labels.append("mean reciprocal rank")
     if judged:
@@ -205,9 +205,11 @@ def draw_rounds(
 
 def draw_weights(rounds: Sequence[dict[str, Any]], out: Path) -> Path:
     """Weights of queries against the share of queries that count so much or less; what is the same everywhere, once."""
-    curves = {f"{each['ranker']}, round {each['round']}": (WEIGHT_PERCENTILES, each["weights"]) for each in rounds}
-    if all(each["weights"] == rounds[0]["weights"] for each in rounds):
-        curves = {"every ranker and round": (WEIGHT_PERCENTILES, rounds[0]["weights"])}
+    curves = {
+        f"{each['ranker']}, round {each['round']}": (WEIGHT_PERCENTILES, each["weight_percentiles"]) for each in rounds
+    }
+    if all(each["weight_percentiles"] == rounds[0]["weight_percentiles"] for each in rounds):
+        curves = {"every ranker and round": (WEIGHT_PERCENTILES, rounds[0]["weight_percentiles"])}
     return line_chart({"weights of queries": curves}, out, "per cent of queries", ["weight (mean 1)"])
 
 
