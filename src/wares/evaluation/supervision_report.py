@@ -11,10 +11,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from wares.core.errors import EvaluationError
-from wares.evaluation.charts import line_chart, page
+from wares.evaluation.charts import draw_line_chart, render_page
 from wares.evaluation.correlation import correlations
 from wares.evaluation.evaluator import evaluate
-from wares.evaluation.measures import MEASURES
+from wares.evaluation.measures import DEFAULT_MEASURES
 from wares.supervision.known_item import SIGNIFICANCE_LEVEL
 from wares.supervision.recipe import HYBRID_BASELINE, WEIGHT_PERCENTILES
 from wares.supervision.run_folder import CHANGES, RELIABILITY, RESULTS, SETTINGS_FILE, RunFolder
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
     from wares.supervision.records import Reliability, RoundRecord, SupervisionResult
 
 
-SHOWN = "nDCG@10"  # the measure of the picture
-PREDICTED = ("AP", "nDCG@10")  # measures that predictors are compared with
-BASELINES = {"bm25": "no training", "dense": "zero-shot", "bm25+dense": "no training"}
+PLOTTED_MEASURE = "nDCG@10"  # the measure of the picture
+PREDICTED_MEASURES = ("AP", "nDCG@10")  # measures that predictors are compared with
+BASELINE_NOTES = {"bm25": "no training", "dense": "zero-shot", "bm25+dense": "no training"}
 
 
-def render(found: SupervisionResult, console: Console) -> None:
+def render_result(found: SupervisionResult, console: Console) -> None:
     """Print what happened, a line for each ranker and round, and what known-item search says of it."""
     render_rounds(found.rounds, console)
     if not found.reliability.labeler_mrr:
@@ -51,7 +51,7 @@ def render(found: SupervisionResult, console: Console) -> None:
     if not found.reliability.ranker_mrr:
         console.print("Listings have nothing but titles, so rankers cannot be checked without judgments.")
         return
-    render_titles(found.reliability, console)
+    render_title_checks(found.reliability, console)
     for name in found.reliability.worse_rounds:
         console.print(f"Warning: {name} is worse than it was untrained.")
     for said in found.reliability.recommendations:
@@ -66,7 +66,7 @@ def render_rounds(records: Sequence[RoundRecord], console: Console) -> None:
     for name in ("round", "ranker", "agreement with its teachers", "queries", "free energy", "seconds"):
         words = name in ("ranker", "agreement with its teachers")
         table.add_column(name, justify="left" if words else "right", overflow="fold")
-    short = brief([name for each in records for name in (each.ranker, *each.overlap)])
+    short = short_names([name for each in records for name in (each.ranker, *each.overlap)])
     short["before"] = "the round before"
     for each in records:
         before, after = each.elbo
@@ -76,42 +76,44 @@ def render_rounds(records: Sequence[RoundRecord], console: Console) -> None:
     console.print(table)
 
 
-def render_titles(reliability: Reliability, console: Console) -> None:
+def render_title_checks(reliability: Reliability, console: Console) -> None:
     """Print how every ranker did in known-item search, round by round."""
     from rich.table import Table
 
     table = Table("ranker", caption="Titles find their listings among others without titles.")
     table.add_column("mean reciprocal rank", justify="right")
     table.add_column("")
-    short = brief(list(reliability.ranker_mrr))
+    short = short_names(list(reliability.ranker_mrr))
     for name, value in reliability.ranker_mrr.items():
         kept = "kept" if name in reliability.best.values() else ""
         table.add_row(short[name], f"{value:.3f}", "worse than untrained" if name in reliability.worse_rounds else kept)
     console.print(table)
 
 
-def judge(run: Path, qrels: Qrels, measures: Sequence[str] = MEASURES) -> Evaluation:
+def evaluate_run(run: Path, qrels: Qrels, measures: Sequence[str] = DEFAULT_MEASURES) -> Evaluation:
     """Measure every system of a run and test it against the hybrid, the baseline to beat; write `results.json`.
 
     Raises EvaluationError where the run has no results.
     """
-    found = evaluate(run_results(run), qrels, HYBRID_BASELINE, measures)
+    found = evaluate(read_run_results(run), qrels, HYBRID_BASELINE, measures)
     RunFolder(run).write(RESULTS, found.to_json())
     return found
 
 
-def judge_predictors(run: Path, judged: Evaluation, predicted: Mapping[str, Mapping[str, float]]) -> list[Correlation]:
+def evaluate_predictors(
+    run: Path, evaluation: Evaluation, predictions: Mapping[str, Mapping[str, float]]
+) -> list[Correlation]:
     """Compare `predict_performance` for test queries with how well BM25 answers them, and add that to `results.json`.
 
-    judged: what `judge` said of the run, with AP and nDCG@10
+    evaluation: what `evaluate_run` said of the run, with AP and nDCG@10
     """
-    found = correlations(predicted, {name: judged.per_query["bm25"][name] for name in PREDICTED})
+    found = correlations(predictions, {name: evaluation.per_query["bm25"][name] for name in PREDICTED_MEASURES})
     folder = RunFolder(run)
     folder.write(RESULTS, folder.read(RESULTS) | {"predictors": [asdict(each) for each in found]})
     return found
 
 
-def run_results(run: Path) -> dict[str, Run]:
+def read_run_results(run: Path) -> dict[str, Run]:
     """Results by system: the baselines, and `RANKER STRATEGY-ROUND`, alone and with BM25."""
     folder = RunFolder(run)
     strategy, found = folder.read(SETTINGS_FILE)["settings"]["strategy"], folder.read_baselines()
@@ -133,7 +135,7 @@ def write_report(run: Path) -> Path:
     """Write `report.html`, and its pictures beside it; with effectiveness where the run was judged."""
     folder = RunFolder(run)
     asked = folder.read(SETTINGS_FILE)["settings"]
-    short = brief([*asked["labelers"], *asked["rankers"]])
+    short = short_names([*asked["labelers"], *asked["rankers"]])
     about = folder.read(SETTINGS_FILE, short)
     settings = about["settings"]
     rounds = [asdict(round.read(short)) for round in folder.finished_rounds()]
@@ -149,7 +151,7 @@ def write_report(run: Path) -> Path:
     predicted: defaultdict[str, list[Any]] = defaultdict(list)
     for each in (judged or {}).get("predictors", []):
         predicted[each["predictor"]].append(each)
-    text = page(
+    text = render_page(
         "supervise.html",
         {"three": lambda value: f"{value:.3f}"},
         pictures,
@@ -193,14 +195,18 @@ def draw_rounds(
         labels.append("mean reciprocal rank")
     if judged:
         strategy, values = settings["strategy"], judged["systems"]
-        curves = _by_ranker(rounds, lambda each: values[system_name(each["ranker"], strategy, each["round"])][SHOWN])
+        curves = _by_ranker(
+            rounds, lambda each: values[system_name(each["ranker"], strategy, each["round"])][PLOTTED_MEASURE]
+        )
         span = [1, max(2, rounds[-1]["round"])]
         level = {
-            f"{name}, {about}": (span, [values[name][SHOWN]] * 2) for name, about in BASELINES.items() if name in values
+            f"{name}, {about}": (span, [values[name][PLOTTED_MEASURE]] * 2)
+            for name, about in BASELINE_NOTES.items()
+            if name in values
         }
         panels["effectiveness, for reporting only"] = curves | level
-        labels.append(SHOWN)
-    return line_chart(panels, out, "round", labels)
+        labels.append(PLOTTED_MEASURE)
+    return draw_line_chart(panels, out, "round", labels)
 
 
 def draw_weights(rounds: Sequence[dict[str, Any]], out: Path) -> Path:
@@ -208,7 +214,7 @@ def draw_weights(rounds: Sequence[dict[str, Any]], out: Path) -> Path:
     curves = {f"{each['ranker']}, round {each['round']}": (WEIGHT_PERCENTILES, each["weights"]) for each in rounds}
     if all(each["weights"] == rounds[0]["weights"] for each in rounds):
         curves = {"every ranker and round": (WEIGHT_PERCENTILES, rounds[0]["weights"])}
-    return line_chart({"weights of queries": curves}, out, "per cent of queries", ["weight (mean 1)"])
+    return draw_line_chart({"weights of queries": curves}, out, "per cent of queries", ["weight (mean 1)"])
 
 
 def _by_ranker(rounds: Sequence[dict[str, Any]], value: Any) -> dict[str, tuple[list[float], list[float]]]:
@@ -220,7 +226,7 @@ def _by_ranker(rounds: Sequence[dict[str, Any]], value: Any) -> dict[str, tuple[
     return found
 
 
-def brief(names: Sequence[str]) -> dict[str, str]:
+def short_names(names: Sequence[str]) -> dict[str, str]:
     """Names with the last part of each path in them only, where that still tells them apart."""
     short = {name: re.sub(r"'[^']*/(?=[^'/]+')", "'", name) for name in names}
     alike = Counter(short[name] for name in set(names))
