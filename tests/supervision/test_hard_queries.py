@@ -32,7 +32,7 @@ from wares.ranking.rankers.base import Ranker, SoftLabels, TrainingDefaults
 from wares.ranking.rankers.registry import get_ranker, rankers
 from wares.ranking.scoring import NO_LISTING
 from wares.ranking.training import RankerTrainingSettings, train_ranker
-from wares.supervision.mixture import predict_performance
+from wares.supervision.ensemble import predict_performance
 from wares.supervision.recipe import supervise
 from wares.supervision.settings import SuperviseSettings
 from wares.supervision.strategies import STRATEGIES, Strategy

@@ -79,7 +79,7 @@ def supervise(
     from wares.evaluation.measures import read_qrels
     from wares.evaluation.supervision_report import evaluate_predictors, evaluate_run, render_result, write_report
     from wares.ranking.training import RankerTrainingSettings
-    from wares.supervision.mixture import predict_performance
+    from wares.supervision.ensemble import predict_performance
     from wares.supervision.recipe import supervise as run
     from wares.supervision.settings import SuperviseSettings
 
