@@ -385,7 +385,7 @@ def test_who_writes_at_the_same_time_loses_nothing_and_doubles_nothing(
 
 def test_rows_of_another_model_stay(bucket: str, tmp_path: Path) -> None:
     many(tmp_path, bucket, Toys(), things(tmp_path))
-    with pytest.raises(ShopError, match="has rows of another model, or of other attributes"):
+    with pytest.raises(ShopError, match="has rows of another model or with other attributes"):
         many(tmp_path, bucket, Toys("toys-2"), things(tmp_path))
-    with pytest.raises(ShopError, match=r"s3://nowhere/x: .*Check the place"):
+    with pytest.raises(ShopError, match=r"s3://nowhere/x: .*Check the URL"):
         many(tmp_path, "s3://nowhere/x", Toys(), things(tmp_path))

@@ -364,7 +364,7 @@ def test_no_ranker_where_one_is_named(world: World, tmp_path: Path) -> None:
     assert find_ranker(several, static) == find_ranker(several / "round-1" / folder_name(static))
     with pytest.raises(SettingsError, match="has no ranker bm25; it has"):
         find_ranker(several, "bm25")
-    with pytest.raises(ModelError, match="is no run of `wares supervise`"):
+    with pytest.raises(ModelError, match="is neither a run of `wares supervise`"):
         find_ranker(tmp_path)
     shutil.copyfile(world.run / "settings.json", tmp_path / "settings.json")
     with pytest.raises(ModelError, match="has no finished round"):
