@@ -248,10 +248,10 @@ KILLED = """
     import os, signal
     from toys import *
     from wares.shop import encoding as rows
-    from wares.core.runners import Here, OnRay, connect
-    from wares.shop.build import encode_shop, outline_of
-    from wares.shop.encoding import Encoding
-    rows.CHUNK, rows.WRITTEN = 4, 8
+    from wares.core.runners import LocalRunner, RayRunner, connect
+    from wares.shop.build import encode_shop, summarize_catalogue
+    from wares.shop.encoding import EncodingTask
+    rows.BATCH_SIZE, rows.COMMIT_ROWS = 4, 8
     class Dying:
         def map(self, work, items):
             for done, made in enumerate(RUNNER.map(work, items)):
@@ -259,8 +259,8 @@ KILLED = """
                     os.kill(os.getpid(), signal.SIGKILL)
                 yield made
     catalogue = Catalogue(Path({folder!r}), tuple(Listing(str(i), "thing %d" % i) for i in range(30)))
-    outline = outline_of(catalogue)
-    encode_shop(outline, Encoding(Toys(), outline.attributes), catalogue, {out!r}, runner=Dying())
+    summary = summarize_catalogue(catalogue)
+    encode_shop(summary, EncodingTask(Toys(), summary.attributes), catalogue, {out!r}, runner=Dying())
 """
 
 
@@ -295,9 +295,9 @@ def rebuilt(tmp_path: Path, toys: Toys, catalogue: Catalogue) -> list[dict[str, 
 
 @pytest.mark.parametrize("where", ["here", pytest.param("ray", marks=pytest.mark.slow)])
 def test_a_killed_driver_loses_what_it_had_not_committed(where: str, tmp_path: Path, request: Any) -> None:
-    runner = "Here()"
+    runner = "LocalRunner()"
     if where == "ray":
-        runner = f"(connect({request.getfixturevalue('machines').address!r}), OnRay())[1]"
+        runner = f"(connect({request.getfixturevalue('machines').address!r}), RayRunner())[1]"
     killed(tmp_path, runner)
     toys = Counting()
     found = rebuilt(tmp_path, toys, things(tmp_path))
