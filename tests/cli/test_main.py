@@ -690,7 +690,7 @@ def test_index_needs_a_model_or_towers_and_not_both(shop: Shop, tmp_path: Path) 
     said = "give either --model MODEL"
     assert said in refused("index", shop.catalogue, *out)
     assert said in refused("index", shop.catalogue, "--model", shop.model, "--towers", "small", *out)
-    assert "holds no model" in refused("index", shop.catalogue, "--model", tmp_path / "none", *out)
+    assert "is not a model" in refused("index", shop.catalogue, "--model", tmp_path / "none", *out)
     assert not (tmp_path / "shop").exists()
 
 
@@ -920,7 +920,7 @@ def test_a_killed_run_is_resumed_from_the_command_line(tmp_path: Path) -> None:
 
     assert "a run that was stopped" in refused(*train, "--epochs", 7), "it is not begun anew unasked"
     assert "of a run with other settings" in refused(*train, "--epochs", 7, "--resume")
-    assert "holds no model" in refused("index", catalogue, "--model", model, "--out", tmp_path / "shop")
+    assert "is not a model" in refused("index", catalogue, "--model", model, "--out", tmp_path / "shop")
     state = torch.load(model / "checkpoint.pt", weights_only=True)
     passed = len(state["record"]["losses"])
     assert passed >= 1
