@@ -46,9 +46,9 @@ from wares.data.queries import read_queries
 from wares.encoders.base import Features
 from wares.encoders.features import CatalogueFeatures, catalogue_features, embed_features, project_features
 from wares.encoders.fusion import fuse
-from wares.encoders.marginals import Marginals
 from wares.encoders.registry import build_towers
-from wares.encoders.towers import Fusion, Towers
+from wares.encoders.settings import Fusion, Marginals
+from wares.encoders.towers import Towers
 from wares.evaluation.charts import Estimate, draw_dot_chart
 from wares.evaluation.comparison.experiment import HELD_OUT_FRACTION
 from wares.evaluation.comparison.protocols import measure_cross_view_protocols

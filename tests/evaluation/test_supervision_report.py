@@ -18,7 +18,7 @@ from wares.data.corpus import Corpus
 from wares.data.listings import Catalogue, Listing, Query
 from wares.evaluation.measures import Qrels
 from wares.evaluation.supervision_report import evaluate_predictors, evaluate_run, short_names, write_report
-from wares.ranking.training import RankerTrainingSettings
+from wares.ranking.settings import RankerTrainingSettings
 from wares.supervision.ensemble import predict_performance
 from wares.supervision.predictors.registry import PREDICTORS
 from wares.supervision.recipe import supervise

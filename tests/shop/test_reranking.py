@@ -29,8 +29,8 @@ from wares.ranking.rankers.base import Ranker, RankerModel
 from wares.ranking.rankers.bi_encoder import BiEncoder
 from wares.ranking.rankers.registry import get_ranker
 from wares.ranking.scoring import Indices, Scorer, Scores
+from wares.ranking.settings import RankerTrainingSettings
 from wares.ranking.trained import TrainedRanker
-from wares.ranking.training import RankerTrainingSettings
 from wares.shop.build import add_ranker, build_shop, matches_catalogue
 from wares.shop.searching import run_queries, search
 from wares.shop.shop import Shop, open_shop

@@ -31,7 +31,8 @@ from wares.ranking.labelers.registry import labelers
 from wares.ranking.rankers.base import Ranker, SoftLabels, TrainingDefaults
 from wares.ranking.rankers.registry import get_ranker, rankers
 from wares.ranking.scoring import NO_LISTING
-from wares.ranking.training import RankerTrainingSettings, train_ranker
+from wares.ranking.settings import RankerTrainingSettings
+from wares.ranking.training import train_ranker
 from wares.supervision.ensemble import predict_performance
 from wares.supervision.recipe import supervise
 from wares.supervision.settings import SuperviseSettings

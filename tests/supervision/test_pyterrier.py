@@ -133,7 +133,7 @@ def test_a_trained_ranker(shelf: Path, tmp_path: Path, monkeypatch: pytest.Monke
     """The one of a round's folder scores as the run wrote down; the one that the run keeps is found by itself."""
     import wares.supervision.recipe as module
     from wares.data.runs import read_run
-    from wares.ranking.training import RankerTrainingSettings
+    from wares.ranking.settings import RankerTrainingSettings
     from wares.supervision.settings import SuperviseSettings
 
     monkeypatch.setenv("WARES_CACHE", str(tmp_path / "cache"))

@@ -29,7 +29,7 @@ from wares.evaluation.supervision_report import evaluate_run, read_run_results, 
 from wares.ranking.labelers.embeddings import EmbeddingScorer
 from wares.ranking.labelers.registry import get_labeler
 from wares.ranking.scoring import NO_LISTING
-from wares.ranking.training import RankerTrainingSettings
+from wares.ranking.settings import RankerTrainingSettings
 from wares.supervision import teacher_pool
 from wares.supervision.recipe import supervise
 from wares.supervision.run_folder import RoundFolder

@@ -78,7 +78,7 @@ def supervise(
     from wares.evaluation.correlation import render_correlations
     from wares.evaluation.measures import read_qrels
     from wares.evaluation.supervision_report import evaluate_predictors, evaluate_run, render_result, write_report
-    from wares.ranking.training import RankerTrainingSettings
+    from wares.ranking.settings import RankerTrainingSettings
     from wares.supervision.ensemble import predict_performance
     from wares.supervision.recipe import supervise as run
     from wares.supervision.settings import SuperviseSettings
@@ -101,7 +101,7 @@ def supervise(
         query_predictor=weights,
         query_weighting=weight_map,
         start=start.value,
-        training=RankerTrainingSettings(loss, epochs),
+        training=RankerTrainingSettings(loss, epochs),  # type: ignore[arg-type]
         seed=seed,
     )
     listings = read_catalogue(corpus, on_error.value, text_field or ())

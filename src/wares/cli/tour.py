@@ -18,7 +18,7 @@ from wares.data.catalogue import read_catalogue
 from wares.data.queries import read_queries
 from wares.encoders.features import catalogue_features
 from wares.encoders.registry import build_towers
-from wares.encoders.towers import Fusion
+from wares.encoders.settings import Fusion
 from wares.evaluation.charts import draw_hits, draw_system_chart
 from wares.evaluation.evaluator import evaluate
 from wares.evaluation.measures import read_qrels

@@ -198,7 +198,8 @@ def draw_rounds(
     out: Path,
 ) -> Path:
     """Draw divergence from labels, overlap, known-item search and effectiveness against the round."""
-    before, after = (_by_ranker(rounds, lambda record, i=i: -record["elbo"][i]) for i in (0, 1))
+    before = _by_ranker(rounds, lambda record: -record["elbo"][0])
+    after = _by_ranker(rounds, lambda record: -record["elbo"][1])
     untrained = {f"{name}, before training": curve for name, curve in before.items()}
     panels: dict[str, Series] = {"divergence from labels": after | untrained}
     labels = ["nats per query"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from wares.core.errors import EvaluationError
 from wares.data.runs import Run, read_run
+from wares.ranking.score_fusion import RRF
 
 if TYPE_CHECKING:
     from wares.data.listings import Query
@@ -105,13 +106,13 @@ def _best(scores: Floats | npt.NDArray[np.float32], ids: Sequence[str], depth: i
 
 def fused_runs(first: Run, second: Run, *, depth: int = RUN_DEPTH) -> Run:
     """Reciprocal rank fusion of two runs, as search does it: ties go to the smaller id, the best `depth` stay."""
-    from wares.shop.retrieval import RankedListing, reciprocal_rank_fusion
+    fused: Run = {}
+    for query in {**first, **second}:
+        scores = RRF().fuse([_best_ids(run.get(query, {})) for run in (first, second)])
+        fused[query] = {id: scores[id] for id in _best_ids(scores)[:depth]}
+    return fused
 
-    def hits(run: Run, query: str) -> list[RankedListing]:
-        scores = run.get(query, {})
-        return [
-            RankedListing(0, listing) for listing in sorted(scores, key=lambda listing: (-scores[listing], listing))
-        ]
 
-    fused = {query: reciprocal_rank_fusion(hits(first, query), hits(second, query)) for query in {**first, **second}}
-    return {query: {hit.id: hit.score for hit in best[:depth]} for query, best in fused.items()}
+def _best_ids(scores: Mapping[str, float]) -> list[str]:
+    """Ids, best first; equal scores by ascending id, as the shop's search does."""
+    return sorted(scores, key=lambda id: (-scores[id], id))

@@ -11,7 +11,7 @@ from typing import Literal
 from wares.core.errors import SettingsError
 from wares.data.listings import Query
 from wares.data.runs import Run
-from wares.ranking.training import RankerTrainingSettings
+from wares.ranking.settings import RankerTrainingSettings
 from wares.supervision.strategies import STRATEGIES, Strategy, teachers_for
 
 MAX_NAME_BYTES = 120  # of a name in a path; most file systems allow 255

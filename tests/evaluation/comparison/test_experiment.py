@@ -19,9 +19,9 @@ from wares.data.queries import read_queries
 from wares.data.views import Views
 from wares.encoders.features import CatalogueFeatures, Embeddings, catalogue_features, embed_texts
 from wares.encoders.fusion import barycentres
-from wares.encoders.marginals import Marginals
 from wares.encoders.registry import build_towers
-from wares.encoders.towers import Fusion, Towers
+from wares.encoders.settings import Fusion, Marginals
+from wares.encoders.towers import Towers
 from wares.evaluation.comparison.experiment import (
     UNTRAINED_SYSTEMS,
     CachedQueryEncoder,

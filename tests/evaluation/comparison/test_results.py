@@ -79,7 +79,10 @@ def test_gains_over_the_strongest_without_transport() -> None:
 
 def test_no_gain_over_what_finds_nothing() -> None:
     nothing = measured({"q0": 0.0, "q1": 0.0, "q2": 0.0, "q3": 0.0})
-    assert comparison_of({"factorized": SHOP["factorized"], "single-view": nothing}).gains(QUERY_PROTOCOL, "single-view") == []
+    assert (
+        comparison_of({"factorized": SHOP["factorized"], "single-view": nothing}).gains(QUERY_PROTOCOL, "single-view")
+        == []
+    )
 
 
 def test_recall_of_as_many_as_there_are_is_trivial() -> None:
@@ -100,7 +103,9 @@ def test_recall_of_as_many_as_there_are_is_trivial() -> None:
 def test_intervals_hold_their_mean_and_narrow_with_queries() -> None:
     random = np.random.default_rng(1)
     few, many = (
-        comparison_of(*({"single-view": measured({f"q{i}": float(random.random()) for i in range(n)})} for _ in range(3)))
+        comparison_of(
+            *({"single-view": measured({f"q{i}": float(random.random()) for i in range(n)})} for _ in range(3))
+        )
         for n in (20, 2000)
     )
     widths = []
@@ -150,7 +155,9 @@ def test_the_baseline_is_the_wanted_one_where_it_was_measured() -> None:
     comparison = comparison_of({name: row | views.get(name, {}) for name, row in SHOP.items()})
     assert comparison.protocols == [QUERY_PROTOCOL, PHOTOS]
     assert [comparison.baseline(protocol, "bm25") for protocol in (QUERY_PROTOCOL, PHOTOS)] == ["bm25", "single-view"]
-    assert comparison_of({"all-pairs": SHOP["all-pairs"], "dense": SHOP["dense"]}).baseline(QUERY_PROTOCOL) == "all-pairs"
+    assert (
+        comparison_of({"all-pairs": SHOP["all-pairs"], "dense": SHOP["dense"]}).baseline(QUERY_PROTOCOL) == "all-pairs"
+    )
     assert {test.baseline for test in comparison.tests(QUERY_PROTOCOL, "dense")} == {"dense"}
     with pytest.raises(EvaluationError, match="'bm25' was not measured in title->photos"):
         comparison.tests(PHOTOS, "bm25")

@@ -33,7 +33,8 @@ from wares.encoders.features import CatalogueFeatures, catalogue_features, embed
 from wares.encoders.fusion import fuse
 from wares.encoders.marginals import SampledViews, all_views
 from wares.encoders.registry import build_towers
-from wares.encoders.towers import Fusion, Towers
+from wares.encoders.settings import Fusion
+from wares.encoders.towers import Towers
 from wares.evaluation.comparison.protocols import measure_cross_view_protocols
 from wares.evaluation.comparison.results import (
     HYBRID_SUFFIX,

@@ -14,7 +14,7 @@ from wares.evaluation.cross_view import measure_cross_view
 
 if TYPE_CHECKING:
     from wares.encoders.features import Embeddings
-    from wares.encoders.towers import Fusion
+    from wares.encoders.settings import Fusion
     from wares.evaluation.comparison.results import ProtocolValues
     from wares.evaluation.cross_view import Floats, GroupLabels
     from wares.evaluation.measures import PerQuery
