@@ -293,7 +293,7 @@ def test_evaluate_says_what_is_wrong(shop: Shop, tmp_path: Path) -> None:
     assert "'tfidf' is not among the systems: fused, bm25" in refused(
         "evaluate", shop.path, *shop.judged, "--baseline", "tfidf"
     )
-    assert "two systems are called" in refused("evaluate", shop.path, shop.path, *shop.judged)
+    assert "two systems have the name" in refused("evaluate", shop.path, shop.path, *shop.judged)
     assert "is not a shop" in refused("evaluate", tmp_path / "note", *shop.judged)
     assert "cannot be read" in refused("evaluate", tmp_path / "run.txt", *shop.judged)
     assert "'nDCG@ten' is not a measure" in refused("evaluate", shop.path, *shop.judged, "--measures", "nDCG@ten")
