@@ -33,10 +33,12 @@ from wares.data.listings import Listing
 from wares.serve.api import create_app
 from wares.serve.batching import Batcher
 from wares.serve.errors import ApiError
+from wares.serve.facets import count_values, value_range
 from wares.serve.filters import Column, filterable_columns, parse_filter, sql_condition
 from wares.serve.observability import JsonLinesFormatter
 from wares.serve.photo_tokens import decode_photo_token, encode_photo_token
-from wares.serve.searcher import Searcher, SearchRequest, count_values, value_range
+from wares.serve.search_requests import SearchRequest
+from wares.serve.searcher import Searcher
 from wares.serve.security import BodyLimitMiddleware
 from wares.serve.settings import ServeSettings, parse_shops
 from wares.shop.retrieval import SYSTEMS
@@ -309,25 +311,25 @@ def test_nothing_but_the_page_is_served_as_its_assets(client: TestClient, path: 
 @pytest.mark.parametrize(
     ("parameters", "code", "message"),
     [
-        ({"nothing": "1"}, "request", "nothing: there is no such field or parameter."),
+        ({"nothing": "1"}, "request", "nothing: unknown field or parameter."),
         ({"page": "0"}, "request", "page: Input should be greater than or equal to 1"),
         ({"per_page": "101"}, "request", "per_page"),
         ({"q": "x" * 1001}, "request", "q: String should have at most 1000 characters"),
         ({"system": "magic"}, "request", "system"),
         ({"filter": "price"}, "filter", "has no operator"),
         ({"filter": "cost<3"}, "filter", "names no column of this shop"),
-        ({"filter": "price<cheap"}, "filter", '"cheap" is none'),
-        ({"filter": "price<nan"}, "filter", '"nan" is none'),
-        ({"filter": "attributes.gender<men"}, "filter", "only = and != go with it"),
-        ({"filter": "attributes.new=yes"}, "filter", "is true or false"),
+        ({"filter": "price<cheap"}, "filter", '"cheap" is not a number'),
+        ({"filter": "price<nan"}, "filter", '"nan" is not a number'),
+        ({"filter": "attributes.gender<men"}, "filter", "Use = or !=."),
+        ({"filter": "attributes.new=yes"}, "filter", "Write true or false."),
         ({"filter": "vector=1"}, "filter", "names no column"),
-        ({"facet": "view_vectors"}, "filter", "is no column"),
+        ({"facet": "view_vectors"}, "filter", "is not a column"),
         ({"rerank": "true"}, "query", "rerank needs q"),
-        ({"system": "bm25", "like": "mug"}, "query", "ranks by words alone"),
-        ({"system": "fused+bm25", "like": "mug"}, "query", "ranks by words too"),
+        ({"system": "bm25", "like": "mug"}, "query", "ranks by words only"),
+        ({"system": "fused+bm25", "like": "mug"}, "query", '"fused+bm25" needs q'),
         ({"like": "nothing"}, "query", 'there is no listing "nothing" in three'),
-        ({"photo": "AAAA"}, "photo_token", "no photo token"),
-        ({"photo": "é" * 40}, "photo_token", "no photo token"),
+        ({"photo": "AAAA"}, "photo_token", "not a valid photo token"),
+        ({"photo": "é" * 40}, "photo_token", "not a valid photo token"),
     ],
 )
 def test_what_cannot_be_answered_says_why(
@@ -561,13 +563,13 @@ def test_a_key_may_have_any_letters(tmp_path: Path) -> None:
     ("bad", "message"),
     [
         ({"title": ""}, "title"),
-        ({"title": "x", "colour": "red"}, "colour: there is no such field"),
+        ({"title": "x", "colour": "red"}, "colour: unknown field"),
         ({"title": "x", "price": -1}, "price"),
         ({"title": "x", "attributes": {"weight": 3}}, "weight"),
         ({"title": "x", "attributes": {"size": "large"}}, "size"),
         ({"title": "x", "images": ["none.png"]}, "none.png"),
         ({"title": "x", "images": ["../shop/shop.json"]}, "shop.json"),
-        ({"title": "x", "images": ["boots-red.png", "boots-red.png"]}, "named twice"),
+        ({"title": "x", "images": ["boots-red.png", "boots-red.png"]}, "a photo twice"),
     ],
 )
 def test_a_batch_is_taken_whole_or_not_at_all(writable: TestClient, bad: dict[str, Any], message: str) -> None:
@@ -585,10 +587,10 @@ def test_bodies_that_are_no_json_object_are_refused_in_words(writable: TestClien
         (
             b'{"title": "R"}',
             "text/plain",
-            "the body: this is no JSON object. Send one, with Content-Type",
+            "the body: not a JSON object. Send one, with Content-Type",
         ),
-        (b'[{"title": "R"}]', "application/json", "the body: this is no JSON object"),
-        (b'{"title": ', "application/json", "the body, character 10: this is broken JSON."),
+        (b'[{"title": "R"}]', "application/json", "the body: not a JSON object"),
+        (b'{"title": ', "application/json", "the body, character 10: not valid JSON."),
     ):
         answer = writable.put("/api/listings/hat", content=content, headers={"Content-Type": kind})
         assert answer.status_code == 422
@@ -821,15 +823,15 @@ def test_a_token_keeps_its_vector() -> None:
     vector /= np.linalg.norm(vector)
     token = encode_photo_token(vector, "0123456789")
     np.testing.assert_allclose(decode_photo_token(token, "0123456789", 64), vector, atol=1e-3)
-    with pytest.raises(ApiError, match="read by another model"):
+    with pytest.raises(ApiError, match="another model encoded"):
         decode_photo_token(token, "123", 64)
     other = encode_photo_token(vector[:32], "9876543210")
     np.testing.assert_array_equal(
         decode_photo_token(f"{token}.{other}", "9876543210", 32), decode_photo_token(other, "9876543210", 32)
     )
-    with pytest.raises(ApiError, match="no photo token"):
+    with pytest.raises(ApiError, match="not a valid photo token"):
         decode_photo_token(token, "0123456789", 32)
-    with pytest.raises(ApiError, match="no photo token"):
+    with pytest.raises(ApiError, match="not a valid photo token"):
         decode_photo_token(encode_photo_token(np.full(64, np.nan, np.float32), "0123456789"), "0123456789", 64)
 
 
