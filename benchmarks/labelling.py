@@ -43,7 +43,7 @@ from wares.data.listings import Catalogue, Listing, Query
 from wares.ranking.labelers.bm25 import BM25
 from wares.ranking.scoring import Scorer
 from wares.supervision.labelling import label_queries
-from wares.supervision.mixture import TeacherEnsemble
+from wares.supervision.ensemble import TeacherEnsemble
 
 SIZES = (10_000, 100_000)  # listings made up
 WORDS = 20_000
