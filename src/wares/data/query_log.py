@@ -8,9 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
 from wares.core.errors import CatalogueError, SettingsError
 from wares.data.formats import collect_valid_rows, read_rows
 from wares.data.listings import OnError, Problem, Query
@@ -21,18 +18,16 @@ if TYPE_CHECKING:
 
 
 MAX_QUERY_LENGTH = 1_000  # characters; longer queries are pasted, not typed
-Floats = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class QueryLog:
-    """The distinct queries of a log, and what became of the others.
+    """Distinct queries of a log, and counts of the others.
 
-    wordless: queries left out because there is no letter or digit in them (nothing, spaces, signs, emoji)
-    duplicates: queries left out because they are there already
-    truncated: queries that were cut to MAX_QUERY characters
-    problems: rows that are no queries
+    wordless: queries without a letter or digit (empty, punctuation, emoji), which are left out
+    duplicates: repetitions, which are left out
+    truncated: queries cut to MAX_QUERY_LENGTH characters
+    problems: rows that are not queries
     """
 
     queries: tuple[Query, ...]
@@ -116,7 +111,7 @@ def normalise_text(text: str) -> str:
 
 
 def _truncate(text: str) -> str:
-    """The text up to the last space within MAX_QUERY characters; where there is none, cut through."""
+    """A text cut at the last space within MAX_QUERY_LENGTH characters, or at that length if it has none."""
     if len(text) <= MAX_QUERY_LENGTH:
         return text
     cut = text[: MAX_QUERY_LENGTH + 1]
