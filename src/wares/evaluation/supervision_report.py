@@ -51,7 +51,9 @@ def render_result(result: SupervisionResult, console: Console) -> None:
         if value is None:
             console.print(f"{name} has results for its own queries only, so it is not checked.")
     for name in reliability.unreliable_labelers:
-        console.print(f"Warning: {name} rarely finds the listings that queries were generated from. Its labels may harm.")
+        console.print(
+            f"Warning: {name} rarely finds the listings that queries were generated from. Its labels may harm."
+        )
     if not reliability.ranker_mrr:
         console.print("Listings have no text but their titles, so rankers cannot be checked without judgments.")
         return
@@ -198,7 +200,8 @@ def draw_rounds(
     out: Path,
 ) -> Path:
     """Draw divergence from labels, overlap, known-item search and effectiveness against the round."""
-    before, after = (_by_ranker(rounds, lambda record, i=i: -record["elbo"][i]) for i in (0, 1))
+    before = _by_ranker(rounds, lambda record: -record["elbo"][0])
+    after = _by_ranker(rounds, lambda record: -record["elbo"][1])
     untrained = {f"{name}, before training": curve for name, curve in before.items()}
     panels: dict[str, Series] = {"divergence from labels": after | untrained}
     labels = ["nats per query"]
