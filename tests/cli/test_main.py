@@ -367,7 +367,9 @@ def lamps(tmp_path: Path) -> Path:
 def test_queries_are_written_and_shown(lamps: Path) -> None:
     answer = done("queries", lamps, "--out", lamps / "queries.jsonl", "--count", 8, "--like", lamps / "log.jsonl")
     assert "written: 8 queries written from 2 listings." in answer.out
-    assert "like: 2 distinct queries of 4 in the log: 1 repeated and 1 without a word are left out" in answer.out
+    assert (
+        "like: 2 distinct queries of 4 in the log: 1 duplicates and 1 queries without a word are left out" in answer.out
+    )
     assert re.search(r"terms that no listing has +│ +0\.0% │ +33\.3%", answer.out)
     written = [query.text for query in read_queries(lamps)]
     assert len(written) == 8
@@ -388,7 +390,7 @@ def test_queries_of_a_log(lamps: Path) -> None:
     out = lamps / "tidy.jsonl"
     found = done("queries", lamps, "--out", out, "--log", lamps / "log.jsonl", "--json").json
     assert [query.text for query in read_queries(out)] == found["examples"] == ["Oak lamp", "zebra"]
-    assert found["sets"]["log"]["repeated"] == found["sets"]["log"]["wordless"] == 1
+    assert found["sets"]["log"]["duplicates"] == found["sets"]["log"]["wordless"] == 1
     assert found["sets"]["log"]["unknown_queries"] == 0.5
 
 
@@ -408,7 +410,7 @@ def test_queries_refusals(lamps: Path) -> None:
     assert "name all that it takes" in refused("queries", lamps, "--out", out, "--held-out", lamps / "test.jsonl")
     assert "name all that it takes" in refused("queries", lamps, "--out", out, "--log", log, "--share", 0.5)
     assert "leave them out" in refused("queries", lamps, "--out", out, "--log", log, "--seed", 0)
-    assert "is no file" in refused("queries", lamps, "--out", out, "--log", lamps / "none.jsonl")
+    assert "does not exist" in refused("queries", lamps, "--out", out, "--log", lamps / "none.jsonl")
     assert "No such file or directory" in refused("queries", lamps, "--out", lamps / "none" / "queries.jsonl")
     write_listings([Listing("a", "🍕")], lamps / "listings.jsonl")
     assert "no query can be written" in refused("queries", lamps, "--out", out)
