@@ -681,7 +681,7 @@ def test_a_shop_is_replaced_only_on_purpose(tmp_path: Path) -> None:
     (catalogue / "listings.jsonl").write_text('{"id": "a", "title": "one mug"}\n', encoding="utf-8")
     done(*build, shop, "--overwrite")
     assert [hit["id"] for hit in done("search", shop, "red mug", "--json").json] == ["a"]
-    assert "is not a shop, so it is left alone" in refused(*build, catalogue, "--overwrite")
+    assert "is not empty and is not a shop" in refused(*build, catalogue, "--overwrite")
     assert (catalogue / "red.png").exists()
 
 
@@ -722,7 +722,7 @@ def test_a_shop_is_updated_by_its_own_model_and_moved_to_another(shop: Shop, tmp
     assert done(*update, "--towers", "small", "--json").json["changed"] == 0
     assert "wares reembed" in refused(*update, "--model", shop.model)
     assert "leave out --ranker, --rows and --overwrite" in refused(*update, "--overwrite")
-    assert "is of the catalogue in" in refused("index", goods(tmp_path / "d"), "--out", path, "--update")
+    assert "was built from the catalogue in" in refused("index", goods(tmp_path / "d"), "--out", path, "--update")
     moved = done("reembed", path, "--model", shop.model, "--json").json
     assert (moved["listings"], moved["model"]) == (before["listings"], shop.index.json["model"])
     assert moved["model"] != before["model"]

@@ -450,7 +450,7 @@ def test_a_shop_of_other_listings_is_not_given_a_ranker(world: World, tmp_path: 
 
 def test_what_reranking_refuses(world: World, with_ranker: Callable[[str], Shop]) -> None:
     plain = world.plain
-    assert f"{plain} has no ranker. Give it one" in refused("search", plain, "red wool", "--rerank")
+    assert f"{plain} has no ranker. Add one" in refused("search", plain, "red wool", "--rerank")
     assert "pass --rerank as well" in refused("search", plain, "red", "-n", 5)
     shop = with_ranker("dense")
     assert "at least 1 result is reranked, not 0" in refused("search", shop.path, "red", "--rerank", "-n", 0)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 
 TABLE_NAME = "listings"
+VERSION_HINT_FILE = "latest_version_hint.json"  # the only file of a table that Lance overwrites
 NO_LIMIT = 2**31 - 1  # the largest number of rows that Lance accepts as a limit
 # With a primary key, Lance detects that two writers insert the same rows at the same time.
 PRIMARY_KEY_METADATA = {"lance-schema:unenforced-primary-key": "true"}
