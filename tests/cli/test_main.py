@@ -197,8 +197,8 @@ def test_search_explains_every_score(shop: Shop, kind: str) -> None:
     assert [hit["score"] for hit in hits] == sorted((hit["score"] for hit in hits), reverse=True)
     for hit in hits:
         assert set(hit) == {"id", "score", "why", *SHOWN}
-        assert hit["score"] == pytest.approx(math.fsum(why["share"] for why in hit["why"]), rel=1e-6)
-        assert all(set(why) == {"view", "kind", "share"} for why in hit["why"])
+        assert hit["score"] == pytest.approx(math.fsum(why["contribution"] for why in hit["why"]), rel=1e-6)
+        assert all(set(why) == {"view", "kind", "contribution"} for why in hit["why"])
 
 
 def test_search_finds_what_was_asked_for(shop: Shop) -> None:
@@ -748,9 +748,9 @@ def test_a_damaged_shop_says_so(tmp_path: Path) -> None:
 
 def test_search_says_what_is_wrong(shop: Shop) -> None:
     assert "the query is empty" in refused("search", shop.path)
-    assert "k is a number of results" in refused("search", shop.path, "mug", "-k", 0)
+    assert "k is 0. Give a number of results" in refused("search", shop.path, "mug", "-k", 0)
     assert 'there is no listing "nobody"' in refused("search", shop.path, "--like", "nobody")
-    assert "ranks by words" in refused("search", shop.path, "--like", "w0001", "--system", "bm25")
+    assert "reads text only" in refused("search", shop.path, "--like", "w0001", "--system", "bm25")
     assert "colour" in refused("search", shop.path, "mug", "--where", "colour = 'red'")
 
 

@@ -396,7 +396,7 @@ def test_index_and_search_with_a_ranker(world: World, tmp_path: Path) -> None:
     assert len(hits) == 8
     scores = zscore([[hit["score"], hit["rerank_score"]] for hit in hits]).sum(axis=1)
     assert scores.tolist() == pytest.approx(sorted(scores, reverse=True), abs=1e-6)
-    assert all(hit["score"] == pytest.approx(sum(each["share"] for each in hit["why"])) for hit in hits)
+    assert all(hit["score"] == pytest.approx(sum(each["contribution"] for each in hit["why"])) for hit in hits)
     assert "reranked" in done(*asked, "--why").out
     assert all("rerank_score" not in hit for hit in done("search", shop, "red wool", "--json").json)
     alone = done("search", shop, "red wool boots", "--rerank", "-n", 8, "--system", "bm25", "--json").json
@@ -453,12 +453,12 @@ def test_what_reranking_refuses(world: World, with_ranker: Callable[[str], Shop]
     assert f"{plain} has no ranker. Add one" in refused("search", plain, "red wool", "--rerank")
     assert "pass --rerank as well" in refused("search", plain, "red", "-n", 5)
     shop = with_ranker("dense")
-    assert "at least 1 result is reranked, not 0" in refused("search", shop.path, "red", "--rerank", "-n", 0)
-    assert "needs a text" in refused("search", shop.path, "--like", "l03", "--rerank")
+    assert "the rerank depth is 0" in refused("search", shop.path, "red", "--rerank", "-n", 0)
+    assert "reads the text of the query" in refused("search", shop.path, "--like", "l03", "--rerank")
     (shop.build_folder / "ranker" / "listings.parquet").write_bytes(b"")
     assert "ranker is damaged" in refused("search", shop.path, "red", "--rerank")
     (shop.build_folder / "ranker" / "ranker.json").write_text("{}")
-    with pytest.raises(ShopError, match="cannot be read by this wares"):
+    with pytest.raises(ShopError, match="is damaged or of another version of wares"):
         search(open_shop(shop.path), "red", rerank_depth=5)
 
 

@@ -30,12 +30,12 @@ from wares.encoders.fusion import FusedEmbeddings
 from wares.encoders.registry import build_towers
 from wares.shop import sync as incremental
 from wares.shop.build import build_shop, summarize_catalogue, write_shop
+from wares.shop.build_folders import KEPT_BUILDS
 from wares.shop.content import content_hashes
 from wares.shop.searching import search
 from wares.shop.shop import Shop, open_shop
 from wares.shop.sync import StoredCatalogue, reembed_shop, update_shop
 from wares.shop.update import UpdateResult, add_photo, delete, upsert
-from wares.shop.build_folders import KEPT_BUILDS
 from wares.shop.versions import list_versions, roll_back
 
 
