@@ -131,7 +131,7 @@ def test_shares_sum_to_the_score_and_the_best_photo_is_named(client: TestClient)
     assert first["id"] == "boots"
     assert first["photo"] == "boots-red.png"
     assert first["photos"] == ["boots-red.png", "boots-chart.png"]
-    assert sum(why["contribution"] for why in first["why"]) == pytest.approx(first["score"], abs=1e-6)
+    assert sum(why["share"] for why in first["why"]) == pytest.approx(first["score"], abs=1e-6)
     assert {why["view"]: why["kind"] for why in first["why"]}["boots-red.png"] == "photo"
 
 

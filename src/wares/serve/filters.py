@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from wares.core.errors import FilterError
-from wares.shop.table import sql_string
+from wares.shop.filters import sql_string
 
 if TYPE_CHECKING:
     import pyarrow as pa

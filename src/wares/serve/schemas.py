@@ -22,8 +22,8 @@ FOUND = SHOWN | {
     "score": 0.5,
     "photo": "photos/17-front.jpg",
     "why": [
-        {"view": "photos/17-front.jpg", "kind": "photo", "contribution": 0.3},
-        {"view": "title", "kind": "text", "contribution": 0.2},
+        {"view": "photos/17-front.jpg", "kind": "photo", "share": 0.3},
+        {"view": "title", "kind": "text", "share": 0.2},
     ],
 }
 THUMBNAILS = (160, 320, 640, 1280)  # pixels of the longer side

@@ -16,7 +16,7 @@ import numpy as np
 from wares.serve.refusals import Refused
 
 if TYPE_CHECKING:
-    from wares.shop.table import Vectors
+    from wares.shop.retrieval import Vectors
 
 
 MODEL = 8  # digits of the model's identity

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wares.core.errors import FilterError
-from wares.shop.table import sql_string
 
 if TYPE_CHECKING:
     from wares.shop.shop import Shop
@@ -94,3 +93,8 @@ def lance_reason(error: Exception) -> str:
 
 def _line(text: str) -> str:
     return " ".join(text.split())
+
+
+def sql_string(text: str) -> str:
+    """A text as a literal in SQL."""
+    return "'" + text.replace("'", "''") + "'"

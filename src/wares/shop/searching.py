@@ -23,9 +23,8 @@ import numpy as np
 from wares.core.errors import SettingsError
 from wares.ranking.score_fusion import zscores
 from wares.shop.explanation import explain
-from wares.shop.filters import Filter
+from wares.shop.filters import Filter, sql_string
 from wares.shop.retrieval import SYSTEMS, execute_query, retrieve
-from wares.shop.table import sql_string
 
 if TYPE_CHECKING:
     from wares.data.listings import Query

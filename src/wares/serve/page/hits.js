@@ -38,7 +38,7 @@ export function photoAddress(name, shop, size) {
 export function parts(hit) {
   const positive = hit.why.filter(({ share }) => share > 0);
   const sum = positive.reduce((total, { share }) => total + share, 0);
-  return positive.map((why) => ({ ...why, part: why.contribution / sum, name: nameOf(why, hit) }));
+  return positive.map((why) => ({ ...why, part: why.share / sum, name: nameOf(why, hit) }));
 }
 
 function nameOf({ view, kind }, hit) {
@@ -152,7 +152,7 @@ function details(hit, html) {
         ${hit.why.map(
           (why) => html`<tr>
             <th scope="row">${why.kind === "words" ? "words (BM25)" : why.view}</th>
-            <td>${why.contribution.toFixed(4)}</td>
+            <td>${why.share.toFixed(4)}</td>
           </tr>`,
         )}
       </tbody>
