@@ -25,9 +25,10 @@ from wares.shop import vector_index
 from wares.shop.build import summarize_catalogue, write_shop
 from wares.shop.filters import Filter
 from wares.shop.memory import MemoryVectors
-from wares.shop.retrieval import RankedListing, Vectors, retrieve
+from wares.shop.retrieval import RankedListing, retrieve
 from wares.shop.searching import search
 from wares.shop.shop import Shop, open_shop
+from wares.shop.table import Vectors
 from wares.shop.update import delete, optimize, upsert
 
 ROWS = 3_000
