@@ -25,7 +25,7 @@ from wares.data.listings import Catalogue, Listing, Query
 from wares.data.runs import Run, read_run, write_run
 from wares.encoders.registry import build_towers
 from wares.evaluation.measures import measure
-from wares.evaluation.supervision_report import brief, judge, run_results, write_report
+from wares.evaluation.supervision_report import evaluate_run, read_run_results, short_names, write_report
 from wares.ranking.labelers.embeddings import EmbeddingScorer
 from wares.ranking.labelers.registry import get_labeler
 from wares.ranking.scoring import NO_LISTING
@@ -352,7 +352,7 @@ def test_other_test_queries_are_answered_by_everybody(
     """Gone on with for other queries, a run has the results of one that had them from the start."""
     settings = replace(settings, strategy="self", rankers=settings.rankers[:1])
     supervise(corpus, QUERIES, settings, tmp_path / "run", TESTS)
-    judge(tmp_path / "run", {"t1": {"l1": 1}})
+    evaluate_run(tmp_path / "run", {"t1": {"l1": 1}})
     others = [TESTS[0], Query("t3", "boots"), Query("t4", "blue scarf")]
     supervise(corpus, QUERIES, settings, tmp_path / "run", others)
     supervise(corpus, QUERIES, settings, tmp_path / "fresh", others)
@@ -539,19 +539,19 @@ def test_judging_names_every_system(corpus: Corpus, settings: SuperviseSettings,
     name = settings.rankers[0]
     expected = {"bm25", "query-likelihood", "query-likelihood(mu=10)", "bm25+dense"}
     expected |= {f"{name} {round}{suffix}" for round in ("weak-1", "self-2") for suffix in ("", " + bm25")}
-    assert set(run_results(tmp_path / "run")) == expected
-    found = judge(tmp_path / "run", {"t1": {"l1": 1, "l2": 1}, "t2": {"l8": 2}})
+    assert set(read_run_results(tmp_path / "run")) == expected
+    found = evaluate_run(tmp_path / "run", {"t1": {"l1": 1, "l2": 1}, "t2": {"l8": 2}})
     written = json.loads((tmp_path / "run" / "results.json").read_text())
     assert written["queries"] == 2
     assert set(written["systems"]) == expected
-    assert written["systems"]["bm25"]["AP"] == pytest.approx(found.systems["bm25"]["AP"])
+    assert written["systems"]["bm25"]["AP"] == pytest.approx(found.means["bm25"]["AP"])
     assert {row["baseline"] for row in written["tests"]} == {"bm25+dense"}
 
 
 def test_a_run_without_results_is_not_judged(corpus: Corpus, settings: SuperviseSettings, tmp_path: Path) -> None:
     supervise(corpus, QUERIES, replace(settings, rankers=settings.rankers[:1]), tmp_path / "run")
     with pytest.raises(EvaluationError, match="no results for test queries"):
-        judge(tmp_path / "run", {"t1": {"l1": 1}})
+        evaluate_run(tmp_path / "run", {"t1": {"l1": 1}})
 
 
 @pytest.mark.parametrize("strategy", ["weak", "greedy"])
@@ -563,16 +563,16 @@ def test_the_report_shows_what_happened(
     unjudged = write_report(tmp_path / "run").read_text(encoding="utf-8")
     assert "No judgments" in unjudged
     assert "Measured, for reporting only" not in unjudged
-    evaluation = judge(tmp_path / "run", {"t1": {"l1": 1, "l2": 1}, "t2": {"l8": 2}})
+    evaluation = evaluate_run(tmp_path / "run", {"t1": {"l1": 1, "l2": 1}, "t2": {"l8": 2}})
     page = write_report(tmp_path / "run").read_text(encoding="utf-8")
     words = " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
     changes = json.loads((tmp_path / "run" / "changes.json").read_text(encoding="utf-8"))
-    short = brief([*settings.labelers, *settings.rankers])
+    short = short_names([*settings.labelers, *settings.rankers])
     for said in (
         *found.reliability.recommendations,
         f"{found.reliability.labeler_mrr['bm25']:.3f}",
         "Measured, for reporting only",
-        f"{evaluation.systems['bm25']['nDCG@10']:.3f}",
+        f"{evaluation.means['bm25']['nDCG@10']:.3f}",
         changes["queries"][0]["query"],
         *changes["queries"][0]["after"],
         "avg-idf",

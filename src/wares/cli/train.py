@@ -272,7 +272,7 @@ def finetune(
         runs["fine-tuned"] = towers_run(tuned, towers, ids, queries)
         found = judge(runs, chosen, "pretrained")
         found.render(_console())
-        write_model_card(out, towers, record, found.systems)
+        write_model_card(out, towers, record, found.means)
     if json_file is not None:
         json_file.write_text(json.dumps(found.to_json() if found else {}, indent=2) + "\n", encoding="utf-8")
     _console().print(
