@@ -664,7 +664,7 @@ def test_no_listings_at_all(tmp_path: Path, content: bytes | None) -> None:
 def test_a_model_is_replaced_only_on_purpose(tmp_path: Path) -> None:
     catalogue, model = goods(tmp_path / "c"), tmp_path / "model"
     train = ("pretrain", catalogue, "--towers", "small", "--epochs", 1, "--no-choose", "--out", model)
-    assert f"{model} has no checkpoint to resume from" in refused(*train, "--resume")
+    assert f"{model} has no checkpoint to resume" in refused(*train, "--resume")
     done(*train)
     before = (model / "towers.safetensors").read_bytes()
     assert "holds a model already" in refused(*train, "--seed", 5)

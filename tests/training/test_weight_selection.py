@@ -1,4 +1,4 @@
-"""Choosing weights: toys whose answer can be seen by eye, catalogues at the edge, fixed knobs, and the arithmetic."""
+"""Choosing weights: toys whose answer can be seen by eye, catalogues at the edge, fixed weights, and the arithmetic."""
 
 from __future__ import annotations
 
