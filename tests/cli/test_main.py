@@ -137,7 +137,7 @@ def test_pretrain_chooses_the_weights_that_are_not_given(shop: Shop, tmp_path: P
     assert len(choice["candidates"]) > 1
     assert chosen in [{name: each[name] for name in chosen} for each in choice["candidates"]]
     assert json.loads((tmp_path / "one" / "pretrain.json").read_text(encoding="utf-8"))["choice"] == choice
-    assert "Weights chosen without labels" in done(*train, tmp_path / "two", "--beta", 1, "--intra-modal", 0).out
+    assert "Weights selected without labels" in done(*train, tmp_path / "two", "--beta", 1, "--intra-modal", 0).out
     given = done(*train, tmp_path / "three", "--no-choose", "--beta", 0.7, "--json").json["choice"]
     assert given["chosen"] == {"alpha": 0.5, "beta": 0.7, "intra_modal": 0.25}
     assert given["candidates"] == []
@@ -664,7 +664,7 @@ def test_no_listings_at_all(tmp_path: Path, content: bytes | None) -> None:
 def test_a_model_is_replaced_only_on_purpose(tmp_path: Path) -> None:
     catalogue, model = goods(tmp_path / "c"), tmp_path / "model"
     train = ("pretrain", catalogue, "--towers", "small", "--epochs", 1, "--no-choose", "--out", model)
-    assert f"{model} has no checkpoint to resume from" in refused(*train, "--resume")
+    assert f"{model} has no checkpoint to resume" in refused(*train, "--resume")
     done(*train)
     before = (model / "towers.safetensors").read_bytes()
     assert "holds a model already" in refused(*train, "--seed", 5)

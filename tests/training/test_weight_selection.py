@@ -1,4 +1,4 @@
-"""Choosing weights: toys whose answer can be seen by eye, catalogues at the edge, fixed knobs, and the arithmetic."""
+"""Choosing weights: toys whose answer can be seen by eye, catalogues at the edge, fixed weights, and the arithmetic."""
 
 from __future__ import annotations
 
@@ -244,7 +244,7 @@ def test_progress_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("wares.training.weight_selection.progress", Bar)
     select_weights(catalogue(16), "toy", replace(SETTINGS, epochs=1))
-    assert updates == [("choosing settings", 25), *[("trial", 1)] * 25]
+    assert updates == [("selecting weights", 25), *[("trial", 1)] * 25]
 
 
 def test_bad_settings_are_refused_as_ever() -> None:
