@@ -36,8 +36,8 @@ from wares.shop.searching import run_queries, search
 from wares.shop.shop import Shop, open_shop
 from wares.shop.update import delete, upsert
 from wares.supervision.recipe import supervise
-from wares.supervision.run_folder import find_ranker
 from wares.supervision.settings import SuperviseSettings, folder_name
+from wares.supervision.trained_rankers import find_ranker
 
 QUERIES = [Query(str(i), f"{one} {other}") for i, (one, other) in enumerate(pairwise(WORDS))]
 KINDS = ["static", "dense", "dense-last-1", "sparse", "late-interaction", "cross-encoder", "two-tower"]
@@ -127,7 +127,7 @@ def single(world: World, folder: Path, kind: str, kept: str | None) -> Path:
     name = world.names[kind]
     shutil.copytree(world.round(kind), folder / "round-1" / folder_name(name))
     shutil.copyfile(world.run / "settings.json", folder / "settings.json")
-    (folder / "reliability.json").write_text(json.dumps(None if kept is None else {"kept": {name: f"{name}, {kept}"}}))
+    (folder / "reliability.json").write_text(json.dumps(None if kept is None else {"best": {name: f"{name}, {kept}"}}))
     return folder
 
 
@@ -335,9 +335,9 @@ def test_rounds_that_are_not_kept_are_not_recommended(world: World, tmp_path: Pa
     static, dense = world.names["static"], world.names["dense"]
     for kept, said in (
         ({static: f"{static}, round 1", dense: f"{dense}, untrained"}, r"of one: \S*static\S* \(no round of dense"),
-        ({static: f"{static}, untrained", dense: f"{dense}, untrained"}, "it keeps none of them"),
+        ({static: f"{static}, untrained", dense: f"{dense}, untrained"}, "no round of them is better"),
     ):
-        (tmp_path / "reliability.json").write_text(json.dumps({"kept": kept}))
+        (tmp_path / "reliability.json").write_text(json.dumps({"best": kept}))
         with pytest.raises(SettingsError, match=said):
             find_ranker(tmp_path)
 
@@ -358,13 +358,13 @@ def test_no_ranker_where_one_is_named(world: World, tmp_path: Path) -> None:
         shutil.copytree(world.round(kind), several / "round-1" / world.round(kind).name)
     shutil.copyfile(world.run / "settings.json", several / "settings.json")
     with pytest.raises(
-        SettingsError, match=r"several rankers; name the folder of one: .*round-1/static.*, .*two-tower"
+        SettingsError, match=r"several rankers. Name the folder of one: .*round-1/static.*, .*two-tower"
     ):
         find_ranker(several)
     assert find_ranker(several, static) == find_ranker(several / "round-1" / folder_name(static))
     with pytest.raises(SettingsError, match="has no ranker bm25; it has"):
         find_ranker(several, "bm25")
-    with pytest.raises(ModelError, match="is no run of `wares supervise`"):
+    with pytest.raises(ModelError, match="is neither a run of `wares supervise`"):
         find_ranker(tmp_path)
     shutil.copyfile(world.run / "settings.json", tmp_path / "settings.json")
     with pytest.raises(ModelError, match="has no finished round"):
@@ -450,15 +450,15 @@ def test_a_shop_of_other_listings_is_not_given_a_ranker(world: World, tmp_path: 
 
 def test_what_reranking_refuses(world: World, with_ranker: Callable[[str], Shop]) -> None:
     plain = world.plain
-    assert f"{plain} has no ranker. Give it one" in refused("search", plain, "red wool", "--rerank")
+    assert f"{plain} has no ranker. Add one" in refused("search", plain, "red wool", "--rerank")
     assert "pass --rerank as well" in refused("search", plain, "red", "-n", 5)
     shop = with_ranker("dense")
-    assert "at least 1 result is reranked, not 0" in refused("search", shop.path, "red", "--rerank", "-n", 0)
-    assert "needs a text" in refused("search", shop.path, "--like", "l03", "--rerank")
+    assert "the rerank depth is 0" in refused("search", shop.path, "red", "--rerank", "-n", 0)
+    assert "reads the text of the query" in refused("search", shop.path, "--like", "l03", "--rerank")
     (shop.build_folder / "ranker" / "listings.parquet").write_bytes(b"")
     assert "ranker is damaged" in refused("search", shop.path, "red", "--rerank")
     (shop.build_folder / "ranker" / "ranker.json").write_text("{}")
-    with pytest.raises(ShopError, match="cannot be read by this wares"):
+    with pytest.raises(ShopError, match="is damaged or of another version of wares"):
         search(open_shop(shop.path), "red", rerank_depth=5)
 
 

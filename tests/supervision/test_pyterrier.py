@@ -159,7 +159,7 @@ def test_a_trained_ranker(shelf: Path, tmp_path: Path, monkeypatch: pytest.Monke
     fewer = replace(corpus, catalogue=corpus.catalogue.subset(range(4)))
     among: Any = Retriever(load_ranker(folder, fewer), fewer)(found[["qid", "query"]])
     assert set(among["docno"]) <= {"l0", "l1", "l2", "l3"}
-    with pytest.raises(ModelError, match="is no run of"):
+    with pytest.raises(ModelError, match="is neither a run of"):
         load_ranker(tmp_path, corpus)
 
 

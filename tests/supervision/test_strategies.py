@@ -176,7 +176,7 @@ def test_a_mixture_is_the_geometric_mean_of_its_teachers() -> None:
 
 @pytest.mark.parametrize("temperature", [0.0, -1.0, NAN])
 def test_a_temperature_is_above_0(temperature: float) -> None:
-    with pytest.raises(SettingsError, match="temperature of labels is above 0, not"):
+    with pytest.raises(SettingsError, match="temperature of labels must be above 0, not"):
         log_probs(np.zeros((1, 2)), temperature)
 
 
