@@ -69,7 +69,7 @@ class EmbeddingReranker:
 
     def score(self, query: str, ids: Sequence[str], texts: Callable[[], Sequence[str]]) -> Scores:
         """By the ids, and by the texts of new listings."""
-        from wares.ranking.labelers.embeddings import EmbeddingScorer
+        from wares.ranking.labelers.embedding_scorer import EmbeddingScorer
 
         indices = np.array([self.index_of.get(id, NO_LISTING) for id in ids], dtype=np.int64)
         vectors, new = self.vectors[indices], np.flatnonzero(indices == NO_LISTING).tolist()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor, nn
 
-from wares.ranking.labelers.embeddings import EmbeddingScorer
+from wares.ranking.labelers.embedding_scorer import EmbeddingScorer
 from wares.ranking.rankers.base import Ranker, RankerModel, best_device, load_trained
 from wares.ranking.reranking import (
     LISTING_VECTORS_FILE,
