@@ -45,7 +45,7 @@ from wares.encoders.fusion import fuse
 from wares.encoders.registry import build_towers
 from wares.encoders.towers import Towers
 from wares.evaluation.measures import measure, read_qrels
-from wares.ranking.labelers.embeddings import EmbeddingScorer
+from wares.ranking.labelers.embedding_scorer import EmbeddingScorer
 from wares.samples.marketplace import write_marketplace
 from wares.supervision.known_item import KnownItemTask, generated_query_task, reciprocal_ranks, title_query_task
 from wares.training.pretraining import pretrain

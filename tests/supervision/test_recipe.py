@@ -26,7 +26,7 @@ from wares.data.runs import Run, read_run, write_run
 from wares.encoders.registry import build_towers
 from wares.evaluation.measures import measure
 from wares.evaluation.supervision_report import evaluate_run, read_run_results, short_names, write_report
-from wares.ranking.labelers.embeddings import EmbeddingScorer
+from wares.ranking.labelers.embedding_scorer import EmbeddingScorer
 from wares.ranking.labelers.registry import get_labeler
 from wares.ranking.scoring import NO_LISTING
 from wares.ranking.settings import RankerTrainingSettings
