@@ -59,7 +59,7 @@ def test_write_run_is_what_trec_eval_reads(tmp_path: Path) -> None:
 
 
 def test_write_run_refuses_names_with_spaces(tmp_path: Path) -> None:
-    with pytest.raises(EvaluationError, match=r"'red boots' cannot stand in .*run\.txt"):
+    with pytest.raises(EvaluationError, match=r"'red boots' is empty or contains spaces.*run\.txt"):
         write_run({"red boots": {"a": 1.0}}, tmp_path / "run.txt")
 
 
@@ -74,13 +74,13 @@ def test_read_qrels(tmp_path: Path) -> None:
         (read_qrels, b"q1 0 a 1\nq1 0 b\n", r"file\.txt, line 2: expected 4 columns \(query .*relevance\), found 3"),
         (read_qrels, b"q1 0 a high\n", "line 1: relevance is 'high'"),
         (read_qrels, b"q1 0 a 1.5\n", "line 1: relevance is '1.5'"),
-        (read_qrels, b"q1 0 a 1\nq1 0 a 0\n", "line 2: listing a stands twice under query q1"),
+        (read_qrels, b"q1 0 a 1\nq1 0 a 0\n", "line 2: duplicate listing a for query q1"),
         (read_qrels, b"\n\n", "is empty"),
         (read_qrels, b"\xff\xfe\x00", "not UTF-8"),
         (read_run, b"q1 Q0 a 1 0.5\n", "line 1: expected 6 columns"),
-        (read_run, b"q1 Q0 a 1 nan x\n", "line 1: score is a finite number, not 'nan'"),
-        (read_run, b"q1 Q0 a 1 high x\n", "line 1: score is a finite number, not 'high'"),
-        (read_run, b"q1 Q0 a 1 1 x\nq1 Q0 a 2 0 x\n", "line 2: listing a stands twice"),
+        (read_run, b"q1 Q0 a 1 nan x\n", "line 1: score must be a finite number, not 'nan'"),
+        (read_run, b"q1 Q0 a 1 high x\n", "line 1: score must be a finite number, not 'high'"),
+        (read_run, b"q1 Q0 a 1 1 x\nq1 Q0 a 2 0 x\n", "line 2: duplicate listing a"),
     ],
 )
 def test_a_bad_file_is_named_by_line(
