@@ -11,7 +11,7 @@ from typing import Any
 from wares.serve.batching import Batcher
 
 
-def test_questions_that_wait_are_answered_together() -> None:
+def test_pending_items_share_batches_by_key() -> None:
     """By eye: while one batch is held, the five questions that come are two batches by kind, most at a time."""
     gate = threading.Event()
     sizes: list[int] = []
@@ -32,7 +32,7 @@ def test_questions_that_wait_are_answered_together() -> None:
     assert sizes == [1, 2, 2, 1]
 
 
-def test_a_failed_batch_fails_its_questions_alone() -> None:
+def test_an_exception_reaches_only_the_items_of_its_batch() -> None:
     def work(questions: Sequence[int]) -> list[int]:
         if 0 in questions:
             raise ValueError("zero")
@@ -48,7 +48,7 @@ def test_a_failed_batch_fails_its_questions_alone() -> None:
     assert answered == [1, 2]
 
 
-def test_questions_whose_asker_has_gone_are_dropped() -> None:
+def test_cancelled_items_are_dropped() -> None:
     gate = threading.Event()
     worked: list[int] = []
 

@@ -63,7 +63,7 @@ described = schemathesis.openapi.from_dict(
 
 @described.parametrize()
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-def test_whatever_is_described_is_answered_as_described(case: Case[Any], address: str) -> None:
+def test_responses_match_their_description(case: Case[Any], address: str) -> None:
     case.call_and_validate(base_url=address, checks=CHECKS, headers={"Authorization": f"Bearer {KEY}"})
 
 
@@ -75,7 +75,7 @@ def test_every_route_is_described() -> None:
     assert locked == {*listings, ("/api/photos", "post")}
 
 
-def test_examples_are_what_they_are_examples_of() -> None:
+def test_examples_are_valid() -> None:
     models = {
         model.__name__: model
         for model in (vars(schemas) | vars(listing_schemas)).values()
