@@ -40,7 +40,7 @@ LISTINGS = tuple(
 
 
 class Backwards:
-    """A ranker that turns every ranking around."""
+    """A ranker that reverses every ranking."""
 
     def score(self, query: str, ids: Sequence[str], texts: Callable[[], Sequence[str]]) -> Any:
         return np.arange(len(ids), dtype=np.float32)
@@ -69,7 +69,7 @@ class Site:
         listening = socket.socket()
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(("127.0.0.1", self.port))
-        listening.listen()  # browsers may come before uvicorn is ready
+        listening.listen()  # a browser may connect before uvicorn is ready
         self.port = listening.getsockname()[1]
         app = create_app(self.settings, self.open)
         config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=1)
@@ -98,19 +98,19 @@ def build_shop_of_another_model(folder: Path) -> Path:
 
 def new_page(browser: Browser, **options: Any) -> Iterator[Page]:
     context = browser.new_context(**({"viewport": {"width": 1400, "height": 900}, "locale": "en-GB"} | options))
-    found = context.new_page()
-    said: list[str] = []
-    found.on("console", lambda message: said.append(f"{message.text} {message.location['url']}"))
-    found.on("pageerror", lambda error: said.append(str(error)))
+    page = context.new_page()
+    messages: list[str] = []
+    page.on("console", lambda message: messages.append(f"{message.text} {message.location['url']}"))
+    page.on("pageerror", lambda error: messages.append(str(error)))
     expected: list[str] = []
-    found.expected = expected  # type: ignore[attr-defined]
-    yield found
+    page.expected = expected  # type: ignore[attr-defined]
+    yield page
     context.close()
-    assert [each for each in said if not any(part in each for part in expected)] == []
+    assert [message for message in messages if not any(part in message for part in expected)] == []
 
 
 def expect_in_console(page: Page, part: str) -> None:
-    """The browser itself reports requests that fail."""
+    """Allow a console message: the browser reports every failed request."""
     page.expected.append(part)  # type: ignore[attr-defined]
 
 
@@ -119,8 +119,8 @@ def cards(page: Page, column: str = "#main-hits") -> Any:
 
 
 def ids(page: Page, column: str = "#main-hits") -> list[str]:
-    found: list[str] = page.locator(f"{column} .id").all_inner_texts()
-    return found
+    texts: list[str] = page.locator(f"{column} .id").all_inner_texts()
+    return texts
 
 
 def box(page: Page) -> Any:
@@ -128,7 +128,7 @@ def box(page: Page) -> Any:
 
 
 def expect_count(page: Page, count: str) -> None:
-    """Wait until the results have been counted."""
+    """Wait until the page shows this number of results."""
     expect(page.locator("#stats")).to_have_text(re.compile(rf"^{re.escape(count)} in \d+ ms$"))
 
 
@@ -146,11 +146,11 @@ def photo(colour: str, size: int = 8) -> Any:
     return {"name": "photo.png", "mimeType": "image/png", "buffer": png(colour, size)}
 
 
-GIVE = """([bytes, kind]) => {
-    const given = new DataTransfer();
-    given.items.add(new File([new Uint8Array(bytes)], "photo.png", { type: "image/png" }));
-    const about = { bubbles: true, cancelable: true };
-    if (kind === "paste") document.dispatchEvent(new ClipboardEvent("paste", { ...about, clipboardData: given }));
+GIVE_FILE = """([bytes, kind]) => {
+    const files = new DataTransfer();
+    files.items.add(new File([new Uint8Array(bytes)], "photo.png", { type: "image/png" }));
+    const options = { bubbles: true, cancelable: true };
+    if (kind === "paste") document.dispatchEvent(new ClipboardEvent("paste", { ...options, clipboardData: files }));
     for (const name of kind === "drop" ? ["dragover", "drop"] : [])
-        document.dispatchEvent(new DragEvent(name, { ...about, dataTransfer: given }));
+        document.dispatchEvent(new DragEvent(name, { ...options, dataTransfer: files }));
 }"""

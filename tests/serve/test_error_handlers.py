@@ -44,9 +44,9 @@ from wares.shop.shop import open_shop
 def test_invalid_parameters_return_422_with_the_reason(
     client: TestClient, parameters: dict[str, str], code: str, message: str
 ) -> None:
-    status, said, line = error_of(client, **parameters)
-    assert (status, said) == (422, code)
-    assert message in line
+    status, actual_code, text = error_of(client, **parameters)
+    assert (status, actual_code) == (422, code)
+    assert message in text
 
 
 def test_rerank_without_a_ranker_is_rejected(client: TestClient) -> None:

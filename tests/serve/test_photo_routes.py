@@ -21,9 +21,9 @@ from wares.shop.searching import search
 def test_a_photo_and_its_token_return_the_same_hits(client: TestClient) -> None:
     sent = client.post("/api/search", files={"photo": ("a.png", png("blue"), "image/png")}).json()
     assert ids(sent)[0] == "scarf"
-    again = search_json(client, photo=sent["photo"])
-    assert ids(again) == ids(sent)
-    assert again["photo"] == sent["photo"]
+    by_token = search_json(client, photo=sent["photo"])
+    assert ids(by_token) == ids(sent)
+    assert by_token["photo"] == sent["photo"]
 
 
 def test_a_photo_and_words_equal_search_in_process(client: TestClient, shops: dict[str, Path], tmp_path: Path) -> None:
@@ -45,32 +45,32 @@ def chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
-def claimed(width: int, height: int, more: bytes = b"") -> bytes:
-    """A PNG that says how large it is, and then has hardly any pixels. more: chunks before them"""
+def png_with_size(width: int, height: int, more: bytes = b"") -> bytes:
+    """A PNG whose header claims a size, with hardly any pixels. more: chunks before the pixels"""
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     pixels = chunk(b"IDAT", zlib.compress(bytes(100)))
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + more + pixels + chunk(b"IEND", b"")
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "reason"),
     [
         (b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>', "is an SVG drawing"),
         (b"<!doctype html><script>alert(1)</script>", "is a web page"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(/etc/passwd) run", "is not a photo"),
         (b"%PDF-1.7", "is not a photo"),
         (b"", "is empty"),
-        (claimed(60_000, 60_000), "60,000 x 60,000 pixels"),
-        (claimed(7_000, 7_000), "is not a photo"),
-        (claimed(8, 8, chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(2**22)))), "too large"),
-        (claimed(8, 8, chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(2**22)))), "too large"),
+        (png_with_size(60_000, 60_000), "60,000 x 60,000 pixels"),
+        (png_with_size(7_000, 7_000), "is not a photo"),
+        (png_with_size(8, 8, chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(2**22)))), "too large"),
+        (png_with_size(8, 8, chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(2**22)))), "too large"),
     ],
     ids=["svg", "html", "postscript", "pdf", "nothing", "bomb", "liar", "text bomb", "profile bomb"],
 )
-def test_malicious_and_broken_uploads_are_rejected(client: TestClient, content: bytes, said: str) -> None:
+def test_malicious_and_broken_uploads_are_rejected(client: TestClient, content: bytes, reason: str) -> None:
     answer = client.post("/api/search", files={"photo": ("x.png", content, "image/png")})
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "photo")
-    assert said in answer.json()["error"]["message"]
+    assert reason in answer.json()["error"]["message"]
 
 
 def test_a_photo_with_too_many_pixels_is_rejected(shops: dict[str, Path]) -> None:
@@ -85,10 +85,10 @@ def test_thumbnails_are_at_most_the_requested_size(client: TestClient, size: int
     answer = client.get("/api/photos/boots-red.png", params={"size": size})
     assert answer.headers["content-type"] == "image/jpeg"
     assert max(Image.open(io.BytesIO(answer.content)).size) <= size
-    again = client.get(
+    cached = client.get(
         "/api/photos/boots-red.png", params={"size": size}, headers={"If-None-Match": answer.headers["etag"]}
     )
-    assert (again.status_code, again.content) == (304, b"")
+    assert (cached.status_code, cached.content) == (304, b"")
 
 
 def test_a_photo_without_size_is_the_original_file(client: TestClient, shops: dict[str, Path]) -> None:

@@ -18,12 +18,12 @@ from wares.shop.update import upsert
 
 
 @pytest.mark.parametrize("system", ["fused", "bm25", "fused+bm25"])
-@pytest.mark.parametrize("asked", ["red boots", "wool", "coffee mug"])
-def test_hits_equal_those_in_process(client: TestClient, shops: dict[str, Path], asked: str, system: Any) -> None:
-    here = search(opened(shops["three"]), asked, system=system)
-    there = search_json(client, q=asked, system=system)
-    assert ids(there) == [hit.id for hit in here]
-    for hit, sent in zip(here, there["hits"], strict=True):
+@pytest.mark.parametrize("query", ["red boots", "wool", "coffee mug"])
+def test_hits_equal_those_in_process(client: TestClient, shops: dict[str, Path], query: str, system: Any) -> None:
+    local = search(opened(shops["three"]), query, system=system)
+    remote = search_json(client, q=query, system=system)
+    assert ids(remote) == [hit.id for hit in local]
+    for hit, sent in zip(local, remote["hits"], strict=True):
         assert sent == json.loads(json.dumps(hit.to_json()))
 
 
@@ -42,44 +42,47 @@ def test_contributions_sum_to_the_score_and_photo_is_the_best_match(client: Test
     assert {why["view"]: why["kind"] for why in first["why"]}["boots-red.png"] == "photo"
 
 
-@pytest.mark.parametrize("asked", [{}, {"q": ""}, {"q": "  "}])
-def test_an_empty_request_returns_all_listings(client: TestClient, asked: dict[str, str]) -> None:
-    answer = search_json(client, **asked)
+@pytest.mark.parametrize("query", [{}, {"q": ""}, {"q": "  "}])
+def test_an_empty_request_returns_all_listings(client: TestClient, query: dict[str, str]) -> None:
+    answer = search_json(client, **query)
     assert ids(answer) == ["boots", "scarf", "mug"]
     assert answer["total"] == 3
     assert [(hit["score"], hit["why"]) for hit in answer["hits"]] == [(0.0, [])] * 3
 
 
 def test_pages_partition_the_results(client: TestClient) -> None:
-    whole = search_json(client, q="red", shop="many", per_page=60)
+    all_results = search_json(client, q="red", shop="many", per_page=60)
     pages = [search_json(client, q="red", shop="many", per_page=7, page=page) for page in range(1, 11)]
-    assert [id for page in pages for id in ids(page)] == ids(whole)
+    assert [id for page in pages for id in ids(page)] == ids(all_results)
     assert {(page["total"], page["pages"]) for page in pages} == {(60, 9)}
     assert ids(pages[-1]) == []
 
 
 def test_filters_are_combined_with_and_and_values_of_a_column_with_or(client: TestClient) -> None:
-    asked = {"q": "thing", "shop": "many", "per_page": 100}
-    dear = search_json(client, **asked, filter=["price>50", "attributes.colour=red"])
-    assert sorted(ids(dear)) == ["g051", "g053", "g055", "g057", "g059"]
-    assert dear["total"] == 5
-    either = search_json(client, **asked, filter=["attributes.colour=red", "attributes.colour=blue", "price<=2"])
+    query = {"q": "thing", "shop": "many", "per_page": 100}
+    expensive = search_json(client, **query, filter=["price>50", "attributes.colour=red"])
+    assert sorted(ids(expensive)) == ["g051", "g053", "g055", "g057", "g059"]
+    assert expensive["total"] == 5
+    either = search_json(client, **query, filter=["attributes.colour=red", "attributes.colour=blue", "price<=2"])
     assert sorted(ids(either)) == ["g001", "g002"]
-    medium = search_json(client, **asked, filter=["attributes.sizes=m", "price<9"])
+    medium = search_json(client, **query, filter=["attributes.sizes=m", "price<9"])
     assert sorted(ids(medium)) == [
         "g002",
         "g005",
         "g008",
     ]
-    assert search_json(client, **asked, filter=["attributes.odd=false"])["total"] == 30
+    assert search_json(client, **query, filter=["attributes.odd=false"])["total"] == 30
 
 
 def test_counts_of_a_facet_ignore_its_own_filters(client: TestClient) -> None:
-    asked = {"q": "thing", "shop": "many", "facet": ["attributes.colour", "attributes.odd", "price"]}
-    free = search_json(client, **asked)
-    assert free["facets"] == {"attributes.colour": {"blue": 30, "red": 30}, "attributes.odd": {"false": 30, "true": 30}}
-    assert free["ranges"] == {"price": {"min": 1.0, "max": 60.0}}
-    red = search_json(client, **asked, filter=["attributes.colour=red", "price>=31"])
+    query = {"q": "thing", "shop": "many", "facet": ["attributes.colour", "attributes.odd", "price"]}
+    unfiltered = search_json(client, **query)
+    assert unfiltered["facets"] == {
+        "attributes.colour": {"blue": 30, "red": 30},
+        "attributes.odd": {"false": 30, "true": 30},
+    }
+    assert unfiltered["ranges"] == {"price": {"min": 1.0, "max": 60.0}}
+    red = search_json(client, **query, filter=["attributes.colour=red", "price>=31"])
     assert red["facets"]["attributes.colour"] == {"blue": 15, "red": 15}
     assert red["facets"]["attributes.odd"] == {"true": 15}
     assert red["ranges"] == {"price": {"min": 1.0, "max": 59.0}}
@@ -165,7 +168,7 @@ def test_an_invalid_listing_rejects_the_batch(writable: TestClient, bad: dict[st
 
 
 def test_every_route_sees_changes_of_other_processes(writable: TestClient, tmp_path: Path) -> None:
-    """Also where nobody searches."""
+    """A route does not depend on a search to refresh the shop."""
     before = writable.get("/api/shops").json()["shops"][0]["listings"]
     upsert(opened(tmp_path / "shop"), [Listing("from elsewhere", "Hat")])
     assert writable.get("/api/listings/from elsewhere").json()["title"] == "Hat"

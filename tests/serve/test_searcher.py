@@ -27,26 +27,26 @@ from wares.shop.update import upsert
 def test_a_snapshot_does_not_see_later_changes(tmp_path: Path) -> None:
     shop = opened(toy_shop(tmp_path).path)
 
-    async def asked() -> tuple[int, int]:
+    async def run() -> tuple[int, int]:
         searcher = Searcher(shop)
         before = await searcher.latest()
         await searcher.write(lambda shop: upsert(shop, [Listing("hat", "Hat")]))
         after = await searcher.latest()
         return len(before), len(after)
 
-    assert asyncio.run(asked()) == (3, 4)
+    assert asyncio.run(run()) == (3, 4)
 
 
 def test_requests_share_a_snapshot_until_the_shop_changes(tmp_path: Path) -> None:
-    """Or else none of them could be worked on together. Just after a change it is looked at again."""
+    """Requests with different snapshots could not share batches."""
 
-    async def asked() -> tuple[list[Shop], Shop]:
+    async def run() -> tuple[list[Shop], Shop]:
         searcher = Searcher(opened(toy_shop(tmp_path).path))
         before = [await searcher.latest() for _ in range(1000)]
         await searcher.write(lambda shop: upsert(shop, [Listing("hat", "Hat")]))
         return before, await searcher.latest()
 
-    before, after = asyncio.run(asked())
+    before, after = asyncio.run(run())
     assert before[-1] is before[-2]
     assert all(shop is not after for shop in before)
 
@@ -54,12 +54,12 @@ def test_requests_share_a_snapshot_until_the_shop_changes(tmp_path: Path) -> Non
 def test_batched_requests_get_the_results_of_single_requests(tmp_path: Path) -> None:
     questions = [SearchRequest(text, system=system) for text in ("red shoe", "hat", "blue") for system in SYSTEMS] * 5
 
-    async def asked() -> None:
+    async def run() -> None:
         searcher = Searcher(opened(toy_shop(tmp_path).path))
         together = await asyncio.gather(*(searcher.search(question) for question in questions))
         assert list(together) == [await searcher.search(question) for question in questions]
 
-    asyncio.run(asked())
+    asyncio.run(run())
 
 
 def test_a_query_is_encoded_once_and_does_not_block_bm25(shops: dict[str, Path]) -> None:
@@ -75,15 +75,15 @@ def test_a_query_is_encoded_once_and_does_not_block_bm25(shops: dict[str, Path])
             return super().encode_texts(texts)
 
     app = create_app(ServeSettings(shops=(("three", str(shops["three"])),)), lambda folder: open_shop(folder, Slow()))
-    with TestClient(app) as asked, ThreadPoolExecutor(1) as pool:
-        until_ready(asked)
-        slow = pool.submit(search_json, asked, q="slow")
+    with TestClient(app) as client, ThreadPoolExecutor(1) as pool:
+        until_ready(client)
+        slow = pool.submit(search_json, client, q="slow")
         encoding.wait()
-        assert asked.get("/healthz").status_code == 200
-        assert ids(search_json(asked, q="mug", system="bm25")) == ["mug"]
+        assert client.get("/healthz").status_code == 200
+        assert ids(search_json(client, q="mug", system="bm25")) == ["mug"]
         go_on.set()
         first = slow.result()["hits"]
-        assert search_json(asked, q="slow")["hits"] == first
+        assert search_json(client, q="slow")["hits"] == first
     assert encoded.count("slow") == 1
 
 

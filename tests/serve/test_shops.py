@@ -46,10 +46,10 @@ def test_a_shop_that_cannot_be_opened_is_logged_once(tmp_path: Path, caplog: pyt
 
 
 def test_shops_are_described_with_useful_facets(client: TestClient) -> None:
-    told = client.get("/api/shops").json()
-    assert told["writes"] is False
-    assert [shop["name"] for shop in told["shops"]] == ["three", "many"]
-    many = told["shops"][1]
+    description = client.get("/api/shops").json()
+    assert description["writes"] is False
+    assert [shop["name"] for shop in description["shops"]] == ["three", "many"]
+    many = description["shops"][1]
     assert many["listings"] == 60
     kinds = {facet["name"]: facet["kind"] for facet in many["facets"]}
     assert kinds == {
@@ -78,6 +78,6 @@ def test_a_replaced_shop_is_garbage_collected(tmp_path: Path) -> None:
             toy_shop(tmp_path, THREE[:count], overwrite=True)
             while search_json(client, q="boots")["total"] != count:
                 pass
-        while any(shop() for shop in shops[:-1]):  # some are still looked at by the last search, or in a thread
+        while any(shop() for shop in shops[:-1]):  # a thread or the last search may still hold one
             gc.collect()
         assert shops[-1]() is not None

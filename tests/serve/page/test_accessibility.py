@@ -60,7 +60,7 @@ def test_the_page_is_no_wider_than_the_window(page: Page, site: str, query: str)
 
 @pytest.mark.parametrize("page", [{"color_scheme": "light"}, {"color_scheme": "dark"}], indirect=True)
 def test_text_has_enough_contrast(page: Page, site: str) -> None:
-    """Every text on the page, against the ground it lies on: 4.5 as WCAG 2 AA asks of small text."""
+    """Contrast of every text to its background: at least 4.5, as WCAG 2 AA requires for small text."""
     page.goto(f"{site}?q=red&compare=true&other_system=bm25&filter=price%3C%3D50")
     expect(cards(page, "#other-hits").first).to_be_visible()
     assert page.evaluate(CONTRAST) == []
@@ -76,10 +76,10 @@ CONTRAST = """() => {
     };
     const light = ([r, g, b]) => [r, g, b].map((c) => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
         .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
-    const ground = (node) => {
+    const background = (node) => {
         for (; node; node = node.parentElement) {
-            const found = rgba(getComputedStyle(node).backgroundColor);
-            if (found[3] === 255) return found;
+            const colour = rgba(getComputedStyle(node).backgroundColor);
+            if (colour[3] === 255) return colour;
         }
         return rgba("Canvas");
     };
@@ -88,7 +88,7 @@ CONTRAST = """() => {
         const own = [...node.childNodes].filter((each) => each.nodeType === 3);
         const text = own.map((each) => each.data.trim()).join("");
         if (!text || !node.checkVisibility() || node.closest(".visually-hidden, option")) continue;
-        const [a, b] = [light(rgba(getComputedStyle(node).color)), light(ground(node))].sort((x, y) => y - x);
+        const [a, b] = [light(rgba(getComputedStyle(node).color)), light(background(node))].sort((x, y) => y - x);
         if ((a + 0.05) / (b + 0.05) < 4.5) low.push([text, node.className, (a + 0.05) / (b + 0.05)]);
     }
     return low;

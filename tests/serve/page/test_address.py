@@ -32,14 +32,14 @@ def test_the_address_restores_the_whole_state(page: Page, site: str, browser: Br
     expect(page).to_have_url(re.compile("page=2"))
     expect_count(page, "33 listings")
     expect(cards(page)).to_have_count(13)
-    for again in new_page(browser):
-        again.goto(page.url)
-        expect_count(again, "33 listings")
-        assert ids(again) == ids(page)
-        expect(box(again)).to_have_value("wool")
-        expect(again.get_by_role("checkbox", name=re.compile("^green"))).to_be_checked()
-        expect(again.get_by_role("spinbutton", name="price to")).to_have_value("50")
-        expect(chip(again, "a photo")).to_be_visible()  # which cannot be shown any more
+    for restored in new_page(browser):
+        restored.goto(page.url)
+        expect_count(restored, "33 listings")
+        assert ids(restored) == ids(page)
+        expect(box(restored)).to_have_value("wool")
+        expect(restored.get_by_role("checkbox", name=re.compile("^green"))).to_be_checked()
+        expect(restored.get_by_role("spinbutton", name="price to")).to_have_value("50")
+        expect(chip(restored, "a photo")).to_be_visible()  # the new page has only its token
 
 
 def test_the_address_works_as_an_api_request(page: Page, site: str) -> None:

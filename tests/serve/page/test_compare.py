@@ -21,14 +21,14 @@ def test_two_systems_are_compared_side_by_side(page: Page, site: str) -> None:
     page.get_by_role("checkbox", name="Compare").check()
     expect(page.get_by_role("heading", name="Results: fused", exact=True)).to_be_visible()
     expect(page.get_by_role("heading", name="Compared with: bm25", exact=True)).to_be_visible()
-    here, there = ids(page), ids(page, "#other-hits")
-    assert len(here) == len(there) == 20 and here != there
-    for place, (id, moved) in enumerate(
-        zip(there, page.locator("#other-hits .rank-change b").all_inner_texts(), strict=True), 1
+    main, other = ids(page), ids(page, "#other-hits")
+    assert len(main) == len(other) == 20 and main != other
+    for rank, (id, moved) in enumerate(
+        zip(other, page.locator("#other-hits .rank-change b").all_inner_texts(), strict=True), 1
     ):
-        if id not in here:
+        if id not in main:
             continue
-        up = here.index(id) + 1 - place
+        up = main.index(id) + 1 - rank
         assert moved == ("=" if up == 0 else f"↑{up}" if up > 0 else f"↓{-up}")
     expect(page).to_have_url(re.compile(r"compare=true&other_system=bm25"))
     page.get_by_role("checkbox", name="Compare").uncheck()
@@ -37,7 +37,7 @@ def test_two_systems_are_compared_side_by_side(page: Page, site: str) -> None:
 
 
 def test_rank_changes_reach_beyond_the_page(page: Page, site: str) -> None:
-    """A ranker that is of another opinion: the first of one side stands far down on the other."""
+    """A ranker that reverses the ranking: the first listing of one column is far down in the other."""
     far = re.compile(r"↑[2-5]\d")  # of sixty, twenty to a page
     page.goto(f"{site}?q=red&system=fused&compare=true&other_system=fused&other_rerank=true")
     expect(page.locator("#other-hits .rank-change b").first).to_have_text(far)
@@ -54,11 +54,11 @@ def test_a_photo_searches_shops_of_two_models(page: Page, site: str) -> None:
     for column in ("#main-hits", "#other-hits"):
         expect(cards(page, column).first.get_by_role("heading")).to_contain_text("blue")
     expect(page).to_have_url(re.compile("photo="))
-    found = ids(page), ids(page, "#other-hits")
-    page.reload()  # now there are only the tokens, one of each model
+    before = ids(page), ids(page, "#other-hits")
+    page.reload()  # the address has only the tokens, one for each model
     for column in ("#main-hits", "#other-hits"):
         expect(cards(page, column).first.get_by_role("heading")).to_contain_text("blue")
-    assert (ids(page), ids(page, "#other-hits")) == found
+    assert (ids(page), ids(page, "#other-hits")) == before
 
 
 def test_a_photo_token_of_one_model_shows_a_note_in_the_other_column(page: Page, site: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page, expect
 from search_page import (
-    GIVE,
+    GIVE_FILE,
     box,
     cards,
     chip,
@@ -24,7 +24,7 @@ def test_a_photo_from_file_paste_or_drop_searches(page: Page, site: str, way: st
     if way == "file":
         page.get_by_label("Photo to search by").set_input_files(photo("blue"))
     else:
-        page.evaluate(GIVE, [list(png("blue")), way])
+        page.evaluate(GIVE_FILE, [list(png("blue")), way])
     expect(chip(page, "your photo").locator("img")).to_be_visible()
     expect(cards(page).first.get_by_role("heading")).to_contain_text("blue")
     expect(page.locator("#drop")).to_be_hidden()
@@ -62,7 +62,7 @@ def test_an_invalid_photo_shows_an_error_below_the_search_box(page: Page, site: 
         {"name": "photo.png", "mimeType": "image/png", "buffer": b"no photo at all"}
     )
     expect(page.locator("#photo-error")).to_contain_text("The upload")
-    expect_count(page, "60 listings")  # what was found stays
+    expect_count(page, "60 listings")  # the previous results stay
     page.get_by_label("Photo to search by").set_input_files(photo("red"))
     expect(page.locator("#photo-error")).to_be_hidden()
 

@@ -44,19 +44,19 @@ def test_results_update_while_typing(page: Page, site: str) -> None:
 
 
 def test_text_typed_before_the_page_is_ready_is_searched(page: Page, site: str) -> None:
-    held: list[Route] = []
-    page.route(re.compile("/readyz"), lambda route: held.append(route))
+    routes: list[Route] = []
+    page.route(re.compile("/readyz"), lambda route: routes.append(route))
     with page.expect_request(re.compile("/readyz")):
         page.goto(site)
     box(page).fill("blue")
-    held[0].continue_()
+    routes[0].continue_()
     expect(cards(page).first.get_by_role("heading")).to_contain_text("blue")
     expect(box(page)).to_have_value("blue")
 
 
 def test_the_response_of_a_replaced_search_is_ignored(page: Page, site: str) -> None:
-    held: list[Route] = []
-    page.route(re.compile(r"/api/search\?q=green"), lambda route: held.append(route))
+    routes: list[Route] = []
+    page.route(re.compile(r"/api/search\?q=green"), lambda route: routes.append(route))
     page.goto(site)
     with page.expect_event("requestfailed", lambda request: "q=green" in request.url):
         with page.expect_request(re.compile("q=green")):
@@ -64,16 +64,16 @@ def test_the_response_of_a_replaced_search_is_ignored(page: Page, site: str) -> 
         box(page).fill("red")
     expect(cards(page).first.get_by_role("heading")).to_contain_text("red")
     expect(page).to_have_url(re.compile("q=red$"))
-    assert len(held) == 1
+    assert len(routes) == 1
 
 
 def test_why_shows_views_and_contributions(page: Page, site: str) -> None:
     page.goto(f"{site}?q=red&filter=price%3E%3D12")
     first = cards(page).first
-    shares = first.get_by_role("list", name="What matched").get_by_role("listitem")
-    expect(shares.first).to_be_visible()
-    told_parts = {text.rsplit(" ", 2)[0]: int(text.split()[-2]) for text in shares.all_inner_texts()}
-    assert "photo 2" in told_parts and 0 < sum(told_parts.values()) <= 101
+    matched = first.get_by_role("list", name="What matched").get_by_role("listitem")
+    expect(matched.first).to_be_visible()
+    percentages = {text.rsplit(" ", 2)[0]: int(text.split()[-2]) for text in matched.all_inner_texts()}
+    assert "photo 2" in percentages and 0 < sum(percentages.values()) <= 101
     first.get_by_text("Why").click()
     rows = first.locator("details table")
     expect(rows).to_contain_text(f"{int(ids(page)[0][1:])}-red.png")
@@ -93,14 +93,14 @@ def test_the_best_matching_photo_is_the_main_photo(page: Page, site: str) -> Non
 
 def test_a_photo_that_failed_to_load_is_requested_again(page: Page, site: str) -> None:
     expect_in_console(page, "/api/photos/")
-    asked: set[str] = set()
+    requested: set[str] = set()
 
-    def first_time_lost(route: Route) -> None:
-        lost = route.request.url not in asked
-        asked.add(route.request.url)
-        route.abort() if lost else route.continue_()
+    def abort_first_request(route: Route) -> None:
+        is_first = route.request.url not in requested
+        requested.add(route.request.url)
+        route.abort() if is_first else route.continue_()
 
-    page.route(re.compile("/api/photos/"), first_time_lost)
+    page.route(re.compile("/api/photos/"), abort_first_request)
     page.goto(f"{site}?q=red")
     main = cards(page).filter(has=page.locator("img")).first.locator(".card-photo img")
     page.wait_for_function("image => image.naturalWidth > 0", arg=main.element_handle())
@@ -115,7 +115,7 @@ def test_a_photo_that_never_loads_shows_its_alternative_text(page: Page, site: s
 
 
 def test_html_in_listings_is_shown_as_text(page: Page, tmp_path: Path) -> None:
-    """The browser's console would also tell of a script that the content policy refused."""
+    """The content security policy would report a blocked script in the console."""
     evil = "<img src=x onerror=alert(1)><script>alert(2)</script>"
     listing = Listing(
         evil, evil, evil, (evil,), (f"{evil.replace('/', '')}-red.png",), 1.0, {"colour": evil, "a&lt;b": "c"}

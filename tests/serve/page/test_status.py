@@ -22,7 +22,7 @@ from wares.shop.shop import Shop
 
 def test_retry_after_the_server_was_unreachable(page: Page, settings: ServeSettings) -> None:
     expect_in_console(page, "net::ERR_")
-    expect_in_console(page, "503")  # while the shop is open_toy_shop again
+    expect_in_console(page, "503")  # while the shop opens again
     running = Site(settings).start()
     page.goto(f"{running.address}?q=red")
     expect_count(page, "60 listings")
@@ -58,12 +58,12 @@ def test_the_page_waits_for_a_shop_that_opens(page: Page, settings: ServeSetting
 def test_a_slow_response_shows_progress(page: Page, site: str) -> None:
     page.goto(site)
     expect_count(page, "60 listings")
-    held: list[Route] = []
-    page.route(re.compile(r"/api/search\?q=red"), lambda route: held.append(route))
+    routes: list[Route] = []
+    page.route(re.compile(r"/api/search\?q=red"), lambda route: routes.append(route))
     box(page).fill("red")
     expect(page.locator("#progress")).to_be_visible()
     expect(page.locator("#notice")).to_contain_text("Still waiting", timeout=8000)
-    held[0].continue_()
+    routes[0].continue_()
     expect(cards(page).first.get_by_role("heading")).to_contain_text("red")
     expect(page.locator("#progress")).to_be_hidden()
     expect(page.locator("#notice")).to_be_hidden()
