@@ -124,7 +124,7 @@ def measured(
 def show(found: dict[str, dict[str, PerQuery]], tests: dict[str, list[PairedTest]], counts: dict[str, int]) -> None:
     """Before and after, with the p value after Holm's correction within a group."""
     table = Table(title="Before and after fine-tuning")
-    for column in ("queries", "number", "measure", "pretrained", "fine-tuned", "paired_difference", "p (Holm)"):
+    for column in ("queries", "number", "measure", "pretrained", "fine-tuned", "difference", "p (Holm)"):
         table.add_column(column, justify="left" if column in ("queries", "measure") else "right")
     for group, systems in found.items():
         before, after = means(systems["pretrained"]), means(systems["fine-tuned"])

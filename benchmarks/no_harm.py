@@ -46,11 +46,12 @@ from wares.data.queries import read_queries
 from wares.encoders.base import Features
 from wares.encoders.features import CatalogueFeatures, catalogue_features, embed_features, project_features
 from wares.encoders.fusion import fuse
-from wares.encoders.marginals import Marginals
 from wares.encoders.registry import build_towers
-from wares.encoders.towers import Fusion, Towers
-from wares.evaluation.charts import Mark, dot_chart
-from wares.evaluation.comparison.experiment import HELD_OUT, cross_views
+from wares.encoders.settings import Fusion, Marginals
+from wares.encoders.towers import Towers
+from wares.evaluation.charts import Estimate, draw_dot_chart
+from wares.evaluation.comparison.experiment import HELD_OUT_FRACTION
+from wares.evaluation.comparison.protocols import measure_cross_view_protocols
 from wares.evaluation.measures import Qrels, measure, read_qrels
 from wares.evaluation.significance import paired_tests
 from wares.samples.marketplace import write_marketplace
@@ -295,7 +296,7 @@ class Result:
         tests = paired_tests({name: {protocol: each} for name, each in means.items()}, SINGLE)
         return {
             "means": {name: float(np.mean(list(each.values()))) for name, each in means.items()},
-            "against": {test.system: {"paired_difference": test.difference, "p": test.p_holm} for test in tests},
+            "against": {test.system: {"difference": test.difference, "p": test.p_holm} for test in tests},
             "asked": len(means[SINGLE]),
         }
 
@@ -308,7 +309,7 @@ def measured(job: Job) -> Result:
     ids = np.array([listing.id for listing in job.catalogue.listings], dtype=np.object_)
     for seed in range(job.seeds):
         order = np.random.default_rng(seed).permutation(len(ids))
-        cut = round(len(ids) * (1 - HELD_OUT))
+        cut = round(len(ids) * (1 - HELD_OUT_FRACTION))
         training, held_out = job.features.select(np.sort(order[:cut])), np.sort(order[cut:])
         choice = select_weights(training, "offline", PretrainSettings(seed=seed))
         result.chosen.append({"seed": seed} | choice.to_json())
@@ -316,7 +317,7 @@ def measured(job: Job) -> Result:
             towers = build_towers("offline", seed)
             pretrain(training, towers, replace(settings, seed=seed))
             part = embed_features(job.features.select(held_out), towers)
-            found = cross_views(part, groups[held_out], ids[held_out], settings.fusion)
+            found = measure_cross_view_protocols(part, groups[held_out], ids[held_out], settings.fusion)
             values = {protocol: measures["AP"] for protocol, measures in found.items()}
             if job.judged is not None:
                 values[QUERIES] = ranked(job.features, towers, job.judged, ids)
@@ -384,7 +385,7 @@ def table(results: Mapping[tuple[str, str], Result]) -> str:
                 row = result.row(protocol)
                 cells = [f"{row['means'][name]:.3f}" for name in SYSTEMS]
                 against = row["against"][CHOSEN]
-                cells += [f"{against['paired_difference']:+.3f}", f"{against['p']:.3f}"]
+                cells += [f"{against['difference']:+.3f}", f"{against['p']:.3f}"]
                 lines.append(f"| {source}: {variant} | {' | '.join(cells)} |")
         lines.append("")
     return "\n".join(lines)
@@ -396,16 +397,14 @@ def verdict(results: Mapping[tuple[str, str], Result]) -> dict[str, Any]:
     for name in SYSTEMS[1:]:
         rows = {key: {p: each.row(p)["against"][name] for p in each.values} for key, each in results.items()}
         primary = {key: row[PRIMARY] for key, row in rows.items()}
-        others = [
-            np.mean([each["paired_difference"] for p, each in row.items() if p != PRIMARY]) for row in rows.values()
-        ]
-        worst = min(primary, key=lambda key: primary[key]["paired_difference"])
+        others = [np.mean([each["difference"] for p, each in row.items() if p != PRIMARY]) for row in rows.values()]
+        worst = min(primary, key=lambda key: primary[key]["difference"])
         found[name] = {
             "catalogues": len(primary),
-            "below": sum(each["paired_difference"] < 0 for each in primary.values()),
-            "significantly below": sum(each["paired_difference"] < 0 and each["p"] < 0.05 for each in primary.values()),
+            "below": sum(each["difference"] < 0 for each in primary.values()),
+            "significantly below": sum(each["difference"] < 0 and each["p"] < 0.05 for each in primary.values()),
             "worst": {"catalogue": ": ".join(worst)} | primary[worst],
-            "mean": float(np.mean([each["paired_difference"] for each in primary.values()])),
+            "mean": float(np.mean([each["difference"] for each in primary.values()])),
             "elsewhere": {"mean": float(np.mean(others)), "below": sum(bool(each < 0) for each in others)},
         }
     return found
@@ -413,15 +412,15 @@ def verdict(results: Mapping[tuple[str, str], Result]) -> dict[str, Any]:
 
 def plot(results: Mapping[tuple[str, str], Result], out: Path) -> Path:
     """Title→photos against single view, with 95 % intervals over listings; one panel a source, one row a variant."""
-    panels: dict[str, dict[str, dict[str, Mark]]] = {}
+    panels: dict[str, dict[str, dict[str, Estimate]]] = {}
     for (source, variant), result in results.items():
         means = result.means(PRIMARY)
         for name in SYSTEMS[1:]:
             difference = np.array([means[name][key] - means[SINGLE][key] for key in means[SINGLE]])
             middle, error = difference.mean(), 1.96 * difference.std() / np.sqrt(len(difference))
-            mark = Mark(float(middle), float(middle - error), float(middle + error))
+            mark = Estimate(float(middle), float(middle - error), float(middle + error))
             panels.setdefault(f"{source}: title → photos", {}).setdefault(name, {})[variant] = mark
-    return dot_chart(panels, out, "average precision, difference to single view", zero=True)
+    return draw_dot_chart(panels, out, "average precision, difference to single view", zero_line=True)
 
 
 def main(
@@ -447,7 +446,7 @@ def main(
         for job, result in zip(jobs, found, strict=True):
             results[job.source, job.variant] = result
             chosen = [tuple(each["chosen"].values()) for each in result.chosen]
-            difference = result.row(PRIMARY)["against"][CHOSEN]["paired_difference"]
+            difference = result.row(PRIMARY)["against"][CHOSEN]["difference"]
             console.print(f"{job.source}: {job.variant}: {difference:+.3f}, {chosen}", soft_wrap=True)
     name = "no_harm_development" if development else "no_harm"
     picture = plot(results, out / f"{name}.png")

@@ -33,7 +33,7 @@ from wares.encoders.features import Embeddings, catalogue_features, embed_featur
 from wares.encoders.fusion import pad_all_views
 from wares.encoders.marginals import ViewBatch, text_agreement_marginals
 from wares.encoders.registry import build_towers
-from wares.evaluation.charts import line_chart
+from wares.evaluation.charts import draw_line_chart
 from wares.samples.marketplace import write_marketplace
 from wares.training.pretraining import pretrain
 from wares.training.settings import PretrainSettings
@@ -44,7 +44,7 @@ REGULARISATIONS = tuple(10.0**exponent for exponent in EXPONENTS)
 RANKS = (1, 2, 3)
 BATCH, BATCHES = 48, 4
 SEED = 0
-MEASURES = ("correlation", "rank correlation", "paired_difference", "same ten")
+MEASURES = ("correlation", "rank correlation", "difference", "same ten")
 TEN = 10
 
 
@@ -120,15 +120,13 @@ def main(
     (out / "transport_limit.md").write_text(text, encoding="utf-8")
     (out / "transport_limit.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     curves = {name: [found[f"full, {each:.2g}"][name] for each in REGULARISATIONS] for name in MEASURES}
-    lacking = {
-        name: (EXPONENTS, [1 - value for value in curves[name]]) for name in MEASURES if name != "paired_difference"
-    }
+    lacking = {name: (EXPONENTS, [1 - value for value in curves[name]]) for name in MEASURES if name != "difference"}
     panels = {
         "Lacking to agreement": lacking,
-        "Distance of scores": {"paired_difference": (EXPONENTS, curves["paired_difference"])},
+        "Distance of scores": {"difference": (EXPONENTS, curves["difference"])},
     }
     labels = ["1 - measure", "mean |full - factorized|"]
-    line_chart(panels, out / "transport_limit.png", "log10 of the regularisation", labels)
+    draw_line_chart(panels, out / "transport_limit.png", "log10 of the regularisation", labels)
     Console().print(text, markup=False, soft_wrap=True)
 
 

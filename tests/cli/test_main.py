@@ -118,7 +118,7 @@ def test_declared_texts_are_remembered_and_told_on(tmp_path: Path) -> None:
 def test_pretrain_leaves_a_complete_record(shop: Shop) -> None:
     record = json.loads((shop.model / "pretrain.json").read_text(encoding="utf-8"))
     assert record == shop.pretrain.json
-    assert record["settings"]["method"] == "factorized_plan"
+    assert record["settings"]["method"] == "factorized"
     assert record["settings"]["seed"] == 0
     assert record["settings"]["fusion"]["marginals"]["kind"] == "agreement"
     assert (record["listings"], record["skipped_photos"], record["resumed"]) == (40, 0, 0)
@@ -132,22 +132,22 @@ def test_pretrain_chooses_the_weights_that_are_not_given(shop: Shop, tmp_path: P
     train = ("pretrain", shop.catalogue, "--towers", "small", "--epochs", 1, "--out")
     record = done(*train, tmp_path / "one", "--alpha", 0.6, "--json").json
     marginals, choice = record["settings"]["fusion"]["marginals"], record["choice"]
-    chosen = {"alpha": 0.6, "beta": marginals["beta"], "intra_modal_loss": record["settings"]["intra_modal_loss"]}
+    chosen = {"alpha": 0.6, "beta": marginals["beta"], "intra_modal": record["settings"]["intra_modal"]}
     assert choice["chosen"] == chosen
-    assert len(choice["candidate_settings"]) > 1
-    assert chosen in [{name: each[name] for name in chosen} for each in choice["candidate_settings"]]
+    assert len(choice["candidates"]) > 1
+    assert chosen in [{name: each[name] for name in chosen} for each in choice["candidates"]]
     assert json.loads((tmp_path / "one" / "pretrain.json").read_text(encoding="utf-8"))["choice"] == choice
     assert "Weights chosen without labels" in done(*train, tmp_path / "two", "--beta", 1, "--intra-modal", 0).out
     given = done(*train, tmp_path / "three", "--no-choose", "--beta", 0.7, "--json").json["choice"]
-    assert given["chosen"] == {"alpha": 0.5, "beta": 0.7, "intra_modal_loss": 0.25}
-    assert given["candidate_settings"] == []
+    assert given["chosen"] == {"alpha": 0.5, "beta": 0.7, "intra_modal": 0.25}
+    assert given["candidates"] == []
 
 
 def test_index_says_what_it_made(shop: Shop) -> None:
     made, record = shop.index.json, shop.pretrain.json
     assert (made["listings"], made["photos"], made["problems"]) == (40, record["photos"], 0)
     about = json.loads((open_shop(shop.path).build_folder / "about.json").read_text(encoding="utf-8"))
-    assert made["model"] == about["model"] == json.loads((shop.model / "towers.json").read_text())["run_identity"]
+    assert made["model"] == about["model"] == json.loads((shop.model / "towers.json").read_text())["identity"]
 
 
 def test_people_are_told_what_to_type_next(shop: Shop, tmp_path: Path) -> None:
@@ -247,11 +247,11 @@ def test_evaluate_writes_the_promised_shape(shop: Shop) -> None:
         assert all(0 <= mean <= 1 for mean in means.values())
     assert len(found["tests"]) == (len(SYSTEMS) - 1) * len(MEASURES)
     for test in found["tests"]:
-        assert set(test) == {"system", "baseline", "measure", "paired_difference", "p", "p_holm"}
+        assert set(test) == {"system", "baseline", "measure", "difference", "p", "p_holm"}
         assert test["baseline"] == "bm25"
         means = found["systems"]
         expected = means[test["system"]][test["measure"]] - means["bm25"][test["measure"]]
-        assert test["paired_difference"] == pytest.approx(expected)
+        assert test["difference"] == pytest.approx(expected)
         assert 0 <= test["p"] <= test["p_holm"] <= 1
 
 
@@ -293,7 +293,7 @@ def test_evaluate_says_what_is_wrong(shop: Shop, tmp_path: Path) -> None:
     assert "'tfidf' is not among the systems: fused, bm25" in refused(
         "evaluate", shop.path, *shop.judged, "--baseline", "tfidf"
     )
-    assert "two systems are called" in refused("evaluate", shop.path, shop.path, *shop.judged)
+    assert "two systems have the name" in refused("evaluate", shop.path, shop.path, *shop.judged)
     assert "is not a shop" in refused("evaluate", tmp_path / "note", *shop.judged)
     assert "cannot be read" in refused("evaluate", tmp_path / "run.txt", *shop.judged)
     assert "'nDCG@ten' is not a measure" in refused("evaluate", shop.path, *shop.judged, "--measures", "nDCG@ten")
@@ -313,12 +313,12 @@ def test_compare_writes_the_promised_shape(shop: Shop, tmp_path: Path) -> None:
     assert written.read_bytes() == (tmp_path / "copy.json").read_bytes()
     found = json.loads(written.read_text(encoding="utf-8"))
     assert found["seeds"] == 2
-    assert {"factorized_plan", "random-view", "bm25", "dense", "bm25+dense"} <= found["methods"].keys()
+    assert {"factorized", "random-view", "bm25", "dense", "bm25+dense"} <= found["methods"].keys()
     protocols = {"title->photos", "description->photos", "photo->title", "photo->primary-photo", "query->listing"}
     for name, row in found["methods"].items():
-        trained = name in ("factorized_plan", "random-view")
+        trained = name in ("factorized", "random-view")
         assert row.keys() - {"seconds"} == (protocols if trained else {"query->listing"})
-        assert (row["seconds"] > 0) == ("factorized_plan" in name or "random-view" in name)
+        assert (row["seconds"] > 0) == ("factorized" in name or "random-view" in name)
         for protocol in row.keys() - {"seconds"}:
             assert list(row[protocol]) == MEASURES
             for value in row[protocol].values():
@@ -331,9 +331,7 @@ def test_compare_writes_the_promised_shape(shop: Shop, tmp_path: Path) -> None:
             assert picture.format == "PNG" and min(picture.size) > 300
     assert "query → listing" in answer.out
     baselines = {(test["protocol"] == "query->listing", test["baseline"]) for test in found["tests"]["equal epochs"]}
-    assert baselines == {(True, "bm25"), (False, "factorized_plan")}, (
-        "bm25 finds no photos, and single-view is not here"
-    )
+    assert baselines == {(True, "bm25"), (False, "factorized")}, "bm25 finds no photos, and single-view is not here"
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert found["setup"]["command"].startswith("wares compare ") and "--baseline bm25" in page
 
@@ -346,7 +344,7 @@ def test_compare_says_what_is_wrong(shop: Shop, tmp_path: Path) -> None:
     )
     assert "--queries and --qrels go together" in refused("compare", shop.catalogue, "--queries", queries, *options)
     assert "no system 'tfidf' to test against; there are factorized, factorized + bm25, bm25, dense" in refused(
-        "compare", shop.catalogue, "--baseline", "tfidf", "--methods", "factorized_plan", *options
+        "compare", shop.catalogue, "--baseline", "tfidf", "--methods", "factorized", *options
     )
     few = goods(tmp_path / "few")
     assert "4 listings are too few" in refused("compare", few, *options)
@@ -369,7 +367,9 @@ def lamps(tmp_path: Path) -> Path:
 def test_queries_are_written_and_shown(lamps: Path) -> None:
     answer = done("queries", lamps, "--out", lamps / "queries.jsonl", "--count", 8, "--like", lamps / "log.jsonl")
     assert "written: 8 queries written from 2 listings." in answer.out
-    assert "like: 2 distinct queries of 4 in the log: 1 repeated and 1 without a word are left out" in answer.out
+    assert (
+        "like: 2 distinct queries of 4 in the log: 1 duplicates and 1 queries without a word are left out" in answer.out
+    )
     assert re.search(r"terms that no listing has +│ +0\.0% │ +33\.3%", answer.out)
     written = [query.text for query in read_queries(lamps)]
     assert len(written) == 8
@@ -390,7 +390,7 @@ def test_queries_of_a_log(lamps: Path) -> None:
     out = lamps / "tidy.jsonl"
     found = done("queries", lamps, "--out", out, "--log", lamps / "log.jsonl", "--json").json
     assert [query.text for query in read_queries(out)] == found["examples"] == ["Oak lamp", "zebra"]
-    assert found["sets"]["log"]["repeated"] == found["sets"]["log"]["wordless"] == 1
+    assert found["sets"]["log"]["duplicates"] == found["sets"]["log"]["wordless"] == 1
     assert found["sets"]["log"]["unknown_queries"] == 0.5
 
 
@@ -410,7 +410,7 @@ def test_queries_refusals(lamps: Path) -> None:
     assert "name all that it takes" in refused("queries", lamps, "--out", out, "--held-out", lamps / "test.jsonl")
     assert "name all that it takes" in refused("queries", lamps, "--out", out, "--log", log, "--share", 0.5)
     assert "leave them out" in refused("queries", lamps, "--out", out, "--log", log, "--seed", 0)
-    assert "is no file" in refused("queries", lamps, "--out", out, "--log", lamps / "none.jsonl")
+    assert "does not exist" in refused("queries", lamps, "--out", out, "--log", lamps / "none.jsonl")
     assert "No such file or directory" in refused("queries", lamps, "--out", lamps / "none" / "queries.jsonl")
     write_listings([Listing("a", "🍕")], lamps / "listings.jsonl")
     assert "no query can be written" in refused("queries", lamps, "--out", out)
@@ -683,7 +683,7 @@ def test_a_shop_is_replaced_only_on_purpose(tmp_path: Path) -> None:
     (catalogue / "listings.jsonl").write_text('{"id": "a", "title": "one mug"}\n', encoding="utf-8")
     done(*build, shop, "--overwrite")
     assert [hit["id"] for hit in done("search", shop, "red mug", "--json").json] == ["a"]
-    assert "is not a shop, so it is left alone" in refused(*build, catalogue, "--overwrite")
+    assert "is not empty and is not a shop" in refused(*build, catalogue, "--overwrite")
     assert (catalogue / "red.png").exists()
 
 
@@ -692,7 +692,7 @@ def test_index_needs_a_model_or_towers_and_not_both(shop: Shop, tmp_path: Path) 
     said = "give either --model MODEL"
     assert said in refused("index", shop.catalogue, *out)
     assert said in refused("index", shop.catalogue, "--model", shop.model, "--towers", "small", *out)
-    assert "holds no model" in refused("index", shop.catalogue, "--model", tmp_path / "none", *out)
+    assert "is not a model" in refused("index", shop.catalogue, "--model", tmp_path / "none", *out)
     assert not (tmp_path / "shop").exists()
 
 
@@ -724,7 +724,7 @@ def test_a_shop_is_updated_by_its_own_model_and_moved_to_another(shop: Shop, tmp
     assert done(*update, "--towers", "small", "--json").json["changed"] == 0
     assert "wares reembed" in refused(*update, "--model", shop.model)
     assert "leave out --ranker, --rows and --overwrite" in refused(*update, "--overwrite")
-    assert "is of the catalogue in" in refused("index", goods(tmp_path / "d"), "--out", path, "--update")
+    assert "was built from the catalogue in" in refused("index", goods(tmp_path / "d"), "--out", path, "--update")
     moved = done("reembed", path, "--model", shop.model, "--json").json
     assert (moved["listings"], moved["model"]) == (before["listings"], shop.index.json["model"])
     assert moved["model"] != before["model"]
@@ -750,9 +750,9 @@ def test_a_damaged_shop_says_so(tmp_path: Path) -> None:
 
 def test_search_says_what_is_wrong(shop: Shop) -> None:
     assert "the query is empty" in refused("search", shop.path)
-    assert "k is a number of results" in refused("search", shop.path, "mug", "-k", 0)
+    assert "k is 0. Give a number of results" in refused("search", shop.path, "mug", "-k", 0)
     assert 'there is no listing "nobody"' in refused("search", shop.path, "--like", "nobody")
-    assert "ranks by words" in refused("search", shop.path, "--like", "w0001", "--system", "bm25")
+    assert "reads text only" in refused("search", shop.path, "--like", "w0001", "--system", "bm25")
     assert "colour" in refused("search", shop.path, "mug", "--where", "colour = 'red'")
 
 
@@ -865,7 +865,12 @@ def test_backbones_are_trained_and_the_shop_is_built_of_them(shop: Shop, shelf: 
     how = ("--bf16", "--accumulate", 2, "--views-at-once", 16, "--workers", 0, "--checkpoint-steps", 5, "--no-augment")
     done("finetune", shop.catalogue, "--model", model, *clicks, *how, "--out", tmp_path / "tuned")
     trainer = json.loads((tmp_path / "tuned" / "finetune.json").read_text())["settings"]["trainer"]
-    assert (trainer["bf16"], trainer["accumulate"], trainer["views_at_once"], trainer["augment"]) == (
+    assert (
+        trainer["bf16"],
+        trainer["gradient_accumulation_steps"],
+        trainer["mini_batch_size"],
+        trainer["augment"],
+    ) == (
         True,
         2,
         16,
@@ -897,7 +902,7 @@ SLOW = """
 from wares.cli.main import main
 from wares.training import pretraining
 
-pretraining.CHECKPOINT_EVERY = 0.0
+pretraining.CHECKPOINT_SECONDS = 0.0
 main()
 """
 
@@ -917,7 +922,7 @@ def test_a_killed_run_is_resumed_from_the_command_line(tmp_path: Path) -> None:
 
     assert "a run that was stopped" in refused(*train, "--epochs", 7), "it is not begun anew unasked"
     assert "of a run with other settings" in refused(*train, "--epochs", 7, "--resume")
-    assert "holds no model" in refused("index", catalogue, "--model", model, "--out", tmp_path / "shop")
+    assert "is not a model" in refused("index", catalogue, "--model", model, "--out", tmp_path / "shop")
     state = torch.load(model / "checkpoint.pt", weights_only=True)
     passed = len(state["record"]["losses"])
     assert passed >= 1

@@ -23,7 +23,7 @@ from wares.shop.shop import open_shop
 
 SYSTEMS = [
     *("bm25", "dense, all texts, untrained", "bm25 + dense"),
-    *("single-view", "factorized_plan", "factorized + bm25"),
+    *("single-view", "factorized", "factorized + bm25"),
 ]
 
 
@@ -52,7 +52,7 @@ def test_everything_it_makes_is_there_and_opens(show: Show) -> None:
     assert len(catalogue) == 50 and not catalogue.problems
     photos = sum(len(listing.images) for listing in catalogue.listings)
     assert f"50 synthetic listings with {photos:,} photos" in " ".join(show.said.split())
-    for method in ("factorized_plan", "single-view"):
+    for method in ("factorized", "single-view"):
         record = json.loads((show.out / f"model-{method}" / "pretrain.json").read_text(encoding="utf-8"))
         assert record["settings"]["method"] == method and record["listings"] == 50
         shop = open_shop(show.out / f"shop-{method}")
@@ -69,9 +69,9 @@ def test_everything_it_makes_is_there_and_opens(show: Show) -> None:
 
 @pytest.mark.slow
 def test_it_compares_with_single_view_and_words(show: Show) -> None:
-    assert list(show.found.systems) == SYSTEMS
+    assert list(show.found.means) == SYSTEMS
     assert {test.baseline for test in show.found.tests} == {"single-view"}
-    for name, means in show.found.systems.items():
+    for name, means in show.found.means.items():
         [row] = [line for line in show.said.splitlines() if re.match(rf"│ {re.escape(name)} +│", line)]
         assert f"{means['nDCG@10']:.3f}" in row
 

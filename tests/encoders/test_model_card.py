@@ -15,7 +15,7 @@ RECORD: dict[str, Any] = {
     "listings": 1200,
     "photos": 3000,
     "texts": 2400,
-    "settings": {"method": "factorized_plan", "fusion": {"gamma": 0.5}},
+    "settings": {"method": "factorized", "fusion": {"gamma": 0.5}},
     "steps": 10,
     "seconds": 3.2,
     "losses": [2.0, 1.5],
@@ -36,7 +36,7 @@ def test_the_header_is_read_and_the_run_is_told() -> None:
         "wares index",
     ):
         assert said in card.text
-    assert "Nothing was measured" in card.text
+    assert "was not measured" in card.text
 
 
 def test_what_was_measured_and_what_is_needed_is_said(shelf: Path) -> None:

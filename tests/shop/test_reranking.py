@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from processes import done, refused, wares
 from scipy.stats import zscore
 from tiny_models import WORDS, named
@@ -24,18 +25,19 @@ from wares.data.catalogue import read_catalogue
 from wares.data.corpus import Corpus
 from wares.data.listings import Catalogue, Listing, Query
 from wares.encoders.registry import build_towers, load_towers
+from wares.ranking.rankers.base import Ranker, RankerModel
 from wares.ranking.rankers.bi_encoder import BiEncoder
 from wares.ranking.rankers.registry import get_ranker
-from wares.ranking.scoring import Scorer
+from wares.ranking.scoring import Indices, Scorer, Scores
+from wares.ranking.settings import RankerTrainingSettings
 from wares.ranking.trained import TrainedRanker
-from wares.ranking.training import RankerTrainingSettings
 from wares.shop.build import add_ranker, build_shop, matches_catalogue
 from wares.shop.searching import run_queries, search
 from wares.shop.shop import Shop, open_shop
 from wares.shop.update import delete, upsert
 from wares.supervision.recipe import supervise
-from wares.supervision.run_folder import find_ranker
 from wares.supervision.settings import SuperviseSettings, folder_name
+from wares.supervision.trained_rankers import find_ranker
 
 QUERIES = [Query(str(i), f"{one} {other}") for i, (one, other) in enumerate(pairwise(WORDS))]
 KINDS = ["static", "dense", "dense-last-1", "sparse", "late-interaction", "cross-encoder", "two-tower"]
@@ -125,7 +127,7 @@ def single(world: World, folder: Path, kind: str, kept: str | None) -> Path:
     name = world.names[kind]
     shutil.copytree(world.round(kind), folder / "round-1" / folder_name(name))
     shutil.copyfile(world.run / "settings.json", folder / "settings.json")
-    (folder / "reliability.json").write_text(json.dumps(None if kept is None else {"kept": {name: f"{name}, {kept}"}}))
+    (folder / "reliability.json").write_text(json.dumps(None if kept is None else {"best": {name: f"{name}, {kept}"}}))
     return folder
 
 
@@ -231,6 +233,59 @@ def test_listings_are_put_in_by_the_towers_that_built_the_shop(
     assert shop.encoder.encode_texts(["red"]) != pytest.approx(plain.encoder.encode_texts(["red"]), abs=1e-3)
 
 
+# A ranker from elsewhere
+
+
+@dataclass(frozen=True)
+class SharedWords(Ranker):
+    """Scores listings by the words that they share with the query, times a weight that is saved."""
+
+    learning_rate: float = 0.1
+    batch_size: int = 1
+    listings_per_query: int = 2
+
+    def fit(self, corpus: Corpus, seed: int) -> SharedWordsModel:
+        return SharedWordsModel(corpus.texts)
+
+
+class SharedWordsModel(RankerModel):
+    def __init__(self, texts: Sequence[str]) -> None:
+        super().__init__()
+        self.texts, self.weight = texts, torch.nn.Parameter(torch.tensor(1.0))
+
+    def prepare(self, queries: Sequence[Query]) -> None: ...
+
+    def forward(self, queries: Sequence[str], listings: torch.Tensor) -> torch.Tensor:
+        rows = [
+            [len(set(query.split()) & set(self.texts[i].split())) for i in row]
+            for query, row in zip(queries, listings.tolist(), strict=True)
+        ]
+        return torch.tensor(rows) * self.weight
+
+    def scorer(self) -> Scorer:
+        return self  # type: ignore[return-value]
+
+    def score(self, queries: Sequence[Query], listings: Indices) -> Scores:
+        with torch.inference_mode():
+            found: Scores = self([query.text for query in queries], torch.from_numpy(listings)).numpy()
+        return found
+
+
+def test_a_ranker_that_no_shop_knows_of_reranks(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is built over the shop's listings, although it says nothing of shops."""
+    monkeypatch.setattr("wares.ranking.rankers.registry.rankers", lambda: {"shared-words": SharedWords})
+    model = SharedWordsModel(())
+    model.weight.data.fill_(3.0)
+    model.save(tmp_path / "model")
+    shutil.copytree(world.plain, tmp_path / "shop")
+    trained = TrainedRanker("shared-words", 1, tmp_path / "model", 0, tmp_path)
+    shop = add_ranker(open_shop(tmp_path / "shop"), trained, world.catalogue)
+    hits = search(shop, "red wool", k=30, rerank_depth=30)
+    texts = dict(zip(Corpus(world.catalogue).ids, Corpus(world.catalogue).texts, strict=True))
+    assert [hit.rerank_score for hit in hits] == [3 * len({"red", "wool"} & set(texts[hit.id].split())) for hit in hits]
+    assert len({hit.rerank_score for hit in hits}) > 1
+
+
 # The query tower
 
 
@@ -280,9 +335,9 @@ def test_rounds_that_are_not_kept_are_not_recommended(world: World, tmp_path: Pa
     static, dense = world.names["static"], world.names["dense"]
     for kept, said in (
         ({static: f"{static}, round 1", dense: f"{dense}, untrained"}, r"of one: \S*static\S* \(no round of dense"),
-        ({static: f"{static}, untrained", dense: f"{dense}, untrained"}, "it keeps none of them"),
+        ({static: f"{static}, untrained", dense: f"{dense}, untrained"}, "no round of them is better"),
     ):
-        (tmp_path / "reliability.json").write_text(json.dumps({"kept": kept}))
+        (tmp_path / "reliability.json").write_text(json.dumps({"best": kept}))
         with pytest.raises(SettingsError, match=said):
             find_ranker(tmp_path)
 
@@ -303,13 +358,13 @@ def test_no_ranker_where_one_is_named(world: World, tmp_path: Path) -> None:
         shutil.copytree(world.round(kind), several / "round-1" / world.round(kind).name)
     shutil.copyfile(world.run / "settings.json", several / "settings.json")
     with pytest.raises(
-        SettingsError, match=r"several rankers; name the folder of one: .*round-1/static.*, .*two-tower"
+        SettingsError, match=r"several rankers. Name the folder of one: .*round-1/static.*, .*two-tower"
     ):
         find_ranker(several)
     assert find_ranker(several, static) == find_ranker(several / "round-1" / folder_name(static))
     with pytest.raises(SettingsError, match="has no ranker bm25; it has"):
         find_ranker(several, "bm25")
-    with pytest.raises(ModelError, match="is no run of `wares supervise`"):
+    with pytest.raises(ModelError, match="is neither a run of `wares supervise`"):
         find_ranker(tmp_path)
     shutil.copyfile(world.run / "settings.json", tmp_path / "settings.json")
     with pytest.raises(ModelError, match="has no finished round"):
@@ -395,15 +450,15 @@ def test_a_shop_of_other_listings_is_not_given_a_ranker(world: World, tmp_path: 
 
 def test_what_reranking_refuses(world: World, with_ranker: Callable[[str], Shop]) -> None:
     plain = world.plain
-    assert f"{plain} has no ranker. Give it one" in refused("search", plain, "red wool", "--rerank")
+    assert f"{plain} has no ranker. Add one" in refused("search", plain, "red wool", "--rerank")
     assert "pass --rerank as well" in refused("search", plain, "red", "-n", 5)
     shop = with_ranker("dense")
-    assert "at least 1 result is reranked, not 0" in refused("search", shop.path, "red", "--rerank", "-n", 0)
-    assert "needs a text" in refused("search", shop.path, "--like", "l03", "--rerank")
+    assert "the rerank depth is 0" in refused("search", shop.path, "red", "--rerank", "-n", 0)
+    assert "reads the text of the query" in refused("search", shop.path, "--like", "l03", "--rerank")
     (shop.build_folder / "ranker" / "listings.parquet").write_bytes(b"")
     assert "ranker is damaged" in refused("search", shop.path, "red", "--rerank")
     (shop.build_folder / "ranker" / "ranker.json").write_text("{}")
-    with pytest.raises(ShopError, match="cannot be read by this wares"):
+    with pytest.raises(ShopError, match="is damaged or of another version of wares"):
         search(open_shop(shop.path), "red", rerank_depth=5)
 
 

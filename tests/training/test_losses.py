@@ -133,14 +133,14 @@ def test_in_parts_it_is_the_same_loss_with_the_same_gradients(
         leaves = [side.vectors.clone().requires_grad_() for side in (photos, texts)]
         scale = torch.tensor(6.0, requires_grad=True)
         rows, columns = ViewBatch(leaves[0], photos.weights), ViewBatch(leaves[1], texts.weights)
-        if loss == "pairwise_loss":
+        if loss == "pairwise":
             value = losses.pairwise_loss(rows, columns, scale, same)
         else:
             value = losses.intra_modal_loss(rows, scale, same)
         value.backward()
         return [value.detach(), scale.grad, *(leaf.grad for leaf in leaves)]
 
-    for loss in ("pairwise_loss", "intra-modal"):
+    for loss in ("pairwise", "intra-modal"):
         for whole, parts in zip(found(loss, 2**26), found(loss, at_once), strict=True):
             torch.testing.assert_close(parts, whole, rtol=1e-5, atol=1e-6)
 

@@ -30,9 +30,10 @@ from wares.encoders import marginals
 from wares.encoders.base import ImageTower, Inputs, LinearHead, TextTower
 from wares.encoders.features import CatalogueFeatures, Vectors, embed_features
 from wares.encoders.fusion import barycentres
-from wares.encoders.marginals import MARGINAL_KINDS, Marginals, ViewBatch, all_views
+from wares.encoders.marginals import ViewBatch, all_views
 from wares.encoders.registry import build_towers
-from wares.encoders.towers import Fusion, Towers
+from wares.encoders.settings import MARGINAL_KINDS, Fusion, Marginals
+from wares.encoders.towers import Towers
 from wares.training import losses
 from wares.training.pretraining import batch_loss, pretrain
 from wares.training.records import TrainingRecord
@@ -225,7 +226,7 @@ def test_the_record_is_complete(method: Method, tmp_path: Path) -> None:
         "towers.json",
         "towers.safetensors",
     ]
-    assert json.loads((tmp_path / "deep" / "model" / "towers.json").read_text())["run_identity"] == towers.identity
+    assert json.loads((tmp_path / "deep" / "model" / "towers.json").read_text())["identity"] == towers.identity
 
 
 # What a step costs, and what settings do -------------------------------------------------------------------------
@@ -239,7 +240,7 @@ def rows_per_step(method: Method, photos: int) -> tuple[set[int], set[int]]:
 
 def test_factorized_encodes_two_views_per_listing_and_modality_however_many_there_are() -> None:
     for photos in (2, 4, 16):
-        assert rows_per_step("factorized_plan", photos) == ({16}, {16})
+        assert rows_per_step("factorized", photos) == ({16}, {16})
         assert rows_per_step("single-view", photos) == rows_per_step("random-view", photos) == ({8}, {8})
         assert rows_per_step("joint-text", photos) == ({8}, {8})
         for method in ("all-pairs", "full-transport", "low-rank-transport", "mean-views"):
@@ -289,9 +290,9 @@ BASE = PretrainSettings(epochs=3, batch_size=8, learning_rate=0.02, fusion=Fusio
 @pytest.mark.parametrize(
     "changed",
     [
-        {"loss": "barycentric_loss"},
-        {"intra_modal_loss": 0.0},
-        {"intra_modal_loss": 1.0},
+        {"loss": "barycentric"},
+        {"intra_modal": 0.0},
+        {"intra_modal": 1.0},
         {"batch_size": 4},
         {"epochs": 4},
         {"learning_rate": 0.01},
@@ -300,7 +301,7 @@ BASE = PretrainSettings(epochs=3, batch_size=8, learning_rate=0.02, fusion=Fusio
         {"fusion": Fusion(Marginals("learned"))},
         {"fusion": Fusion(Marginals("fixed", alpha=0.9))},
         {"fusion": Fusion(Marginals("fixed", beta=0.9))},
-        *[{"method": method} for method in METHODS if method != "factorized_plan"],
+        *[{"method": method} for method in METHODS if method != "factorized"],
     ],
     ids=str,
 )
@@ -413,7 +414,7 @@ def test_texts_alone_need_views_to_compare(method: Method) -> None:
         pretrain(goods([0] * 8, [3] * 8), toy_towers()[0], replace(SHORT, intra_modal=0.0))
 
 
-@pytest.mark.parametrize("method", ["factorized_plan", "all-pairs"])
+@pytest.mark.parametrize("method", ["factorized", "all-pairs"])
 def test_texts_alone_learn_from_each_other(method: Method) -> None:
     """A catalogue without a single photo: its features are an empty table."""
     towers, _, _ = toy_towers()
@@ -435,11 +436,11 @@ def test_texts_alone_learn_from_each_other(method: Method) -> None:
         {"seconds": float("nan")},
         {"learning_rate": 0.0},
         {"learning_rate": float("nan")},
-        {"intra_modal_loss": -0.1},
+        {"intra_modal": -0.1},
         {"weight_decay": -1.0},
         {"method": "single-view", "fusion": Fusion(Marginals("learned"))},
         {"method": "full-transport", "fusion": Fusion(Marginals("learned"))},
-        {"method": "factorized_plan", "fusion": Fusion(Marginals("uniform"))},
+        {"method": "factorized", "fusion": Fusion(Marginals("uniform"))},
     ],
     ids=str,
 )
@@ -496,7 +497,7 @@ def with_charts(listings: int) -> CatalogueFeatures:
 
 
 @pytest.mark.parametrize("method", MULTI_VIEW_METHODS)
-@pytest.mark.parametrize("loss", ["pairwise_loss", "barycentric_loss"])
+@pytest.mark.parametrize("loss", ["pairwise", "barycentric"])
 def test_learned_marginals_play_down_size_charts(method: Method, loss: Any) -> None:
     towers, _, _ = toy_towers()
     features = with_charts(64)
@@ -544,7 +545,7 @@ def test_learned_marginals_are_saved_resumed_and_part_of_the_identity(
     assert equal(weights(towers), trained(CATALOGUES["many views"], settings))
     assert towers.photo_attention.detach().any()
     saved = load_file(str(tmp_path / "towers.safetensors"))
-    assert torch.equal(saved["photo_tilt"], towers.photo_attention)
+    assert torch.equal(saved["photo_attention"], towers.photo_attention)
     before = towers.identity
     with torch.no_grad():
         towers.photo_attention[0] += 0.5
@@ -561,7 +562,7 @@ import test_pretraining
 from wares.training import pretraining
 
 out, method = Path(sys.argv[1]), sys.argv[2]
-pretraining.CHECKPOINT_EVERY = 0.0
+pretraining.CHECKPOINT_SECONDS = 0.0
 towers, image, text = test_pretraining.toy_towers()
 forward = image.forward
 
@@ -591,7 +592,7 @@ def killed(out: Path, method: Method) -> None:
 
 
 def test_a_killed_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
-    killed(tmp_path, "factorized_plan")
+    killed(tmp_path, "factorized")
     (tmp_path / ".checkpoint.pt.part").write_bytes(b"the beginning of a checkpoi")
     features = CATALOGUES["many views"]
     towers, image, _ = toy_towers(seed=5)  # the weights come from the checkpoint
@@ -726,11 +727,11 @@ def test_factorized_learns_what_only_auxiliary_views_show() -> None:
     held_out, colours = coloured(96, seed=2)
     settings = PretrainSettings(epochs=40, batch_size=32, learning_rate=0.02, fusion=Fusion(Marginals("fixed")))
     found: dict[str, float] = {}
-    for method in ("factorized_plan", "single-view"):
+    for method in ("factorized", "single-view"):
         towers, _, _ = toy_towers()
         pretrain(features, towers, replace(settings, method=method))
         found[method] = precision_of_descriptions(towers, held_out, colours)
-    assert found["factorized_plan"] > 0.9
+    assert found["factorized"] > 0.9
     assert found["single-view"] < 0.5
 
 

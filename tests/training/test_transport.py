@@ -46,7 +46,7 @@ def test_full_transport_matches_each_photo_with_its_text() -> None:
 
 Plan = transport.FactorizedPlan | transport.FullPlan | transport.LowRankPlan
 PLANS: dict[str, Callable[[Tensor, Tensor, Tensor, Tensor], Plan]] = {
-    "factorized_plan": lambda f, g, a, b: transport.factorized_plan(a, b),
+    "factorized": lambda f, g, a, b: transport.factorized_plan(a, b),
     "full": transport.full_plan,
     "full, regularisation 0.1": lambda f, g, a, b: transport.full_plan(f, g, a, b, 0.1),
     "full, regularisation 1": lambda f, g, a, b: transport.full_plan(f, g, a, b, 1.0),
@@ -55,7 +55,7 @@ PLANS: dict[str, Callable[[Tensor, Tensor, Tensor, Tensor], Plan]] = {
     "rank 3": lambda f, g, a, b: transport.low_rank_plan(f, g, a, b, 3),
 }
 SCORES: dict[str, Callable[[ViewBatch, ViewBatch], Tensor]] = {
-    "factorized_plan": transport.factorized_scores,
+    "factorized": transport.factorized_scores,
     "full": lambda photos, texts: transport.full_scores(photos, texts, None),
     "full, regularisation 0.1": lambda photos, texts: transport.full_scores(photos, texts, 0.1),
     "rank 2": lambda photos, texts: transport.low_rank_scores(photos, texts, 2),

@@ -18,23 +18,25 @@ from wares.core.errors import SettingsError
 from wares.data.views import Views
 from wares.encoders.base import ImageTower, Inputs, LinearHead, TextTower
 from wares.encoders.features import CatalogueFeatures, Vectors
-from wares.encoders.marginals import Marginals
-from wares.encoders.towers import Fusion, Towers
+from wares.encoders.settings import Fusion, Marginals
+from wares.encoders.towers import Towers
+from wares.training.held_out import (
+    LOG_PROBABILITY,
+    TITLE_TO_PHOTOS,
+    average_precision_by_score,
+    log_probability,
+    score_held_out,
+)
 from wares.training.pretraining import pretrain
 from wares.training.settings import PretrainSettings, method_fusion
 from wares.training.weight_selection import (
     ENOUGH_HELD_OUT,
-    LOG_PROBABILITY,
     MAX_LISTINGS,
-    TITLE_TO_PHOTOS,
     Candidate,
     WeightSelection,
     assess_candidates,
-    average_precision_by_score,
     candidate_settings,
-    log_probability,
     preference_key,
-    score_held_out,
     select_weights,
     selectable_weights,
     split_folds,
@@ -136,7 +138,7 @@ def test_texts_of_other_goods_are_left_out() -> None:
 
 def test_nothing_but_foreign_views_falls_back_to_single_view() -> None:
     choice = select_weights(catalogue(photo="foreign", text="foreign"), "toy", SETTINGS)
-    assert selectable_weights(choice.settings) == {"alpha": 1.0, "beta": 1.0, "intra_modal_loss": 0.0}
+    assert selectable_weights(choice.settings) == {"alpha": 1.0, "beta": 1.0, "intra_modal": 0.0}
     assert [each.harmless for each in choice.candidates] == [True, False, False, False, False]
 
 
@@ -161,7 +163,7 @@ def test_the_seed_decides_and_nothing_else_changes() -> None:
 def test_what_is_fixed_stays() -> None:
     bad = catalogue(photo="foreign", text="foreign")
     given = replace(SETTINGS, fusion=Fusion(Marginals(alpha=0.6, beta=0.4)))
-    choice = select_weights(bad, "toy", given, ("alpha", "intra_modal_loss"))
+    choice = select_weights(bad, "toy", given, ("alpha", "intra_modal"))
     assert choice.settings.fusion.marginals.alpha == 0.6
     assert choice.settings.intra_modal == SETTINGS.intra_modal
     left = [each for each in choice.candidates if each.alpha == 0.6]
@@ -176,7 +178,7 @@ def test_what_is_fixed_stays() -> None:
         (catalogue(photos=1, texts=1), SETTINGS, ()),
         (catalogue(7), SETTINGS, ()),
         (catalogue(photos=0), SETTINGS, ()),
-        (catalogue(), SETTINGS, ("alpha", "beta", "intra_modal_loss")),
+        (catalogue(), SETTINGS, ("alpha", "beta", "intra_modal")),
         (catalogue(), replace(SETTINGS, method="single-view", fusion=method_fusion("single-view", Fusion())), ()),
     ],
     ids=["single views", "seven listings", "no photos", "all fixed", "single-view"],
@@ -206,7 +208,7 @@ def test_listings_without_photos_or_texts_are_dealt_evenly() -> None:
     assert select_weights(features, "toy", replace(SETTINGS, epochs=2)).candidates
 
 
-@pytest.mark.parametrize("method", ["factorized_plan", "random-view", "all-pairs", "full-transport"])
+@pytest.mark.parametrize("method", ["factorized", "random-view", "all-pairs", "full-transport"])
 def test_other_methods_are_given_weights_too(method: Any) -> None:
     choice = select_weights(catalogue(12, photo="foreign"), "toy", replace(SETTINGS, method=method, epochs=1))
     assert choice.settings.method == method
@@ -329,6 +331,6 @@ def test_a_choice_prints_and_is_noted_beside_the_model(tmp_path: Path) -> None:
     noted = json.loads((tmp_path / "pretrain.json").read_text())
     assert noted["steps"] == 3
     assert noted["choice"] == json.loads(json.dumps(choice.to_json()))
-    assert noted["choice"]["chosen"] == {"alpha": 0.5, "beta": 0.5, "intra_modal_loss": 0.25}
+    assert noted["choice"]["chosen"] == {"alpha": 0.5, "beta": 0.5, "intra_modal": 0.25}
     WeightSelection(SETTINGS, (), 0, 0.0).render(console)
     assert console.export_text() == ""

@@ -31,7 +31,7 @@ class OnError(StrEnum):
 class Method(StrEnum):
     """How pretraining chooses and scores views."""
 
-    factorized = "factorized_plan"
+    factorized = "factorized"
     single_view = "single-view"
     random_view = "random-view"
     all_pairs = "all-pairs"
@@ -48,8 +48,8 @@ COMPARED = [method for method in Method if method not in (Method.full_transport,
 class Loss(StrEnum):
     """What pretraining minimises."""
 
-    pairwise = "pairwise_loss"
-    barycentric = "barycentric_loss"
+    pairwise = "pairwise"
+    barycentric = "barycentric"
 
 
 class MarginalKind(StrEnum):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,37 +13,21 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from wares.core.errors import SettingsError
 from wares.encoders.base import save_weights, weights_digest
-from wares.encoders.marginals import Marginals
+from wares.encoders.settings import Fusion
 
 if TYPE_CHECKING:
     from wares.encoders.base import ImageTower, TextTower
 
 
-MODEL_FORMAT = 2
+MODEL_FORMAT = 3
 TOWER_NAMES = ("image", "text")
-
-
-@dataclass(frozen=True)
-class Fusion:
-    """How the towers' views become one embedding: marginals within a modality, gamma between them.
-
-    gamma: weight of the photos against the texts, in [0, 1]
-    """
-
-    marginals: Marginals = field(default_factory=Marginals)
-    gamma: float = 0.5
-
-    def __post_init__(self) -> None:
-        if not 0.0 <= self.gamma <= 1.0:
-            raise SettingsError(f"gamma is a weight in [0, 1], not {self.gamma}.")
 
 
 class Towers(nn.Module):
     """An image tower and a text tower, their temperature, and how their views are fused.
 
-    photo_attention: (d,) direction of the shared space by which learned marginals reweigh photos; trained for them alone
+    photo_attention: (d,) direction of the shared space by which learned marginals reweigh photos; trained only for them
     """
 
     image: ImageTower
@@ -68,15 +52,16 @@ class Towers(nn.Module):
 
     @property
     def identity(self) -> str:
-        """Digest of everything that decides an embedding: weights, frozen parts and fusion."""
-        about = [self.image.key, self.text.key, asdict(self.fusion), weights_digest(self)]
-        return hashlib.sha256(json.dumps(about).encode()).hexdigest()
+        """SHA-256 of everything that decides an embedding: weights, keys of the frozen parts, and fusion."""
+        parts = [self.image.key, self.text.key, asdict(self.fusion), weights_digest(self)]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
-    def save(self, folder: Path) -> None:
-        """Write `towers.json` and `towers.safetensors`: the trained part and the names of the frozen ones.
+    def save(self, folder: Path | str) -> None:
+        """Write the trained weights (`towers.safetensors`) and the keys of the frozen parts (`towers.json`).
 
-        And `modules.json`, so that `SentenceTransformer(folder, trust_remote_code=True)` loads it as well.
+        `modules.json` is written too, so that `SentenceTransformer(folder, trust_remote_code=True)` loads the model.
         """
+        folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         save_weights(self.state_dict(), folder / "towers.safetensors")
         about = {
@@ -85,9 +70,9 @@ class Towers(nn.Module):
             "dimension": self.dimension,
             "image": self.image.key,
             "text": self.text.key,
-            "trained": [side for side in TOWER_NAMES if getattr(self, side).trained is not None],
+            "trained": [side for side in TOWER_NAMES if getattr(self, side).trained_backbone is not None],
             "fusion": asdict(self.fusion),
-            "run_identity": self.identity,
+            "identity": self.identity,
             "wares": version("wares"),
         }
         encoder = {"idx": 0, "name": "0", "path": "", "type": "wares.encoders.listing_encoder.ListingEncoder"}

@@ -1,8 +1,6 @@
-"""Judging: rank measures, significance, and cross-view protocols.
+"""Evaluation of runs against judgments: means, significance tests, and what the means leave out.
 
-The one room that sees judgments; nothing that trains or makes labels may import it. Measures bear the names of
-ir_measures (`nDCG@10`, `R@100`, `AP(rel=2)`), which parse and print to the same thing. Tables and plots of
-whole comparisons are next door, in `report`.
+Measures have the names of ir_measures, as `nDCG@10`, `R@100` or `AP(rel=2)`.
 """
 
 from __future__ import annotations
@@ -15,39 +13,38 @@ import numpy as np
 
 from wares.core.errors import EvaluationError
 from wares.data.runs import Run
-from wares.evaluation.measures import MEASURES, coverage, measure
-from wares.evaluation.significance import LEVEL, paired_tests
+from wares.evaluation.measures import DEFAULT_MEASURES, coverage, measure
+from wares.evaluation.significance import SIGNIFICANCE_LEVEL, paired_tests
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from wares.evaluation.measures import Coverage, PerQuery, Qrels
-    from wares.evaluation.significance import PairedTest, Significance
-
-
-# Whole evaluations
+    from wares.evaluation.significance import PairedTest, SignificanceTest
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Systems on the same judged queries: means, tests against a baseline, and what was left out.
+    """Systems measured on the same judged queries: means, and tests against a baseline.
 
     per_query: system -> measure -> query -> value
-    coverage: system -> how its run met the judgments
+    tests: empty without a baseline
+    coverage: system -> which queries its means include
+    method: of the tests
     """
 
     per_query: dict[str, PerQuery]
     tests: tuple[PairedTest, ...]
     coverage: dict[str, Coverage]
-    method: Significance = "t"
+    method: SignificanceTest = "t"
 
     @property
-    def queries(self) -> int:
-        """How many queries every mean is over."""
+    def query_count(self) -> int:
+        """Number of queries in each mean."""
         return len(next(iter(self.coverage.values())).judged)
 
     @property
-    def systems(self) -> dict[str, dict[str, float]]:
+    def means(self) -> dict[str, dict[str, float]]:
         """System -> measure -> mean over the queries."""
         return {
             system: {name: float(np.mean(list(values.values()))) for name, values in table.items()}
@@ -55,15 +52,15 @@ class Evaluation:
         }
 
     def to_json(self) -> dict[str, Any]:
-        """The shape that `wares evaluate --json` writes."""
-        return {"queries": self.queries, "systems": self.systems, "tests": [asdict(test) for test in self.tests]}
+        """Return the object that `wares evaluate --json` writes."""
+        return {"queries": self.query_count, "systems": self.means, "tests": [asdict(test) for test in self.tests]}
 
     def render(self, console: Console) -> None:
-        """Print the means as a table: the best in bold, significant differences marked."""
+        """Print a table of the means: the best in bold, significant differences marked."""
         from rich.markup import escape
         from rich.table import Table
 
-        systems, marks = self.systems, self._marks()
+        systems, marks = self.means, self._marks()
         names = list(next(iter(systems.values())))
         best = {name: max(round(means[name], 3) for means in systems.values()) for name in names}
         table = Table()
@@ -81,38 +78,40 @@ class Evaluation:
         console.print(self._footnote(), style="dim", markup=False, highlight=False)
 
     def _marks(self) -> dict[tuple[str, str], str]:
-        significant = [test for test in self.tests if test.p_holm < LEVEL]
+        significant = [test for test in self.tests if test.p_holm < SIGNIFICANCE_LEVEL]
         return {(test.system, test.measure): "▲" if test.difference > 0 else "▼" for test in significant}
 
     def _footnote(self) -> str:
-        lines = [f"{self.queries} judged queries; bold: the best."]
+        lines = [f"{self.query_count} judged queries; bold: the best."]
         if self.tests:
             test = {"t": "paired t-test", "permutation": "sign-flip permutation test"}[self.method]
             lines.append(
-                f"▲ better, ▼ worse than {self.tests[0].baseline}: two-sided {test}, p < {LEVEL} "
+                f"▲ better, ▼ worse than {self.tests[0].baseline}: two-sided {test}, p < {SIGNIFICANCE_LEVEL} "
                 f"after Holm's correction for {len(self.tests)} comparisons."
             )
         without = len(next(iter(self.coverage.values())).without_relevant)
         if without:
             lines.append(f"Judged queries without a relevant listing, left out: {without}.")
-        lines += self._told("judged queries without results, scored 0", [m.unanswered for m in self.coverage.values()])
-        lines += self._told("queries without judgments, ignored", [met.unjudged for met in self.coverage.values()])
+        lines += self._query_counts(
+            "judged queries without results, scored 0", [c.unanswered for c in self.coverage.values()]
+        )
+        lines += self._query_counts("queries without judgments, ignored", [c.unjudged for c in self.coverage.values()])
         return "\n".join(lines)
 
-    def _told(self, what: str, queries: Sequence[Sequence[str]]) -> list[str]:
-        """How many queries there are of some kind: a line for each system that has any, or one for all of them."""
-        if len(self.coverage) > 1 and queries[0] and all(each == queries[0] for each in queries):
-            return [f"All systems: {what}: {len(queries[0])}."]
+    def _query_counts(self, kind: str, queries: Sequence[Sequence[str]]) -> list[str]:
+        """A line for each system with queries of this kind, or one line if all systems have the same ones."""
+        if len(self.coverage) > 1 and queries[0] and all(others == queries[0] for others in queries):
+            return [f"All systems: {kind}: {len(queries[0])}."]
         counts = zip(self.coverage, map(len, queries), strict=True)
-        return [f"{system}: {what}: {count}." for system, count in counts if count]
+        return [f"{system}: {kind}: {count}." for system, count in counts if count]
 
 
 def _check_listings(runs: Mapping[str, Run], qrels: Qrels) -> None:
     judged = {listing for row in qrels.values() for listing in row}
-    found = {listing for run in runs.values() for row in run.values() for listing in row}
-    if judged and found and not judged & found:
+    ranked = {listing for run in runs.values() for row in run.values() for listing in row}
+    if judged and ranked and not judged & ranked:
         raise EvaluationError(
-            f"runs and judgments share no listing id ({min(found)!r} against {min(judged)!r}). Do they belong together?"
+            f"runs and judgments share no listing id ({min(ranked)!r} against {min(judged)!r}). Use other judgments."
         )
 
 
@@ -120,15 +119,23 @@ def evaluate(
     runs: Mapping[str, Run],
     qrels: Qrels,
     baseline: str | None = None,
-    measures: Sequence[str] = MEASURES,
-    method: Significance = "t",
+    measures: Sequence[str] = DEFAULT_MEASURES,
+    method: SignificanceTest = "t",
 ) -> Evaluation:
-    """Measure every run on the same judgments and test each against the baseline.
+    """Measure each run on the same judgments and test it against the baseline.
 
     runs: name -> run; baseline: one of these names, or None for no tests
+    measures: names of ir_measures; method: "t" for paired t-tests, "permutation" for sign-flip tests
 
-    Raises EvaluationError where there is nothing to measure, the baseline is unknown, or no run has any listing that is
-    judged, which says that ids do not agree.
+    Raises EvaluationError without runs or relevant listings, for an unknown baseline or measure, and if runs and
+    judgments have no listing in common.
+
+    Example:
+        >>> from wares import evaluate
+        >>> runs = {"ours": {"q1": {"a": 2.0, "b": 1.0}}, "bm25": {"q1": {"b": 2.0, "a": 1.0}}}
+        >>> evaluation = evaluate(runs, {"q1": {"a": 1}}, baseline="bm25", measures=["RR"])
+        >>> evaluation.means
+        {'ours': {'RR': 1.0}, 'bm25': {'RR': 0.5}}
     """
     if not runs:
         raise EvaluationError("there is no run to evaluate. Name a run file or a shop.")

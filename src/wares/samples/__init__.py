@@ -1,10 +1,11 @@
-"""The sample marketplace: a shop drawn and worded by code, to try wares on. Nothing in it is for sale.
+"""The sample marketplace: listings, photos, queries and judgments, drawn and written by code, to try wares on.
 
-`wares.samples.marketplace` assembles it; `goods` says what there is, `shapes`, `drawing`, `textures`
-draw it, `camera`, `surfaces`, `props` photograph it, `wording` speaks for sellers and buyers.
+May import: core; only cli imports it.
+Add a member: a kind of goods is a table in kinds.toml and a function in `shapes`; a scene goes into `photography.scenes`;
+colours, materials and phrases go into palette.toml and phrases.toml. Any of these changes the marketplace that a seed
+draws, and with it every figure measured on it.
 """
 
-from wares.samples.marketplace import Marketplace, write_marketplace
-from wares.samples.sheet import contact_sheet
+import lazy_loader
 
-__all__ = ["Marketplace", "contact_sheet", "write_marketplace"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -8,19 +8,29 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from wares.samples.camera import font
+from wares.samples.photography.graphics import font
 
 
 def contact_sheet(folder: Path, out: Path, rows: int = 12, columns: int = 2, start: int = 0, side: int = 128) -> Path:
-    """Save a picture of rows x columns listings of a catalogue, from listing number `start` on."""
+    """Save a picture of rows x columns listings of a catalogue, from index `start` on; return its path.
+
+    side: pixels of a photo's longer side
+
+    Example:
+        >>> from pathlib import Path
+        >>> from wares.samples import contact_sheet, write_marketplace
+        >>> market = write_marketplace(Path("market"), listings=2)
+        >>> contact_sheet(market.folder, Path("sheet.png"), rows=1).name
+        'sheet.png'
+    """
     folder, out = Path(folder), Path(out)
     with (folder / "listings.jsonl").open(encoding="utf-8") as lines:
         listings = [json.loads(line) for line in lines][start : start + rows * columns]
     wide, tall = 6 * (side + 6) + 24, side + 44
     sheet = Image.new("RGB", (columns * wide + 24, -(-len(listings) // columns) * tall + 20), (252, 251, 249))
     draw = ImageDraw.Draw(sheet)
-    for place, listing in enumerate(listings):
-        left, top = 24 + place % columns * wide, 16 + place // columns * tall
+    for index, listing in enumerate(listings):
+        left, top = 24 + index % columns * wide, 16 + index // columns * tall
         title = textwrap.shorten(_printable(listing["title"]), 84, placeholder=" …")
         draw.text((left, top), title, (46, 44, 48), font(13, True))
         price = listing.get("price")
@@ -35,5 +45,5 @@ def contact_sheet(folder: Path, out: Path, rows: int = 12, columns: int = 2, sta
 
 
 def _printable(text: str) -> str:
-    """Without emoji, which the bundled font has no glyphs for."""
+    """Leave out emoji, for which the font has no glyphs."""
     return "".join(letter for letter in text if ord(letter) < 0x2500).strip()

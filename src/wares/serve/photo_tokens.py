@@ -16,7 +16,7 @@ import numpy as np
 from wares.serve.errors import ApiError
 
 if TYPE_CHECKING:
-    from wares.shop.retrieval import Vectors
+    from wares.shop.table import Vectors
 
 
 MODEL_DIGITS = 8  # of the model's identity

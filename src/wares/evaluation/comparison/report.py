@@ -1,15 +1,10 @@
-"""What `wares compare` leaves behind: tables on the console, compare.json, pictures, and one page with all of it.
-
-The page, report.html, needs nothing beside it: pictures are inside it, and it loads no script, style or font. Its
-template is templates/compare.html; whatever comes from a catalogue is escaped there.
-"""
+"""Report of a comparison: console tables, compare.json, charts, and the page report.html."""
 
 from __future__ import annotations
 
 import os
 import platform
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -17,71 +12,35 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wares.core.files import write_json
-from wares.evaluation.charts import Mark, dot_chart, page, scatter_chart, table
-from wares.evaluation.comparison.experiment import ROUNDS
-from wares.evaluation.comparison.results import (
-    GAIN_MEASURES,
-    HYBRID,
-    QUERIES,
-    RESAMPLES,
-    TRANSPORT,
-    Comparison,
-    Findings,
-    Gain,
-    Tested,
-)
-from wares.evaluation.measures import MEASURES
-from wares.evaluation.significance import LEVEL
+from wares.evaluation.comparison.figures import draw_charts
+from wares.evaluation.comparison.page import render_report
+from wares.evaluation.comparison.results import Comparison, ComparisonResult, all_gains, all_tests, first_budget
+from wares.evaluation.comparison.tables import print_tables
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
-    from wares.evaluation.comparison.experiment import Encoded, Judged
-    from wares.evaluation.comparison.results import Results
+    from wares.evaluation.comparison.experiment import EncodedCatalogue, JudgedQueries
     from wares.training.settings import PretrainSettings
 
 
-PACKAGES = ("wares", "torch", "numpy", "scipy", "transformers", "sentence-transformers", "lancedb", "ir_measures")
-PROTOCOLS = {
-    QUERIES: "The towers train on the whole catalogue, without queries or judgments; each judged query then ranks all "
-    "listings, by the one fused embedding of a listing where nothing else is said.",
-    "title->photos": "The title of each held-out listing ranks the held-out listings by the weighted mean of their "
-    "photos.",
-    "description->photos": "The description of each held-out listing ranks the held-out listings by the weighted mean "
-    "of their photos.",
-    "photo->title": "Each photo but the first of a held-out listing ranks the titles of the held-out listings; a "
-    "listing counts once, by the mean over its photos.",
-    "photo->primary-photo": "Each photo but the first of a held-out listing ranks the first photos of the held-out "
-    "listings; a listing counts once, by the mean over its photos.",
-}
-SYSTEMS = {
-    "factorized_plan": "primary view and one other drawn at random per modality and step, coupled by the factorized plan",
-    "all-pairs": "every view with every view in every step, coupled by the same factorized plan without sampling",
-    "low-rank-transport": "every view, listings scored by a plan of low rank",
-    "full-transport": "every view, listings scored by the best entropic plan: the exact reference",
-    "single-view": "first photo and title only, in training and in the fused embedding",
-    "single-view, all views fused": "trained as single-view, but all views are fused",
-    "random-view": "one view per modality, drawn at random; no plan",
-    "mean-views": "the plain means of all photos and of all texts, in training and in the fused embedding; no plan",
-    "joint-text": "trained and indexed on the first photo and all texts joined into one, but asked as all others are",
-    "bm25": "words alone, over all texts of a listing",
-    "dense": "the text tower as published, untrained here, on all texts of a listing joined",
-    "bm25+dense": "reciprocal rank fusion of bm25 and dense",
-}
-MEASURE_NOTES = {
-    "nDCG@10": "normalised discounted cumulative gain of the ten best, with graded relevance where there is any",
-    "R@10": "share of the relevant listings among the ten best; likewise R@100 and R@500",
-    "AP": "average precision over the whole ranking (its best 500 for queries)",
-    "RR": "one over the rank of the first relevant listing",
-}
+REPORTED_PACKAGES = (
+    "wares",
+    "torch",
+    "numpy",
+    "scipy",
+    "transformers",
+    "sentence-transformers",
+    "lancedb",
+    "ir_measures",
+)
 
 
 @dataclass(frozen=True)
-class Setup:
-    """What was run, for readers who want to judge it.
+class ExperimentSetup:
+    """What readers of a report need to reproduce it.
 
-    catalogue: its name; command: as it was typed; facts: what -> how much, of data, towers and machine
+    catalogue: its name; command: the command line; facts: name -> text, of data, towers and machine (`setup_facts`)
     methods: settings of each method
     """
 
@@ -91,79 +50,78 @@ class Setup:
     methods: Sequence[PretrainSettings]
 
 
-def facts(corpus: Encoded, judged: Judged | None, towers: str, seeds: int) -> dict[str, str]:
-    """Data, towers and machine in words."""
+def setup_facts(corpus: EncodedCatalogue, judged: JudgedQueries | None, towers: str, seeds: int) -> dict[str, str]:
+    """Return name -> text of the facts about data, towers and machine."""
     import torch
 
     features = corpus.features
     photos, texts = features.photo_views.counts, features.text_views.counts
-    about = {
+    unreadable = len(corpus.catalogue.problems) + len(features.problems)
+    facts = {
         "listings": f"{len(corpus.catalogue):,}",
-        "photos": f"{photos.sum():,}; {photos.mean():.1f} a listing, {photos.max()} at most",
-        "texts": f"{texts.sum():,}; {texts.mean():.1f} a listing; {features.truncated_texts:,} longer than the tower reads",
-        "left out": f"{len(corpus.catalogue.problems) + len(features.problems):,} rows and photos that cannot be read",
+        "photos": f"{photos.sum():,}; {photos.mean():.1f} per listing, maximum {photos.max()}",
+        "texts": f"{texts.sum():,}; {texts.mean():.1f} per listing; {features.truncated_texts:,} truncated",
+        "left out": f"{unreadable:,} unreadable rows and photos",
     }
     if judged is not None:
-        about["queries"] = f"{len(judged.queries):,} with {sum(map(len, judged.qrels.values())):,} judgments"
-    return about | {
+        facts["queries"] = f"{len(judged.queries):,} with {sum(map(len, judged.qrels.values())):,} judgments"
+    return facts | {
         "towers": towers,
         "seeds": f"{seeds}: each draws its own split, weights, order and views",
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, "
         f"{torch.get_num_threads()} threads for training",
         "versions": ", ".join(
-            [f"python {platform.python_version()}", *(f"{name} {version(name)}" for name in PACKAGES)]
+            [f"python {platform.python_version()}", *(f"{name} {version(name)}" for name in REPORTED_PACKAGES)]
         ),
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     }
 
 
 def write_comparison(
-    console: Console, findings: Findings, setup: Setup, out: Path, baseline: str = "single-view"
+    console: Console, result: ComparisonResult, setup: ExperimentSetup, out: Path, baseline: str = "single-view"
 ) -> list[Path]:
-    """Print the tables, and write compare.json, the pictures and report.html.
+    """Print the tables, and write compare.json, the charts and report.html.
 
-    baseline: whom to test against where it was measured (`Comparison.baseline`)
+    baseline: system of the tests and gains, in protocols where it was measured (`Comparison.baseline`)
 
-    Returns the files written, compare.json first.
+    Returns the paths of the files, compare.json first.
     """
     out.mkdir(parents=True, exist_ok=True)
-    written = [out / "compare.json"]
-    write_json(as_json(findings, setup, baseline), written[0])
-    pictures = draw(findings, baseline, out)
+    write_json(comparison_json(result, setup, baseline), out / "compare.json")
+    charts = draw_charts(result, baseline, out)
     page = out / "report.html"
-    page.write_text(html(findings, setup, baseline, pictures), encoding="utf-8")
-    show(console, findings, baseline)
-    console.print(f"Everything, with intervals and pictures, on one page: {page}", soft_wrap=True)
-    return [*written, *pictures, page]
+    page.write_text(render_report(result, setup, baseline, charts), encoding="utf-8")
+    print_tables(console, result, baseline)
+    console.print(f"Report with intervals and charts: {page}", soft_wrap=True)
+    return [out / "compare.json", *charts, page]
 
 
-# JSON
-
-
-def as_json(findings: Findings, setup: Setup, baseline: str) -> dict[str, Any]:
-    """What compare.json holds: the results at the first budget at the top, and beside them everything else."""
-    budgets = findings.budgets
-    results = {name: found.results() for name, found in budgets.items()}
+def comparison_json(result: ComparisonResult, setup: ExperimentSetup, baseline: str) -> dict[str, Any]:
+    """Return the object of compare.json: the results under the first budget, and the details in further keys."""
+    budgets, first = result.budgets, first_budget(result)
+    results = {name: comparison.results() for name, comparison in budgets.items()}
     return {
         **results[next(iter(budgets))],
         "budgets": results,
-        "epochs": {name: found.epochs for name, found in budgets.items()},
-        "ci": {name: intervals(found) for name, found in budgets.items()},
-        "tests": {name: [asdict(test) for test in all_tests(found, baseline)] for name, found in budgets.items()},
+        "epochs": {name: comparison.epochs for name, comparison in budgets.items()},
+        "ci": {name: confidence_intervals(comparison) for name, comparison in budgets.items()},
+        "tests": {
+            name: [asdict(test) for test in all_tests(comparison, baseline)] for name, comparison in budgets.items()
+        },
         "gains": {
             name: {
-                "baseline": [asdict(gain) for gain in all_gains(found, baseline)],
-                "strongest without transport": [asdict(gain) for gain in all_gains(found, None)],
+                "baseline": [asdict(gain) for gain in all_gains(comparison, baseline)],
+                "strongest without transport": [asdict(gain) for gain in all_gains(comparison, None)],
             }
-            for name, found in budgets.items()
+            for name, comparison in budgets.items()
         },
         "trivial": {
-            protocol: [f"R@{k}" for k in (10, 100, 500) if first_of(findings).trivial(protocol, f"R@{k}")]
-            for protocol in first_of(findings).protocols
+            protocol: [f"R@{k}" for k in (10, 100, 500) if first.is_trivial(protocol, f"R@{k}")]
+            for protocol in first.protocols
         },
-        "cost": {method: asdict(cost) for method, cost in findings.costs.items()},
-        "choices": [asdict(choice) for choice in findings.choices],
-        "vector_bytes": findings.vector_bytes,
+        "cost": {method: asdict(cost) for method, cost in result.costs.items()},
+        "choices": [asdict(weights) for weights in result.selected_weights],
+        "vector_bytes": result.vector_bytes,
         "setup": {
             "command": setup.command,
             **setup.facts,
@@ -172,266 +130,12 @@ def as_json(findings: Findings, setup: Setup, baseline: str) -> dict[str, Any]:
     }
 
 
-def intervals(comparison: Comparison) -> dict[str, dict[str, dict[str, list[float]]]]:
-    """System -> protocol -> measure -> the two ends of the 95 % interval of the mean."""
-    found: dict[str, dict[str, dict[str, list[float]]]] = {}
+def confidence_intervals(comparison: Comparison) -> dict[str, dict[str, dict[str, list[float]]]]:
+    """Return system -> protocol -> measure -> [low, high] of the 95 % confidence interval of the mean."""
+    intervals: dict[str, dict[str, dict[str, list[float]]]] = {}
     for protocol in comparison.protocols:
         for system in comparison.systems(protocol):
             cells = {name: comparison.interval(system, protocol, name) for name in comparison.measures(protocol)}
             row = {name: [cell.low, cell.high] for name, cell in cells.items()}
-            found.setdefault(system, {})[protocol] = row
-    return found
-
-
-def all_tests(comparison: Comparison, baseline: str) -> list[Tested]:
-    """Of every protocol, against its own baseline."""
-    return [
-        test
-        for protocol in comparison.protocols
-        for test in comparison.tests(protocol, comparison.baseline(protocol, baseline))
-    ]
-
-
-def all_gains(comparison: Comparison, baseline: str | None) -> list[Gain]:
-    """Of every protocol, over its own baseline, or where that is None over the strongest without transport."""
-    return [
-        gain
-        for protocol in comparison.protocols
-        for gain in comparison.gains(protocol, baseline and comparison.baseline(protocol, baseline))
-    ]
-
-
-def first_of(findings: Findings) -> Comparison:
-    """The comparison under the first budget."""
-    return next(iter(findings.budgets.values()))
-
-
-def main_protocol(comparison: Comparison) -> str:
-    """Query → listing where it was measured."""
-    return QUERIES if QUERIES in comparison.protocols else comparison.protocols[0]
-
-
-# Pictures
-
-
-def draw(findings: Findings, baseline: str, out: Path) -> list[Path]:
-    """Every picture of a comparison; hybrids with BM25, which would crowd them, stand in the tables only."""
-    first = first_of(findings)
-    seeds = len(first.tables)
-    label = f"mean and 95 % interval, {seeds} {'seed' if seeds == 1 else 'seeds'}"
-    pictures = []
-    if QUERIES in first.protocols:
-        shown = [name for name in GAIN_MEASURES if name in first.measures(QUERIES)]
-        panels = {f"query → listing, {name}": _marks(findings, QUERIES, name) for name in shown}
-        pictures.append(dot_chart(panels, out / "queries.png", label))
-    if crossed := [protocol for protocol in first.protocols if protocol != QUERIES]:
-        panels = {f"{arrow(protocol)}, AP": _marks(findings, protocol, "AP") for protocol in crossed}
-        pictures.append(dot_chart(panels, out / "cross-view.png", label, columns=2))
-    if gains := _gain_marks(first, baseline):
-        pictures.append(dot_chart(gains, out / "gains.png", "relative gain, %, and 95 % interval", zero=True))
-    protocol = main_protocol(first)
-    last = list(findings.budgets)[-1]
-    points = {
-        method: (cost.milliseconds, _mark(findings.budgets[last], method, protocol, "nDCG@10"))
-        for method, cost in findings.costs.items()
-    }
-    y_label = f"nDCG@10, {arrow(protocol)},\n{last}"
-    return [*pictures, scatter_chart(points, out / "cost.png", "training, ms per listing and epoch", y_label)]
-
-
-def _marks(findings: Findings, protocol: str, measure: str) -> dict[str, dict[str, Mark]]:
-    return {
-        budget: {system: _mark(found, system, protocol, measure) for system in plain(found.systems(protocol))}
-        for budget, found in findings.budgets.items()
-    }
-
-
-def _mark(comparison: Comparison, system: str, protocol: str, measure: str) -> Mark:
-    interval = comparison.interval(system, protocol, measure)
-    return Mark(comparison.mean(system, protocol, measure), interval.low, interval.high)
-
-
-def _gain_marks(comparison: Comparison, baseline: str) -> dict[str, dict[str, dict[str, Mark]]]:
-    """Measure -> over whom -> trained system -> gain in per cent, in the main protocol."""
-    protocol = main_protocol(comparison)
-    usual = comparison.baseline(protocol, baseline)
-    panels: dict[str, dict[str, dict[str, Mark]]] = {}
-    for name, over in ((f"over {usual}", usual), ("over the strongest without transport", None)):
-        for gain in comparison.gains(protocol, over):
-            if not gain.system.endswith(HYBRID) and comparison.epochs.get(gain.system):
-                mark = Mark(100 * gain.relative, 100 * gain.low, 100 * gain.high)
-                strongest = comparison.strongest(protocol, gain.measure)
-                panel = panels.setdefault(f"{gain.measure} (strongest: {strongest})", {})
-                panel.setdefault(name, {})[gain.system] = mark
-    return panels
-
-
-def plain(systems: Iterable[str]) -> list[str]:
-    """The systems without those that are fused with BM25."""
-    return [name for name in systems if not name.endswith(HYBRID)]
-
-
-# The page
-
-
-@dataclass(frozen=True)
-class Budget:
-    """One budget's comparison with its tests and gains by protocol, system and measure; None where there is none."""
-
-    name: str
-    comparison: Comparison
-    tests: Mapping[tuple[str, str, str], Tested | None]
-    gains: Mapping[tuple[str, str, str], Gain | None]
-    strongest: Mapping[tuple[str, str, str], Gain | None]
-
-
-def html(findings: Findings, setup: Setup, baseline: str, pictures: Sequence[Path]) -> str:
-    """The whole report as one page."""
-    first = first_of(findings)
-    return page(
-        "compare.html",
-        {"arrow": arrow, "three": three, "percent": percent, "p": p_value, "mark": mark, "listed": listed},
-        pictures,
-        findings=findings,
-        setup=setup,
-        baseline=baseline,
-        protocols=sorted(first.protocols, key=lambda protocol: protocol != main_protocol(first)),
-        ours=setup.methods[0].method,
-        budgets=[
-            Budget(
-                name,
-                found,
-                _by_cell(all_tests(found, baseline)),
-                _by_cell(all_gains(found, baseline)),
-                _by_cell(all_gains(found, None)),
-            )
-            for name, found in findings.budgets.items()
-        ],
-        notes={"protocols": PROTOCOLS, "systems": SYSTEMS, "measures": MEASURE_NOTES},
-        shown=set(first.tables[0]),
-        transport=[name for name in TRANSPORT if name in findings.costs],
-        measures=MEASURES,
-        gain_measures=GAIN_MEASURES,
-        level=LEVEL,
-        resamples=RESAMPLES,
-        rounds=ROUNDS,
-    )
-
-
-def _by_cell(rows: Iterable[Any]) -> defaultdict[tuple[str, str, str], Any]:
-    found: defaultdict[tuple[str, str, str], Any] = defaultdict(lambda: None)
-    return found | {(row.protocol, row.system, row.measure): row for row in rows}
-
-
-def arrow(protocol: str) -> str:
-    """A protocol's name for people."""
-    return protocol.replace("->", " → ").replace("-", " ")
-
-
-def three(value: float) -> str:
-    """Three places, as of a measure."""
-    return f"{value:.3f}"
-
-
-def percent(value: float) -> str:
-    """A relative gain."""
-    return f"{100 * value:+.1f} %"
-
-
-def p_value(value: float) -> str:
-    """A p-value, or a bound of it where it is tiny."""
-    return "< .0001" if value < 1e-4 else f"{value:.4f}".lstrip("0")
-
-
-def mark(test: Tested | None) -> str:
-    """Whether a system is surely better or worse than the baseline."""
-    return " " if test is None or test.p_holm >= LEVEL else "▲" if test.difference > 0 else "▼"
-
-
-def listed(names: Sequence[str]) -> str:
-    """Names in a sentence."""
-    return ", ".join(names[:-1]) + (" and " if len(names) > 1 else "") + "".join(names[-1:])
-
-
-# The console
-
-
-def show(console: Console, findings: Findings, baseline: str) -> None:
-    """Print what most readers want; systems fused with BM25, and all other measures, stand on the page."""
-    for budget, found in findings.budgets.items():
-        results = found.results()
-        kept: Results = {**results, "methods": {name: results["methods"][name] for name in plain(results["methods"])}}
-        console.print(table(kept, "nDCG@10", f"{budget}, nDCG@10"))
-    budget, found = next(iter(findings.budgets.items()))
-    protocol = main_protocol(found)
-    console.print(tests_table(found, "nDCG@10", baseline, f"{budget}, nDCG@10: difference from the baseline"))
-    console.print(gains_table(found, protocol, baseline, f"{budget}, {arrow(protocol)}: relative gain"))
-    console.print(cost_table(findings))
-
-
-def tests_table(comparison: Comparison, measure: str, baseline: str, title: str) -> Table:
-    """Differences from each protocol's baseline and their corrected p, one system a row."""
-    from rich.markup import escape
-    from rich.table import Table
-
-    columns = {protocol: comparison.baseline(protocol, baseline) for protocol in comparison.protocols}
-    tests = {(test.protocol, test.system): test for test in all_tests(comparison, baseline) if test.measure == measure}
-    note = f"▲ better, ▼ worse: paired t-test, p < {LEVEL} after Holm's correction for all of a protocol's comparisons"
-    shown = Table(title=title, caption=note, caption_justify="left")
-    shown.add_column("system", no_wrap=True)
-    for protocol, base in columns.items():
-        shown.add_column(f"{arrow(protocol)}\n− {base}", justify="right")
-    for system in plain(comparison.tables[0]):
-        found = [tests.get((protocol, system)) for protocol in columns]
-        cells = [f"{test.difference:+.3f} {mark(test)}" if test else "–  " for test in found]
-        shown.add_row(escape(system), *cells)
-    return shown
-
-
-def gains_table(comparison: Comparison, protocol: str, baseline: str, title: str) -> Table:
-    """Relative gains of the trained systems over the baseline and over the strongest without transport."""
-    from rich.markup import escape
-    from rich.table import Table
-
-    base = comparison.baseline(protocol, baseline)
-    over = {True: comparison.gains(protocol, base), False: comparison.gains(protocol)}
-    shown = Table(title=title, caption=gains_note(comparison, protocol), caption_justify="left")
-    shown.add_column("system", no_wrap=True)
-    columns = [(usual, name) for usual in over for name in GAIN_MEASURES if name in comparison.measures(protocol)]
-    for usual, name in columns:
-        shown.add_column(f"{name}\nover {base if usual else comparison.strongest(protocol, name)}", justify="right")
-    for system in plain(name for name in comparison.systems(protocol) if comparison.epochs.get(name)):
-        cells = [
-            next((percent(gain.relative) for gain in over[usual] if (gain.system, gain.measure) == (system, name)), "–")
-            for usual, name in columns
-        ]
-        shown.add_row(escape(system), *cells)
-    return shown
-
-
-def gains_note(comparison: Comparison, protocol: str) -> str:
-    """What the gains are over, and what is left out."""
-    trivial = [f"R@{k}" for k in (10, 100, 500) if comparison.trivial(protocol, f"R@{k}")]
-    note = "over the usual baseline, and over the strongest without transport"
-    if trivial:
-        candidates = comparison.candidates[protocol]
-        note += (
-            f"; {listed(trivial)} left out: only {candidates:,} listings are ranked, so it is 1 for any full ranking"
-        )
-    return note
-
-
-def cost_table(findings: Findings) -> Table:
-    """Views encoded and milliseconds of training, one method a row."""
-    from rich.table import Table
-
-    note = (
-        f"a listing's one vector takes {findings.vector_bytes:,} bytes and a query costs the same, whatever trained it"
-    )
-    shown = Table(title="cost", caption=note, caption_justify="left")
-    for name in ("method", "photos a step", "texts a step", "ms per listing and epoch", "views to index"):
-        shown.add_column(name, justify="left" if name == "method" else "right")
-    for method, cost in findings.costs.items():
-        cells = (f"{cost.photos:.2f}", f"{cost.texts:.2f}", f"{cost.milliseconds:.3f}", f"{cost.indexed:.2f}")
-        shown.add_row(method, *cells)
-    return shown
+            intervals.setdefault(system, {})[protocol] = row
+    return intervals
