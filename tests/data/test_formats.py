@@ -221,8 +221,8 @@ def test_a_damaged_file_is_read_or_raises_a_catalogue_error(
     listings = [Listing(str(i), "Café", "Warm.", ("a", "b"), price=1.5, attributes={"n": 2.0}) for i in range(9)]
     write_listings(listings, path)
     content = bytearray(path.read_bytes())
-    for place, value in flips:
-        content[int(place * len(content))] = value
+    for position, value in flips:
+        content[int(position * len(content))] = value
     path.write_bytes(content[: int(len(content) * kept)])
     with suppress(CatalogueError):
         assert len(read_catalogue(path, "skip")) > 0

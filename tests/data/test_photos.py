@@ -368,8 +368,8 @@ def test_a_damaged_photo_decodes_or_raises_a_photo_error(
 ) -> None:
     """Whatever is cut off or overwritten, nothing but a PhotoError comes out."""
     content = bytearray(encoded(suffix))
-    for place, value in flips:
-        content[int(place * len(content))] = value
+    for position, value in flips:
+        content[int(position * len(content))] = value
     path = tmp_path_factory.getbasetemp() / "damaged"
     path.write_bytes(content[: int(len(content) * (1 - cut))])
     with warnings.catch_warnings():

@@ -48,4 +48,4 @@ def test_written_listings_are_read_back(folder: Path, listings: list[Listing], s
     spaced = [listing.id for listing in listings if listing.id.split() != [listing.id]]
     noted = [(problem.kind, problem.severity) for problem in catalogue.problems]
     assert noted == [("id with spaces", "note")][: len(spaced)]
-    assert [found.name for found in folder.iterdir() if found.name.endswith(".part")] == []
+    assert [file.name for file in folder.iterdir() if file.name.endswith(".part")] == []
