@@ -293,7 +293,7 @@ def test_evaluate_says_what_is_wrong(shop: Shop, tmp_path: Path) -> None:
     assert "'tfidf' is not among the systems: fused, bm25" in refused(
         "evaluate", shop.path, *shop.judged, "--baseline", "tfidf"
     )
-    assert "two systems are called" in refused("evaluate", shop.path, shop.path, *shop.judged)
+    assert "two systems have the name" in refused("evaluate", shop.path, shop.path, *shop.judged)
     assert "is not a shop" in refused("evaluate", tmp_path / "note", *shop.judged)
     assert "cannot be read" in refused("evaluate", tmp_path / "run.txt", *shop.judged)
     assert "'nDCG@ten' is not a measure" in refused("evaluate", shop.path, *shop.judged, "--measures", "nDCG@ten")
@@ -683,7 +683,7 @@ def test_a_shop_is_replaced_only_on_purpose(tmp_path: Path) -> None:
     (catalogue / "listings.jsonl").write_text('{"id": "a", "title": "one mug"}\n', encoding="utf-8")
     done(*build, shop, "--overwrite")
     assert [hit["id"] for hit in done("search", shop, "red mug", "--json").json] == ["a"]
-    assert "is not a shop, so it is left alone" in refused(*build, catalogue, "--overwrite")
+    assert "is not empty and is not a shop" in refused(*build, catalogue, "--overwrite")
     assert (catalogue / "red.png").exists()
 
 
@@ -692,7 +692,7 @@ def test_index_needs_a_model_or_towers_and_not_both(shop: Shop, tmp_path: Path) 
     said = "give either --model MODEL"
     assert said in refused("index", shop.catalogue, *out)
     assert said in refused("index", shop.catalogue, "--model", shop.model, "--towers", "small", *out)
-    assert "holds no model" in refused("index", shop.catalogue, "--model", tmp_path / "none", *out)
+    assert "is not a model" in refused("index", shop.catalogue, "--model", tmp_path / "none", *out)
     assert not (tmp_path / "shop").exists()
 
 
@@ -724,7 +724,7 @@ def test_a_shop_is_updated_by_its_own_model_and_moved_to_another(shop: Shop, tmp
     assert done(*update, "--towers", "small", "--json").json["changed"] == 0
     assert "wares reembed" in refused(*update, "--model", shop.model)
     assert "leave out --ranker, --rows and --overwrite" in refused(*update, "--overwrite")
-    assert "is of the catalogue in" in refused("index", goods(tmp_path / "d"), "--out", path, "--update")
+    assert "was built from the catalogue in" in refused("index", goods(tmp_path / "d"), "--out", path, "--update")
     moved = done("reembed", path, "--model", shop.model, "--json").json
     assert (moved["listings"], moved["model"]) == (before["listings"], shop.index.json["model"])
     assert moved["model"] != before["model"]
@@ -750,9 +750,9 @@ def test_a_damaged_shop_says_so(tmp_path: Path) -> None:
 
 def test_search_says_what_is_wrong(shop: Shop) -> None:
     assert "the query is empty" in refused("search", shop.path)
-    assert "k is a number of results" in refused("search", shop.path, "mug", "-k", 0)
+    assert "k is 0. Give a number of results" in refused("search", shop.path, "mug", "-k", 0)
     assert 'there is no listing "nobody"' in refused("search", shop.path, "--like", "nobody")
-    assert "ranks by words" in refused("search", shop.path, "--like", "w0001", "--system", "bm25")
+    assert "reads text only" in refused("search", shop.path, "--like", "w0001", "--system", "bm25")
     assert "colour" in refused("search", shop.path, "mug", "--where", "colour = 'red'")
 
 
@@ -922,7 +922,7 @@ def test_a_killed_run_is_resumed_from_the_command_line(tmp_path: Path) -> None:
 
     assert "a run that was stopped" in refused(*train, "--epochs", 7), "it is not begun anew unasked"
     assert "of a run with other settings" in refused(*train, "--epochs", 7, "--resume")
-    assert "holds no model" in refused("index", catalogue, "--model", model, "--out", tmp_path / "shop")
+    assert "is not a model" in refused("index", catalogue, "--model", model, "--out", tmp_path / "shop")
     state = torch.load(model / "checkpoint.pt", weights_only=True)
     passed = len(state["record"]["losses"])
     assert passed >= 1
