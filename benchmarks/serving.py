@@ -47,7 +47,7 @@ from rich.console import Console
 from rich.table import Table
 
 from wares.encoders.registry import build_towers
-from wares.evaluation.synthetic_shops import Clouds, CloudTowers
+from wares.evaluation.synthetic_shops import SyntheticCatalogue, SyntheticTowers
 from wares.shop.build import summarize_catalogue, write_shop
 from wares.shop.encoder import TowersEncoder
 from wares.shop.filters import Filter
@@ -100,8 +100,8 @@ def main(
     with TemporaryDirectory() as name:
         folder = Path(name) / "shop"
         if shop is None:
-            clouds, towers = Clouds(listings), build_towers("offline")
-            vectors = CloudTowers(towers.dimension, towers.fusion)
+            clouds, towers = SyntheticCatalogue(listings), build_towers("offline")
+            vectors = SyntheticTowers(towers.dimension, towers.fusion)
             write_shop(summarize_catalogue(clouds), TowersEncoder(towers), vectors.chunks(clouds, CHUNK), folder)
         else:
             shutil.copytree(shop, folder)
@@ -230,7 +230,7 @@ def refused(answer: httpx2.Response) -> bool:
 def served(folder: Path) -> Iterator[tuple[str, psutil.Process]]:
     """The address of `wares serve`, and its process. What went wrong in it is told in the end."""
     command = [sys.executable, "-c", "from wares.cli.main import main; main()", "serve", str(folder), "--port", "0"]
-    environment = os.environ | {"WARES_KEY": KEY}
+    environment = os.environ | {"WARES_API_KEY": KEY}
     with (
         TemporaryFile("w+") as log,
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment) as run,

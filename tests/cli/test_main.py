@@ -225,7 +225,7 @@ def test_search_shows_reasons_only_when_asked(shop: Shop) -> None:
     assert len(plain.splitlines()) == 3
     for hit in hits:
         for share in hit["why"]:
-            assert re.search(rf"{re.escape(format(share['share'], '+.3f'))} +{re.escape(share['view'])}", why)
+            assert re.search(rf"{re.escape(format(share['contribution'], '+.3f'))} +{re.escape(share['view'])}", why)
 
 
 def test_json_is_alone_on_standard_output(shop: Shop) -> None:
@@ -863,7 +863,12 @@ def test_backbones_are_trained_and_the_shop_is_built_of_them(shop: Shop, shelf: 
     how = ("--bf16", "--accumulate", 2, "--views-at-once", 16, "--workers", 0, "--checkpoint-steps", 5, "--no-augment")
     done("finetune", shop.catalogue, "--model", model, *clicks, *how, "--out", tmp_path / "tuned")
     trainer = json.loads((tmp_path / "tuned" / "finetune.json").read_text())["settings"]["trainer"]
-    assert (trainer["bf16"], trainer["accumulate"], trainer["views_at_once"], trainer["augment"]) == (
+    assert (
+        trainer["bf16"],
+        trainer["gradient_accumulation_steps"],
+        trainer["mini_batch_size"],
+        trainer["augment"],
+    ) == (
         True,
         2,
         16,
@@ -895,7 +900,7 @@ SLOW = """
 from wares.cli.main import main
 from wares.training import pretraining
 
-pretraining.CHECKPOINT_EVERY = 0.0
+pretraining.CHECKPOINT_SECONDS = 0.0
 main()
 """
 

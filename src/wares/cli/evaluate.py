@@ -90,9 +90,9 @@ def compare(
     from wares.data.catalogue import read_catalogue
     from wares.encoders.features import catalogue_features
     from wares.encoders.registry import build_towers
-    from wares.evaluation.comparison.experiment import Encoded, system_names
+    from wares.evaluation.comparison.experiment import EncodedCatalogue, system_names
     from wares.evaluation.comparison.experiment import compare as run
-    from wares.evaluation.comparison.report import Setup, facts, write_comparison
+    from wares.evaluation.comparison.report import ExperimentSetup, setup_facts, write_comparison
     from wares.training.settings import PretrainSettings
 
     names = list(Method) if methods == "all" else _names(methods, Method)
@@ -104,10 +104,10 @@ def compare(
     listings = read_catalogue(catalogue, on_error.value, text_field or ())
     features = catalogue_features(listings, build_towers(towers), cache, on_error.value)
     _report_problems([*listings.problems, *features.problems])
-    corpus = Encoded(listings, features)
+    corpus = EncodedCatalogue(listings, features)
     findings = run(corpus, towers, chosen, seeds, judged, choose, cache)
     command = shlex.join(["wares", *sys.argv[1:]])
-    setup = Setup(catalogue.resolve().name, command, facts(corpus, judged, towers, seeds), chosen)
+    setup = ExperimentSetup(catalogue.resolve().name, command, setup_facts(corpus, judged, towers, seeds), chosen)
     files = write_comparison(_console(), findings, setup, out, baseline)
     if json_file is not None:
         json_file.write_bytes(files[0].read_bytes())
@@ -116,7 +116,7 @@ def compare(
 def _judged(catalogue: Path, queries: Path | None, qrels: Path | None) -> Any:
     """The queries and judgments that were named, or that lie in the catalogue; None where there are none."""
     from wares.data.queries import read_queries
-    from wares.evaluation.comparison.experiment import Judged
+    from wares.evaluation.comparison.experiment import JudgedQueries
     from wares.evaluation.measures import read_qrels
 
     if (queries is None) != (qrels is None):
@@ -126,4 +126,4 @@ def _judged(catalogue: Path, queries: Path | None, qrels: Path | None) -> Any:
         queries, qrels = folder / "queries.jsonl", folder / "qrels.txt"
         if not (queries.exists() and qrels.exists()):
             return None
-    return Judged(read_queries(queries), read_qrels(qrels))
+    return JudgedQueries(read_queries(queries), read_qrels(qrels))

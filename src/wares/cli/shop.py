@@ -277,7 +277,7 @@ def _update(
 
 def _trained(path: Path) -> TrainedRanker | None:
     """The ranker of a run; None, with a line that says so, where the run keeps what there was before."""
-    from wares.supervision.run_folder import find_ranker
+    from wares.supervision.trained_rankers import find_ranker
 
     found = find_ranker(path)
     if not found.untrained:

@@ -77,9 +77,9 @@ def supervise(
     from wares.data.queries import read_queries
     from wares.evaluation.correlation import render_correlations
     from wares.evaluation.measures import read_qrels
-    from wares.evaluation.supervision_report import judge, judge_predictors, render, write_report
-    from wares.ranking.training import RankerTrainingSettings
-    from wares.supervision.mixture import predict_performance
+    from wares.evaluation.supervision_report import evaluate_predictors, evaluate_run, render_result, write_report
+    from wares.ranking.settings import RankerTrainingSettings
+    from wares.supervision.ensemble import predict_performance
     from wares.supervision.recipe import supervise as run
     from wares.supervision.settings import SuperviseSettings
 
@@ -101,7 +101,7 @@ def supervise(
         query_predictor=weights,
         query_weighting=weight_map,
         start=start.value,
-        training=RankerTrainingSettings(loss, epochs),
+        training=RankerTrainingSettings(loss, epochs),  # type: ignore[arg-type]
         seed=seed,
     )
     listings = read_catalogue(corpus, on_error.value, text_field or ())
@@ -116,10 +116,10 @@ def supervise(
     if as_json:
         _print_json({"out": str(out), **asdict(found)})
     else:
-        render(found, _console())
+        render_result(found, _console())
     if qrels is not None:
-        judged = judge(out, read_qrels(qrels))
-        compared = judge_predictors(out, judged, predict_performance(searched, tests))
+        judged = evaluate_run(out, read_qrels(qrels))
+        compared = evaluate_predictors(out, judged, predict_performance(searched, tests))
         if not as_json:
             judged.render(_console())
             render_correlations(compared, _console())

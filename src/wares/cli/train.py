@@ -100,9 +100,8 @@ def pretrain(
 
     from wares.data.catalogue import read_catalogue
     from wares.encoders.features import catalogue_features
-    from wares.encoders.marginals import Marginals
     from wares.encoders.registry import build_towers
-    from wares.encoders.towers import Fusion
+    from wares.encoders.settings import Fusion, Marginals
     from wares.training.pretraining import pretrain as train_heads
     from wares.training.settings import PretrainSettings, method_fusion
     from wares.training.weight_selection import WeightSelection, select_weights, with_weights
@@ -273,7 +272,7 @@ def finetune(
         runs["fine-tuned"] = towers_run(tuned, towers, ids, queries)
         found = judge(runs, chosen, "pretrained")
         found.render(_console())
-        write_model_card(out, towers, record, found.systems)
+        write_model_card(out, towers, record, found.means)
     if json_file is not None:
         json_file.write_text(json.dumps(found.to_json() if found else {}, indent=2) + "\n", encoding="utf-8")
     _console().print(

@@ -20,8 +20,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from wares.core.errors import ModelError, SettingsError
-from wares.encoders.marginals import Marginals
-from wares.encoders.towers import MODEL_FORMAT, TOWER_NAMES, Fusion
+from wares.encoders.settings import Fusion, Marginals
+from wares.encoders.towers import MODEL_FORMAT, TOWER_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from wares.core.errors import ShopError
+from wares.ranking.score_fusion import RRF
 from wares.shop.filters import check_filter, lance_reason
 from wares.shop.table import NO_LIMIT, Vectors
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 System = Literal["fused", "bm25", "fused+bm25"]
 SYSTEMS: tuple[System, ...] = get_args(System)
-RRF_K = 60
+RANK_FUSION = RRF(k=60)
 RRF_DEPTH = 100  # results of each list that fused+bm25 fuses, or k if larger
 QUERY_BATCH_SIZE = 64  # query vectors searched at once
 SPARE = 16  # rows retrieved beyond k, to break ties at the k-th score by id
@@ -68,12 +69,8 @@ def retrieve(
 def reciprocal_rank_fusion(
     vector_list: Sequence[RankedListing], bm25_list: Sequence[RankedListing]
 ) -> list[RankedListing]:
-    """Fuse two lists: a listing scores 1/(60 + rank) in each list that has it.
-
-    Source: Cormack, Clarke and Büttcher, SIGIR 2009.
-    """
-    views = {hit.id: 1 / (RRF_K + rank) for rank, hit in enumerate(vector_list, 1)}
-    words = {hit.id: 1 / (RRF_K + rank) for rank, hit in enumerate(bm25_list, 1)}
+    """Fuse two lists by reciprocal ranks, best first. The scores of a listing are its contributions by list."""
+    views, words = (RANK_FUSION.contributions([hit.id for hit in hits]) for hits in (vector_list, bm25_list))
     rows = {hit.id: hit.row_id for hit in [*vector_list, *bm25_list]}
     return _best_first(RankedListing(row, id, views.get(id, 0.0), words.get(id, 0.0)) for id, row in rows.items())
 

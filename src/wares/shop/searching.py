@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wares.core.errors import SettingsError
-from wares.ranking.score_fusion import zscores
+from wares.ranking.score_fusion import ZScore
 from wares.shop.explanation import explain
 from wares.shop.filters import Filter, sql_string
 from wares.shop.retrieval import SYSTEMS, execute_query, retrieve
@@ -139,8 +139,10 @@ def rerank(shop: Shop, text: str, ranked: Sequence[RankedListing], depth: int) -
         for listing, score in zip(candidates, scores, strict=True)
     ]
     scored = [listing for listing in reranked if listing.rerank_score is not None]
-    both = [[listing.score for listing in scored], [listing.rerank_score for listing in scored]]
-    total = zscores(np.array(both, dtype=np.float32)).sum(axis=0)
+    both = np.array(
+        [[listing.score for listing in scored], [listing.rerank_score for listing in scored]], dtype=np.float32
+    )
+    total = ZScore().fuse(both[:1], both[1:])[0]
     order = sorted(range(len(scored)), key=lambda index: (-total[index], scored[index].id))
     unscored = [listing for listing in reranked if listing.rerank_score is None]
     return [*(scored[index] for index in order), *unscored, *ranked[depth:]]
