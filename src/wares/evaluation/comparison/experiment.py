@@ -53,7 +53,7 @@ from wares.evaluation.cross_view import measure_cross_view
 from wares.evaluation.measures import PerQuery, Qrels, measure
 from wares.evaluation.systems import RUN_DEPTH, shop_runs
 from wares.shop.build import summarize_catalogue, write_shop
-from wares.shop.content import content_hashes
+from wares.shop.content_diff import content_hashes
 from wares.shop.encoder import TowersEncoder
 from wares.shop.searching import run_queries
 from wares.shop.shop import Shop, open_shop
