@@ -25,7 +25,7 @@ from wares.data.views import photo_views, text_views
 from wares.encoders.features import Embeddings
 from wares.encoders.fusion import FusedEmbeddings, fuse
 from wares.encoders.settings import Fusion
-from wares.shop.content import content_hashes
+from wares.shop.content_diff import content_hashes
 from wares.shop.table import EmbeddedListings, round_to_float16
 
 if TYPE_CHECKING:

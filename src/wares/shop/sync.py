@@ -15,7 +15,7 @@ from wares.core.progress import progress
 from wares.core.runners import LOCAL_RUNNER
 from wares.data.listings import Catalogue
 from wares.shop.build import CatalogueSummary, encode_shop
-from wares.shop.content import ContentDiff, content_hashes
+from wares.shop.content_diff import ContentDiff, content_hashes
 from wares.shop.encoder import TowersEncoder
 from wares.shop.encoding import EncodingTask, ListingBatch
 from wares.shop.layout import SHOP_FORMAT, CurrentBuild

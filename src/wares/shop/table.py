@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from wares.core.errors import ShopError
 from wares.data.listings import Listing
-from wares.shop.content import HASH_BYTES
+from wares.shop.content_diff import HASH_BYTES
 from wares.shop.filters import sql_string
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from wares.core.errors import CatalogueError, PhotoError
 from wares.data.listings import Catalogue, Listing, Problem
 from wares.data.photos import check_photos
 from wares.data.schema import listing_problems
-from wares.shop.content import content_hashes
+from wares.shop.content_diff import content_hashes
 from wares.shop.layout import PHOTOS_FOLDER, set_current_build
 from wares.shop.shop import write_lock
 from wares.shop.table import EmbeddedListings, id_condition, listings_to_rows, row_to_listing

@@ -50,7 +50,7 @@ from wares.evaluation.comparison.results import (
 from wares.evaluation.measures import PerQuery, Qrels, measure
 from wares.evaluation.systems import RUN_DEPTH, shop_runs
 from wares.shop.build import summarize_catalogue, write_shop
-from wares.shop.content import content_hashes
+from wares.shop.content_diff import content_hashes
 from wares.shop.encoder import TowersEncoder
 from wares.shop.searching import run_queries
 from wares.shop.shop import Shop, open_shop
