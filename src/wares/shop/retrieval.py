@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from wares.shop.systems import SYSTEMS as SYSTEMS
+from wares.shop.systems import System as System
 from wares.core.errors import ShopError
 from wares.shop.filters import check_filter, lance_reason
 from wares.shop.table import NO_LIMIT
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
     from wares.shop.shop import Shop
 
 
-System = Literal["fused", "bm25", "fused+bm25"]
-SYSTEMS: tuple[System, ...] = get_args(System)
 RRF_K = 60
 RRF_DEPTH = 100  # results of each list that fused+bm25 reads, at least
 QUERY_BATCH_SIZE = 64  # queries searched for at once
