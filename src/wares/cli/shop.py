@@ -262,7 +262,9 @@ def publish(shop: ShopFolder, url: str, /, *, as_json: Json = False) -> None:
     size = f"{copied.total_bytes / 1e6:,.1f} MB"
     console().print(f"Copied {copied.files:,} files ({size}) to {url}." if copied.files else "Nothing has changed.")
     if copied.missing:
-        console().print(f"{len(copied.missing):,} photos are missing, such as {copied.missing[0]}, and were not copied.")
+        console().print(
+            f"{len(copied.missing):,} photos are missing, such as {copied.missing[0]}, and were not copied."
+        )
     suggest("wares", "serve", url)
 
 
@@ -297,9 +299,7 @@ def _update(
         shop = open_shop(out, None if towers is None else TowersEncoder(towers, cache=reading.cache), reading.cache)
         if not catalogue.text_fields:
             catalogue = replace(catalogue, text_fields=tuple(shop.build_info.text_fields))
-        result = update_shop(
-            shop, catalogue, on_error=reading.on_error, target_recall=target_recall, runner=opened
-        )
+        result = update_shop(shop, catalogue, on_error=reading.on_error, target_recall=target_recall, runner=opened)
     report_problems(result.problems)
     if as_json:
         counts = {"added": result.added, "changed": result.changed, "deleted": result.deleted}
