@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from wares.shop.systems import SYSTEMS as SYSTEMS
-from wares.shop.systems import System as System
 from wares.core.errors import ShopError
 from wares.shop.filters import check_filter, lance_reason
+from wares.shop.systems import SYSTEMS as SYSTEMS
+from wares.shop.systems import System as System
 from wares.shop.table import NO_LIMIT
 
 if TYPE_CHECKING:
