@@ -33,7 +33,7 @@ test: lint  ## lint, types, then every test with coverage
 lint: $(STAMP)  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy src/wares tests docs/build.py examples/execute.py $(BENCHMARKS)
+	$(BIN)/mypy src/wares tests docs/conf.py docs/_ext examples/execute.py $(BENCHMARKS)
 
 format: $(STAMP)  ## rewrite the code as lint wants it
 	$(BIN)/ruff check --fix .
@@ -46,9 +46,11 @@ bench: $(STAMP)  ## the benchmarks, one after another (minutes to an hour)
 examples: $(STAMP)  ## the notebooks, run anew
 	$(BIN)/python examples/execute.py
 
-docs: $(STAMP)  ## the documents and the API reference, as a site in site/
-	$(BIN)/python docs/build.py site
+# A dead link, anchor or reference is a warning of Sphinx, and a warning fails the build.
+docs: $(STAMP)  ## the documents and the references, as a site in site/ that needs no network
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --conf-dir docs . site
+	@echo "Open site/index.html"
 
 clean:  ## everything that make made
-	rm -rf $(VENV) site build dist demo .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) site docs/reference/api docs/reference/cli.md build dist demo .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find src tests benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -230,7 +230,7 @@ def refused(answer: httpx2.Response) -> bool:
 def served(folder: Path) -> Iterator[tuple[str, psutil.Process]]:
     """The address of `wares serve`, and its process. What went wrong in it is told in the end."""
     command = [sys.executable, "-c", "from wares.cli.main import main; main()", "serve", str(folder), "--port", "0"]
-    environment = os.environ | {"WARES_KEY": KEY}
+    environment = os.environ | {"WARES_API_KEY": KEY}
     with (
         TemporaryFile("w+") as log,
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment) as run,

@@ -2,9 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from ray.cluster_utils import Cluster
+
+    from wares.core.runners import RayRunner
 
 # The same cases on every machine, as with every other seed, and however slow it is.
 settings.register_profile("wares", derandomize=True, deadline=None)
@@ -65,3 +71,19 @@ def bucket(storage: str, monkeypatch: pytest.MonkeyPatch) -> str:
     httpx2.post(f"{storage}/moto-api/reset").raise_for_status()
     httpx2.put(f"{storage}/goods").raise_for_status()
     return "s3://goods/the/shop"
+
+
+@pytest.fixture(scope="module")
+def ray_cluster() -> "Iterator[Cluster]":
+    """A Ray cluster of two machines that this process is connected to."""
+    from ray_cluster import two_machines
+
+    with two_machines() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def on_ray(ray_cluster: "Cluster") -> "RayRunner":
+    from wares.core.runners import RayRunner
+
+    return RayRunner()

@@ -60,7 +60,7 @@ class Served:
 @contextmanager
 def served(shop: Path | str, *options: object, log: Path | None = None) -> Iterator[Served]:
     log = log or Path(shop).with_suffix(".log")
-    environ = environment() | {"WARES_KEY": KEY, "OMP_NUM_THREADS": "1"}
+    environ = environment() | {"WARES_API_KEY": KEY, "OMP_NUM_THREADS": "1"}
     arguments = command("serve", shop, "--port", 0, *options)
     with (
         log.open("a") as errors,

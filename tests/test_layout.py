@@ -11,14 +11,13 @@ import sys
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from importlib import import_module
-from pathlib import Path
 from types import ModuleType
 
 import pytest
+from layout import INSIDE, MAY_IMPORT, MODULES, SOURCE
 
 import wares
 
-SOURCE = Path(wares.__file__).parent
 HEAVY = {
     "torch",
     "transformers",
@@ -33,32 +32,7 @@ HEAVY = {
     "ray",
 }
 
-# What each package may import, besides itself.
-BELOW_TRAINING = {"core", "data", "encoders"}
-BELOW_SHOP = BELOW_TRAINING | {"training", "ranking"}
-MAY_IMPORT = {
-    "core": set(),
-    "data": {"core"},
-    "encoders": {"core", "data"},
-    "training": BELOW_TRAINING,
-    "ranking": BELOW_TRAINING,
-    "supervision": BELOW_SHOP,
-    "shop": BELOW_SHOP,
-    "evaluation": BELOW_SHOP | {"supervision", "shop"},
-    "serve": BELOW_SHOP | {"supervision", "shop"},
-    "samples": {"core"},
-    "cli": BELOW_SHOP | {"supervision", "shop", "evaluation", "serve", "samples"},
-}
 JUDGES = {"evaluation", "serve", "samples", "cli"}  # all other packages train or label, and never see a judgment
-
-
-def module_name(path: Path) -> str:
-    parts = ("wares", *path.relative_to(SOURCE).with_suffix("").parts)
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-MODULES = {module_name(path): path for path in sorted(SOURCE.rglob("*.py"))}
-INSIDE = {name: path for name, path in MODULES.items() if name != "wares"}
 
 
 def imports(name: str, source: str, package: bool) -> Iterator[str]:

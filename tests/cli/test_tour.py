@@ -109,7 +109,7 @@ def test_it_leaves_other_peoples_catalogues_alone(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "listings.jsonl").write_text('{"id": "a", "title": "my own goods"}\n', encoding="utf-8")
     (folder / "photo.jpg").write_bytes(b"mine")
-    with pytest.raises(CatalogueError, match="holds a catalogue that is not the demo's"):
+    with pytest.raises(CatalogueError, match="holds a catalogue that the demo did not write"):
         draw(Console(file=io.StringIO()), folder, 50, 0)
     assert "my own goods" in (folder / "listings.jsonl").read_text(encoding="utf-8")
     assert (folder / "photo.jpg").exists()

@@ -31,14 +31,14 @@ from toys import THREE, Toys, opened, toy_shop
 from wares.core.errors import FilterError, SettingsError
 from wares.data.listings import Listing
 from wares.serve.api import create_app
-from wares.serve.batches import Batches
-from wares.serve.filters import Column, columns_of, parse_filter, where
-from wares.serve.observing import JsonLines
-from wares.serve.refusals import Refused
-from wares.serve.safety import BodyLimit
-from wares.serve.searching import Question, Searcher, counted, extent
-from wares.serve.settings import ServeSettings, named_shops
-from wares.serve.tokens import read_token, write_token
+from wares.serve.batching import Batcher
+from wares.serve.errors import ApiError
+from wares.serve.filters import Column, filterable_columns, parse_filter, sql_condition
+from wares.serve.observability import JsonLinesFormatter
+from wares.serve.photo_tokens import decode_photo_token, encode_photo_token
+from wares.serve.searcher import Searcher, SearchRequest, count_values, value_range
+from wares.serve.security import BodyLimitMiddleware
+from wares.serve.settings import ServeSettings, parse_shops
 from wares.shop.retrieval import SYSTEMS
 from wares.shop.searching import search
 from wares.shop.shop import Shop, open_shop
@@ -68,7 +68,7 @@ def shops(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 def client_of(shops: dict[str, Path], **settings: Any) -> TestClient:
     named = tuple((name, str(folder)) for name, folder in shops.items())
-    return TestClient(create_app(ServeSettings(named, **settings), opened), raise_server_exceptions=False)
+    return TestClient(create_app(ServeSettings(shops=named, **settings), opened), raise_server_exceptions=False)
 
 
 def until_ready(client: TestClient) -> TestClient:
@@ -131,7 +131,7 @@ def test_shares_sum_to_the_score_and_the_best_photo_is_named(client: TestClient)
     assert first["id"] == "boots"
     assert first["photo"] == "boots-red.png"
     assert first["photos"] == ["boots-red.png", "boots-chart.png"]
-    assert sum(why["share"] for why in first["why"]) == pytest.approx(first["score"], abs=1e-6)
+    assert sum(why["contribution"] for why in first["why"]) == pytest.approx(first["score"], abs=1e-6)
     assert {why["view"]: why["kind"] for why in first["why"]}["boots-red.png"] == "photo"
 
 
@@ -245,7 +245,7 @@ def test_what_only_looks_like_a_photo_is_refused(client: TestClient, content: by
 
 
 def test_a_photo_of_too_many_pixels_is_not_decoded(shops: dict[str, Path]) -> None:
-    with client_of(shops, upload_pixels=63) as small:
+    with client_of(shops, max_upload_pixels=63) as small:
         answer = until_ready(small).post("/api/search", files={"photo": png()})
     assert answer.status_code == 422
     assert "8 x 8 pixels; the limit is 63" in answer.json()["error"]["message"]
@@ -368,7 +368,7 @@ def test_what_is_no_route_is_not_found(client: TestClient) -> None:
 
 
 def test_long_bodies_are_refused_stated_or_not(shops: dict[str, Path]) -> None:
-    with client_of(shops, upload_bytes=1000) as small:
+    with client_of(shops, max_upload_bytes=1000) as small:
         stated = small.post("/api/search", files={"photo": bytes(2000)})
         streamed = small.post(
             "/api/search",
@@ -390,9 +390,9 @@ def test_a_body_that_does_not_end_is_not_waited_for() -> None:
         async def receive() -> Any:
             return parts.pop() if parts else await asyncio.Event().wait()
 
-        await BodyLimit(reads, 100, 0.01)({"type": "http", "headers": []}, receive, None)  # type: ignore[arg-type]
+        await BodyLimitMiddleware(reads, 100, 0.01)({"type": "http", "headers": []}, receive, None)  # type: ignore[arg-type]
 
-    with pytest.raises(Refused, match="took longer than") as refusal:
+    with pytest.raises(ApiError, match="took longer than") as refusal:
         asyncio.run(stalled())
     assert (refusal.value.status, refusal.value.headers) == (408, {"Connection": "close"})
 
@@ -400,7 +400,7 @@ def test_a_body_that_does_not_end_is_not_waited_for() -> None:
 @pytest.mark.parametrize(("method", "path"), [("PUT", "listings/hat"), ("POST", "photos"), ("POST", "search")])
 def test_what_is_refused_is_not_read(shops: dict[str, Path], method: str, path: str) -> None:
     """Neither without the key nor where a client asks too often."""
-    with client_of(shops, key=KEY, rate="1/hour") as strict:
+    with client_of(shops, api_key=KEY, rate_limit="1/hour") as strict:
         strict.get("/api/shops") if path == "search" else None
         body = iter([b"--x\r\n", b"more"])
         headers = {"Content-Type": "multipart/form-data; boundary=x"}
@@ -410,7 +410,7 @@ def test_what_is_refused_is_not_read(shops: dict[str, Path], method: str, path: 
 
 
 def test_a_client_that_asks_too_often_waits(shops: dict[str, Path]) -> None:
-    with client_of(shops, rate="3/minute") as limited:
+    with client_of(shops, rate_limit="3/minute") as limited:
         until_ready(limited)
         codes = [limited.get("/api/shops").status_code for _ in range(5)]
         assert codes == [200, 200, 200, 429, 429]
@@ -427,7 +427,7 @@ def test_an_unknown_failure_tells_nothing_of_the_inside(
                 raise RuntimeError("secret /inside/path")
             return super().encode_texts(texts)
 
-    app = create_app(ServeSettings((("three", str(shops["three"])),)), lambda folder: open_shop(folder, Broken()))
+    app = create_app(ServeSettings(shops=(("three", str(shops["three"])),)), lambda folder: open_shop(folder, Broken()))
     with TestClient(app, raise_server_exceptions=False) as broken, caplog.at_level(logging.ERROR, "wares.serve"):
         answer = until_ready(broken).get("/api/search", params={"q": "boom"})
         assert found(broken, q="mug")["hits"]
@@ -448,7 +448,7 @@ def test_a_server_lives_before_its_shops_are_open(shops: dict[str, Path]) -> Non
         go.wait()
         return opened(folder)
 
-    app = create_app(ServeSettings((("three", str(shops["three"])),)), slowly)
+    app = create_app(ServeSettings(shops=(("three", str(shops["three"])),)), slowly)
     with TestClient(app) as early:
         assert early.get("/healthz").status_code == 200
         assert refused(early, "/readyz")[:2] == (503, "opening")
@@ -459,7 +459,7 @@ def test_a_server_lives_before_its_shops_are_open(shops: dict[str, Path]) -> Non
 
 
 def test_what_cannot_be_opened_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    app = create_app(ServeSettings((("gone", str(tmp_path / "gone")),)), opened)
+    app = create_app(ServeSettings(shops=(("gone", str(tmp_path / "gone")),)), opened)
     with caplog.at_level(logging.ERROR, "wares.serve"), TestClient(app) as early:
         while "cannot be opened" not in (answer := early.get("/api/search")).json()["error"]["message"]:
             pass
@@ -495,7 +495,7 @@ HAT = {"title": "Straw hat", "price": 12.5, "attributes": {"gender": "women", "c
 @pytest.fixture
 def writable(tmp_path: Path) -> Iterator[TestClient]:
     """A client of a shop of its own that may be changed."""
-    with client_of({"three": toy_shop(tmp_path).path}, key=KEY) as changing:
+    with client_of({"three": toy_shop(tmp_path).path}, api_key=KEY) as changing:
         changing.headers.update(AUTHORISED)
         yield until_ready(changing)
 
@@ -551,7 +551,7 @@ def test_ids_that_no_path_can_name_are_refused(writable: TestClient, id: str) ->
 
 def test_a_key_may_have_any_letters(tmp_path: Path) -> None:
     key = "schlüssel für alle"
-    with client_of({"three": toy_shop(tmp_path).path}, key=key) as changing:
+    with client_of({"three": toy_shop(tmp_path).path}, api_key=key) as changing:
         until_ready(changing)
         headers = [(b"authorization", f"Bearer {key}".encode())]
         assert changing.request("DELETE", "/api/listings/mug", headers=headers).json() == {"deleted": 1}
@@ -613,7 +613,7 @@ def test_a_search_under_way_sees_the_shop_as_it_began(tmp_path: Path) -> None:
     async def asked() -> tuple[int, int]:
         searcher = Searcher(shop)
         before = await searcher.latest()
-        await searcher.change(lambda shop: upsert(shop, [Listing("hat", "Hat")]))
+        await searcher.write(lambda shop: upsert(shop, [Listing("hat", "Hat")]))
         after = await searcher.latest()
         return len(before), len(after)
 
@@ -634,7 +634,7 @@ def test_a_shop_that_nobody_changes_is_one_to_all_requests(tmp_path: Path) -> No
     async def asked() -> tuple[list[Shop], Shop]:
         searcher = Searcher(opened(toy_shop(tmp_path).path))
         before = [await searcher.latest() for _ in range(1000)]
-        await searcher.change(lambda shop: upsert(shop, [Listing("hat", "Hat")]))
+        await searcher.write(lambda shop: upsert(shop, [Listing("hat", "Hat")]))
         return before, await searcher.latest()
 
     before, after = asyncio.run(asked())
@@ -643,12 +643,12 @@ def test_a_shop_that_nobody_changes_is_one_to_all_requests(tmp_path: Path) -> No
 
 
 def test_questions_that_come_together_get_what_each_gets_alone(tmp_path: Path) -> None:
-    questions = [Question(text, system=system) for text in ("red shoe", "hat", "blue") for system in SYSTEMS] * 5
+    questions = [SearchRequest(text, system=system) for text in ("red shoe", "hat", "blue") for system in SYSTEMS] * 5
 
     async def asked() -> None:
         searcher = Searcher(opened(toy_shop(tmp_path).path))
-        together = await asyncio.gather(*(searcher.answer(question) for question in questions))
-        assert list(together) == [await searcher.answer(question) for question in questions]
+        together = await asyncio.gather(*(searcher.search(question) for question in questions))
+        assert list(together) == [await searcher.search(question) for question in questions]
 
     asyncio.run(asked())
 
@@ -665,7 +665,7 @@ def test_a_query_is_encoded_once_and_keeps_nobody_waiting_who_needs_no_model(sho
                 go_on.wait()
             return super().encode_texts(texts)
 
-    app = create_app(ServeSettings((("three", str(shops["three"])),)), lambda folder: open_shop(folder, Slow()))
+    app = create_app(ServeSettings(shops=(("three", str(shops["three"])),)), lambda folder: open_shop(folder, Slow()))
     with TestClient(app) as asked, ThreadPoolExecutor(1) as pool:
         until_ready(asked)
         slow = pool.submit(found, asked, q="slow")
@@ -684,9 +684,9 @@ def fragments(folder: Path) -> int:
 
 
 def test_a_table_is_put_in_order_after_many_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wares.serve.searching.UNTIDY", 3)
+    monkeypatch.setattr("wares.serve.searcher.CHANGES_PER_OPTIMIZE", 3)
     folder = toy_shop(tmp_path).path
-    with client_of({"three": folder}, key=KEY) as changing:
+    with client_of({"three": folder}, api_key=KEY) as changing:
         until_ready(changing)
         for number in range(3):
             changing.put(f"/api/listings/new{number}", json=HAT, headers=AUTHORISED)
@@ -704,7 +704,7 @@ def test_a_shop_that_was_replaced_leaves_nothing_behind(tmp_path: Path) -> None:
         shops.append(weakref.ref(shop))
         return shop
 
-    app = create_app(ServeSettings((("three", str(folder)),)), watched)
+    app = create_app(ServeSettings(shops=(("three", str(folder)),)), watched)
     with TestClient(app) as client:
         until_ready(client)
         for count in (2, 1):
@@ -729,7 +729,7 @@ def test_security_headers_are_on_every_answer(client: TestClient) -> None:
 
 
 def test_other_sites_may_read_only_where_they_are_named(shops: dict[str, Path]) -> None:
-    with client_of(shops, origins=("https://shop.example",)) as open_to:
+    with client_of(shops, cors_origin=("https://shop.example",)) as open_to:
         named = open_to.get("/healthz", headers={"Origin": "https://shop.example"})
         other = open_to.get("/healthz", headers={"Origin": "https://other.example"})
     assert named.headers["access-control-allow-origin"] == "https://shop.example"
@@ -752,7 +752,7 @@ def test_a_request_is_a_line_of_json(client: TestClient, caplog: pytest.LogCaptu
     with caplog.at_level(logging.INFO, "wares.serve"):
         answer = client.get("/api/search", params={"q": "private words"})
     [record] = [record for record in caplog.records if record.message == "request"]
-    line = json.loads(JsonLines().format(record))
+    line = json.loads(JsonLinesFormatter().format(record))
     assert line["request_id"] == answer.headers["x-request-id"]
     assert (line["method"], line["path"], line["status"], line["level"]) == ("GET", "/api/search", 200, "info")
     assert line["ms"] > 0
@@ -787,11 +787,11 @@ def test_a_name_may_contain_an_operator() -> None:
 
 def test_conditions_are_joined() -> None:
     filters = [parse_filter(text, COLUMNS) for text in ("title=a", "price<3", "title=b", "title!=c", "price>1")]
-    assert where(filters) == (
+    assert sql_condition(filters) == (
         "(title = 'a' OR title = 'b') AND (price < 3.0) AND ((title IS NULL OR title != 'c')) AND (price > 1.0)"
     )
-    assert where(filters, without="title") == "(price < 3.0) AND (price > 1.0)"
-    assert where([]) is None
+    assert sql_condition(filters, excluded_column="title") == "(price < 3.0) AND (price > 1.0)"
+    assert sql_condition([]) is None
 
 
 @pytest.mark.parametrize("text", ["", "=", "price", "price ~ 3", "nothing=1", "price=", "price=1e999"])
@@ -801,7 +801,7 @@ def test_what_is_no_filter(text: str) -> None:
 
 
 def test_columns_have_kinds(shops: dict[str, Path]) -> None:
-    kinds = {name: column.kind for name, column in columns_of(opened(shops["three"]).table.schema).items()}
+    kinds = {name: column.kind for name, column in filterable_columns(opened(shops["three"]).table.schema).items()}
     assert kinds == {
         "id": "string",
         "title": "string",
@@ -819,22 +819,24 @@ def test_columns_have_kinds(shops: dict[str, Path]) -> None:
 def test_a_token_keeps_its_vector() -> None:
     vector = np.random.default_rng(0).normal(size=64).astype(np.float32)
     vector /= np.linalg.norm(vector)
-    token = write_token(vector, "0123456789")
-    np.testing.assert_allclose(read_token(token, "0123456789", 64), vector, atol=1e-3)
-    with pytest.raises(Refused, match="read by another model"):
-        read_token(token, "123", 64)
-    other = write_token(vector[:32], "9876543210")
-    np.testing.assert_array_equal(read_token(f"{token}.{other}", "9876543210", 32), read_token(other, "9876543210", 32))
-    with pytest.raises(Refused, match="no photo token"):
-        read_token(token, "0123456789", 32)
-    with pytest.raises(Refused, match="no photo token"):
-        read_token(write_token(np.full(64, np.nan, np.float32), "0123456789"), "0123456789", 64)
+    token = encode_photo_token(vector, "0123456789")
+    np.testing.assert_allclose(decode_photo_token(token, "0123456789", 64), vector, atol=1e-3)
+    with pytest.raises(ApiError, match="read by another model"):
+        decode_photo_token(token, "123", 64)
+    other = encode_photo_token(vector[:32], "9876543210")
+    np.testing.assert_array_equal(
+        decode_photo_token(f"{token}.{other}", "9876543210", 32), decode_photo_token(other, "9876543210", 32)
+    )
+    with pytest.raises(ApiError, match="no photo token"):
+        decode_photo_token(token, "0123456789", 32)
+    with pytest.raises(ApiError, match="no photo token"):
+        decode_photo_token(encode_photo_token(np.full(64, np.nan, np.float32), "0123456789"), "0123456789", 64)
 
 
 def test_values_are_counted_and_numbers_spanned() -> None:
-    assert counted(["b", None, ["a", "b"], True, []]) == {"b": 2, "a": 1, "true": 1}
-    assert extent([3.0, None, float("nan"), 1.0]) == {"min": 1.0, "max": 3.0}
-    assert extent([None]) == {}
+    assert count_values(["b", None, ["a", "b"], True, []]) == {"b": 2, "a": 1, "true": 1}
+    assert value_range([3.0, None, float("nan"), 1.0]) == {"min": 1.0, "max": 3.0}
+    assert value_range([None]) == {}
 
 
 def test_questions_that_wait_are_answered_together() -> None:
@@ -847,8 +849,8 @@ def test_questions_that_wait_are_answered_together() -> None:
         return [2 * question for question in questions]
 
     async def asked() -> list[int]:
-        batches = Batches(doubled, pool, 1, 2, sizes.append)
-        answers = [asyncio.ensure_future(batches.ask(i, i % 2)) for i in range(6)]
+        batches = Batcher(doubled, pool, 1, 2, sizes.append)
+        answers = [asyncio.ensure_future(batches.submit(i, i % 2)) for i in range(6)]
         await asyncio.sleep(0)  # all six have asked
         gate.set()
         return await asyncio.gather(*answers)
@@ -865,8 +867,8 @@ def test_a_failed_batch_fails_its_questions_alone() -> None:
         return list(questions)
 
     async def asked() -> list[Any]:
-        batches = Batches(work, pool, 1, 8)
-        return await asyncio.gather(*(batches.ask(i, i) for i in range(3)), return_exceptions=True)
+        batches = Batcher(work, pool, 1, 8)
+        return await asyncio.gather(*(batches.submit(i, i) for i in range(3)), return_exceptions=True)
 
     with ThreadPoolExecutor(1) as pool:
         [failed, *answered] = asyncio.run(asked())
@@ -884,8 +886,8 @@ def test_questions_whose_asker_has_gone_are_dropped() -> None:
         return list(questions)
 
     async def asked() -> int:
-        batches = Batches(work, pool, 1, 1)
-        first, gone, last = (asyncio.ensure_future(batches.ask(i)) for i in range(3))
+        batches = Batcher(work, pool, 1, 1)
+        first, gone, last = (asyncio.ensure_future(batches.submit(i)) for i in range(3))
         await asyncio.sleep(0)
         gone.cancel()
         gate.set()
@@ -900,18 +902,18 @@ def test_questions_whose_asker_has_gone_are_dropped() -> None:
 
 
 def test_shops_are_named_by_their_folders_or_as_told(tmp_path: Path) -> None:
-    assert named_shops([str(tmp_path / "a"), f"b={tmp_path}/c"]) == (("a", f"{tmp_path}/a"), ("b", f"{tmp_path}/c"))
+    assert parse_shops([str(tmp_path / "a"), f"b={tmp_path}/c"]) == (("a", f"{tmp_path}/a"), ("b", f"{tmp_path}/c"))
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"shops": ()}, "no shop was named"),
-        ({"shops": (("a b", "x"),)}, "is no name for a shop"),
-        ({"shops": (("a", "x"), ("a", "y"))}, 'two shops are called "a"'),
-        ({"key": "short"}, "fewer than 16 characters"),
-        ({"rate": "often"}, '"often" is no rate'),
-        ({"upload_bytes": 0}, "limits of uploads"),
+        ({"shops": ()}, "no shop is given"),
+        ({"shops": (("a b", "x"),)}, "is not a valid name of a shop"),
+        ({"shops": (("a", "x"), ("a", "y"))}, 'two shops have the name "a"'),
+        ({"api_key": "short"}, "has 5 characters"),
+        ({"rate_limit": "often"}, '"often" is not a rate'),
+        ({"max_upload_bytes": 0}, "upload limit is 0 bytes"),
     ],
 )
 def test_settings_that_cannot_be(settings: dict[str, Any], message: str) -> None:
@@ -920,5 +922,12 @@ def test_settings_that_cannot_be(settings: dict[str, Any], message: str) -> None
 
 
 def test_settings_travel_to_other_processes() -> None:
-    settings = ServeSettings((("a", "x"), ("b", "y")), "k" * 16, ("https://a.example",), "3/second", 7, 8)
+    settings = ServeSettings(
+        shops=(("a", "x"), ("b", "y")),
+        api_key="k" * 16,
+        cors_origin=("https://a.example",),
+        rate_limit="3/second",
+        max_upload_bytes=7,
+        max_upload_pixels=8,
+    )
     assert ServeSettings.from_json(settings.to_json()) == settings

@@ -50,13 +50,15 @@ def live(app: FastAPI) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder: Path = toy_shop(tmp_path_factory.mktemp("shop")).path
-    with live(create_app(ServeSettings((("three", str(folder)),), KEY), opened)) as found:
+    with live(create_app(ServeSettings(shops=(("three", str(folder)),), api_key=KEY), opened)) as found:
         while httpx2.get(f"{found}/readyz").status_code != 200:
             pass
         yield found
 
 
-described = schemathesis.openapi.from_dict(create_app(ServeSettings((("three", "three"),), KEY)).openapi())
+described = schemathesis.openapi.from_dict(
+    create_app(ServeSettings(shops=(("three", "three"),), api_key=KEY)).openapi()
+)
 
 
 @described.parametrize()
@@ -80,7 +82,7 @@ def test_examples_are_what_they_are_examples_of() -> None:
         for name, about in described.raw_schema["components"]["schemas"].items()
         if "examples" in about
     }
-    assert set(shown) >= {"ListingIn", "ListingsIn", "SearchAnswer", "ListingOut", "ShopsAnswer", "ErrorAnswer"}
+    assert set(shown) >= {"ListingIn", "ListingsIn", "SearchResponse", "ListingOut", "ShopsResponse", "ErrorResponse"}
     for name, examples in shown.items():
         for example in examples:
             models[name].model_validate_json(json.dumps(example))

@@ -104,7 +104,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> ServeSettings:
     goods = toy_shop(folder / "goods", LISTINGS)
     (goods.build_folder / RANKER_FOLDER).mkdir()
     other = _shop_of_another_model(folder / "other")
-    return ServeSettings((("goods", str(goods.path)), ("other", str(other))))
+    return ServeSettings(shops=(("goods", str(goods.path)), ("other", str(other))))
 
 
 def _shop_of_another_model(folder: Path) -> Path:
@@ -162,11 +162,11 @@ def expect_in_console(page: Page, part: str) -> None:
 # What tests look at
 
 
-def cards(page: Page, column: str = "#here") -> Any:
+def cards(page: Page, column: str = "#main-hits") -> Any:
     return page.locator(f"{column} .card")
 
 
-def ids(page: Page, column: str = "#here") -> list[str]:
+def ids(page: Page, column: str = "#main-hits") -> list[str]:
     found: list[str] = page.locator(f"{column} .id").all_inner_texts()
     return found
 
@@ -226,7 +226,7 @@ def test_nothing_asked_shows_all_listings_and_examples(page: Page, site: str) ->
     words = example.inner_text()
     example.click()
     expect(box(page)).to_have_value(words)
-    expect(page.locator("#here .why").first).to_be_visible()
+    expect(page.locator("#main-hits .matched").first).to_be_visible()
     expect(page.get_by_role("group", name="Examples")).to_be_hidden()
 
 
@@ -316,7 +316,7 @@ def test_what_sellers_write_is_text_and_nothing_else(page: Page, tmp_path: Path)
         evil, evil, evil, (evil,), (f"{evil.replace('/', '')}-red.png",), 1.0, {"colour": evil, "a&lt;b": "c"}
     )
     tame = Listing("tame", "tame", attributes={"colour": "red"})
-    running = Site(ServeSettings((("goods", str(toy_shop(tmp_path, (listing, tame)).path)),))).start()
+    running = Site(ServeSettings(shops=(("goods", str(toy_shop(tmp_path, (listing, tame)).path)),))).start()
     page.goto(f"{running.address}?{urlencode({'q': evil, 'like': 'tame', 'filter': f'attributes.colour={evil}'})}")
     told(page, "1 listing")
     first = cards(page).first
@@ -337,7 +337,7 @@ def test_words_are_named_as_such(page: Page, site: str) -> None:
 
 def test_nothing_found_says_what_can_be_done(page: Page, site: str) -> None:
     page.goto(f"{site}?q=zebra&system=bm25")
-    expect(page.get_by_text("Nothing was found for “zebra”. No listing has these words")).to_be_visible()
+    expect(page.get_by_text("No results for “zebra”. No listing contains these words")).to_be_visible()
     page.goto(f"{site}?filter=price%3E%3D999")
     expect(page.get_by_text("No listing passes these filters.")).to_be_visible()
     page.get_by_role("button", name="Clear filters").click()
@@ -391,7 +391,7 @@ def test_a_range(page: Page, site: str) -> None:
 def test_pages(page: Page, site: str) -> None:
     page.goto(site)
     page.get_by_role("link", name="Page 2", exact=True).click()
-    expect(page.locator("#here .id").first).to_have_text("g021")
+    expect(page.locator("#main-hits .id").first).to_have_text("g021")
     page.get_by_label("Per page").select_option("50")
     expect(cards(page)).to_have_count(50)
     expect(page).to_have_url(re.compile(r"\?per_page=50$"))  # from the beginning
@@ -412,7 +412,7 @@ def test_a_photo_finds_listings(page: Page, site: str, way: str) -> None:
     expect(cards(page).first.get_by_role("heading")).to_contain_text("blue")
     expect(page.locator("#drop")).to_be_hidden()
     chip(page, "your photo").click()
-    expect(page.locator("#here .id").first).to_have_text("g001")
+    expect(page.locator("#main-hits .id").first).to_have_text("g001")
 
 
 def test_a_large_photo_is_made_smaller_before_it_is_sent(page: Page, site: str) -> None:
@@ -444,10 +444,10 @@ def test_what_is_no_photo_is_refused_beside_it(page: Page, site: str) -> None:
     page.get_by_label("Photo to search by").set_input_files(
         {"name": "photo.png", "mimeType": "image/png", "buffer": b"no photo at all"}
     )
-    expect(page.locator("#photo-trouble")).to_contain_text("The upload")
+    expect(page.locator("#photo-error")).to_contain_text("The upload")
     told(page, "60 listings")  # what was found stays
     page.get_by_label("Photo to search by").set_input_files(photo("red"))
-    expect(page.locator("#photo-trouble")).to_be_hidden()
+    expect(page.locator("#photo-error")).to_be_hidden()
 
 
 def test_more_like_a_listing(page: Page, site: str) -> None:
@@ -471,16 +471,18 @@ def test_two_systems_side_by_side(page: Page, site: str) -> None:
     page.get_by_role("checkbox", name="Compare").check()
     expect(page.get_by_role("heading", name="Results: fused", exact=True)).to_be_visible()
     expect(page.get_by_role("heading", name="Compared with: bm25", exact=True)).to_be_visible()
-    here, there = ids(page), ids(page, "#there")
+    here, there = ids(page), ids(page, "#other-hits")
     assert len(here) == len(there) == 20 and here != there
-    for place, (id, moved) in enumerate(zip(there, page.locator("#there .moved b").all_inner_texts(), strict=True), 1):
+    for place, (id, moved) in enumerate(
+        zip(there, page.locator("#other-hits .rank-change b").all_inner_texts(), strict=True), 1
+    ):
         if id not in here:
             continue
         up = here.index(id) + 1 - place
         assert moved == ("=" if up == 0 else f"↑{up}" if up > 0 else f"↓{-up}")
     expect(page).to_have_url(re.compile(r"compare=true&other_system=bm25"))
     page.get_by_role("checkbox", name="Compare").uncheck()
-    expect(page.locator("#there-column")).to_be_hidden()
+    expect(page.locator("#other-column")).to_be_hidden()
     expect(page).to_have_url(re.compile(r"\?q=red\+wool$"))
 
 
@@ -488,38 +490,38 @@ def test_places_are_known_beyond_the_page(page: Page, site: str) -> None:
     """A ranker that is of another opinion: the first of one side stands far down on the other."""
     far = re.compile(r"↑[2-5]\d")  # of sixty, twenty to a page
     page.goto(f"{site}?q=red&system=fused&compare=true&other_system=fused&other_rerank=true")
-    expect(page.locator("#there .moved b").first).to_have_text(far)
-    expect(page.locator("#here .moved b").first).to_have_text(far)
-    expect(cards(page, "#there").first.locator("details table")).to_contain_text("rerank score")
+    expect(page.locator("#other-hits .rank-change b").first).to_have_text(far)
+    expect(page.locator("#main-hits .rank-change b").first).to_have_text(far)
+    expect(cards(page, "#other-hits").first.locator("details table")).to_contain_text("rerank score")
     page.goto(f"{site}?q=red&system=fused&compare=true&other_system=fused&other_rerank=true&page=2")
-    expect(page.locator("#here .moved").first).to_have_text(re.compile(r"21\s*[↑↓]\d+"))
+    expect(page.locator("#main-hits .rank-change").first).to_have_text(re.compile(r"21\s*[↑↓]\d+"))
 
 
 def test_a_photo_in_shops_of_two_models(page: Page, site: str) -> None:
     page.goto(f"{site}?compare=true&other_shop=other")
     told(page, "60 listings")
     page.get_by_label("Photo to search by").set_input_files(photo("blue"))
-    for column in ("#here", "#there"):
+    for column in ("#main-hits", "#other-hits"):
         expect(cards(page, column).first.get_by_role("heading")).to_contain_text("blue")
     expect(page).to_have_url(re.compile("photo="))
-    found = ids(page), ids(page, "#there")
+    found = ids(page), ids(page, "#other-hits")
     page.reload()  # now there are only the tokens, one of each model
-    for column in ("#here", "#there"):
+    for column in ("#main-hits", "#other-hits"):
         expect(cards(page, column).first.get_by_role("heading")).to_contain_text("blue")
-    assert (ids(page), ids(page, "#there")) == found
+    assert (ids(page), ids(page, "#other-hits")) == found
 
 
 def test_a_photo_that_only_one_model_has_read_says_so(page: Page, site: str) -> None:
     sent = page.request.post(f"{site}api/search", multipart={"photo": photo("blue")}).json()
     expect_in_console(page, "422")
     page.goto(f"{site}?compare=true&other_shop=other&photo={sent['photo']}")
-    expect(page.locator("#there-note")).to_contain_text("read by another model. Give the photo again.")
+    expect(page.locator("#other-note")).to_contain_text("read by another model. Give the photo again.")
     expect(cards(page).first.get_by_role("heading")).to_contain_text("blue")
 
 
 def test_a_system_that_does_not_go_with_a_photo_says_so(page: Page, site: str) -> None:
     page.goto(f"{site}?like=g003&system=bm25")
-    expect(page.locator("#here-note")).to_have_text("“bm25” goes by words, so “fused” ranked this.")
+    expect(page.locator("#main-note")).to_have_text("“bm25” ranks by words only, so “fused” ranked these results.")
     expect(cards(page)).to_have_count(20)
 
 
@@ -577,7 +579,7 @@ def test_back_and_forward(page: Page, site: str) -> None:
     page.get_by_role("checkbox", name="Compare").check()
     expect(page).to_have_url(re.compile("compare=true"))
     page.go_back()
-    expect(page.locator("#there-column")).to_be_hidden()
+    expect(page.locator("#other-column")).to_be_hidden()
     told(page, "20 listings")
     page.go_back()
     told(page, "60 listings")
@@ -621,7 +623,7 @@ def test_a_server_that_is_gone_and_comes_back(page: Page, settings: ServeSetting
     running.stop()
     box(page).fill("blue")
     expect(page.get_by_role("alert").filter(has_text="The server cannot be reached.")).to_be_visible()
-    expect(page.locator("main.stale #here .card").first).to_be_visible()
+    expect(page.locator("main.stale #main-hits .card").first).to_be_visible()
     running.start()
     page.get_by_role("button", name="Retry").click()
     expect(cards(page).first.get_by_role("heading")).to_contain_text("blue")
@@ -727,7 +729,7 @@ def test_nothing_is_wider_than_the_window(page: Page, site: str, query: str) -> 
 def test_text_has_contrast(page: Page, site: str) -> None:
     """Every text on the page, against the ground it lies on: 4.5 as WCAG 2 AA asks of small text."""
     page.goto(f"{site}?q=red&compare=true&other_system=bm25&filter=price%3C%3D50")
-    expect(cards(page, "#there").first).to_be_visible()
+    expect(cards(page, "#other-hits").first).to_be_visible()
     assert page.evaluate(CONTRAST) == []
 
 
@@ -752,7 +754,7 @@ CONTRAST = """() => {
     for (const node of document.querySelectorAll("body *")) {
         const own = [...node.childNodes].filter((each) => each.nodeType === 3);
         const text = own.map((each) => each.data.trim()).join("");
-        if (!text || !node.checkVisibility() || node.closest(".unseen, option")) continue;
+        if (!text || !node.checkVisibility() || node.closest(".visually-hidden, option")) continue;
         const [a, b] = [light(rgba(getComputedStyle(node).color)), light(ground(node))].sort((x, y) => y - x);
         if ((a + 0.05) / (b + 0.05) < 4.5) low.push([text, node.className, (a + 0.05) / (b + 0.05)]);
     }
@@ -762,7 +764,7 @@ CONTRAST = """() => {
 
 def test_every_picture_and_control_has_a_name(page: Page, site: str) -> None:
     page.goto(f"{site}?q=red&compare=true&other_system=bm25&filter=price%3C%3D50")
-    expect(cards(page, "#there").first).to_be_visible()
+    expect(cards(page, "#other-hits").first).to_be_visible()
     page.get_by_label("Photo to search by").set_input_files(photo("red"))
     expect(chip(page, "your photo")).to_be_visible()
     assert page.evaluate("[...document.images].filter((each) => !each.hasAttribute('alt')).length") == 0

@@ -17,7 +17,7 @@ from toys import BOOTS, MUG, SCARF, THREE, toy_shop
 from wares.core.errors import SettingsError
 from wares.data.listings import Listing
 from wares.evaluation.synthetic_shops import Clouds, CloudTowers
-from wares.serve.searching import Question, Searcher
+from wares.serve.searcher import Searcher, SearchRequest
 from wares.serve.settings import ServeSettings
 from wares.shop import memory as in_memory
 from wares.shop import vector_index
@@ -184,15 +184,15 @@ def test_a_search_under_way_keeps_the_vectors_of_its_table(tmp_path: Path, monke
     async def asked() -> None:
         searcher = Searcher(shop)
         before = await searcher.latest()
-        await searcher.change(lambda shop: upsert(shop, [Listing("hat", "Red hat")]))
+        await searcher.write(lambda shop: upsert(shop, [Listing("hat", "Red hat")]))
         after = await searcher.latest()
         assert (len(memory_of(before).new_row_ids), len(memory_of(after).new_row_ids)) == (0, 1)
-        await searcher.change(lambda shop: upsert(shop, [Listing("cap", "Red cap")]))
+        await searcher.write(lambda shop: upsert(shop, [Listing("cap", "Red cap")]))
         assert (await searcher.latest()).memory_vectors is None
-        await searcher.hold()
+        await searcher.load_vectors()
         now = await searcher.latest()
         assert len(memory_of(now).snapshot) == 5
-        assert {hit.id for hit in (await searcher.answer(Question("red"))).hits} == set(
+        assert {hit.id for hit in (await searcher.search(SearchRequest("red"))).hits} == set(
             memory_of(now).snapshot.ids.to_pylist()
         )
         searcher.close()
@@ -201,7 +201,7 @@ def test_a_search_under_way_keeps_the_vectors_of_its_table(tmp_path: Path, monke
 
 
 def test_settings_reach_other_processes() -> None:
-    given = ServeSettings((("shop", "/shop"),), in_memory=True)
+    given = ServeSettings(shops=(("shop", "/shop"),), in_memory=True)
     assert ServeSettings.from_json(given.to_json()) == given
 
 

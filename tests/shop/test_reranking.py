@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from processes import done, refused, wares
 from scipy.stats import zscore
 from tiny_models import WORDS, named
@@ -24,9 +25,10 @@ from wares.data.catalogue import read_catalogue
 from wares.data.corpus import Corpus
 from wares.data.listings import Catalogue, Listing, Query
 from wares.encoders.registry import build_towers, load_towers
+from wares.ranking.rankers.base import Ranker, RankerModel
 from wares.ranking.rankers.bi_encoder import BiEncoder
 from wares.ranking.rankers.registry import get_ranker
-from wares.ranking.scoring import Scorer
+from wares.ranking.scoring import Indices, Scorer, Scores
 from wares.ranking.trained import TrainedRanker
 from wares.ranking.training import RankerTrainingSettings
 from wares.shop.build import add_ranker, build_shop, matches_catalogue
@@ -231,6 +233,59 @@ def test_listings_are_put_in_by_the_towers_that_built_the_shop(
     assert shop.encoder.encode_texts(["red"]) != pytest.approx(plain.encoder.encode_texts(["red"]), abs=1e-3)
 
 
+# A ranker from elsewhere
+
+
+@dataclass(frozen=True)
+class SharedWords(Ranker):
+    """Scores listings by the words that they share with the query, times a weight that is saved."""
+
+    learning_rate: float = 0.1
+    batch_size: int = 1
+    listings_per_query: int = 2
+
+    def fit(self, corpus: Corpus, seed: int) -> SharedWordsModel:
+        return SharedWordsModel(corpus.texts)
+
+
+class SharedWordsModel(RankerModel):
+    def __init__(self, texts: Sequence[str]) -> None:
+        super().__init__()
+        self.texts, self.weight = texts, torch.nn.Parameter(torch.tensor(1.0))
+
+    def prepare(self, queries: Sequence[Query]) -> None: ...
+
+    def forward(self, queries: Sequence[str], listings: torch.Tensor) -> torch.Tensor:
+        rows = [
+            [len(set(query.split()) & set(self.texts[i].split())) for i in row]
+            for query, row in zip(queries, listings.tolist(), strict=True)
+        ]
+        return torch.tensor(rows) * self.weight
+
+    def scorer(self) -> Scorer:
+        return self  # type: ignore[return-value]
+
+    def score(self, queries: Sequence[Query], listings: Indices) -> Scores:
+        with torch.inference_mode():
+            found: Scores = self([query.text for query in queries], torch.from_numpy(listings)).numpy()
+        return found
+
+
+def test_a_ranker_that_no_shop_knows_of_reranks(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is built over the shop's listings, although it says nothing of shops."""
+    monkeypatch.setattr("wares.ranking.rankers.registry.rankers", lambda: {"shared-words": SharedWords})
+    model = SharedWordsModel(())
+    model.weight.data.fill_(3.0)
+    model.save(tmp_path / "model")
+    shutil.copytree(world.plain, tmp_path / "shop")
+    trained = TrainedRanker("shared-words", 1, tmp_path / "model", 0, tmp_path)
+    shop = add_ranker(open_shop(tmp_path / "shop"), trained, world.catalogue)
+    hits = search(shop, "red wool", k=30, rerank_depth=30)
+    texts = dict(zip(Corpus(world.catalogue).ids, Corpus(world.catalogue).texts, strict=True))
+    assert [hit.rerank_score for hit in hits] == [3 * len({"red", "wool"} & set(texts[hit.id].split())) for hit in hits]
+    assert len({hit.rerank_score for hit in hits}) > 1
+
+
 # The query tower
 
 
@@ -341,7 +396,7 @@ def test_index_and_search_with_a_ranker(world: World, tmp_path: Path) -> None:
     assert len(hits) == 8
     scores = zscore([[hit["score"], hit["rerank_score"]] for hit in hits]).sum(axis=1)
     assert scores.tolist() == pytest.approx(sorted(scores, reverse=True), abs=1e-6)
-    assert all(hit["score"] == pytest.approx(sum(each["share"] for each in hit["why"])) for hit in hits)
+    assert all(hit["score"] == pytest.approx(sum(each["contribution"] for each in hit["why"])) for hit in hits)
     assert "reranked" in done(*asked, "--why").out
     assert all("rerank_score" not in hit for hit in done("search", shop, "red wool", "--json").json)
     alone = done("search", shop, "red wool boots", "--rerank", "-n", 8, "--system", "bm25", "--json").json

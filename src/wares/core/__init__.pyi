@@ -1,12 +1,14 @@
 from .cache import FeatureCache
 from .errors import WaresError
 from .runners import Runner, open_runner
-from .specs import parse_spec
+from .specs import Description, describe, parse_spec
 
 __all__ = [
+    "Description",
     "FeatureCache",
     "Runner",
     "WaresError",
+    "describe",
     "open_runner",
     "parse_spec",
 ]

@@ -1,4 +1,4 @@
-"""What was computed once and is kept on disk by content: features of photos and texts, and digests of photos."""
+"""A disk cache of features of photos and texts, keyed by their content."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 
 Features = npt.NDArray[np.generic]
 T = TypeVar("T")
-FEATURES_PER_WRITE = 64  # features written at once
+FEATURES_PER_WRITE = 64  # in a transaction
 
 
 def default_cache() -> Path:
-    """$WARES_CACHE, or wares/ under $XDG_CACHE_HOME or ~/.cache."""
-    named = os.environ.get("WARES_CACHE")
+    """The cache folder: $WARES_CACHE, or wares/ in $XDG_CACHE_HOME or ~/.cache."""
+    folder = os.environ.get("WARES_CACHE")
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(named) if named else Path(base) / "wares"
+    return Path(folder) if folder else Path(base) / "wares"
 
 
 class FeatureCache:
-    """Features by content, one SQLite file per tower; safe to kill and to share between processes.
+    """Features of one tower by content key, in a SQLite file that processes can share.
 
-    Rows are written as they are computed, so an interrupted job continues where it stopped.
+    Rows are written while others are computed, so an interrupted job resumes where it stopped.
     """
 
     def __init__(self, folder: Path, tower_key: str) -> None:
@@ -53,21 +53,24 @@ class FeatureCache:
         keys: Sequence[str | PhotoError],
         compute: Callable[[list[int]], Iterable[Features | PhotoError]],
     ) -> tuple[Features, dict[int, PhotoError]]:
-        """Features of the places whose key is good, in order, and the errors of the others by place.
+        """Features of all keys without an error, in order, and the errors by index in `keys`.
 
-        keys: content keys, or the error met in making one
-        compute: features (or errors) of the places it is given, in their order; called once, with the
-            first place of each key that is not stored yet
+        keys: content keys, or the error that prevented one
+        compute: features or errors of the indices it receives, in their order; called once, with the first index of
+            each key that the cache lacks, and not at all if it lacks none
+
+        Returns features of shape (keys without an error, ...).
         """
-        bad: dict[str, PhotoError] = {}
-        first = {key: place for place, key in reversed(list(enumerate(keys))) if isinstance(key, str)}
-        new = sorted(place for key, place in first.items() if not self._has(key))
-        for block in batched(zip(new, compute(new) if new else (), strict=True), FEATURES_PER_WRITE):
-            bad |= {str(keys[place]): outcome for place, outcome in block if isinstance(outcome, PhotoError)}
-            self._put([(str(keys[i]), outcome) for i, outcome in block if not isinstance(outcome, PhotoError)])
-        errors = {i: key if isinstance(key, PhotoError) else bad.get(key) for i, key in enumerate(keys)}
-        good = [str(key) for i, key in enumerate(keys) if errors[i] is None]
-        return stack_features([self._get(key) for key in good]), {i: e for i, e in errors.items() if e is not None}
+        failed: dict[str, PhotoError] = {}
+        first = {key: index for index, key in reversed(list(enumerate(keys))) if isinstance(key, str)}
+        missing = sorted(index for key, index in first.items() if not self._has(key))
+        for batch in batched(zip(missing, compute(missing) if missing else (), strict=True), FEATURES_PER_WRITE):
+            failed |= {str(keys[i]): outcome for i, outcome in batch if isinstance(outcome, PhotoError)}
+            self._put([(str(keys[i]), outcome) for i, outcome in batch if not isinstance(outcome, PhotoError)])
+        outcomes = [key if isinstance(key, PhotoError) else failed.get(key) for key in keys]
+        valid = [str(key) for key, error in zip(keys, outcomes, strict=True) if error is None]
+        errors = {i: error for i, error in enumerate(outcomes) if error is not None}
+        return stack_features([self._get(key) for key in valid]), errors
 
     def _has(self, key: str) -> bool:
         return self._database.execute("SELECT 1 FROM features WHERE key = ?", (key,)).fetchone() is not None
@@ -77,23 +80,23 @@ class FeatureCache:
         return np.frombuffer(row[2], dtype=row[0]).reshape([int(n) for n in row[1].split(",")])
 
     def _put(self, rows: list[tuple[str, Features]]) -> None:
-        """Write rows in a transaction of their own: others that share the file do not wait for a tower."""
-        packed = [
+        """Write rows in one short transaction, so other processes never wait for a tower."""
+        cells = [
             (key, value.dtype.str, ",".join(map(str, value.shape)), np.ascontiguousarray(value).tobytes())
             for key, value in rows
         ]
         with self._database:
-            self._database.executemany("INSERT OR REPLACE INTO features VALUES (?, ?, ?, ?)", packed)
+            self._database.executemany("INSERT OR REPLACE INTO features VALUES (?, ?, ?, ?)", cells)
 
 
 def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """So many items at a time."""
+    """Lists of `size` items in order; the last list may be shorter."""
     iterator = iter(items)
-    while block := list(islice(iterator, size)):
-        yield block
+    while batch := list(islice(iterator, size)):
+        yield batch
 
 
 def stack_features(rows: Iterable[Features]) -> Features:
-    """(n, ...) features of n views, also where n is 0."""
-    listed = list(rows)
-    return np.stack(listed) if listed else np.zeros((0, 1), dtype=np.float16)
+    """(n, ...) the features of n views; (0, 1) if there are none."""
+    arrays = list(rows)
+    return np.stack(arrays) if arrays else np.zeros((0, 1), dtype=np.float16)

@@ -1,18 +1,30 @@
-"""Everything wares raises on purpose: one tree, one line per message (what, where, what to do)."""
+"""All errors that wares raises on purpose.
+
+    WaresError
+    ├── SettingsError
+    ├── CatalogueError
+    │   └── PhotoError
+    ├── ModelError
+    ├── ShopError
+    │   └── FilterError
+    └── EvaluationError
+
+A message is one line: where, what is wrong, and what to do.
+"""
 
 from __future__ import annotations
 
 
 class WaresError(Exception):
-    """Base of every error that is the user's to mend; the command line prints it in one line."""
+    """Base class for errors that the user can fix; the command line prints them in one line."""
 
 
 class SettingsError(WaresError):
-    """A setting is out of range, or two of them contradict each other."""
+    """A setting is out of range or contradicts another setting."""
 
 
 class CatalogueError(WaresError):
-    """A catalogue, query or interaction file cannot be used as it is."""
+    """A catalogue, query or interaction file is not usable."""
 
 
 class PhotoError(CatalogueError):
@@ -20,16 +32,22 @@ class PhotoError(CatalogueError):
 
 
 class ModelError(WaresError):
-    """A tower or a saved model cannot be found, loaded or resumed."""
+    """A tower or a saved model is missing, or does not load or resume."""
 
 
 class ShopError(WaresError):
-    """A shop is missing, damaged, or was built with another model."""
+    """A shop is missing, damaged, or built with another model."""
 
 
 class FilterError(ShopError):
-    """A filter does not parse or names a column that the shop does not have."""
+    """A filter does not parse or names an unknown column."""
 
 
 class EvaluationError(WaresError):
     """Judgments, queries and runs do not fit together."""
+
+
+def one_line(error: BaseException) -> str:
+    """The first line of an error's message without its period, or the name of its type."""
+    lines = str(error).splitlines() or [""]
+    return lines[0].rstrip(".") or type(error).__name__

@@ -14,7 +14,7 @@ from typing import Any
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
     """A temporary file beside `path`, which replaces it once it is complete."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")  # processes that write the same file do not meet
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")  # each process writes its own
     try:
         yield part
         os.replace(part, path)
@@ -29,9 +29,9 @@ def atomic_write(path: Path) -> Iterator[Path]:
 @contextmanager
 def atomic_folder(folder: Path) -> Iterator[Path]:
     """A temporary folder beside `folder`, which replaces it once it is complete."""
-    part, old = (folder.with_name(f".{folder.name}.{end}") for end in ("part", "old"))
-    for left in (part, old):
-        shutil.rmtree(left, ignore_errors=True)
+    part, old = (folder.with_name(f".{folder.name}.{suffix}") for suffix in ("part", "old"))
+    for leftover in (part, old):
+        shutil.rmtree(leftover, ignore_errors=True)
     part.mkdir()
     try:
         yield part
@@ -55,7 +55,10 @@ def write_json(value: Any, path: Path) -> None:
 
 
 def last_checkpoint(folder: Path) -> str | None:
-    """The newest checkpoint that is whole: the trainer writes its state last of all. None where there is none."""
+    """Path of the newest complete checkpoint in a trainer's folder, or None.
+
+    A checkpoint is complete if its trainer state parses: the trainer writes it last.
+    """
     states = {int(path.parent.name.rpartition("-")[2]): path for path in folder.glob("checkpoint-*/trainer_state.json")}
     for step in sorted(states, reverse=True):
         try:

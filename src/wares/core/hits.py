@@ -1,6 +1,6 @@
-"""Measures of rankings that are given as hits: which ranks hold a relevant listing.
+"""Measures of rankings as hits: True at each rank of a relevant listing.
 
-Training without labels and evaluation with judgments compute them from here, so both mean the same by a name.
+Label-free training and evaluation share them, so a measure means the same in both.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Floats = npt.NDArray[np.float64]
 def average_precision(hits: Hits) -> Floats:
     """(Q,) mean precision at the ranks of the relevant listings.
 
-    hits: (Q, N) relevance by rank, best first; each row has at least one
+    hits: (Q, N) relevance by rank, best first; each row has a relevant listing
     """
     precision = np.cumsum(hits, axis=1) / np.arange(1, hits.shape[1] + 1)
     values: Floats = (precision * hits).sum(axis=1) / hits.sum(axis=1, dtype=np.float64)
@@ -23,7 +23,7 @@ def average_precision(hits: Hits) -> Floats:
 
 
 def reciprocal_rank(hits: Hits) -> Floats:
-    """(Q,) one over the rank of the first relevant listing; 0 in a row without any.
+    """(Q,) one over the rank of the first relevant listing, 0 if a row has none.
 
     hits: (Q, N) relevance by rank, best first
     """

@@ -1,7 +1,7 @@
-"""Pools of worker processes that are spawned, leave Ctrl-C to their parent, and end with it.
+"""Pools of spawned worker processes that ignore Ctrl-C and end with their parent.
 
-Workers are spawned, not forked: locks that threads of torch, tokenizers or progress bars hold in the parent would stay
-locked in a fork forever, and Lance does not survive a fork.
+Workers are spawned, not forked: locks held by threads of torch, tokenizers or progress bars would stay locked in a fork
+forever, and Lance does not survive a fork.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from typing import Any, TypeVar
 from wares.core.cache import batched
 from wares.core.errors import SettingsError, WaresError
 
-CHUNK = 32  # items handed to a worker at once
-MIN_ITEMS = 128  # fewer items than this are mapped in this process: starting workers costs more
+CHUNK = 32  # items per message to a worker
+MIN_ITEMS = 128  # below this, starting workers costs more than it saves
 PROCESSES = "WARES_PROCESSES"  # environment variable: the default number of workers
 Item = TypeVar("Item")
 T = TypeVar("T")
@@ -35,7 +35,7 @@ def available_cores() -> int:
 
 
 def number_of_workers(workers: int | None) -> int:
-    """The number of workers asked for; by default $WARES_PROCESSES, or one for each core.
+    """The given number of workers, or $WARES_PROCESSES, or one per core.
 
     Raises SettingsError if it is not positive.
     """
@@ -54,9 +54,9 @@ def worker_pool(
     initializer: Callable[..., None] | None = None,
     arguments: tuple[Any, ...] = (),
 ) -> Iterator[ProcessPoolExecutor]:
-    """A pool of spawned workers; what is still queued when the block ends is cancelled.
+    """A pool of spawned workers; the end of the block cancels queued work.
 
-    task: what a worker does, for the error message, as in "reading photos"; remedy: what to do if one was killed
+    task, remedy: for the error message: what a worker does, as in "reading photos", and what to do if one is killed
     initializer, arguments: called once in each worker
 
     Raises WaresError if a worker dies.
@@ -76,9 +76,10 @@ def worker_pool(
 def map_in_order(
     work: Callable[[Item], T], items: Iterable[Item], workers: int | None, task: str, remedy: str
 ) -> Iterator[T]:
-    """Results of `work` in the order of the items; in this process if there are few items or one worker.
+    """Results of `work` in the order of the items, computed by worker processes.
 
-    At most two chunks for each worker are queued or waiting to be consumed.
+    This process does the work itself if there are few items or one worker. At most two chunks per worker are queued or
+    wait for the consumer. task, remedy: as in `worker_pool`
     """
     all_items = list(items)
     processes = min(number_of_workers(workers), -(-len(all_items) // CHUNK))
@@ -105,7 +106,7 @@ def _work_through(work: Callable[[Item], T], chunk: Iterable[Item]) -> list[T]:
 
 
 def _start_worker(initializer: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
-    """Leave Ctrl-C to the parent, end when it is gone, and keep its terminal free of decoders' warnings."""
+    """Ignore Ctrl-C, watch the parent, and keep warnings of decoders off its terminal."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     warnings.filterwarnings("ignore", module="PIL")
     threading.Thread(target=_end_with_parent, daemon=True).start()

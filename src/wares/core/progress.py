@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
 
-DISABLE_BARS_VARIABLE = "TQDM_DISABLE"  # environment variable, which tqdm itself reads once, when it is imported
-CURSOR_UP = "\x1b[A"  # moves the cursor back from the line of a bar inside another
+DISABLE_BARS_VARIABLE = "TQDM_DISABLE"  # tqdm itself reads it only once, at its import
+CURSOR_UP = "\x1b[A"  # tqdm returns from the line of a nested bar with it
 
 
 class _LineStream:
-    """A stream for a pipe: each redraw of the bar becomes a line of its own."""
+    """A stream for pipes that writes each redraw of a bar as one line."""
 
     def write(self, text: str) -> None:
         line = text.replace("\r", "").replace(CURSOR_UP, "").strip()
@@ -29,15 +29,15 @@ class _LineStream:
 
 
 def progress(items: Iterable[Any] | None, description: str, total: int | None = None, unit: str = "it") -> tqdm[Any]:
-    """Iterate with a bar that appears once the job has taken two seconds.
+    """Iterate with a bar that appears after two seconds.
 
-    items: what to iterate over, or None to call `.update(n)` by hand; unit: "B" for bytes, told in kB and MB
+    items: None if the caller calls `.update(n)` itself; unit: of the items; "B" for bytes, shown as kB and MB
     """
     from tqdm.auto import tqdm
 
-    # Asked by name: to import that module would load widgets where there is no notebook.
-    drawn = sys.stderr.isatty() or any(kind.__module__ == "tqdm.notebook" for kind in tqdm.__mro__)
-    style: dict[str, Any] = {} if drawn else {"file": _LineStream(), "mininterval": 10.0, "ncols": 100, "ascii": True}
-    style |= {"unit_scale": unit == "B", "leave": not drawn, "dynamic_ncols": drawn}
-    off = bool(os.environ.get(DISABLE_BARS_VARIABLE))
-    return tqdm(items, desc=description, total=total, unit=unit, delay=2.0, disable=off, **style)
+    # By name, because importing tqdm.notebook loads ipywidgets.
+    has_bar = sys.stderr.isatty() or any(kind.__module__ == "tqdm.notebook" for kind in tqdm.__mro__)
+    style: dict[str, Any] = {} if has_bar else {"file": _LineStream(), "mininterval": 10.0, "ncols": 100, "ascii": True}
+    style |= {"unit_scale": unit == "B", "leave": not has_bar, "dynamic_ncols": has_bar}
+    disabled = bool(os.environ.get(DISABLE_BARS_VARIABLE))
+    return tqdm(items, desc=description, total=total, unit=unit, delay=2.0, disable=disabled, **style)

@@ -1,12 +1,11 @@
-"""Where work is done: in this process, or by the workers of a Ray cluster.
+"""Runners: where work is done, in this process or by the workers of a Ray cluster.
 
-    with running("ray") as runner:
+    with open_runner("ray") as runner:
         for rows in runner.map(work, items):
             ...
 
-Work is a function of one item. Either runner calls the same function with the same items and gives what it returns in
-their order, so that what comes of it does not depend on where it was done. Who maps keeps what it has got: when this
-process ends, so does the work.
+Work is a function of one item. Every runner calls the same function with the same items and yields the results in
+their order, so results do not depend on the runner. The caller stores results; work in progress ends with this process.
 """
 
 from __future__ import annotations
@@ -19,57 +18,51 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from wares.core.errors import SettingsError, WaresError
 from wares.core.processes import PROCESSES
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from lancedb.table import LanceTable, Table
     from ray import ObjectRef
 
 
-INDEX_COLUMN, ITEM_COLUMN, RESULT_COLUMN = (
-    "place",
-    "item",
-    "result",
-)  # columns of what goes to a worker, and of what comes back
-SAMPLE_PER_PARTITION = 256  # rows for each partition, at most, that its centre is found by; as Lance does it
-MAX_ATTEMPTS = 5  # times that an item is begun: workers that die more often do so hardly by chance
-# Whatever Ray prints besides its errors, and what it would send home.
+# Columns of the tables that workers receive (index, item) and return (result).
+INDEX_COLUMN, ITEM_COLUMN, RESULT_COLUMN = "index", "item", "result"
+MAX_ATTEMPTS = 5  # times that an item is started: workers that die more often hardly die by chance
+# Ray prints errors only, and sends no usage statistics.
 QUIET_ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
 T = TypeVar("T")
 R = TypeVar("R")
 
 
 class Runner(Protocol):
-    """Does work, and builds indexes."""
+    """Maps work over items."""
 
     def map(self, work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-        """What the work returns for each item, in order; a few are done ahead at most. Raises what the work raises."""
+        """Results of the work in the order of the items, computed only a few items ahead.
+
+        Raises what the work raises.
+        """
         ...
 
-    def index(self, table: Table, kind: str, rows: int, size: int) -> None:
-        """Give a table of so many rows an index of its vectors, "ivf-flat" or "ivf-sq", in partitions of that size."""
+    def workers_with(self, folder: str) -> int:
+        """Number of worker processes that can read a folder; 0 if only this process can."""
         ...
 
 
 @dataclass(frozen=True)
 class LocalRunner:
-    """Does work in this process, one item after the other."""
+    """Works in this process, one item after the other."""
 
     def map(self, work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-        """As of `Runner`."""
+        """See `Runner.map`."""
         return map(work, items)
 
-    def index(self, table: Table, kind: str, rows: int, size: int) -> None:
-        """As of `Runner`."""
-        from lancedb.index import IvfFlat, IvfSq
-
-        made = IvfFlat if kind == "ivf-flat" else IvfSq
-        # Asked for a number of partitions, Lance would join them to larger ones at the first optimisation.
-        table.create_index("vector", config=made(distance_type="dot", target_partition_size=size))
+    def workers_with(self, folder: str) -> int:
+        """0: this process has no workers."""
+        return 0
 
 
 LOCAL_RUNNER = LocalRunner()
@@ -77,99 +70,86 @@ LOCAL_RUNNER = LocalRunner()
 
 @dataclass(frozen=True)
 class RayRunner:
-    """Does work on the Ray cluster that this process is connected to (ray.init), by actors of ray.data.
+    """Works on the Ray cluster that this process is connected to, through actors of ray.data.
 
-    Work, items and results are pickled. A worker takes the work in once; its item is done again where a worker or a
-    machine dies. Items wait in Ray's object store, which puts on disk what is too much for memory.
+    Work, items and results are pickled. A worker unpickles the work once. If a worker or a machine dies, its item is
+    done again. Items wait in Ray's object store, which spills to disk when memory is full.
 
-    workers: how many; by default one for each GPU, or for each core where there is none
+    workers: number of workers; None is one per GPU, or one per core if the cluster has no GPU
     """
 
     workers: int | None = None
 
     def map(self, work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-        """As of `Runner`. Raises WaresError where workers keep dying."""
+        """See `Runner.map`. Raises WaresError if workers keep dying."""
         import pyarrow as pa
         import ray
         from ray.exceptions import RayError
 
-        sent = [
+        tables = [
             ray.put(pa.table({INDEX_COLUMN: [i], ITEM_COLUMN: [pickle.dumps(item)]})) for i, item in enumerate(items)
         ]
-        if not sent:
+        if not tables:
             return
         try:
-            for outcome in self._outcomes([ray.put(work)], sent):
+            for outcome in self._outcomes([ray.put(work)], tables):
                 if isinstance(outcome, _Raised):
                     raise outcome.error
                 yield outcome
         except RayError as error:
             raise WaresError(
-                f"the work on Ray ended: {_error_line(error)}. What was committed is kept; see to it, and run it again."
+                f"the work on Ray failed: {_error_line(error)}. Fix the cluster and rerun: committed results are kept."
             ) from error
 
-    def index(self, table: Table, kind: str, rows: int, size: int) -> None:
-        """As of `Runner`: centres are found here, and each worker sorts its part of the rows to them.
+    def workers_with(self, folder: str) -> int:
+        """See `Runner.workers_with`. 0 if one machine of the cluster does not see the folder."""
+        return _worker_resources(self.workers)[0] if _visible_to_all_nodes(folder) else 0
 
-        Where not all machines see the table's folder, the index is built here alone.
-        """
-        import lance_ray
-
-        place = cast("LanceTable", table).uri
-        if not _visible_to_all_nodes(place):
-            LOCAL_RUNNER.index(table, kind, rows, size)
-            return
-        lance_ray.create_index(
-            place,
-            "vector",
-            kind.upper().replace("-", "_"),
-            "vector_idx",
-            metric="dot",
-            num_workers=_worker_resources(self.workers)[0],
-            num_partitions=rows // size,
-            sample_rate=min(SAMPLE_PER_PARTITION, size),
-            target_partition_size=size,  # as of `LocalRunner`
-        )
-        table.checkout_latest()
-
-    def _outcomes(self, parcel: list[ObjectRef[Any]], sent: list[ObjectRef[Any]]) -> Iterator[Any]:
+    def _outcomes(self, work: list[ObjectRef[Any]], tables: list[ObjectRef[Any]]) -> Iterator[Any]:
         import ray.data
 
         workers, cpus, gpus = _worker_resources(self.workers)
-        data = ray.data.from_arrow_refs(sent)  # type: ignore[arg-type]
+        data = ray.data.from_arrow_refs(tables)  # type: ignore[arg-type]
         data.context.enable_progress_bars = False
         data.context.execution_options.preserve_order = True
-        # Ray itself tries for ever: it cannot tell work that kills from a machine that is slow to be given up.
-        starts = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(_AttemptCounter).remote()
-        done = data.map_batches(
+        # Ray itself retries for ever: it cannot tell work that kills its worker from a machine that is lost slowly.
+        attempts = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(_AttemptCounter).remote()
+        results = data.map_batches(
             _Worker,
             batch_size=1,
             batch_format="pyarrow",
-            fn_constructor_args=(parcel, cpus, starts),
-            compute=ray.data.ActorPoolStrategy(size=min(workers, len(sent))),
+            fn_constructor_args=(work, cpus, attempts),
+            compute=ray.data.ActorPoolStrategy(size=min(workers, len(tables))),
             num_cpus=cpus,
             num_gpus=gpus,
         )
-        for batch in done.iter_batches(batch_size=1, batch_format="pyarrow"):
+        for batch in results.iter_batches(batch_size=1, batch_format="pyarrow"):
             yield pickle.loads(batch[RESULT_COLUMN][0].as_py())
 
 
 @contextmanager
 def open_runner(name: str) -> Iterator[Runner]:
-    """The runner of a name: "local"; "ray", a cluster of this machine that goes afterwards; or "ray://ADDRESS".
+    """The runner of that name, connected to its cluster while the block runs.
 
-    Raises SettingsError for another name, or where Ray is not installed; WaresError where no cluster answers.
+    name: "local", "ray" (a cluster of this machine that ends with the block) or "ray://ADDRESS"
+
+    Raises SettingsError for another name or if Ray is not installed, WaresError if no cluster answers.
+
+    Example:
+        >>> with open_runner("local") as runner:
+        ...     list(runner.map(abs, [-1, 2]))
+        [1, 2]
     """
     scheme, _, address = name.partition("://")
     if name == "local":
         yield LOCAL_RUNNER
         return
     if scheme != "ray":
-        raise SettingsError(f'work is done on local, ray or ray://ADDRESS, not "{name}".')
+        raise SettingsError(f'runner must be local, ray or ray://ADDRESS, not "{name}".')
     try:
         import ray
     except ModuleNotFoundError:
-        raise SettingsError("Ray is missing. It comes with an extra: pip install 'wares[ray]'") from None
+        raise SettingsError("Ray is not installed. Install it with pip install 'wares[ray]'.") from None
     connect_to_ray(address or "local")
     try:
         yield RayRunner()
@@ -178,11 +158,14 @@ def open_runner(name: str) -> Iterator[Runner]:
 
 
 def connect_to_ray(address: str, **options: Any) -> None:
-    """Connect this process to a cluster, or start one of this machine ("local"). options: of ray.init"""
-    for name, value in QUIET_ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
+    """Connect this process to a Ray cluster; "local" starts one on this machine.
+
+    options: of ray.init. Raises WaresError if no cluster answers.
+    """
+    for variable, value in QUIET_ENVIRONMENT.items():
+        os.environ.setdefault(variable, value)
     import ray
-    import ray.data  # its loggers are set up with it
+    import ray.data  # sets up its loggers, which the last line quiets
 
     if address == "local":
         options |= {"include_dashboard": False}
@@ -195,31 +178,31 @@ def connect_to_ray(address: str, **options: Any) -> None:
 
 @dataclass(frozen=True)
 class _Raised:
-    """What work raised on purpose, on its way back."""
+    """A WaresError that the work raised, on its way back to the caller."""
 
     error: WaresError
 
 
 class _AttemptCounter:
-    """An actor that counts how often each item was begun."""
+    """An actor that counts how often each item was started."""
 
     def __init__(self) -> None:
-        self._of: Counter[int] = Counter()
+        self._attempts: Counter[int] = Counter()
 
-    def begin(self, place: int) -> int:
-        self._of[place] += 1
-        return self._of[place]
+    def begin(self, index: int) -> int:
+        self._attempts[index] += 1
+        return self._attempts[index]
 
 
 class _Worker:
-    """What an actor of ray.data does.
+    """An actor of ray.data: does the work for one item at a time.
 
-    parcel: holds the work; cpus: that this worker has for itself; starts: the actor that counts (`_AttemptCounter`)
+    work: a list with the reference of the pickled work; cpus: cores of this worker; attempts: actor `_AttemptCounter`
     """
 
-    def __init__(self, parcel: list[ObjectRef[Any]], cpus: int, starts: Any) -> None:
+    def __init__(self, work: list[ObjectRef[Any]], cpus: int, attempts: Any) -> None:
         os.environ[PROCESSES] = str(cpus)
-        self._parcel, self._starts = parcel, starts
+        self._reference, self._attempts = work, attempts
         self._work: Callable[[Any], Any] | None = None
 
     def __call__(self, batch: pa.Table) -> pa.Table:
@@ -228,40 +211,42 @@ class _Worker:
         outcome = self._outcome(batch[INDEX_COLUMN][0].as_py(), batch[ITEM_COLUMN][0].as_py())
         return pa.table({RESULT_COLUMN: [pickle.dumps(outcome)]})
 
-    def _outcome(self, place: int, item: bytes) -> Any:
+    def _outcome(self, index: int, item: bytes) -> Any:
         import ray
 
-        if ray.get(self._starts.begin.remote(place)) > MAX_ATTEMPTS:
+        if ray.get(self._attempts.begin.remote(index)) > MAX_ATTEMPTS:
             return _Raised(
                 WaresError(
-                    f"workers on Ray died {MAX_ATTEMPTS} times with the same work, perhaps for want of memory. What was "
-                    "committed is kept; give them more, and run it again."
+                    f"workers on Ray died {MAX_ATTEMPTS} times on the same item, probably out of memory. "
+                    "Give each worker more memory and rerun: committed results are kept."
                 )
             )
         try:
             if self._work is None:
-                self._work = ray.get(self._parcel[0])
+                self._work = ray.get(self._reference[0])
             return self._work(pickle.loads(item))
         except WaresError as error:
             return _Raised(error)
 
 
 def _visible_to_all_nodes(folder: str) -> bool:
-    """Whether all machines of the cluster have a folder."""
+    """Whether every machine of the cluster sees a folder."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    seen = ray.remote(os.path.isdir)
+    is_folder = ray.remote(os.path.isdir)
     nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
-    asked = [
-        seen.options(num_cpus=0, scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(folder)
+    answers = [
+        is_folder.options(num_cpus=0, scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(
+            folder
+        )
         for node in nodes
     ]
-    return all(ray.get(asked))
+    return all(ray.get(answers))
 
 
 def _worker_resources(workers: int | None) -> tuple[int, int, int]:
-    """How many workers there are, and how many cores and GPUs of the cluster each has."""
+    """Number of workers, and the cores and GPUs of the cluster for each."""
     import ray
 
     resources: dict[str, float] = ray.cluster_resources()
@@ -272,6 +257,6 @@ def _worker_resources(workers: int | None) -> tuple[int, int, int]:
 
 
 def _error_line(error: Exception) -> str:
-    """The error at the end of a traceback, or the first line of what is said."""
+    """The last `SomeError: ...` line of a traceback, or the first line of the message."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return next((line for line in reversed(lines) if re.match(r"\w+Error: ", line)), lines[0]).rstrip(".")

@@ -41,6 +41,4 @@ class TrainedRanker:
     @property
     def replaces_query_tower(self) -> bool:
         """Whether it takes the place of the query tower, and does not rerank."""
-        from wares.ranking.rankers.two_tower import TwoTowerRanker
-
-        return isinstance(self.ranker, TwoTowerRanker)
+        return self.ranker.replaces_query_tower

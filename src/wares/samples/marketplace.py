@@ -60,6 +60,12 @@ def write_marketplace(
         this function under `if __name__ == "__main__":`
 
     Raises WaresError if a worker is killed.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from wares.samples import write_marketplace
+        >>> write_marketplace(Path("market"), listings=3, seed=1).listings
+        3
     """
     folder = Path(folder)
     (folder / "images").mkdir(parents=True, exist_ok=True)

@@ -15,6 +15,13 @@ def contact_sheet(folder: Path, out: Path, rows: int = 12, columns: int = 2, sta
     """Save a picture of rows x columns listings of a catalogue, from index `start` on; return its path.
 
     side: pixels of a photo's longer side
+
+    Example:
+        >>> from pathlib import Path
+        >>> from wares.samples import contact_sheet, write_marketplace
+        >>> market = write_marketplace(Path("market"), listings=2)
+        >>> contact_sheet(market.folder, Path("sheet.png"), rows=1).name
+        'sheet.png'
     """
     folder, out = Path(folder), Path(out)
     with (folder / "listings.jsonl").open(encoding="utf-8") as lines:

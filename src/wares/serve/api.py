@@ -16,12 +16,12 @@ from starlette.exceptions import HTTPException
 
 from wares import __version__
 from wares.core.errors import WaresError
-from wares.serve.middleware import Assets, Unforeseen, _refuse
-from wares.serve.observing import Metrics, Observed
-from wares.serve.routes import PAGE, SLOWEST, Server, changing, others, searching
-from wares.serve.safety import BodyLimit, Rate, SecurityHeaders
+from wares.serve.error_handlers import PageFiles, UnhandledErrorMiddleware, error_response
+from wares.serve.observability import Metrics, RequestLogMiddleware
+from wares.serve.routes import BODY_TIMEOUT, PAGE_FOLDER, ServerState, search_router, unlimited_router, write_router
+from wares.serve.security import BodyLimitMiddleware, RateLimiter, SecurityHeadersMiddleware
 from wares.serve.settings import ServeSettings
-from wares.serve.shops import Shelf
+from wares.serve.shops import ShopRegistry
 from wares.shop.replicas import Replica, is_url
 
 if TYPE_CHECKING:
@@ -29,46 +29,47 @@ if TYPE_CHECKING:
 
 
 def create_app(
-    settings: ServeSettings, open: Callable[[Path], Shop] | None = None, opened_first: bool = False
+    settings: ServeSettings, open_shop_folder: Callable[[Path], Shop] | None = None, wait_for_shops: bool = False
 ) -> FastAPI:
-    """The API and the page, for any ASGI server.
+    """The ASGI app of the API and the page.
 
-    open: opens a shop's folder; `wares.open_shop` by default, as the settings say
-    opened_first: whether the app starts with its shops opened, for it is one of several that share a socket
+    open_shop_folder: opens the folder of a shop; by default `open_shop`, with the settings' `in_memory`
+    wait_for_shops: accept no requests before the shops are open; for workers that share a socket
 
-    Shops are opened in the background: until then searches are answered with 503, and /readyz too. With `opened_first`
-    the app takes no requests until then.
+    The app opens shops in the background. Until a shop is open, its searches and /readyz return status 503.
     """
     from wares.shop.shop import open_shop
 
     metrics = Metrics()
     places = {name: Replica(place) if is_url(place) else Path(place) for name, place in settings.shops}
-    shelf = Shelf(places, open or partial(open_shop, in_memory=settings.in_memory), metrics.observe)
-    tended = _tended(shelf, opened_first)
+    shelf = ShopRegistry(
+        places, open_shop_folder or partial(open_shop, in_memory=settings.in_memory), metrics.observe_batch
+    )
+    tended = _tended(shelf, wait_for_shops)
     app = FastAPI(title="wares", version=__version__, docs_url=None, redoc_url=None, lifespan=tended)
-    app.state.server = Server(settings, shelf, metrics, Rate(settings.rate))
-    for each in (searching, changing, others):
+    app.state.server = ServerState(settings, shelf, metrics, RateLimiter(settings.rate_limit))
+    for each in (search_router, write_router, unlimited_router):
         app.include_router(each)
-    app.mount("/assets", Assets(directory=PAGE), name="assets")
+    app.mount("/assets", PageFiles(directory=PAGE_FOLDER), name="assets")
     for kind in (WaresError, RequestValidationError, HTTPException):
-        app.add_exception_handler(kind, _refuse)
-    app.add_middleware(BodyLimit, most=settings.upload_bytes, seconds=SLOWEST)
-    app.add_middleware(Unforeseen)
-    if settings.origins:
-        app.add_middleware(CORSMiddleware, allow_origins=settings.origins, expose_headers=["X-Request-ID"])
-    app.add_middleware(SecurityHeaders)
-    app.add_middleware(Observed, metrics=metrics)
+        app.add_exception_handler(kind, error_response)
+    app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_upload_bytes, timeout=BODY_TIMEOUT)
+    app.add_middleware(UnhandledErrorMiddleware)
+    if settings.cors_origin:
+        app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origin, expose_headers=["X-Request-ID"])
+    app.add_middleware(SecurityHeadersMiddleware)
+    app.add_middleware(RequestLogMiddleware, metrics=metrics)
     return app
 
 
-def _tended(shelf: Shelf, opened_first: bool) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _tended(shelf: ShopRegistry, opened_first: bool) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     """Shops are opened, and watched, as long as the app runs."""
 
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
-        tending = asyncio.create_task(shelf.keep_open())
+        tending = asyncio.create_task(shelf.watch())
         if opened_first:
-            await shelf.tried.wait()
+            await shelf.all_tried.wait()
         yield
         tending.cancel()
         with suppress(asyncio.CancelledError):

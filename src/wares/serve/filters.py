@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-Kind = Literal["string", "number", "bool", "list"]
+ColumnKind = Literal["string", "number", "bool", "list"]
 OPERATORS = ("<=", ">=", "!=", "=", "<", ">")
-PLAIN: Mapping[str, Kind] = {
+STANDARD_COLUMNS: Mapping[str, ColumnKind] = {
     "id": "string",
     "title": "string",
     "description": "string",
@@ -39,7 +39,7 @@ class Column:
 
     name: str
     sql: str
-    kind: Kind
+    kind: ColumnKind
 
 
 @dataclass(frozen=True)
@@ -85,15 +85,15 @@ class ColumnFilter:
         return f"{self.column.name}{self.operator}{self.value}"
 
 
-def columns_of(schema: pa.Schema) -> dict[str, Column]:
+def filterable_columns(schema: pa.Schema) -> dict[str, Column]:
     """The columns of a shop's table that filters may name."""
     import pyarrow.types as types
 
     from wares.shop.attributes import quote_column
 
-    found = {name: Column(name, name, kind) for name, kind in PLAIN.items() if name in schema.names}
+    found = {name: Column(name, name, kind) for name, kind in STANDARD_COLUMNS.items() if name in schema.names}
     for field in schema.field("attributes").type if "attributes" in schema.names else ():
-        kind: Kind = "string"
+        kind: ColumnKind = "string"
         if types.is_list(field.type):
             kind = "list"
         elif types.is_boolean(field.type) or types.is_floating(field.type):
@@ -118,9 +118,9 @@ def parse_filter(text: str, columns: Mapping[str, Column]) -> ColumnFilter:
     raise FilterError(f'filter "{shown}" names no column of this shop. There are {", ".join(columns)}.')
 
 
-def where(filters: Sequence[ColumnFilter], without: str | None = None) -> str | None:
-    """All filters as one SQL condition; None where there are none. without: a column whose filters are left out"""
-    used = [each for each in filters if each.column.name != without]
+def sql_condition(filters: Sequence[ColumnFilter], excluded_column: str | None = None) -> str | None:
+    """All filters as one SQL condition; None without filters. excluded_column: its filters are left out"""
+    used = [each for each in filters if each.column.name != excluded_column]
     any_of: dict[str, list[str]] = {}
     for each in used:
         any_of.setdefault(each.column.name if each.operator == "=" else str(each), []).append(each.sql)

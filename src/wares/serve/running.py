@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 
-SETTINGS = "WARES_SERVE_SETTINGS"
-PATIENCE = 30  # seconds that requests under way are given when the server is told to stop
-WAITING = 2048  # connections that wait to be accepted, at most
+_SETTINGS_VARIABLE = "WARES_SERVE_SETTINGS"
+SHUTDOWN_SECONDS = 30  # seconds that requests under way are given when the server is told to stop
+MAX_PENDING_CONNECTIONS = 2048  # connections that wait to be accepted, at most
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"json": {"()": "wares.serve.observing.JsonLines"}},
+    "formatters": {"json": {"()": "wares.serve.observability.JsonLinesFormatter"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
     "loggers": {
         "wares": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
@@ -48,20 +48,20 @@ def run(settings: ServeSettings, host: str, port: int, workers: int) -> None:
     if settings.in_memory:
         import_faiss()
     for _, place in settings.shops:
-        _check(place)
+        _check_shop(place)
     os.environ[DISABLE_BARS_VARIABLE] = "1"  # from here on, what goes to stderr is for programs
     listening = _listen(host, port)
-    os.environ[SETTINGS] = settings.to_json()
+    os.environ[_SETTINGS_VARIABLE] = settings.to_json()
     config = uvicorn.Config(
-        "wares.serve.running:app" if workers == 1 else "wares.serve.running:worker",
+        "wares.serve.running:app" if workers == 1 else "wares.serve.running:worker_app",
         factory=True,
         workers=workers,
         http="h11",  # which limits how long headers may be; httptools, a little faster, does not
         ws="none",
         log_config=LOGGING,
         access_log=False,
-        timeout_graceful_shutdown=PATIENCE,
-        timeout_worker_healthcheck=PATIENCE,  # loading a model may keep a worker from answering for seconds
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        timeout_worker_healthcheck=SHUTDOWN_SECONDS,  # loading a model may keep a worker from answering for seconds
         server_header=False,
     )
     names = ", ".join(name for name, _ in settings.shops)
@@ -78,17 +78,17 @@ def app() -> FastAPI:
     """The app, with the settings that were left in the environment."""
     from wares.serve.api import create_app
 
-    return create_app(ServeSettings.from_json(os.environ[SETTINGS]))
+    return create_app(ServeSettings.from_json(os.environ[_SETTINGS_VARIABLE]))
 
 
-def worker() -> FastAPI:
+def worker_app() -> FastAPI:
     """The app of a worker. It leaves requests to the other workers until its shops are open."""
     from wares.serve.api import create_app
 
-    return create_app(ServeSettings.from_json(os.environ[SETTINGS]), opened_first=True)
+    return create_app(ServeSettings.from_json(os.environ[_SETTINGS_VARIABLE]), wait_for_shops=True)
 
 
-def _check(place: str) -> None:
+def _check_shop(place: str) -> None:
     """Raises ShopError where there is no shop. A replica is brought up to date, or served as it was left."""
     if not is_url(place):
         open_shop(place)
@@ -108,7 +108,9 @@ def _listen(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
-        listening.listen(WAITING)  # from here on clients wait for the server to start, and are not turned away
+        listening.listen(
+            MAX_PENDING_CONNECTIONS
+        )  # from here on clients wait for the server to start, and are not turned away
     except OSError as error:
         listening.close()
         reason = error.strerror or str(error)

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from wares.data.listings import MAX_TEXT_LENGTH, Listing
 
 System = Literal["fused", "bm25", "fused+bm25"]
-BOOTS = {
+LISTING_EXAMPLE = {
     "title": "Red leather boots",
     "description": "Worn twice.",
     "tags": ["boots", "vintage"],
@@ -17,36 +17,41 @@ BOOTS = {
     "price": 45.0,
     "attributes": {"size": "39"},
 }
-SHOWN = {name: value for name, value in BOOTS.items() if name != "images"} | {"id": "17", "photos": BOOTS["images"]}
-FOUND = SHOWN | {
+LISTING_RESPONSE_EXAMPLE = {name: value for name, value in LISTING_EXAMPLE.items() if name != "images"} | {
+    "id": "17",
+    "photos": LISTING_EXAMPLE["images"],
+}
+HIT_EXAMPLE = LISTING_RESPONSE_EXAMPLE | {
     "score": 0.5,
     "photo": "photos/17-front.jpg",
     "why": [
-        {"view": "photos/17-front.jpg", "kind": "photo", "share": 0.3},
-        {"view": "title", "kind": "text", "share": 0.2},
+        {"view": "photos/17-front.jpg", "kind": "photo", "contribution": 0.3},
+        {"view": "title", "kind": "text", "contribution": 0.2},
     ],
 }
-THUMBNAILS = (160, 320, 640, 1280)  # pixels of the longer side
-Text = Annotated[str, Field(max_length=1000)]
-Condition = Annotated[str, Field(max_length=500)]
+THUMBNAIL_SIZES = (160, 320, 640, 1280)  # pixels of the longer side
+ShortText = Annotated[str, Field(max_length=1000)]
+FilterExpression = Annotated[str, Field(max_length=500)]
 Name = Annotated[str, Field(max_length=200)]
 
 
-def _a_size(size: int) -> int:
-    if size not in THUMBNAILS:
-        raise ValueError(f"one of {', '.join(map(str, THUMBNAILS))}")
+def _check_thumbnail_size(size: int) -> int:
+    if size not in THUMBNAIL_SIZES:
+        raise ValueError(f"one of {', '.join(map(str, THUMBNAIL_SIZES))}")
     return size
 
 
-ThumbnailSize = Annotated[int, AfterValidator(_a_size), Field(json_schema_extra={"enum": list(THUMBNAILS)})]
+ThumbnailSize = Annotated[
+    int, AfterValidator(_check_thumbnail_size), Field(json_schema_extra={"enum": list(THUMBNAIL_SIZES)})
+]
 
 
 class SearchParameters(BaseModel):
     """What is looked for. q, like and photo are added up; without any of them all listings are shown."""
 
     model_config = ConfigDict(extra="forbid")
-    q: Annotated[Text | None, Field(description="Words.", examples=["red leather boots"])] = None
-    like: Annotated[Text | None, Field(description="Id of a listing to find more of.")] = None
+    q: Annotated[ShortText | None, Field(description="Words.", examples=["red leather boots"])] = None
+    like: Annotated[ShortText | None, Field(description="Id of a listing to find more of.")] = None
     photo: Annotated[
         str | None,
         Field(
@@ -55,7 +60,7 @@ class SearchParameters(BaseModel):
         ),
     ] = None
     filter: Annotated[
-        list[Condition],
+        list[FilterExpression],
         Field(
             max_length=50,
             description="COLUMN, one of = != < <= > >=, VALUE. Several = on a column mean any of the values.",
@@ -72,13 +77,13 @@ class SearchParameters(BaseModel):
     shop: Annotated[Name | None, Field(description="By default the first.")] = None
 
 
-def _said(text: str) -> str:
+def _strip_nonempty(text: str) -> str:
     if not text.strip():
         raise ValueError("it is empty")
     return text.strip()
 
 
-def _distinct(names: list[str]) -> list[str]:
+def _check_distinct(names: list[str]) -> list[str]:
     if len(set(names)) < len(names):
         raise ValueError("a photo is named twice")
     return names
@@ -89,25 +94,25 @@ def _example(content: dict[str, Any]) -> dict[str, Any]:
 
 
 # No path can name a line break.
-Id = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$"), AfterValidator(_said)]
+Id = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$"), AfterValidator(_strip_nonempty)]
 LongText = Annotated[str, Field(max_length=MAX_TEXT_LENGTH)]
-Number = Annotated[float, Field(allow_inf_nan=False)]
+FiniteNumber = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class ListingIn(BaseModel):
     """A listing as it is to be. images: names of photos, those of POST /api/photos or paths in the catalogue"""
 
-    model_config = ConfigDict(json_schema_extra=_example(BOOTS), extra="forbid", strict=True)
-    title: Annotated[LongText, AfterValidator(_said)]
+    model_config = ConfigDict(json_schema_extra=_example(LISTING_EXAMPLE), extra="forbid", strict=True)
+    title: Annotated[LongText, AfterValidator(_strip_nonempty)]
     description: LongText = ""
     tags: Annotated[list[Name], Field(max_length=1000)] = []
-    images: Annotated[list[Text], Field(max_length=100), AfterValidator(_distinct)] = []
-    price: Annotated[Number | None, Field(ge=0)] = None
-    attributes: dict[Name, str | bool | Number | list[str]] = {}
+    images: Annotated[list[ShortText], Field(max_length=100), AfterValidator(_check_distinct)] = []
+    price: Annotated[FiniteNumber | None, Field(ge=0)] = None
+    attributes: dict[Name, str | bool | FiniteNumber | list[str]] = {}
     product: Name | None = None
     texts: Annotated[dict[Name, LongText], Field(description="Further texts, by name.")] = {}
 
-    def listing(self, id: str) -> Listing:
+    def to_listing(self, id: str) -> Listing:
         """As the rest of wares knows it."""
         return Listing(
             id=id,
@@ -122,21 +127,23 @@ class ListingIn(BaseModel):
         )
 
 
-class NamedListing(ListingIn):
+class ListingWithId(ListingIn):
     """A listing of a batch."""
 
-    model_config = ConfigDict(json_schema_extra=_example({"id": "17"} | BOOTS))
+    model_config = ConfigDict(json_schema_extra=_example({"id": "17"} | LISTING_EXAMPLE))
     id: Id
 
 
 class ListingsIn(BaseModel):
     """Listings that are added, or take the place of those with their ids: all of them or none."""
 
-    model_config = ConfigDict(json_schema_extra=_example({"listings": [{"id": "17"} | BOOTS]}), extra="forbid")
-    listings: Annotated[list[NamedListing], Field(min_length=1, max_length=1000)]
+    model_config = ConfigDict(
+        json_schema_extra=_example({"listings": [{"id": "17"} | LISTING_EXAMPLE]}), extra="forbid"
+    )
+    listings: Annotated[list[ListingWithId], Field(min_length=1, max_length=1000)]
 
 
-class Changed(BaseModel):
+class ChangeResponse(BaseModel):
     """How many listings were new, and how many there were already."""
 
     model_config = ConfigDict(json_schema_extra=_example({"added": 1, "changed": 0}))
@@ -144,32 +151,32 @@ class Changed(BaseModel):
     changed: int
 
 
-class Deleted(BaseModel):
+class DeleteResponse(BaseModel):
     """How many listings are gone."""
 
     model_config = ConfigDict(json_schema_extra=_example({"deleted": 1}))
     deleted: int
 
 
-class PhotoAdded(BaseModel):
+class PhotoResponse(BaseModel):
     """What to name in a listing's `images`."""
 
     model_config = ConfigDict(json_schema_extra=_example({"name": f"uploads/{'5d41402abc4b2a76' * 4}.jpg"}))
     name: str
 
 
-class Why(BaseModel):
+class Explanation(BaseModel):
     """What one view, or the query's words, added to the score."""
 
     view: str
     kind: Literal["photo", "text", "words"]
-    share: float
+    contribution: float
 
 
 class ListingOut(BaseModel):
     """A listing as the shop has it."""
 
-    model_config = ConfigDict(json_schema_extra=_example(SHOWN))
+    model_config = ConfigDict(json_schema_extra=_example(LISTING_RESPONSE_EXAMPLE))
     id: str
     title: str
     description: str
@@ -179,7 +186,7 @@ class ListingOut(BaseModel):
     attributes: dict[str, Any]
 
     @classmethod
-    def of(cls, listing: Listing) -> ListingOut:
+    def from_listing(cls, listing: Listing) -> ListingOut:
         """As a client is told."""
         return cls(
             id=listing.id,
@@ -195,14 +202,14 @@ class ListingOut(BaseModel):
 class HitOut(ListingOut):
     """A result: the shares in `why` sum to the score; photo is the one that matched best."""
 
-    model_config = ConfigDict(json_schema_extra=_example(FOUND))
+    model_config = ConfigDict(json_schema_extra=_example(HIT_EXAMPLE))
     score: float
     rerank_score: float | None = None
     photo: str | None
-    why: list[Why]
+    why: list[Explanation]
 
 
-class SearchAnswer(BaseModel):
+class SearchResponse(BaseModel):
     """Results are the best thousand listings; `capped` says that there were more."""
 
     model_config = ConfigDict(
@@ -217,7 +224,7 @@ class SearchAnswer(BaseModel):
                 "pages": 1,
                 "took_ms": 21.5,
                 "photo": "MGMxZjJhM2IAPAA4",
-                "hits": [FOUND],
+                "hits": [HIT_EXAMPLE],
                 "facets": {"attributes.size": {"39": 1}},
                 "ranges": {"price": {"min": 45.0, "max": 45.0}},
             }
@@ -258,7 +265,7 @@ class ShopOut(BaseModel):
     examples: list[str]
 
 
-class ShopsAnswer(BaseModel):
+class ShopsResponse(BaseModel):
     """All shops, and whether changes can be made with a key."""
 
     model_config = ConfigDict(
@@ -284,7 +291,7 @@ class ShopsAnswer(BaseModel):
     writes: bool
 
 
-class ErrorOut(BaseModel):
+class ErrorDetail(BaseModel):
     """What was wrong, in one line; quote request_id to whoever reads the server's log."""
 
     code: str
@@ -292,7 +299,7 @@ class ErrorOut(BaseModel):
     request_id: str
 
 
-class ErrorAnswer(BaseModel):
+class ErrorResponse(BaseModel):
     """Every answer that is no success."""
 
     model_config = ConfigDict(
@@ -306,4 +313,4 @@ class ErrorAnswer(BaseModel):
             }
         )
     )
-    error: ErrorOut
+    error: ErrorDetail

@@ -1,4 +1,4 @@
-"""Settings of a server: plain values, so that every worker process can be started with them."""
+"""Settings of a server: plain values that every worker process can be started with."""
 
 from __future__ import annotations
 
@@ -9,76 +9,100 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
 from wares.core.errors import SettingsError
-from wares.shop.replicas import is_url
+
+MIN_KEY_LENGTH = 16  # characters
 
 
-@dataclass(frozen=True)
-class ServeSettings:
-    """How shops are served.
+@dataclass(frozen=True, kw_only=True)
+class ServeOptions:
+    """How a server serves its shops. Raises SettingsError for a value out of range."""
 
-    shops: (name, place) of each, the first by default; a place is a folder, or a URL on object storage
-    key: opens the write routes; they are closed without
-    origins: of other sites whose pages may read answers (CORS)
-    rate: requests of one client, such as "20/second", in each worker process; None for no limit
-    upload_bytes, upload_pixels: of a request's body and of a photo in it, at most
-    in_memory: whether the shops' fused vectors are held in memory (wares.shop.memory)
+    api_key: str | None = None
+    """Secret for write requests, 16 characters or more, sent as `Authorization: Bearer KEY`. Without it the server is
+    read-only."""
+    cors_origin: tuple[str, ...] = ()
+    """Other site whose pages may read responses (CORS), such as https://shop.example; repeatable."""
+    rate_limit: str | None = None
+    """Requests of one client address to each worker, such as 20/second or 1000/hour. No limit by default."""
+    max_upload_bytes: int = 20_000_000
+    """Maximum size of a request body, in bytes; at least 1."""
+    max_upload_pixels: int = 50_000_000
+    """Maximum size of an uploaded photo, in pixels (width times height); at least 1."""
+    in_memory: bool = False
+    """Search fused vectors in memory instead of on disk. Each worker holds its own copy. Requires `wares[memory]`."""
+
+    def __post_init__(self) -> None:
+        if self.api_key is not None and len(self.api_key) < MIN_KEY_LENGTH:
+            raise SettingsError(
+                f"the API key has {len(self.api_key)} characters, which is easy to guess. "
+                f"Choose a key of {MIN_KEY_LENGTH} or more."
+            )
+        for name, value in (("bytes", self.max_upload_bytes), ("pixels", self.max_upload_pixels)):
+            if value < 1:
+                raise SettingsError(f"the upload limit is {value} {name}. Choose 1 or more.")
+        if self.rate_limit is not None:
+            _check_rate_limit(self.rate_limit)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServeSettings(ServeOptions):
+    """Options of a server, and the shops that it serves.
+
+    Example:
+        >>> from wares.serve import ServeSettings
+        >>> settings = ServeSettings(shops=(("june", "shops/june"),), rate_limit="20/second")
+        >>> ServeSettings.from_json(settings.to_json()) == settings
+        True
     """
 
     shops: tuple[tuple[str, str], ...]
-    key: str | None = None
-    origins: tuple[str, ...] = ()
-    rate: str | None = None
-    upload_bytes: int = 20_000_000
-    upload_pixels: int = 50_000_000
-    in_memory: bool = False
+    """(name, location) of each shop; requests without `shop` go to the first. A location is a folder, or the URL of a
+    published shop."""
 
     def __post_init__(self) -> None:
         names = [name for name, _ in self.shops]
         if not names:
-            raise SettingsError("no shop was named. Name one that `wares index` made.")
+            raise SettingsError("no shop is given. Give one that `wares index` built.")
         for name in names:
             if not re.fullmatch(r"[\w.-]+", name):
                 raise SettingsError(
-                    f'"{name}" is no name for a shop: use letters, digits, dots, - and _, as NAME=FOLDER.'
+                    f'"{name}" is not a valid name of a shop. Use letters, digits, dots, - and _, as NAME=FOLDER.'
                 )
             if names.count(name) > 1:
-                raise SettingsError(f'two shops are called "{name}". Give one another name, as NAME=FOLDER.')
-        if self.key is not None and len(self.key) < 16:
-            raise SettingsError(
-                "the key for writing has fewer than 16 characters, which can be guessed. Take a longer one."
-            )
-        if min(self.upload_bytes, self.upload_pixels) < 1:
-            raise SettingsError("the limits of uploads are 1 or more.")
-        if self.rate is not None:
-            _check_rate(self.rate)
+                raise SettingsError(f'two shops have the name "{name}". Rename one of them, as NAME=FOLDER.')
+        super().__post_init__()
 
     def to_json(self) -> str:
-        """For another process."""
+        """JSON for another process."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> ServeSettings:
-        """As `to_json` wrote it."""
-        given = json.loads(text)
-        shops = tuple((name, folder) for name, folder in given.pop("shops"))
-        return cls(shops=shops, origins=tuple(given.pop("origins")), **given)
+        """Settings from the text that `to_json` returns."""
+        values = json.loads(text)
+        shops = tuple((name, location) for name, location in values.pop("shops"))
+        return cls(shops=shops, cors_origin=tuple(values.pop("cors_origin")), **values)
 
 
-def named_shops(arguments: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """(name, place) of shops as they are given on the command line: PLACE, or NAME=PLACE."""
-    found = []
+def parse_shops(arguments: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """(name, location) of shops from the command line's LOCATION or NAME=LOCATION; folders become absolute."""
+    from wares.shop.replicas import is_url
+
+    shops = []
     for argument in arguments:
-        name, equals, place = argument.partition("=")
-        place = place if equals else argument
-        place = place if is_url(place) else str(Path(place).absolute())
-        found.append((name if equals else PurePosixPath(place).name, place))
-    return tuple(found)
+        name, equals, location = argument.partition("=")
+        location = location if equals else argument
+        location = location if is_url(location) else str(Path(location).absolute())
+        shops.append((name if equals else PurePosixPath(location).name, location))
+    return tuple(shops)
 
 
-def _check_rate(rate: str) -> None:
+def _check_rate_limit(rate_limit: str) -> None:
     from limits import parse
 
     try:
-        parse(rate)
+        parse(rate_limit)
     except ValueError:
-        raise SettingsError(f'"{rate}" is no rate. Write a number and a time, as 20/second or 1000/hour.') from None
+        raise SettingsError(
+            f'"{rate_limit}" is not a rate. Write a number and a unit of time, such as 20/second or 1000/hour.'
+        ) from None

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wares.core.errors import WaresError
+from wares.serve.errors import ApiError
 from wares.serve.filters import Column
-from wares.serve.refusals import Refused
-from wares.serve.searching import Searcher, counted
+from wares.serve.searcher import Searcher, count_values
 from wares.shop.filters import Filter
 from wares.shop.replicas import Replica
 from wares.shop.retrieval import SYSTEMS, column_values, scan
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from wares.shop.shop import Shop
 
 
-WATCH = 1.0  # seconds between looks at whether a shop was replaced
-FOLLOW = 5.0  # and at whether a published shop has changed
-LOOKED_AT = 2_000  # listings that tell which columns are worth offering
-FEW = 60  # values of a column that people can choose from
-EXAMPLES, COMMON = 6, 4  # queries to begin with, and titles that their words are in
+WATCH_SECONDS = 1.0  # seconds between looks at whether a shop was replaced
+CATCH_UP_SECONDS = 5.0  # and at whether a published shop has changed
+FACET_SAMPLE_SIZE = 2_000  # listings that tell which columns are worth offering
+MAX_FACET_CHOICES = 60  # values of a column that people can choose from
+MAX_EXAMPLES, MIN_TITLES_PER_WORD = 6, 4  # queries to begin with, and titles that their words are in
 log = logging.getLogger("wares.serve")
 
 
@@ -49,7 +49,7 @@ class OpenShop:
         """As it was when it was looked at last; `searcher.latest` looks again."""
         return self.searcher.shop
 
-    def photo(self, name: str) -> Path:
+    def photo_path(self, name: str) -> Path:
         """Where a listing's photo lies, fetched first where the shop is a replica. Raises PhotoError."""
         path = self.shop.photo_path(name)
         if self.replica is not None and not path.exists():
@@ -73,22 +73,25 @@ class OpenShop:
         }
 
 
-class Shelf:
+class ShopRegistry:
     """Shops by name.
 
     places: where each lies, a folder or a replica; open: opens a folder, which may take seconds
     observe: as `Searcher` takes it
-    tried: is set when opening has been tried for every shop
+    all_tried: is set when opening has been tried for every shop
     """
 
     def __init__(
-        self, places: Mapping[str, Path | Replica], open: Callable[[Path], Shop], observe: Callable[[str, int], None]
+        self,
+        locations: Mapping[str, Path | Replica],
+        open_shop_folder: Callable[[Path], Shop],
+        observe: Callable[[str, int], None],
     ) -> None:
-        self._places, self._open, self._observe = dict(places), open, observe
+        self._places, self._open, self._observe = dict(locations), open_shop_folder, observe
         self._shops: dict[str, OpenShop] = {}
         self._failed: dict[str, str] = {}
         self._unfollowed: dict[str, str] = {}
-        self.tried = asyncio.Event()
+        self.all_tried = asyncio.Event()
 
     def __iter__(self) -> Iterator[OpenShop]:
         return iter([self._shops[name] for name in self._places if name in self._shops])
@@ -108,10 +111,10 @@ class Shelf:
         name = next(iter(self._places)) if name is None else name
         if name not in self._places:
             known = ", ".join(self._places)
-            raise Refused(404, "shop", f'there is no shop "{name[:80]}". There are {known}.')
+            raise ApiError(404, "shop", f'there is no shop "{name[:80]}". There are {known}.')
         if name not in self._shops:
             what = "cannot be opened" if name in self._failed else "is being opened"
-            raise Refused(503, "opening", f'the shop "{name}" {what}. Try again in a moment.', {"Retry-After": "2"})
+            raise ApiError(503, "opening", f'the shop "{name}" {what}. Try again in a moment.', {"Retry-After": "2"})
         return self._shops[name]
 
     def close(self) -> None:
@@ -119,18 +122,18 @@ class Shelf:
         for opened in self:
             opened.searcher.close()
 
-    async def keep_open(self) -> None:
+    async def watch(self) -> None:
         """Open all shops, then watch for what replaces them, and have replicas follow; until it is cancelled."""
-        await asyncio.gather(self._keep_open(), *(self._keep_followed(name) for name in self._places))
+        await asyncio.gather(self._watch_builds(), *(self._catch_up(name) for name in self._places))
 
-    async def _keep_open(self) -> None:
+    async def _watch_builds(self) -> None:
         while True:
             for name in self._places:
-                await self._look_after(name)
-            self.tried.set()
-            await asyncio.sleep(WATCH)
+                await self._refresh(name)
+            self.all_tried.set()
+            await asyncio.sleep(WATCH_SECONDS)
 
-    async def _keep_followed(self, name: str) -> None:
+    async def _catch_up(self, name: str) -> None:
         while isinstance(replica := self._places[name], Replica):
             try:
                 copied = await asyncio.to_thread(replica.catch_up)
@@ -139,22 +142,22 @@ class Shelf:
                     log.info("shop followed", extra={"shop": name, "files": copied.files, "bytes": copied.total_bytes})
             except (WaresError, OSError) as error:
                 self._fail(self._unfollowed, name, "shop cannot be followed", error)
-            await asyncio.sleep(FOLLOW)
+            await asyncio.sleep(CATCH_UP_SECONDS)
 
-    async def _look_after(self, name: str) -> None:
+    async def _refresh(self, name: str) -> None:
         known = self._shops.get(name)
         try:
             if known is None or await asyncio.to_thread(lambda: known.shop.is_outdated):
                 began = time.monotonic()
-                opened = await asyncio.to_thread(self._opened, name)
+                opened = await asyncio.to_thread(self._open_warm, name)
                 self._shops[name] = opened  # requests under way keep the old one until they are answered
                 self._failed.pop(name, None)
                 seconds = round(time.monotonic() - began, 3)
                 log.info("shop opened", extra={"shop": name, "listings": len(opened.shop), "seconds": seconds})
             else:
                 await known.searcher.latest()
-                await known.searcher.tidy()
-                await known.searcher.hold()
+                await known.searcher.optimize()
+                await known.searcher.load_vectors()
         except (WaresError, OSError) as error:
             self._fail(self._failed, name, "shop cannot be opened", error)
 
@@ -164,7 +167,7 @@ class Shelf:
             log.error(what, extra={"shop": name, "error": str(error)})
         known[name] = str(error)
 
-    def _opened(self, name: str) -> OpenShop:
+    def _open_warm(self, name: str) -> OpenShop:
         """Opened and warm: what is slow about the first query has been done."""
         place = self._places[name]
         shop = self._open(_folder_of(place))
@@ -172,30 +175,32 @@ class Shelf:
         if shop.has_ranker:
             _ = shop.reranker
         searcher = Searcher(shop, self._observe)
-        rows = scan(shop, LOOKED_AT, Filter())
+        rows = scan(shop, FACET_SAMPLE_SIZE, Filter())
         told = column_values(shop, rows, list(searcher.columns))
-        offered = tuple(column for column in searcher.columns.values() if worth_offering(column, told[column.name]))
+        offered = tuple(column for column in searcher.columns.values() if is_useful_facet(column, told[column.name]))
         replica = place if isinstance(place, Replica) else None
-        return OpenShop(name, searcher, offered, examples_of(told["title"]), replica)
+        return OpenShop(name, searcher, offered, example_queries(told["title"]), replica)
 
 
 def _folder_of(place: Path | Replica) -> Path:
     return place.folder if isinstance(place, Replica) else place
 
 
-def examples_of(titles: Sequence[str]) -> tuple[str, ...]:
+def example_queries(titles: Sequence[str]) -> tuple[str, ...]:
     """Queries to begin with: words that several titles have, which leaves out names and misspellings."""
     words = [[word for word in title.lower().split() if word.isalpha() and len(word) > 2] for title in titles]
     known = Counter(word for each in words for word in set(each))
-    common = [" ".join([word for word in each if known[word] >= min(COMMON, len(titles))][:3]) for each in words]
+    common = [
+        " ".join([word for word in each if known[word] >= min(MIN_TITLES_PER_WORD, len(titles))][:3]) for each in words
+    ]
     several = [text for text in dict.fromkeys(common) if " " in text]
-    return tuple(several[:: max(1, len(several) // EXAMPLES)][:EXAMPLES])
+    return tuple(several[:: max(1, len(several) // MAX_EXAMPLES)][:MAX_EXAMPLES])
 
 
-def worth_offering(column: Column, told: list[object]) -> bool:
+def is_useful_facet(column: Column, values: list[object]) -> bool:
     """Whether shoppers would choose by a column: it has some values, and not a value of its own for every listing."""
     if column.name in ("id", "title", "description", "product"):
         return False
     if column.kind == "number":
-        return len({value for value in told if value is not None}) > 1
-    return 1 < len(counted(told)) <= FEW
+        return len({value for value in values if value is not None}) > 1
+    return 1 < len(count_values(values)) <= MAX_FACET_CHOICES

@@ -58,7 +58,7 @@ class Hit:
             "id": self.id,
             "score": self.score,
             **reranked,
-            "why": [{"view": why.view, "kind": why.kind, "share": why.contribution} for why in self.why],
+            "why": [{"view": why.view, "kind": why.kind, "contribution": why.contribution} for why in self.why],
             "title": self.title,
             "description": self.description,
             "tags": list(self.tags),

@@ -47,10 +47,10 @@ if TYPE_CHECKING:
     from lancedb.table import Table
 
     from wares.data.corpus import Corpus
+    from wares.ranking.reranking import Reranker
     from wares.shop.encoder import Encoder
     from wares.shop.layout import BuildInfo, CurrentBuild
     from wares.shop.memory import MemoryVectors
-    from wares.shop.reranking import Reranker
 
 
 UPLOADED_PHOTO = re.compile(r"uploads/([0-9a-f]{64}\.[a-z]+)")  # the name of a photo in SHOP/photos

@@ -29,7 +29,7 @@ from wares.core.runners import LOCAL_RUNNER
 if TYPE_CHECKING:
     import pyarrow as pa
     from lancedb.query import LanceVectorQueryBuilder
-    from lancedb.table import Table
+    from lancedb.table import LanceTable, Table
 
     from wares.core.runners import Runner
 
@@ -44,6 +44,7 @@ RECALL_DEPTHS = (10, 100, 500)  # of lists whose recall is measured; the target 
 TARGET_DEPTH = 100
 RECALL_QUERIES = 200  # queries that recall is measured by
 QUERY_BATCH_SIZE = 50  # of them at once
+SAMPLE_PER_PARTITION = 256  # rows that a partition's centre is computed from, at most; as in Lance
 REFINE_FACTOR = 2  # how many times the results asked for are compared again by their own vectors
 Vectors = npt.NDArray[np.float32]
 RowIds = npt.NDArray[np.int64]
@@ -120,9 +121,41 @@ def index_vectors(
         return replace(current, target=target)
     if kind != current.kind or rows >= REINDEX_GROWTH * current.rows:
         size = partition_size(rows)
-        runner.index(table, kind, rows, size)
+        build_vector_index(table, kind, rows, size, runner)
         return tune_probes(table, VectorIndex(kind, rows, rows // size, target=target), encode)
     return current if target == current.target else tune_probes(table, replace(current, target=target), encode)
+
+
+def build_vector_index(table: Table, kind: IndexKind, rows: int, size: int, runner: Runner) -> None:
+    """Build the IVF index of a table's vectors, by the runner's workers if they all see the table's folder.
+
+    kind: "ivf-flat" or "ivf-sq"; rows: of the table; size: rows of a partition
+
+    On Ray, this process finds the centres and each worker sorts its part of the rows to them.
+    """
+    uri = cast("LanceTable", table).uri
+    workers = runner.workers_with(uri)
+    # Given only a number of partitions, Lance would join them to larger ones at the first optimisation.
+    if workers == 0:
+        from lancedb.index import IvfFlat, IvfSq
+
+        config = IvfFlat if kind == "ivf-flat" else IvfSq
+        table.create_index("vector", config=config(distance_type="dot", target_partition_size=size))
+        return
+    import lance_ray
+
+    lance_ray.create_index(
+        uri,
+        "vector",
+        kind.upper().replace("-", "_"),
+        "vector_idx",
+        metric="dot",
+        num_workers=workers,
+        num_partitions=rows // size,
+        sample_rate=min(SAMPLE_PER_PARTITION, size),
+        target_partition_size=size,
+    )
+    table.checkout_latest()
 
 
 def index_kind(rows: int, dimension: int) -> IndexKind:

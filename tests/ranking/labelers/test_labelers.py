@@ -269,7 +269,7 @@ def test_names_by_eye(text: str) -> None:
 
 
 def test_a_function_has_no_name() -> None:
-    with pytest.raises(SettingsError, match="has no name: it is none of bm25, query-likelihood"):
+    with pytest.raises(SettingsError, match=r"has no name here\. Use one of bm25, query-likelihood"):
         format_spec(letters, labelers())
 
 
@@ -278,14 +278,14 @@ def test_a_function_has_no_name() -> None:
     [
         ("bm52", "no labeler 'bm52'; there are bm25, query-likelihood, rm3, dense, two-tower, run, function."),
         ("bm25(k=1)", "labeler bm25 has no setting 'k'; it has k1, b."),
-        ("bm25(k1='high')", "k1 of labeler bm25 is a number, not 'high'."),
+        ("bm25(k1='high')", "k1 of labeler bm25 must be a number, not 'high'."),
         ("bm25(k1=-0.1)", "k1 of bm25 is 0 or more, not -0.1."),
         ("bm25(b=1.5)", "b of bm25 is in [0, 1], not 1.5."),
         ("bm25(b=-0.5)", "b of bm25 is in [0, 1], not -0.5."),
         ("query-likelihood(mu=0)", "mu of query-likelihood is above 0, not 0."),
         ("rm3(listings=0)", "listings and terms of rm3 are 1 or more."),
         ("rm3(terms=0)", "listings and terms of rm3 are 1 or more."),
-        ("rm3(listings=2.5)", "listings of labeler rm3 is a whole number, not 2.5."),
+        ("rm3(listings=2.5)", "listings of labeler rm3 must be a whole number, not 2.5."),
         ("rm3(original=1.1)", "original of rm3 is a weight in [0, 1], not 1.1."),
         ("rm3(k1=-1)", "k1 of bm25 is 0 or more, not -1."),
         ("rm3(b=2)", "b of bm25 is in [0, 1], not 2."),
@@ -293,7 +293,7 @@ def test_a_function_has_no_name() -> None:
         ("run", "run needs a file: run(file='results.txt')"),
         ("function", "function needs a file and a name: function(file='my_labels.py', name='my_function')."),
         ("function(file='labels.py')", "function needs a file and a name"),
-        ("function(file=3, name='f')", "file of labeler function is a text in quotes, not 3."),
+        ("function(file=3, name='f')", "file of labeler function must be a text in quotes, not 3."),
     ],
 )
 def test_settings_are_checked_before_work_starts(text: str, message: str) -> None:

@@ -1,10 +1,10 @@
-"""The ranker protocol: settings, the trainable model, and what it learns from."""
+"""Base classes of rankers: settings, the trainable model, and what it learns from."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 import numpy as np
 import torch
@@ -14,9 +14,10 @@ from torch import Tensor, nn
 
 from wares.core.errors import ModelError, SettingsError
 from wares.encoders.base import save_weights
+from wares.ranking.reranking import CorpusReranker
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     import numpy.typing as npt
@@ -25,10 +26,13 @@ if TYPE_CHECKING:
     from wares.data.listings import Query
     from wares.encoders.base import TextTower
     from wares.encoders.sentence import SentenceTower
+    from wares.encoders.towers import Towers
+    from wares.ranking.reranking import ListingData, Reranker
     from wares.ranking.scoring import Indices, Scorer
 
 
 WEIGHTS_FILE = "ranker.safetensors"
+M = TypeVar("M", bound="RankerModel")
 
 
 @dataclass(frozen=True)
@@ -67,15 +71,68 @@ class TrainingDefaults:
             raise SettingsError("a step takes one query or more, and two listings or more of each.")
 
 
-class Ranker(Protocol):
-    """Settings of a model."""
+class Ranker(ABC):
+    """Settings of a model, and how a shop uses it once it is trained.
+
+    Subclasses are frozen dataclasses with the fields named here. By default a shop builds the model over all of its
+    listings when it first reranks, which any ranker can do.
+
+    needs: what reranking needs of a shop's listings: "vectors", "texts", or all of them as a "corpus"
+    replaces_query_tower: whether it encodes a shop's queries in place of its model, and does not rerank
+    """
+
+    needs: ClassVar[ListingData] = "corpus"
+    replaces_query_tower: ClassVar[bool] = False
+    learning_rate: float
+    batch_size: int
+    listings_per_query: int
+
+    def __post_init__(self) -> None:
+        _ = self.training_defaults  # checks them
 
     @property
     def training_defaults(self) -> TrainingDefaults:
-        """How fast it learns."""
+        """Learning rate and sizes of a training step. Raises SettingsError."""
+        return TrainingDefaults(self.learning_rate, self.batch_size, self.listings_per_query)
 
+    @abstractmethod
     def fit(self, corpus: Corpus, seed: int) -> RankerModel:
         """The untrained model over a corpus. seed: of whatever starts at random"""
+
+    def write_listing_side(self, trained: Path, seed: int, corpus: Corpus, out: Path) -> None:
+        """Write what `open_reranker` needs of a shop's listings, besides the weights; by default nothing.
+
+        trained: folder of the weights; out: folder that the shop keeps
+        Raises ModelError if the weights do not load.
+        """
+        load_trained(self.fit(corpus, seed), trained)
+
+    def open_reranker(self, folder: Path, seed: int, corpus: Callable[[], Corpus]) -> Reranker:
+        """The trained ranker, ready to score candidates. Raises ModelError.
+
+        folder: of the weights and of what `write_listing_side` wrote; corpus: returns the shop's listings
+        """
+        listings = corpus()
+        return CorpusReranker(load_trained(self.fit(listings, seed), folder).scorer(), listings.ids.tolist())
+
+    def check_towers(self, identity: str, run: Path) -> None:
+        """Raise ModelError if a shop with this model cannot use the ranker; by default any shop can.
+
+        run: of the ranker, for the message
+        """
+        del identity, run
+
+    def query_towers(self, folder: Path, towers: Towers) -> Towers:
+        """The towers that encode a shop's queries: by default its own. Raises ModelError. folder: of the weights"""
+        del folder
+        return towers
+
+
+def load_trained(model: M, folder: Path) -> M:
+    """The model with the weights of a folder, in evaluation mode. Raises ModelError."""
+    model.load(folder)
+    model.eval()
+    return model
 
 
 def best_device() -> torch.device:

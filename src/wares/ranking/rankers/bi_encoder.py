@@ -4,23 +4,54 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from wares.ranking.labelers.embeddings import EmbeddingScorer
-from wares.ranking.rankers.base import RankerModel, best_device
+from wares.ranking.rankers.base import Ranker, RankerModel, best_device, load_trained
+from wares.ranking.reranking import (
+    LISTING_VECTORS_FILE,
+    EmbeddingReranker,
+    ListingData,
+    placeholder_corpus,
+    read_listing_vectors,
+    write_listing_vectors,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
+    from wares.data.corpus import Corpus
     from wares.data.listings import Query
     from wares.encoders.features import Vectors
 
 
 INITIAL_SCALE = 20.0  # of cosines at the start; learned
 INFERENCE_BATCH_SIZE = 256  # listings or queries encoded at once outside training
+
+
+class BiEncoderRanker(Ranker):
+    """A ranker whose model compares vectors. A shop saves those of its listings and builds no model over them."""
+
+    needs: ClassVar[ListingData] = "vectors"
+
+    @abstractmethod
+    def fit(self, corpus: Corpus, seed: int) -> BiEncoder:
+        """As of `Ranker`."""
+
+    def write_listing_side(self, trained: Path, seed: int, corpus: Corpus, out: Path) -> None:
+        """Write the vectors of all listings."""
+        vectors = load_trained(self.fit(corpus, seed), trained).scorer().listing_vectors.numpy()
+        write_listing_vectors(corpus.ids.tolist(), vectors, out / LISTING_VECTORS_FILE)
+
+    def open_reranker(self, folder: Path, seed: int, corpus: Callable[[], Corpus]) -> EmbeddingReranker:
+        """From the saved vectors; the corpus is not read."""
+        del corpus
+        model = load_trained(self.fit(placeholder_corpus(), seed), folder)
+        return EmbeddingReranker(model, *read_listing_vectors(folder / LISTING_VECTORS_FILE))
 
 
 class BiEncoder(RankerModel):

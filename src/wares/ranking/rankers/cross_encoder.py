@@ -6,8 +6,8 @@ a Python package, as the first layers of a sentence encoder.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -17,11 +17,19 @@ from wares.core.errors import ModelError, SettingsError
 from wares.encoders.hub import load_pretrained
 from wares.encoders.registry import build_towers
 from wares.ranking.labelers.registry import get_labeler
-from wares.ranking.rankers.base import RankerModel, TrainingDefaults, best_device, require_sentence_tower
+from wares.ranking.rankers.base import (
+    Ranker,
+    RankerModel,
+    best_device,
+    load_trained,
+    require_sentence_tower,
+)
+from wares.ranking.reranking import CrossEncoderReranker, ListingData, placeholder_corpus
 from wares.ranking.scoring import NO_LISTING, Labels
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from wares.data.corpus import Corpus
     from wares.data.listings import Query
@@ -33,13 +41,15 @@ MAX_TOKENS = 192  # of a pair, where the encoder reads as many
 
 
 @dataclass(frozen=True)
-class CrossEncoderRanker:
+class CrossEncoderRanker(Ranker):
     """A published cross-encoder, or a linear layer over the mean of a sentence encoder's tokens; all of it is trained.
 
     model: hub name or folder of a cross-encoder with one output, as `CrossEncoder` of sentence-transformers loads it
     towers: without a model, a name as `wares pretrain --towers` takes it; layers: how many of the encoder's layers are
     used, from the first; first_stage: the labeler whose results are reranked; depth: how many of them
     """
+
+    needs: ClassVar[ListingData] = "texts"
 
     model: str = ""
     towers: str = "offline"
@@ -51,16 +61,11 @@ class CrossEncoderRanker:
     listings_per_query: int = 8
 
     def __post_init__(self) -> None:
-        _ = self.training_defaults
+        super().__post_init__()
         if min(self.layers, self.depth) < 1:
             raise SettingsError("layers and depth of cross-encoder are 1 or more.")
         if self.model and (self.towers, self.layers) != (CrossEncoderRanker.towers, CrossEncoderRanker.layers):
             raise SettingsError("a cross-encoder has a model, or towers and layers; a model comes with all its layers.")
-
-    @property
-    def training_defaults(self) -> TrainingDefaults:
-        """As the settings say."""
-        return TrainingDefaults(self.learning_rate, self.batch_size, self.listings_per_query)
 
     def fit(self, corpus: Corpus, seed: int) -> CrossEncoderModel:
         """The model, or the encoder's first layers.
@@ -73,6 +78,20 @@ class CrossEncoderRanker:
         return CrossEncoderModel(
             network, tokenizer, corpus.texts, get_labeler(self.first_stage).fit(corpus), self.depth
         )
+
+    def write_listing_side(self, trained: Path, seed: int, corpus: Corpus, out: Path) -> None:
+        """Write nothing: it reads the texts of candidates."""
+        self._without_first_stage(trained, seed)
+
+    def open_reranker(self, folder: Path, seed: int, corpus: Callable[[], Corpus]) -> CrossEncoderReranker:
+        """Over the texts of candidates; the corpus is not read."""
+        del corpus
+        return CrossEncoderReranker(self._without_first_stage(folder, seed))
+
+    def _without_first_stage(self, folder: Path, seed: int) -> CrossEncoderModel:
+        """The trained model without results of its own to rerank: a shop retrieves."""
+        lexical = replace(self, first_stage="query-likelihood")
+        return load_trained(lexical.fit(placeholder_corpus(), seed), folder)
 
 
 class PretrainedCrossEncoder(nn.Module):

@@ -15,8 +15,7 @@ from wares.encoders.backbones import FROZEN, check_backbone_mode, unfreeze_backb
 from wares.encoders.base import LinearHead
 from wares.encoders.features import project_features, text_features
 from wares.encoders.registry import build_towers
-from wares.ranking.rankers.base import TrainingDefaults
-from wares.ranking.rankers.bi_encoder import BiEncoder, FrozenBiEncoder
+from wares.ranking.rankers.bi_encoder import BiEncoder, BiEncoderRanker, FrozenBiEncoder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class DenseRanker:
+class DenseRanker(BiEncoderRanker):
     """The text tower of some towers, on all texts of a listing as one.
 
     towers: a name as `wares pretrain --towers` takes it
@@ -41,13 +40,8 @@ class DenseRanker:
     listings_per_query: int = 64
 
     def __post_init__(self) -> None:
-        _ = self.training_defaults
+        super().__post_init__()
         check_backbone_mode(self.backbone)
-
-    @property
-    def training_defaults(self) -> TrainingDefaults:
-        """As the settings say."""
-        return TrainingDefaults(self.learning_rate, self.batch_size, self.listings_per_query)
 
     def fit(self, corpus: Corpus, seed: int) -> BiEncoder:
         """The published encoder; heads start as the identity."""

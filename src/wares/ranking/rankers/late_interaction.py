@@ -20,7 +20,7 @@ from wares.core.errors import SettingsError
 from wares.encoders.base import LinearHead
 from wares.encoders.registry import build_towers
 from wares.ranking.labelers.registry import get_labeler
-from wares.ranking.rankers.base import RankerModel, TrainingDefaults, best_device, require_sentence_tower
+from wares.ranking.rankers.base import Ranker, RankerModel, best_device, require_sentence_tower
 from wares.ranking.rankers.token_states import PackedTokens, token_states
 from wares.ranking.scoring import NO_LISTING, Labels
 
@@ -38,7 +38,7 @@ TOKEN_BATCH_SIZE = 65536  # tokens of listings encoded at once
 
 
 @dataclass(frozen=True)
-class LateInteractionRanker:
+class LateInteractionRanker(Ranker):
     """Token states of a frozen sentence encoder under a head for queries and one for listings.
 
     towers: a name as `wares pretrain --towers` takes it
@@ -55,14 +55,9 @@ class LateInteractionRanker:
     listings_per_query: int = 16
 
     def __post_init__(self) -> None:
-        _ = self.training_defaults
+        super().__post_init__()
         if min(self.dimensions, self.depth) < 1:
             raise SettingsError("dimensions and depth of late-interaction are 1 or more.")
-
-    @property
-    def training_defaults(self) -> TrainingDefaults:
-        """As the settings say."""
-        return TrainingDefaults(self.learning_rate, self.batch_size, self.listings_per_query)
 
     def fit(self, corpus: Corpus, seed: int) -> LateInteractionModel:
         """Heads start as the identity. Raises SettingsError where the towers have no sentence encoder."""

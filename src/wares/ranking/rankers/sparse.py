@@ -20,7 +20,7 @@ from torch.nn.functional import elu, linear
 from wares.core.errors import SettingsError
 from wares.encoders.registry import build_towers
 from wares.ranking.labelers.term_matching import sparse_retrieve, sparse_score
-from wares.ranking.rankers.base import RankerModel, TrainingDefaults, best_device, require_sentence_tower
+from wares.ranking.rankers.base import Ranker, RankerModel, best_device, require_sentence_tower
 from wares.ranking.rankers.token_states import PackedTokens, token_ids, token_states
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ EXPANSION_THRESHOLD = (
 
 
 @dataclass(frozen=True)
-class SparseRanker:
+class SparseRanker(Ranker):
     """A head from token states to weights of tokens, over a frozen sentence encoder.
 
     Here for its index, not for its results: it starts below BM25, as its start is no masked language model.
@@ -59,14 +59,9 @@ class SparseRanker:
     listings_per_query: int = 16
 
     def __post_init__(self) -> None:
-        _ = self.training_defaults
+        super().__post_init__()
         if self.flops_weight < 0:
             raise SettingsError(f"flops of sparse are 0 or more, not {self.flops_weight}.")
-
-    @property
-    def training_defaults(self) -> TrainingDefaults:
-        """As the settings say."""
-        return TrainingDefaults(self.learning_rate, self.batch_size, self.listings_per_query)
 
     def fit(self, corpus: Corpus, seed: int) -> SparseModel:
         """The head in closed form. Raises SettingsError where the towers have no sentence encoder."""

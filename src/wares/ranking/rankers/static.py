@@ -17,8 +17,8 @@ from torch.nn.functional import embedding_bag, normalize
 
 from wares.encoders.features import project_features, text_features
 from wares.encoders.registry import build_towers
-from wares.ranking.rankers.base import TrainingDefaults, require_sentence_tower
-from wares.ranking.rankers.bi_encoder import BiEncoder
+from wares.ranking.rankers.base import require_sentence_tower
+from wares.ranking.rankers.bi_encoder import BiEncoder, BiEncoderRanker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,21 +28,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class StaticRanker:
+class StaticRanker(BiEncoderRanker):
     """Token vectors distilled from a text tower. towers: a name as `wares pretrain --towers` takes it"""
 
     towers: str = "offline"
     learning_rate: float = 3e-3
     batch_size: int = 64
     listings_per_query: int = 16
-
-    def __post_init__(self) -> None:
-        _ = self.training_defaults
-
-    @property
-    def training_defaults(self) -> TrainingDefaults:
-        """As the settings say."""
-        return TrainingDefaults(self.learning_rate, self.batch_size, self.listings_per_query)
 
     def fit(self, corpus: Corpus, seed: int) -> StaticModel:
         """Distilled once, cached from then on. Raises SettingsError for towers whose texts have no tokens."""

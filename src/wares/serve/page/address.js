@@ -1,69 +1,69 @@
 /**
- * The state of the page as query parameters. The page's own address and the API have the same ones, so that
- * `/?q=boots&filter=price<=50` becomes a request of GET /api/search by writing it behind that.
+ * The page's state as query parameters. The page's address and GET /api/search use the same parameters: to turn
+ * `/?q=boots&filter=price<=50` into an API request, put its query string behind /api/search.
  */
 
-/** What of the state is for the second column alone. */
-export const OTHER = ["compare", "other_shop", "other_system", "other_rerank"];
-const PLAIN = ["photo", "like", "system", "rerank", "per_page", ...OTHER];
+/** State that applies to the second column only. */
+export const OTHER_COLUMN = ["compare", "other_shop", "other_system", "other_rerank"];
+const SINGLE_VALUES = ["photo", "like", "system", "rerank", "per_page", ...OTHER_COLUMN];
 
-/** State of ours that InstantSearch has no widget for. rest: filters that no facet offers, as in a link made by hand */
-export const OWN = [...PLAIN, "rest"];
+/** State that no InstantSearch widget manages. rest: filters without a facet, for example from a link made by hand */
+export const OWN_STATE = [...SINGLE_VALUES, "rest"];
 
-/** @returns {string[]} filters as the API takes them: "price<=50" */
-export function filtersOf(state) {
+/** @returns {string[]} the state's filters as API parameters: "price<=50" */
+export function stateToFilters(state) {
   const lists = Object.entries(state.refinementList ?? {});
   const ranges = Object.entries(state.range ?? {});
   return [
     ...lists.flatMap(([name, values]) => values.map((value) => `${name}=${value}`)),
     ...ranges.flatMap(([name, range]) => {
-      const [least, most] = range.split(":");
-      return [least && `${name}>=${least}`, most && `${name}<=${most}`].filter(Boolean);
+      const [min, max] = range.split(":");
+      return [min && `${name}>=${min}`, max && `${name}<=${max}`].filter(Boolean);
     }),
     ...(state.rest ?? []),
   ];
 }
 
-/** The reverse. */
-export function refinementsOf(filters, facets) {
-  const found = { refinementList: {}, range: {}, rest: undefined };
+/** Filters as InstantSearch state: the reverse of stateToFilters. */
+export function filtersToState(filters, facets) {
+  const state = { refinementList: {}, range: {}, rest: undefined };
   for (const filter of filters) {
-    const { facet, operator, value } = parse(filter, facets);
+    const { facet, operator, value } = parseFilter(filter, facets);
     if (facet?.kind === "number" && operator) {
-      const [least = "", most = ""] = (found.range[facet.name] ?? ":").split(":");
-      found.range[facet.name] = `${operator === "<=" ? least : value}:${operator === ">=" ? most : value}`;
-    } else if (facet && operator === "=") (found.refinementList[facet.name] ??= []).push(value);
-    else found.rest = [...(found.rest ?? []), filter];
+      const [min = "", max = ""] = (state.range[facet.name] ?? ":").split(":");
+      state.range[facet.name] = `${operator === "<=" ? min : value}:${operator === ">=" ? max : value}`;
+    } else if (facet && operator === "=") (state.refinementList[facet.name] ??= []).push(value);
+    else state.rest = [...(state.rest ?? []), filter];
   }
-  return found;
+  return state;
 }
 
-/** Facet, operator and value of a filter. Facet or operator are undefined where the page does not offer them. */
-export function parse(filter, facets) {
-  // the longest name first: one may begin with another
-  const longest = [...facets].sort((a, b) => b.name.length - a.name.length);
-  const facet = longest.find(({ name }) => filter.startsWith(name));
+/** Facet, operator and value of a filter. Facet or operator are undefined if the page does not offer them. */
+export function parseFilter(filter, facets) {
+  // Try the longest name first, because a name may begin with another one.
+  const longestFirst = [...facets].sort((a, b) => b.name.length - a.name.length);
+  const facet = longestFirst.find(({ name }) => filter.startsWith(name));
   const [, operator, value] = filter.slice(facet?.name.length).match(/^(<=|>=|=)(.*)$/s) ?? [];
   return { facet, operator, value };
 }
 
-/** @returns {URLSearchParams} of a state; empty for the page as it first is */
-export function queryOf(state) {
-  const query = new URLSearchParams();
-  if (state.query) query.set("q", state.query);
-  for (const filter of filtersOf(state)) query.append("filter", filter);
-  if (state.page > 1) query.set("page", state.page);
-  for (const name of PLAIN) if (state[name]) query.set(name, state[name]);
-  return query;
+/** @returns {URLSearchParams} the state as query parameters; empty for the page's initial state */
+export function stateToParameters(state) {
+  const parameters = new URLSearchParams();
+  if (state.query) parameters.set("q", state.query);
+  for (const filter of stateToFilters(state)) parameters.append("filter", filter);
+  if (state.page > 1) parameters.set("page", state.page);
+  for (const name of SINGLE_VALUES) if (state[name]) parameters.set(name, state[name]);
+  return parameters;
 }
 
-/** The reverse of queryOf. */
-export function stateOf(query, facets) {
-  const plain = PLAIN.map((name) => [name, query.get(name) ?? undefined]);
+/** Query parameters as state: the reverse of stateToParameters. */
+export function parametersToState(parameters, facets) {
+  const singleValues = SINGLE_VALUES.map((name) => [name, parameters.get(name) ?? undefined]);
   return {
-    query: query.get("q") ?? undefined,
-    page: Number(query.get("page")) || undefined,
-    ...refinementsOf(query.getAll("filter"), facets),
-    ...Object.fromEntries(plain),
+    query: parameters.get("q") ?? undefined,
+    page: Number(parameters.get("page")) || undefined,
+    ...filtersToState(parameters.getAll("filter"), facets),
+    ...Object.fromEntries(singleValues),
   };
 }

@@ -1,48 +1,48 @@
 /**
- * The search page, top to bottom. InstantSearch keeps the state, the address and the order of answers; what is ours:
+ * The search page. InstantSearch keeps the state, the address and the order of responses. The other modules:
  *
  *   box.js       the search box
- *   address.js   the state as the parameters of GET /api/search, and back
- *   client.js    asks the server, and again where it is not ready
- *   hits.js      a listing as a card, with what matched
+ *   address.js   converts the state to the parameters of GET /api/search, and back
+ *   client.js    sends requests to the server, and repeats them if the server is not ready
+ *   hits.js      a listing as a card, with the views that matched
  *   facets.js    the filters on the left
- *   controls.js  everything else that can be chosen or taken away
- *   photo.js     a photo from a file, a drop or the clipboard
- *   status.js    what is told while waiting, and when something goes wrong
+ *   controls.js  selectors, chips and examples
+ *   photo.js     reads a photo from a file, a drop or the clipboard
+ *   status.js    progress and error messages
  */
-import { OWN, queryOf, stateOf } from "./address.js";
+import { OWN_STATE, parametersToState, stateToParameters } from "./address.js";
 import { searchBox } from "./box.js";
-import { makeClient, openShops } from "./client.js";
+import { createSearchClient, openShops } from "./client.js";
 import { showControls } from "./controls.js";
 import { byId } from "./dom.js";
 import { facetWidgets } from "./facets.js";
 import { hitsWidget } from "./hits.js";
 import { watchPhotos } from "./photo.js";
-import { makeStatus } from "./status.js";
+import { createStatus } from "./status.js";
 
-const INDEX = "shop"; // InstantSearch wants a name for what it searches; ours is in the state
+const INDEX = "shop"; // InstantSearch requires the name of an index; the shop's name is kept outside of its state
 
-/** State of ours that InstantSearch has no widget for. It takes part in searches, the address and the back button. */
-function ownState() {
+/** A widget for the state that no other widget manages. Searches, the address and the back button include it. */
+function ownStateWidget() {
   return {
     $$type: "wares.own",
-    render() {}, // InstantSearch takes no widget without; controls.js shows this state
+    render() {}, // InstantSearch requires a render function; controls.js shows this state
     getWidgetUiState: (ui, { searchParameters }) =>
-      OWN.reduce((all, name) => (searchParameters[name] ? { ...all, [name]: searchParameters[name] } : all), ui),
+      OWN_STATE.reduce((all, name) => (searchParameters[name] ? { ...all, [name]: searchParameters[name] } : all), ui),
     getWidgetSearchParameters: (parameters, { uiState }) =>
-      parameters.setQueryParameters(Object.fromEntries(OWN.map((name) => [name, uiState[name]]))),
+      parameters.setQueryParameters(Object.fromEntries(OWN_STATE.map((name) => [name, uiState[name]]))),
   };
 }
 
-function routing(shop, isFirst) {
-  const address = new URLSearchParams(isFirst ? {} : { shop: shop.name });
+function routing(shop, isDefault) {
+  const shopParameter = new URLSearchParams(isDefault ? {} : { shop: shop.name });
   return {
     router: instantsearch.routers.history({
       cleanUrlOnDispose: false,
       windowTitle: (state) => (state.query ? `${state.query} – wares` : "wares"),
-      parseURL: ({ location }) => stateOf(new URLSearchParams(location.search), shop.facets),
+      parseURL: ({ location }) => parametersToState(new URLSearchParams(location.search), shop.facets),
       createURL({ routeState, location }) {
-        const query = new URLSearchParams([...address, ...queryOf(routeState)]).toString();
+        const query = new URLSearchParams([...shopParameter, ...stateToParameters(routeState)]).toString();
         return location.origin + location.pathname + (query && `?${query}`);
       },
     }),
@@ -51,43 +51,43 @@ function routing(shop, isFirst) {
 }
 
 async function start() {
-  const status = makeStatus();
+  const status = createStatus();
   const { shops, shop } = await openShops(new URLSearchParams(location.search).get("shop"), status);
-  const state = () => search.getUiState()[INDEX] ?? {};
+  const getState = () => search.getUiState()[INDEX] ?? {};
   const box = searchBox(shop.listings);
-  const change = (changed) => {
-    const query = box.typed();
-    search.setUiState((ui) => ({ [INDEX]: { ...ui[INDEX], page: undefined, query, ...changed } }));
+  const change = (changes) => {
+    const query = box.takeText();
+    search.setUiState((ui) => ({ [INDEX]: { ...ui[INDEX], page: undefined, query, ...changes } }));
   };
   const photos = watchPhotos(shops, shop, change);
   const search = instantsearch({
     indexName: INDEX,
-    searchClient: makeClient({ shops, shop, status, state, retry: () => search.refresh() }),
+    searchClient: createSearchClient({ shops, shop, status, getState, retry: () => search.refresh() }),
     routing: routing(shop, shop === shops[0]),
-    insights: false, // nothing about searches leaves the server
+    insights: false, // sends no usage data to other sites
   });
-  const more = (hit) => change({ like: hit.id, query: "", photo: undefined });
-  const setRange = (name, range) => change({ range: { ...state().range, [name]: range } });
+  const searchLike = (hit) => change({ like: hit.id, query: "", photo: undefined });
+  const setRange = (name, range) => change({ range: { ...getState().range, [name]: range } });
   search.addWidgets([
-    ownState(),
+    ownStateWidget(),
     box.widget,
     ...facetWidgets(shop.facets, setRange),
-    hitsWidget("#here", more, (results) => results.here),
-    hitsWidget("#there", more, (results) => results.there),
+    hitsWidget("#main-hits", searchLike, (results) => results.main),
+    hitsWidget("#other-hits", searchLike, (results) => results.other),
     instantsearch.widgets.pagination({ container: "#pages", padding: 2, scrollTo: "#results" }),
   ]);
   search.on("render", () =>
-    showControls({ shops, shop, photos, change, state: state(), results: search.helper.lastResults }),
+    showControls({ shops, shop, photos, change, state: getState(), results: search.helper.lastResults }),
   );
   search.start();
 }
 
-/** Filters are folded where there is little room. */
+/** Collapse the filters on narrow windows. */
 function watchWidth() {
   const wide = matchMedia("(min-width: 60rem)");
-  const unfold = () => (byId("filters").open = wide.matches);
-  wide.addEventListener("change", unfold);
-  unfold();
+  const update = () => (byId("filters").open = wide.matches);
+  wide.addEventListener("change", update);
+  update();
 }
 
 watchWidth();

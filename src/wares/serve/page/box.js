@@ -1,21 +1,25 @@
-/** The search box: searches while somebody types, and follows the state (the back button, an example) otherwise. */
+/** The search box. It searches during typing; otherwise it shows the query of the state (back button, examples). */
 import { byId } from "./dom.js";
 
-const TYPING = 120; // milliseconds without a key before a search
+const TYPING_PAUSE = 120; // milliseconds after the last key until a search starts
 
-/** InstantSearch's own box does not follow the state while it has the focus, which here it nearly always has. */
+/** A box of our own: InstantSearch's box ignores the state while it has the focus, which is most of the time here. */
 export function searchBox(listings) {
-  const [box, clear] = [byId("box"), byId("clear")];
+  const [box, clearButton] = [byId("box"), byId("clear")];
   let refine;
-  let waiting;
+  let timer;
+
+  function cancelTimer() {
+    clearTimeout(timer);
+    timer = undefined;
+  }
 
   function search() {
-    clearTimeout(waiting);
-    waiting = undefined;
+    cancelTimer();
     refine(box.value);
   }
 
-  function empty() {
+  function clear() {
     box.value = "";
     box.focus();
     search();
@@ -23,39 +27,38 @@ export function searchBox(listings) {
 
   box.placeholder = `Search ${listings.toLocaleString()} listings`;
   box.addEventListener("input", () => {
-    clearTimeout(waiting);
-    waiting = setTimeout(search, TYPING);
+    clearTimeout(timer);
+    timer = setTimeout(search, TYPING_PAUSE);
   });
   box.form.addEventListener("submit", (event) => {
     event.preventDefault();
     search();
   });
-  clear.addEventListener("click", empty);
+  clearButton.addEventListener("click", clear);
   document.addEventListener("keydown", (event) => {
-    const elsewhere = !event.target.closest?.("input, select, textarea");
-    if (event.key === "/" && elsewhere && !event.ctrlKey && !event.metaKey && !event.altKey) {
+    const outsideFields = !event.target.closest?.("input, select, textarea");
+    if (event.key === "/" && outsideFields && !event.ctrlKey && !event.metaKey && !event.altKey) {
       event.preventDefault();
       box.focus();
       box.select();
     } else if (event.key === "Escape" && event.target === box) {
       event.preventDefault();
-      empty();
+      clear();
     }
   });
 
   const widget = instantsearch.connectors.connectSearchBox((state) => {
     refine = state.refine;
-    if (waiting === undefined && box.value !== state.query) box.value = state.query;
-    clear.hidden = !box.value;
+    if (timer === undefined && box.value !== state.query) box.value = state.query;
+    clearButton.hidden = !box.value;
   })({});
 
-  if (box.value) waiting = setTimeout(search, TYPING); // typed before this page was ready
+  if (box.value) timer = setTimeout(search, TYPING_PAUSE); // typed before the page was ready
 
-  /** What is in the box now, which may not have been searched yet; it no longer will by itself. */
-  function typed() {
-    clearTimeout(waiting);
-    waiting = undefined;
+  /** The text in the box, for a search by the caller: a search that is due after typing is cancelled. */
+  function takeText() {
+    cancelTimer();
     return box.value;
   }
-  return { widget, typed };
+  return { widget, takeText };
 }

@@ -1,11 +1,11 @@
-/** Asks the server, and gives InstantSearch answers of the shape that it knows. */
-import { filtersOf, OTHER, queryOf } from "./address.js";
+/** Sends requests to the server, and converts responses to the shape that InstantSearch expects. */
+import { OTHER_COLUMN, stateToFilters, stateToParameters } from "./address.js";
 import { sentence } from "./dom.js";
 
 const PER_PAGE = 20;
-const BLOCK = 100; // listings that two rankings are compared over: as many as the server gives at once
+const COMPARED = 100; // listings of each ranking that are compared: the server's maximum per page
 
-/** What the server refused, or why it could not be asked (status 0). The message is for people. */
+/** An error response, or a server that cannot be reached (status 0). The message is for people. */
 export class Failure extends Error {
   constructor(message, status = 0, code = "") {
     super(message);
@@ -14,23 +14,23 @@ export class Failure extends Error {
 }
 
 /**
- * The answer, as soon as the server gives one: where it says "later" (a shop is being opened, or too much was asked),
- * it is asked again.
- * @param {(message: string) => void} onWait told why
+ * The JSON of a response. If the server asks to retry later (it opens a shop, or limits the rate), the request is
+ * repeated until it succeeds.
+ * @param {(message: string) => void} onWait receives the reason for each wait
  */
 export async function fetchJson(url, options = {}, onWait = () => {}) {
   for (;;) {
-    const { response, body } = await ask(url, options);
+    const { response, body } = await send(url, options);
     if (response.ok) return body;
-    const { message = `The server answered with ${response.status}.`, code } = body?.error ?? {};
-    const later = Number(response.headers.get("Retry-After"));
-    if (!later || ![429, 503].includes(response.status)) throw new Failure(message, response.status, code);
+    const { message = `The server returned status ${response.status}.`, code } = body?.error ?? {};
+    const retryAfter = Number(response.headers.get("Retry-After"));
+    if (!retryAfter || ![429, 503].includes(response.status)) throw new Failure(message, response.status, code);
     onWait(message);
-    await pause(later, options.signal);
+    await pause(retryAfter, options.signal);
   }
 }
 
-async function ask(url, options) {
+async function send(url, options) {
   try {
     const response = await fetch(url, options);
     return { response, body: await response.json().catch(() => null) };
@@ -48,7 +48,7 @@ function pause(seconds, signal) {
 }
 
 /**
- * All shops, and the one of a name, or the first. Waits until they are open, and until the server can be reached.
+ * All shops, and the shop with the given name (the first if null). Waits until the server is ready.
  * @param {string|null} name
  */
 export async function openShops(name, status) {
@@ -58,122 +58,122 @@ export async function openShops(name, status) {
       const { shops } = await fetchJson("/api/shops", {}, status.waiting);
       status.clear();
       const shop = shops.find((each) => each.name === name);
-      if (name !== null && !shop) status.tell(`There is no shop “${name}” here. This is ${shops[0].name}.`);
+      if (name !== null && !shop) status.show(`No shop is named “${name}”. This page shows ${shops[0].name}.`);
       return { shops, shop: shop ?? shops[0] };
     } catch (failure) {
-      await new Promise((again) => status.failed(failure, again));
+      await new Promise((retry) => status.searchFailed(failure, retry));
     }
   }
 }
 
 /**
- * What InstantSearch calls a search client.
- * @param {{shops, shop, status, state: () => object, retry: () => void}} page state: of the moment
+ * A search client for InstantSearch.
+ * @param {{shops, shop, status, getState: () => object, retry: () => void}} page
  */
-export function makeClient({ shops, shop, status, state, retry }) {
+export function createSearchClient({ shops, shop, status, getState, retry }) {
   let running = new AbortController();
 
-  async function answer(asked, column) {
+  async function searchColumn(state, column) {
     const { signal } = running;
-    const { settings, note } = settle(column, asked);
-    const own = { ...asked, ...Object.fromEntries(OTHER.map((name) => [name, undefined])), ...settings };
-    own.per_page = perPage(asked);
-    if (asked.compare) {
-      own.page = Math.floor(first(asked) / BLOCK) + 1;
-      own.per_page = BLOCK;
+    const { settings, note } = applicableSettings(column, state);
+    const columnState = { ...state, ...Object.fromEntries(OTHER_COLUMN.map((name) => [name, undefined])), ...settings };
+    columnState.per_page = perPage(state);
+    if (state.compare) {
+      columnState.page = Math.floor(offset(state) / COMPARED) + 1;
+      columnState.per_page = COMPARED;
     }
-    const query = queryOf(own);
-    query.set("shop", column.shop.name);
-    for (const facet of column.shop.facets) query.append("facet", facet.name);
-    return { ...(await fetchJson(`/api/search?${query}`, { signal }, status.waiting)), note };
+    const parameters = stateToParameters(columnState);
+    parameters.set("shop", column.shop.name);
+    for (const facet of column.shop.facets) parameters.append("facet", facet.name);
+    return { ...(await fetchJson(`/api/search?${parameters}`, { signal }, status.waiting)), note };
   }
 
-  async function compared(asked) {
-    const other = shops.find(({ name }) => name === asked.other_shop) ?? shop;
-    const refused = (failure) => {
+  async function searchColumns(state) {
+    const otherShop = shops.find(({ name }) => name === state.other_shop) ?? shop;
+    const emptyWithNote = (failure) => {
       if (failure.name === "AbortError" || failure.status === 0) throw failure;
       return { hits: [], note: sentence(failure.message) };
     };
-    const here = answer(asked, { shop, system: asked.system, rerank: asked.rerank });
-    const there = asked.compare
-      ? answer(asked, { shop: other, system: asked.other_system, rerank: asked.other_rerank }).catch(refused)
-      : null;
-    return Promise.all([here, there]);
+    const main = searchColumn(state, { shop, system: state.system, rerank: state.rerank });
+    const otherColumn = { shop: otherShop, system: state.other_system, rerank: state.other_rerank };
+    const other = state.compare ? searchColumn(state, otherColumn).catch(emptyWithNote) : null;
+    return Promise.all([main, other]);
   }
 
   return {
-    // InstantSearch asks once more for every facet that is filtered by. The first answer has the counts for all.
+    // InstantSearch sends one more request for every facet with a filter. The first response has the counts for all.
     async search(requests) {
       running.abort();
       running = new AbortController();
       const { signal } = running;
-      status.began();
+      status.searchStarted();
       try {
-        const asked = state();
-        const [here, there] = await compared(asked);
-        const result = asResult(asked, here, there);
-        status.found(result);
-        return { results: requests.map(() => structuredClone(result)) };
+        const state = getState();
+        const [main, other] = await searchColumns(state);
+        const results = toResults(state, main, other);
+        status.searchFinished(results);
+        return { results: requests.map(() => structuredClone(results)) };
       } catch (failure) {
-        // Never answered: a later search will be. Told of a failure, InstantSearch would go back to what it had asked
-        // before, and words that were typed in vain would be gone.
-        if (!signal.aborted) status.failed(failure, retry);
+        // After a failure InstantSearch would restore its previous state, and the typed words would be lost. So this
+        // promise never settles; a later search replaces it.
+        if (!signal.aborted) status.searchFailed(failure, retry);
         return new Promise(() => {});
       }
     },
   };
 }
 
-const perPage = (asked) => Number(asked.per_page) || PER_PAGE;
-const first = (asked) => perPage(asked) * ((asked.page ?? 1) - 1);
+const perPage = (state) => Number(state.per_page) || PER_PAGE;
+const offset = (state) => perPage(state) * ((state.page ?? 1) - 1);
 
-/** What of a column's settings goes with what is looked for; for the rest, a note for people. */
-function settle({ shop, system, rerank }, asked) {
-  const words = Boolean(asked.query?.trim());
-  const pictures = Boolean(asked.photo || asked.like);
-  const fits = fitting(system, words, pictures);
+/** The settings of a column that apply to the state's query; for the others, a note for people. */
+function applicableSettings({ shop, system, rerank }, state) {
+  const hasWords = Boolean(state.query?.trim());
+  const hasImages = Boolean(state.photo || state.like);
+  const applicable = applicableSystem(system, hasWords, hasImages);
+  const reason = system === "bm25" ? "ranks by words only" : "needs words";
   const notes = [
     rerank && !shop.has_ranker && "This shop has no ranker.",
-    rerank && shop.has_ranker && pictures && !words && "The ranker goes by words, and there are none.",
-    system && !fits && `“${system}” goes by words${words ? " alone" : ""}, so “fused” ranked this.`,
+    rerank && shop.has_ranker && hasImages && !hasWords && "The ranker needs words.",
+    system && !applicable && `“${system}” ${reason}, so “fused” ranked these results.`,
   ];
-  const settings = { system: fits, rerank: shop.has_ranker && words ? rerank : undefined };
+  const settings = { system: applicable, rerank: shop.has_ranker && hasWords ? rerank : undefined };
   return { settings, note: notes.filter(Boolean).join(" ") };
 }
 
-function fitting(system, words, pictures) {
-  if (system === "bm25" && pictures) return undefined;
-  return system === "fused+bm25" && pictures && !words ? undefined : system;
+function applicableSystem(system, hasWords, hasImages) {
+  if (system === "bm25" && hasImages) return undefined;
+  return system === "fused+bm25" && hasImages && !hasWords ? undefined : system;
 }
 
-/** As InstantSearch knows it, with both columns beside. */
-function asResult(asked, here, there) {
-  const start = asked.compare ? first(asked) % BLOCK : 0;
-  const rank = (hits) => new Map(hits.map((hit, at) => [hit.id, first(asked) - start + at + 1]));
-  const [ranksHere, ranksThere] = [rank(here.hits), rank(there?.hits ?? [])];
-  const shown = (answer, own, other) =>
-    answer.hits.slice(start, start + perPage(asked)).map((hit) => ({
+/** Results in InstantSearch's shape, with both columns as `main` and `other`. */
+function toResults(state, main, other) {
+  const start = state.compare ? offset(state) % COMPARED : 0;
+  const ranksOf = (hits) => new Map(hits.map((hit, index) => [hit.id, offset(state) - start + index + 1]));
+  const [mainRanks, otherRanks] = [ranksOf(main.hits), ranksOf(other?.hits ?? [])];
+  const pageOf = (response, ranks, otherColumnRanks) =>
+    response.hits.slice(start, start + perPage(state)).map((hit) => ({
       ...hit,
       objectID: hit.id,
-      shop: answer.shop,
-      rank: own.get(hit.id),
-      otherRank: there?.shop ? (other.get(hit.id) ?? null) : undefined, // no shop: it could not answer
+      shop: response.shop,
+      rank: ranks.get(hit.id),
+      otherRank: other?.shop ? (otherColumnRanks.get(hit.id) ?? null) : undefined, // no shop: its search failed
     }));
-  const column = (answer, own, other) => ({ ...answer, hits: shown(answer, own, other) });
-  const numbers = Object.keys(here.ranges).map((name) => [name, {}]);
+  const column = (response, ...ranks) => ({ ...response, hits: pageOf(response, ...ranks) });
+  const numberFacets = Object.keys(main.ranges).map((name) => [name, {}]);
   return {
-    here: column(here, ranksHere, ranksThere),
-    there: there && column(there, ranksThere, ranksHere),
-    hits: shown(here, ranksHere, ranksThere),
-    query: asked.query ?? "",
-    nbHits: here.total,
-    page: (asked.page ?? 1) - 1,
-    hitsPerPage: perPage(asked),
-    nbPages: Math.ceil(here.total / perPage(asked)),
-    processingTimeMS: here.took_ms,
-    facets: { ...here.facets, ...Object.fromEntries(numbers) },
-    facets_stats: here.ranges,
-    filtered: filtersOf(asked).length > 0,
-    capped: here.capped,
+    main: column(main, mainRanks, otherRanks),
+    other: other && column(other, otherRanks, mainRanks),
+    hits: pageOf(main, mainRanks, otherRanks),
+    query: state.query ?? "",
+    nbHits: main.total,
+    page: (state.page ?? 1) - 1,
+    hitsPerPage: perPage(state),
+    nbPages: Math.ceil(main.total / perPage(state)),
+    processingTimeMS: main.took_ms,
+    facets: { ...main.facets, ...Object.fromEntries(numberFacets) },
+    facets_stats: main.ranges,
+    filtered: stateToFilters(state).length > 0,
+    capped: main.capped,
   };
 }

@@ -1,137 +1,142 @@
-/** What else can be chosen, and what can be taken away: selectors, chips, examples. */
-import { filtersOf, OTHER, parse, queryOf, refinementsOf } from "./address.js";
+/** Selectors, chips and examples. */
+import { filtersToState, OTHER_COLUMN, parseFilter, stateToFilters, stateToParameters } from "./address.js";
 import { fetchJson } from "./client.js";
-import { byId, element, fill } from "./dom.js";
-import { plain } from "./hits.js";
-import { trouble } from "./photo.js";
+import { byId, element, fill, spaced } from "./dom.js";
+import { showPhotoError } from "./photo.js";
 
-const PAGES = ["20", "50", "100"]; // listings; each divides the hundred that rankings are compared over
+const PER_PAGE_OPTIONS = ["20", "50", "100"]; // listings; each divides the hundred listings that are compared
 
 /**
- * Everything here follows the page's state.
- * @param page {shops, shop, photos, change, state, results}; results are null before the first answer
+ * Show the page's state in every control.
+ * @param page {shops, shop, photos, change, state, results}; results are null before the first response
  */
 export function showControls(page) {
   showShops(page);
-  showLooked(page);
+  showQueryChips(page);
   showExamples(page);
   showFilters(page);
   showTools(page);
   showColumns(page);
 }
 
-/** A control with its label, made once and then only set, so that it keeps the focus. */
-function control(id, parent, label, make) {
-  let found = byId(id);
-  if (!found) {
-    found = make();
-    found.id = id;
-    parent.append(element("label", { className: "tool" }, element("span", {}, label), found));
+/** A control with its label. It is created once and then reused, so that it keeps the focus. */
+function labelledControl(id, parent, label, create) {
+  let control = byId(id);
+  if (!control) {
+    control = create();
+    control.id = id;
+    parent.append(element("label", { className: "tool" }, element("span", {}, label), control));
   }
-  return found;
+  return control;
 }
 
-/** @param {[string, string][]} options value and name of each */
-function select(id, parent, label, options, value, onchange) {
-  const made = control(id, parent, label, () =>
-    element("select", {}, ...options.map(([each, name]) => element("option", { value: each }, name))),
+/** @param {[string, string][]} options value and label of each */
+function showSelect(id, parent, label, options, selected, onchange) {
+  const select = labelledControl(id, parent, label, () =>
+    element("select", {}, ...options.map(([value, text]) => element("option", { value }, text))),
   );
-  made.value = value;
-  made.onchange = () => onchange(made.value);
+  select.value = selected;
+  select.onchange = () => onchange(select.value);
 }
 
-function toggle(id, parent, label, on, onchange) {
-  const made = control(id, parent, label, () => element("input", { type: "checkbox" }));
-  made.checked = on;
-  made.onchange = () => onchange(made.checked);
+function showToggle(id, parent, label, on, onchange) {
+  const checkbox = labelledControl(id, parent, label, () => element("input", { type: "checkbox" }));
+  checkbox.checked = on;
+  checkbox.onchange = () => onchange(checkbox.checked);
 }
+
+const shopOptions = (shops) => shops.map(({ name }) => [name, name]);
+const systemOptions = (shop) => [["", "default"], ...shop.systems.map((name) => [name, name])];
 
 function showShops({ shops, shop, state }) {
   if (shops.length < 2) return;
-  const names = shops.map(({ name }) => [name, name]);
-  // Another shop has other filters: the page begins anew there, with the same words and photo.
-  select("shop", byId("shops"), "Shop", names, shop.name, (name) => {
-    location.search = new URLSearchParams([["shop", name], ...queryOf({ query: state.query, photo: state.photo })]);
+  // Another shop has other filters, so the page reloads with the query and photo only.
+  showSelect("shop", byId("shops"), "Shop", shopOptions(shops), shop.name, (name) => {
+    const kept = stateToParameters({ query: state.query, photo: state.photo });
+    location.search = new URLSearchParams([["shop", name], ...kept]);
   });
 }
 
-const systems = (shop) => [["", "default"], ...shop.systems.map((name) => [name, name])];
-
 function showTools({ shop, state, change }) {
-  const here = byId("tools");
-  select("system", here, "Ranked by", systems(shop), state.system ?? "", (system) =>
+  const tools = byId("tools");
+  showSelect("system", tools, "Ranked by", systemOptions(shop), state.system ?? "", (system) =>
     change({ system: system || undefined }),
   );
   if (shop.has_ranker) {
-    toggle("rerank", here, "Rerank", Boolean(state.rerank), (on) => change({ rerank: on ? "true" : undefined }));
+    showToggle("rerank", tools, "Rerank", Boolean(state.rerank), (on) => change({ rerank: on ? "true" : undefined }));
   }
-  select("per-page", here, "Per page", PAGES.map((each) => [each, each]), state.per_page ?? PAGES[0], (each) =>
-    change({ per_page: each === PAGES[0] ? undefined : each }),
+  const perPageOptions = PER_PAGE_OPTIONS.map((count) => [count, count]);
+  showSelect("per-page", tools, "Per page", perPageOptions, state.per_page ?? PER_PAGE_OPTIONS[0], (count) =>
+    change({ per_page: count === PER_PAGE_OPTIONS[0] ? undefined : count }),
   );
-  toggle("compare", here, "Compare", Boolean(state.compare), (on) =>
-    change(on ? { compare: "true", other_system: state.system === "bm25" ? "fused" : "bm25" } : ALONE),
+  showToggle("compare", tools, "Compare", Boolean(state.compare), (on) =>
+    change(on ? { compare: "true", other_system: state.system === "bm25" ? "fused" : "bm25" } : SINGLE_COLUMN),
   );
 }
 
-const ALONE = Object.fromEntries(OTHER.map((name) => [name, undefined]));
+const SINGLE_COLUMN = Object.fromEntries(OTHER_COLUMN.map((name) => [name, undefined]));
 
-function showColumns({ shops, shop, state, change, results }) {
+function showColumns(page) {
+  const { state, results } = page;
   byId("columns").classList.toggle("two", Boolean(state.compare));
-  byId("there-column").hidden = !state.compare;
-  note("here-note", results?.here.note);
-  note("there-note", results?.there?.note);
+  byId("other-column").hidden = !state.compare;
+  showNote("main-note", results?.main.note);
+  showNote("other-note", results?.other?.note);
   const ranking = (column) => (column?.system ? `: ${column.system}` : "");
-  byId("here-name").textContent = `Results${state.compare ? ranking(results?.here) : ""}`;
-  byId("there-name").textContent = `Compared with${ranking(results?.there)}`;
-  if (!state.compare) return;
-  const there = byId("there-tools");
-  const other = shops.find(({ name }) => name === state.other_shop) ?? shop;
+  byId("main-name").textContent = `Results${state.compare ? ranking(results?.main) : ""}`;
+  byId("other-name").textContent = `Compared with${ranking(results?.other)}`;
+  if (state.compare) showOtherTools(page);
+}
+
+/** The controls of the second column. */
+function showOtherTools({ shops, shop, state, change }) {
+  const tools = byId("other-tools");
+  const otherShop = shops.find(({ name }) => name === state.other_shop) ?? shop;
   if (shops.length > 1) {
-    const names = shops.map(({ name }) => [name, name]);
-    select("other-shop", there, "Shop", names, other.name, (name) =>
+    showSelect("other-shop", tools, "Shop", shopOptions(shops), otherShop.name, (name) =>
       change({ other_shop: name === shop.name ? undefined : name }),
     );
   }
-  select("other-system", there, "Ranked by", systems(shop), state.other_system ?? "", (system) =>
+  showSelect("other-system", tools, "Ranked by", systemOptions(shop), state.other_system ?? "", (system) =>
     change({ other_system: system || undefined }),
   );
   if (shops.some(({ has_ranker }) => has_ranker)) {
-    toggle("other-rerank", there, "Rerank", Boolean(state.other_rerank), (on) =>
+    showToggle("other-rerank", tools, "Rerank", Boolean(state.other_rerank), (on) =>
       change({ other_rerank: on ? "true" : undefined }),
     );
   }
 }
 
-function note(id, message) {
+function showNote(id, message) {
   byId(id).textContent = message ?? "";
   byId(id).hidden = !message;
 }
 
-/** A button that takes away what it names. */
-function chip(name, onclick, picture = null) {
+/** A button that removes a part of the search. */
+function chip(name, onclick, image = null) {
   const cross = element("span", { "aria-hidden": "true" }, "×");
-  const about = { type: "button", className: "chip", onclick, "aria-label": `Remove ${name}` };
-  return element("button", about, picture, name, cross);
+  const properties = { type: "button", className: "chip", onclick, "aria-label": `Remove ${name}` };
+  return element("button", properties, image, name, cross);
 }
 
-function showLooked({ shop, photos, state, change }) {
+function showQueryChips({ shop, photos, state, change }) {
   const chips = [];
   if (state.photo) {
-    const source = photos.preview(state.photo);
-    const picture = source ? element("img", { src: source, width: 40, height: 40, alt: "" }) : null;
+    const preview = photos.preview(state.photo);
+    const image = preview ? element("img", { src: preview, width: 40, height: 40, alt: "" }) : null;
     const remove = () => {
-      trouble("");
+      showPhotoError("");
       change({ photo: undefined });
     };
-    chips.push(chip(source ? "your photo" : "a photo", remove, picture));
+    chips.push(chip(preview ? "your photo" : "a photo", remove, image));
   }
   if (state.like) chips.push(chip(`more like ${titleOf(state.like, shop)}`, () => change({ like: undefined })));
-  fill(byId("looked"), ...chips);
+  fill(byId("query-chips"), ...chips);
 }
 
 const titles = new Map();
 
-/** The listing's title, once it is known. */
+/** The title of a listing; its id until the title is fetched. */
 function titleOf(id, shop) {
   if (!titles.has(id)) {
     titles.set(id, id);
@@ -139,36 +144,37 @@ function titleOf(id, shop) {
       ({ hits: [hit] }) => {
         if (!hit?.title) return;
         titles.set(id, `“${hit.title}”`);
-        for (const each of document.querySelectorAll("#looked .chip")) {
-          if (each.getAttribute("aria-label") !== `Remove more like ${id}`) continue;
-          each.setAttribute("aria-label", `Remove more like “${hit.title}”`);
-          each.firstChild.textContent = `more like “${hit.title}”`;
+        for (const button of document.querySelectorAll("#query-chips .chip")) {
+          if (button.getAttribute("aria-label") !== `Remove more like ${id}`) continue;
+          button.setAttribute("aria-label", `Remove more like “${hit.title}”`);
+          button.firstChild.textContent = `more like “${hit.title}”`;
         }
       },
-      () => {}, // the id says it too
+      () => {}, // the chip keeps the id
     );
   }
   return titles.get(id);
 }
 
 function showExamples({ shop, state, change }) {
-  const asked = state.query || state.photo || state.like;
+  const hasQuery = state.query || state.photo || state.like;
   const example = (query) =>
     element("button", { type: "button", className: "chip", onclick: () => change({ query }) }, query);
-  const chips = asked ? [] : shop.examples.map(example);
+  const chips = hasQuery ? [] : shop.examples.map(example);
   fill(byId("examples"), ...(chips.length ? [element("span", {}, "Try"), ...chips] : []));
 }
 
-const SIGNS = { ">=": "from", "<=": "to", "=": "" };
+const OPERATOR_WORDS = { ">=": "from", "<=": "to", "=": "" };
 
 function showFilters({ shop, state, change }) {
-  const filters = filtersOf(state);
-  const without = (left) => change(refinementsOf(left, shop.facets));
+  const filters = stateToFilters(state);
+  const setFilters = (remaining) => change(filtersToState(remaining, shop.facets));
   const chips = filters.map((filter) => {
-    const { facet, operator, value } = parse(filter, shop.facets);
-    const name = operator ? [`${plain(facet.label)}:`, SIGNS[operator], value].filter(Boolean).join(" ") : filter;
-    return chip(name, () => without(filters.filter((each) => each !== filter)));
+    const { facet, operator, value } = parseFilter(filter, shop.facets);
+    const words = operator && [`${spaced(facet.label)}:`, OPERATOR_WORDS[operator], value];
+    const name = words ? words.filter(Boolean).join(" ") : filter;
+    return chip(name, () => setFilters(filters.filter((other) => other !== filter)));
   });
-  const all = element("button", { type: "button", className: "clear", onclick: () => without([]) }, "Clear filters");
-  fill(byId("chips"), ...(chips.length ? [...chips, all] : []));
+  const clear = { type: "button", className: "clear", onclick: () => setFilters([]) };
+  fill(byId("chips"), ...(chips.length ? [...chips, element("button", clear, "Clear filters")] : []));
 }

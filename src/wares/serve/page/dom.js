@@ -1,45 +1,48 @@
-/** Small helpers for plain elements. */
+/** Helpers for DOM elements and texts. */
 
 /** @param {string} id */
 export const byId = (id) => document.getElementById(id);
 
 /**
- * An element with properties, such as {className, onclick}, attributes where a name has a dash, and children.
+ * Create an element with properties, such as {className, onclick}, attributes (names with a dash) and children.
  * @param {string} tag
  * @param {Object<string, unknown>} properties
  * @param {...(Node|string|null)} children
  */
 export function element(tag, properties = {}, ...children) {
-  const made = document.createElement(tag);
+  const created = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
-    if (name.includes("-")) made.setAttribute(name, value);
-    else made[name] = value;
+    if (name.includes("-")) created.setAttribute(name, value);
+    else created[name] = value;
   }
-  made.append(...children.filter((child) => child !== null));
-  return made;
+  created.append(...children.filter((child) => child !== null));
+  return created;
 }
 
 /**
- * Replace the children of a node where they differ (a click is lost on a button that is replaced under it), without
- * losing the place of somebody who works with the keyboard.
+ * Replace the children of a node if they differ, and keep the keyboard focus. Equal children stay, because a button
+ * that is replaced during a click loses the click.
  */
 export function fill(node, ...children) {
-  const made = node.cloneNode();
-  made.append(...children);
-  if (made.childNodes.length === node.childNodes.length) {
-    const same = [...made.childNodes].every((child, at) => child.isEqualNode(node.childNodes[at]));
-    if (same) return;
+  const filled = node.cloneNode();
+  filled.append(...children);
+  if (filled.childNodes.length === node.childNodes.length) {
+    const equal = [...filled.childNodes].every((child, index) => child.isEqualNode(node.childNodes[index]));
+    if (equal) return;
   }
-  const place = [...node.querySelectorAll("button")].indexOf(document.activeElement);
-  node.replaceChildren(...made.childNodes);
+  const focused = [...node.querySelectorAll("button")].indexOf(document.activeElement);
+  node.replaceChildren(...filled.childNodes);
   node.hidden = !children.length;
-  if (place < 0) return;
+  if (focused < 0) return;
   const buttons = node.querySelectorAll("button");
-  (buttons[Math.min(place, buttons.length - 1)] ?? byId("box"))?.focus();
+  (buttons[Math.min(focused, buttons.length - 1)] ?? byId("box"))?.focus();
 }
 
 /** 0.536 as "54 %". */
-export const percent = (part) => `${Math.round(100 * part)} %`;
+export const percent = (fraction) => `${Math.round(100 * fraction)} %`;
 
-/** With a capital letter, as people are told what programs say. */
+/** A message of the server with a capital letter. */
 export const sentence = (message) => message.charAt(0).toUpperCase() + message.slice(1);
+
+/** "ships_from" as "ships from". */
+export const spaced = (name) => name.replaceAll("_", " ");

@@ -1,23 +1,22 @@
-/** The filters on the left: a list of values for words, two numbers for numbers. */
-import { byId, element } from "./dom.js";
-import { plain } from "./hits.js";
+/** The filters on the left: checkboxes for values, a range for numbers. */
+import { byId, element, spaced } from "./dom.js";
 
 /**
- * A widget for every facet of the shop.
+ * One widget for each facet of the shop.
  * @param {{name: string, label: string, kind: string}[]} facets
- * @param {(name: string, range: string) => void} setRange takes a range such as "10:50", where either side may be empty
+ * @param {(name: string, range: string) => void} setRange receives a range such as "10:50"; either side may be empty
  */
 export function facetWidgets(facets, setRange) {
   byId("filters").hidden = !facets.length;
   return facets.map((facet) => {
     const container = element("div");
-    const name = element("h2", {}, plain(facet.label));
-    byId("facets").append(element("section", { className: "facet" }, name, container));
-    return facet.kind === "number" ? range(facet, container, setRange) : values(facet, container);
+    const heading = element("h2", {}, spaced(facet.label));
+    byId("facets").append(element("section", { className: "facet" }, heading, container));
+    return facet.kind === "number" ? rangeWidget(facet, container, setRange) : valuesWidget(facet, container);
   });
 }
 
-function values(facet, container) {
+function valuesWidget(facet, container) {
   return instantsearch.widgets.refinementList({
     container,
     attribute: facet.name,
@@ -28,27 +27,27 @@ function values(facet, container) {
     sortBy: ["isRefined", "count:desc", "name:asc"],
     templates: {
       showMoreText: ({ isShowingMore }, { html }) =>
-        html`Show ${isShowingMore ? "fewer" : "all"}<span class="unseen"> of ${plain(facet.label)}</span>`,
+        html`Show ${isShowingMore ? "fewer" : "all"}<span class="visually-hidden"> of ${spaced(facet.label)}</span>`,
     },
   });
 }
 
-function range(facet, container, setRange) {
-  const number = (end) => {
-    const label = `${plain(facet.label)} ${end}`;
+function rangeWidget(facet, container, setRange) {
+  const numberInput = (side) => {
+    const label = `${spaced(facet.label)} ${side}`;
     return element("input", { type: "number", step: "any", inputMode: "decimal", "aria-label": label });
   };
-  const [from, to] = [number("from"), number("to")];
+  const [from, to] = [numberInput("from"), numberInput("to")];
   container.append(element("div", { className: "range" }, from, element("span", {}, "to"), to));
-  // Not through InstantSearch's own refine, which ignores numbers beyond those of the results.
+  // InstantSearch's own refine ignores numbers outside of the results' range.
   from.onchange = to.onchange = () => setRange(facet.name, `${from.value}:${to.value}`);
   return instantsearch.connectors.connectRange(({ range, start }) => {
-    for (const [input, end, bound] of [
+    for (const [input, value, bound] of [
       [from, start[0], range.min],
       [to, start[1], range.max],
     ]) {
       input.placeholder = bound ?? "";
-      if (input !== document.activeElement) input.value = Number.isFinite(end) ? end : "";
+      if (input !== document.activeElement) input.value = Number.isFinite(value) ? value : "";
     }
   })({ attribute: facet.name, precision: 2 });
 }

@@ -1,32 +1,32 @@
-/** A listing as a card, with what matched and by how much. */
-import { percent } from "./dom.js";
+/** A listing as a card, with the views that matched and their contributions to the score. */
+import { percent, spaced } from "./dom.js";
 
-const TOP = 3; // shares told on the card; all of them are under "Why"
-const THUMBNAILS = 5;
-const TRIES = 2; // for a photo that did not come
+const TOP_VIEWS = 3; // contributions on the card; the "Why" table has all of them
+const MAX_THUMBNAILS = 5;
+const PHOTO_RETRIES = 2;
 
 /**
- * @param {(hit: object) => void} more looks for more like a listing
- * @param {(results: object) => ({hits: object[]}|null)} columnOf which hits of the results
+ * @param {(hit: object) => void} searchLike searches for listings like a hit
+ * @param {(results: object) => ({hits: object[]}|null)} columnOf selects a column of the results
  */
-export function hitsWidget(container, more, columnOf) {
+export function hitsWidget(container, searchLike, columnOf) {
   return instantsearch.widgets.hits({
     container,
-    escapeHTML: false, // nothing is put in as HTML
+    escapeHTML: false, // the templates insert values as text, never as HTML
     transformItems: (items, { results }) => columnOf(results)?.hits ?? [],
     templates: {
-      item: (hit, { html }) => card(hit, more, html),
-      empty: (results, { html }) => html`<p class="nothing">${nothing(columnOf(results), results)}</p>`,
+      item: (hit, { html }) => card(hit, searchLike, html),
+      empty: (results, { html }) => html`<p class="no-hits">${emptyMessage(columnOf(results), results)}</p>`,
     },
   });
 }
 
-function nothing(column, results) {
-  if (!column || column.note) return ""; // the note says why
-  if (results.filtered) return "No listing passes these filters. Take one away.";
-  if (!results.query) return "There are no listings.";
-  const advice = column.system === "bm25" ? " No listing has these words: “fused” finds what is like them." : "";
-  return `Nothing was found for “${results.query}”.${advice}`;
+function emptyMessage(column, results) {
+  if (!column || column.note) return ""; // the note gives the reason
+  if (results.filtered) return "No listing passes these filters. Remove one of them.";
+  if (!results.query) return "This shop has no listings.";
+  const advice = column.system === "bm25" ? " No listing contains these words; “fused” finds similar ones." : "";
+  return `No results for “${results.query}”.${advice}`;
 }
 
 export function photoAddress(name, shop, size) {
@@ -34,31 +34,32 @@ export function photoAddress(name, shop, size) {
   return `/api/photos/${path}?${new URLSearchParams({ shop, ...(size && { size }) })}`;
 }
 
-/** Shares above zero as parts of their sum, largest first, each with a name for people. */
-export function parts(hit) {
-  const positive = hit.why.filter(({ share }) => share > 0);
-  const sum = positive.reduce((total, { share }) => total + share, 0);
-  return positive.map((why) => ({ ...why, part: why.share / sum, name: nameOf(why, hit) }));
+/** Positive contributions, largest first, with a label for people and their fraction of the positive sum. */
+export function labelledContributions(hit) {
+  const positive = hit.why.filter(({ contribution }) => contribution > 0);
+  const sum = positive.reduce((total, { contribution }) => total + contribution, 0);
+  return positive.map((item) => ({ ...item, fraction: item.contribution / sum, label: viewLabel(item, hit) }));
 }
 
-function nameOf({ view, kind }, hit) {
+function viewLabel({ view, kind }, hit) {
   if (kind === "words") return "words (BM25)";
   return kind === "photo" ? `photo ${hit.photos.indexOf(view) + 1}` : view;
 }
 
-function card(hit, more, html) {
-  const shares = parts(hit);
+function card(hit, searchLike, html) {
+  const contributions = labelledContributions(hit);
+  const label = `More like ${hit.title || hit.id}`;
   return html`<article class="card">
-    <div class="card-photo">${mainPhoto(hit, html)} ${moved(hit, html)}</div>
+    <div class="card-photo">${mainPhoto(hit, html)} ${rankChange(hit, html)}</div>
     <div class="card-text">
       <h3>${hit.title || hit.id}</h3>
       <p class="card-line">
-        ${hit.price !== null && html`<span class="price">${price(hit.price)}</span>`}
+        ${hit.price !== null && html`<span class="price">${formatPrice(hit.price)}</span>`}
         <span class="id">${hit.id}</span>
       </p>
-      ${shares.length > 0 && whatMatched(shares, html)} ${thumbnails(hit, shares, html)}
+      ${contributions.length > 0 && matchedViews(contributions, html)} ${thumbnails(hit, contributions, html)}
       <div class="card-foot">${details(hit, html)}
-        <button type="button" class="more" onClick=${() => more(hit)} aria-label=${`More like ${hit.title || hit.id}`}>
+        <button type="button" class="more" onClick=${() => searchLike(hit)} aria-label=${label}>
           More like this
         </button>
       </div>
@@ -66,110 +67,115 @@ function card(hit, more, html) {
   </article>`;
 }
 
-const price = (value) => value.toLocaleString(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+const formatPrice = (price) => price.toLocaleString(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 
-/** Whether photos took part in the ranking, which they do not in one by words alone. */
-const byPhotos = (hit) => hit.why.some(({ kind }) => kind === "photo");
+/** Whether photos contributed to the score; in a ranking by words alone they do not. */
+const rankedByPhotos = (hit) => hit.why.some(({ kind }) => kind === "photo");
 
 function mainPhoto(hit, html) {
   const name = hit.photo ?? hit.photos[0];
   if (!name) return html`<span class="no-photo">no photo</span>`;
-  const matched = `photo ${hit.photos.indexOf(name) + 1}${byPhotos(hit) ? ", the best match" : ""}`;
+  const description = `photo ${hit.photos.indexOf(name) + 1}${rankedByPhotos(hit) ? ", the best match" : ""}`;
   return html`<img
     src=${photoAddress(name, hit.shop, 320)}
     srcset=${`${photoAddress(name, hit.shop, 320)} 1x, ${photoAddress(name, hit.shop, 640)} 2x`}
     width="320" height="320" loading="lazy" decoding="async"
-    alt=${`${hit.title || hit.id}: ${matched}`}
-    data-name=${name} onError=${askAgain}
+    alt=${`${hit.title || hit.id}: ${description}`}
+    data-name=${name} onError=${retryPhoto}
   />`;
 }
 
-/** A photo that did not come may do so in a moment; one that never does leaves its name. */
-function askAgain({ target }) {
-  const tried = Number(target.dataset.tried ?? 0);
-  target.dataset.tried = tried + 1;
-  target.classList.toggle("broken", tried >= TRIES);
-  if (tried < TRIES) setTimeout(() => target.setAttribute("src", target.getAttribute("src")), 1000 * 3 ** tried);
+/** Request a photo again if it failed to load. After the last retry the image shows its alternative text. */
+function retryPhoto({ target }) {
+  const retries = Number(target.dataset.retries ?? 0);
+  const again = retries < PHOTO_RETRIES;
+  target.dataset.retries = retries + 1;
+  target.classList.toggle("broken", !again);
+  if (again) setTimeout(() => target.setAttribute("src", target.getAttribute("src")), 1000 * 3 ** retries);
 }
 
-/** How much higher or lower a listing is here than in the other ranking. */
-function moved(hit, html) {
+/** How many ranks a listing is higher or lower than in the other column. */
+function rankChange(hit, html) {
   if (hit.otherRank === undefined) return "";
   const up = hit.otherRank === null ? null : hit.otherRank - hit.rank;
   const [mark, kind, words] =
     up === null
       ? ["new", "new", "not among the same hundred of the other ranking"]
       : up === 0
-        ? ["=", "same", "the same place in the other ranking"]
+        ? ["=", "same", "the same rank in the other ranking"]
         : up > 0
-          ? [`↑${up}`, "up", `${up} higher than in the other ranking, where it is number ${hit.otherRank}`]
-          : [`↓${-up}`, "down", `${-up} lower than in the other ranking, where it is number ${hit.otherRank}`];
-  return html`<p class="moved ${kind}" title=${words}>
-    <span class="unseen">Number </span>${hit.rank} <b aria-hidden="true">${mark}</b>
-    <span class="unseen">, ${words}</span>
+          ? [`↑${up}`, "up", `${up} higher than in the other ranking, where its rank is ${hit.otherRank}`]
+          : [`↓${-up}`, "down", `${-up} lower than in the other ranking, where its rank is ${hit.otherRank}`];
+  return html`<p class="rank-change ${kind}" title=${words}>
+    <span class="visually-hidden">Rank </span>${hit.rank} <b aria-hidden="true">${mark}</b>
+    <span class="visually-hidden">, ${words}</span>
   </p>`;
 }
 
-function whatMatched(shares, html) {
-  return html`<div class="why">
-    <div class="shares" aria-hidden="true">
-      ${shares.map(({ kind, part }) => html`<span class=${kind} style=${{ flexGrow: part }}></span>`)}
-    </div>
+function matchedViews(contributions, html) {
+  const bars = contributions.map(
+    ({ kind, fraction }) => html`<span class=${kind} style=${{ flexGrow: fraction }}></span>`,
+  );
+  return html`<div class="matched">
+    <div class="contributions" aria-hidden="true">${bars}</div>
     <ul aria-label="What matched">
-      ${shares.slice(0, TOP).map(
-        ({ view, kind, name, part }) => html`<li class=${kind} title=${view}>${name} <b>${percent(part)}</b></li>`,
+      ${contributions.slice(0, TOP_VIEWS).map(
+        ({ view, kind, label, fraction }) =>
+          html`<li class=${kind} title=${view}>${label} <b>${percent(fraction)}</b></li>`,
       )}
     </ul>
   </div>`;
 }
 
-function thumbnails(hit, shares, html) {
+function thumbnails(hit, contributions, html) {
   const others = hit.photos.filter((name) => name !== (hit.photo ?? hit.photos[0]));
   if (!others.length) return "";
-  const partOf = (name) => shares.find(({ view }) => view === name)?.part ?? 0;
-  const ordered = others.sort((a, b) => partOf(b) - partOf(a)); // as the listing has them where none matched
+  const fractionOf = (name) => contributions.find(({ view }) => view === name)?.fraction ?? 0;
+  const ordered = others.sort((a, b) => fractionOf(b) - fractionOf(a)); // ties stay in the listing's order
   return html`<ul class="thumbs" aria-label="Other photos">
-    ${ordered.slice(0, THUMBNAILS).map((name) => {
+    ${ordered.slice(0, MAX_THUMBNAILS).map((name) => {
       const number = hit.photos.indexOf(name) + 1;
       return html`<li>
         <img src=${photoAddress(name, hit.shop, 160)} width="48" height="48" loading="lazy" decoding="async"
-          alt=${`photo ${number}`} title=${name} onError=${askAgain} />
-        ${byPhotos(hit) && html`<span>${percent(partOf(name))}</span>`}
+          alt=${`photo ${number}`} title=${name} onError=${retryPhoto} />
+        ${rankedByPhotos(hit) && html`<span>${percent(fractionOf(name))}</span>`}
       </li>`;
     })}
-    ${ordered.length > THUMBNAILS && html`<li class="rest">+${ordered.length - THUMBNAILS}</li>`}
+    ${ordered.length > MAX_THUMBNAILS && html`<li class="rest">+${ordered.length - MAX_THUMBNAILS}</li>`}
   </ul>`;
 }
 
 function details(hit, html) {
-  const more = Object.entries(hit.attributes);
+  const attributes = Object.entries(hit.attributes);
   return html`<details class="details">
-    <summary>${hit.why.length ? "Why" : "About"}<span class="unseen"> ${hit.title}</span></summary>
-    ${hit.why.length > 0 &&
-    html`<table>
-      <thead><tr><th scope="col">view</th><th scope="col">share</th></tr></thead>
-      <tbody>
-        ${hit.why.map(
-          (why) => html`<tr>
-            <th scope="row">${why.kind === "words" ? "words (BM25)" : why.view}</th>
-            <td>${why.share.toFixed(4)}</td>
-          </tr>`,
-        )}
-      </tbody>
-      <tfoot>
-        <tr><th scope="row">score</th><td>${hit.score.toFixed(4)}</td></tr>
-        ${hit.rerank_score != null &&
-        html`<tr><th scope="row">rerank score</th><td>${hit.rerank_score.toFixed(4)}</td></tr>`}
-      </tfoot>
-    </table>`}
+    <summary>${hit.why.length ? "Why" : "About"}<span class="visually-hidden"> ${hit.title}</span></summary>
+    ${hit.why.length > 0 && contributionTable(hit, html)}
     ${hit.description && html`<p>${hit.description}</p>`}
     ${hit.tags.length > 0 && html`<p class="tags">${hit.tags.map((tag) => `#${tag}`).join("  ")}</p>`}
-    ${more.length > 0 &&
+    ${attributes.length > 0 &&
     html`<dl>
-      ${more.map(([name, value]) => html`<div><dt>${plain(name)}</dt><dd>${[value].flat().join(", ")}</dd></div>`)}
+      ${attributes.map(
+        ([name, value]) => html`<div><dt>${spaced(name)}</dt><dd>${[value].flat().join(", ")}</dd></div>`,
+      )}
     </dl>`}
   </details>`;
 }
 
-/** "ships_from" as "ships from". */
-export const plain = (name) => name.replaceAll("_", " ");
+function contributionTable(hit, html) {
+  return html`<table>
+    <thead><tr><th scope="col">view</th><th scope="col">contribution</th></tr></thead>
+    <tbody>
+      ${hit.why.map(
+        ({ kind, view, contribution }) => html`<tr>
+          <th scope="row">${kind === "words" ? "words (BM25)" : view}</th>
+          <td>${contribution.toFixed(4)}</td>
+        </tr>`,
+      )}
+    </tbody>
+    <tfoot>
+      <tr><th scope="row">score</th><td>${hit.score.toFixed(4)}</td></tr>
+      ${hit.rerank_score != null &&
+      html`<tr><th scope="row">rerank score</th><td>${hit.rerank_score.toFixed(4)}</td></tr>`}
+    </tfoot>
+  </table>`;
+}

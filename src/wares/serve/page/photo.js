@@ -1,37 +1,38 @@
 /**
- * Search by a photo: from a file, a drop, or the clipboard.
+ * Search by a photo from a file, a drop or the clipboard.
  *
- * A photo is sent once for each model that the shops have. The server answers with a token, the encoded photo itself; the
- * tokens, joined by dots, are what the page's state and its address have, so that a link to the page looks for the same
- * photo in any of the shops, although it cannot show it.
+ * The page uploads a photo once for each model among the shops. The server returns a token, which is the encoded photo.
+ * The tokens, joined by dots, are part of the page's state and address, so a link to the page searches for the same
+ * photo in any of the shops. The link cannot show the photo itself.
  */
 import { fetchJson } from "./client.js";
 import { byId, sentence } from "./dom.js";
 
-const LONGER_SIDE = 1024; // pixels. Models look at fewer, and a phone's photo has many more
+const MAX_SIDE = 1024; // pixels of the longer side: models use fewer, and a phone's photo has many more
 
 /**
- * @param shops all of them; shop: the one that is shown
- * @param {(changed: object) => void} change takes the tokens into the page's state
+ * @param shops all shops; shop: the shop that the page shows
+ * @param {(changes: object) => void} change puts the tokens into the page's state
  */
 export function watchPhotos(shops, shop, change) {
   const previews = new Map();
-  const asked = new Map([...shops, shop].map((each) => [each.model, each])); // one of each model
-  let sending = new AbortController();
+  const shopByModel = new Map([...shops, shop].map((each) => [each.model, each]));
+  let upload = new AbortController();
 
   async function take(file) {
-    sending.abort();
-    sending = new AbortController();
-    const { signal } = sending;
-    trouble("");
+    upload.abort();
+    upload = new AbortController();
+    const { signal } = upload;
+    showPhotoError("");
     byId("pick").classList.add("busy");
     try {
-      const photo = await smaller(file);
-      const tokens = (await Promise.all([...asked.values()].map((each) => send(photo, each, signal)))).join(".");
+      const photo = await shrink(file);
+      const uploads = [...shopByModel.values()].map((target) => send(photo, target, signal));
+      const tokens = (await Promise.all(uploads)).join(".");
       previews.set(tokens, URL.createObjectURL(photo));
       change({ photo: tokens, like: undefined });
     } catch (failure) {
-      if (!signal.aborted) trouble(failure.message);
+      if (!signal.aborted) showPhotoError(failure.message);
     } finally {
       if (!signal.aborted) byId("pick").classList.remove("busy");
     }
@@ -44,61 +45,61 @@ export function watchPhotos(shops, shop, change) {
 async function send(photo, shop, signal) {
   const body = new FormData();
   body.set("photo", photo, "photo");
-  const query = new URLSearchParams({ shop: shop.name, per_page: 1 });
-  return (await fetchJson(`/api/search?${query}`, { method: "POST", body, signal })).photo;
+  const parameters = new URLSearchParams({ shop: shop.name, per_page: 1 });
+  return (await fetchJson(`/api/search?${parameters}`, { method: "POST", body, signal })).photo;
 }
 
 /**
- * A JPEG whose longer side has at most LONGER_SIDE pixels. What the browser cannot read is sent as it is: the server says
- * what is wrong with it.
+ * A JPEG whose longer side has at most MAX_SIDE pixels. Returns the file itself if the browser cannot read it: the
+ * server returns the error message.
  */
-async function smaller(file) {
+async function shrink(file) {
   const image = await createImageBitmap(file).catch(() => null);
   if (!image) return file;
-  const scale = Math.min(1, LONGER_SIDE / Math.max(image.width, image.height));
+  const scale = Math.min(1, MAX_SIDE / Math.max(image.width, image.height));
   if (scale === 1 && file.type === "image/jpeg") return file;
   const canvas = document.createElement("canvas");
   canvas.width = Math.max(1, Math.round(scale * image.width));
   canvas.height = Math.max(1, Math.round(scale * image.height));
   const context = canvas.getContext("2d");
-  context.fillStyle = "white"; // behind what is transparent
+  context.fillStyle = "white"; // background of transparent images
   context.fillRect(0, 0, canvas.width, canvas.height);
   context.drawImage(image, 0, 0, canvas.width, canvas.height);
   return new Promise((resolve) => canvas.toBlob((blob) => resolve(blob ?? file), "image/jpeg", 0.9));
 }
 
-/** What is wrong with the photo, below the search box; nothing takes the message away. */
-export function trouble(message) {
-  byId("photo-trouble").textContent = sentence(message);
-  byId("photo-trouble").hidden = !message;
+/** Show what is wrong with a photo below the search box. "" hides the message. */
+export function showPhotoError(message) {
+  byId("photo-error").textContent = sentence(message);
+  byId("photo-error").hidden = !message;
 }
 
 function watchFiles(take) {
-  const [file, pick, drop] = [byId("file"), byId("pick"), byId("drop")];
-  pick.addEventListener("click", () => file.click());
-  file.addEventListener("change", () => {
-    if (file.files[0]) take(file.files[0]);
-    file.value = ""; // so that the same photo can be chosen again
+  const [input, pickButton, dropZone] = [byId("file"), byId("pick"), byId("drop")];
+  pickButton.addEventListener("click", () => input.click());
+  input.addEventListener("change", () => {
+    if (input.files[0]) take(input.files[0]);
+    input.value = ""; // so that the same photo can be chosen again
   });
   document.addEventListener("paste", (event) => {
-    const pasted = event.clipboardData?.files[0];
-    if (!pasted) return; // words go where they belong
+    const file = event.clipboardData?.files[0];
+    if (!file) return; // the browser pastes text into the focused field
     event.preventDefault();
-    take(pasted);
+    take(file);
   });
-  const withFile = (event) => event.dataTransfer?.types.includes("Files");
+  const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
   document.addEventListener("dragover", (event) => {
-    if (!withFile(event)) return;
+    if (!hasFiles(event)) return;
     event.preventDefault();
-    drop.hidden = false;
+    dropZone.hidden = false;
   });
   document.addEventListener("dragleave", (event) => {
-    if (!event.relatedTarget) drop.hidden = true; // left the window, not just one of its parts
+    if (!event.relatedTarget) dropZone.hidden = true; // left the window, not only an element
   });
   document.addEventListener("drop", (event) => {
-    if (!withFile(event)) return;
+    if (!hasFiles(event)) return;
     event.preventDefault();
-    drop.hidden = true;
+    dropZone.hidden = true;
     if (event.dataTransfer.files[0]) take(event.dataTransfer.files[0]);
   });
 }

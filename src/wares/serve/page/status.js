@@ -1,68 +1,68 @@
-/** What is told while waiting, and when something goes wrong. */
+/** Progress and error messages. */
 import { byId, element, sentence } from "./dom.js";
-import { trouble } from "./photo.js";
+import { showPhotoError } from "./photo.js";
 
-const SOON = 300; // milliseconds before a bar shows that something is going on
-const SLOW = 5000; // milliseconds after which waiting is explained
+const PROGRESS_DELAY = 300; // milliseconds until the progress bar appears
+const SLOW_DELAY = 5000; // milliseconds until a message explains the wait
 
-export function makeStatus() {
+export function createStatus() {
   let timers = [];
 
-  function tell(message, action = null) {
+  function show(message, action = null) {
     const notice = byId("notice");
     notice.replaceChildren(element("span", {}, message), ...(action ? [action] : []));
     notice.hidden = !message;
   }
 
-  const clear = () => tell("");
+  const clear = () => show("");
 
-  function ended(wrong) {
+  function finish(failed) {
     timers.forEach(clearTimeout);
     byId("progress").hidden = true;
     byId("results").setAttribute("aria-busy", false);
-    byId("results").classList.toggle("stale", wrong); // what was found before stays, dimmed
+    byId("results").classList.toggle("stale", failed); // dims the previous results, which stay on the page
   }
 
   return {
-    tell,
+    show,
     clear,
 
-    /** A search was sent. Earlier ones are not waited for any more. */
-    began() {
+    /** A search starts. It replaces the previous one. */
+    searchStarted() {
       timers.forEach(clearTimeout);
       byId("results").setAttribute("aria-busy", true);
       timers = [
-        setTimeout(() => (byId("progress").hidden = false), SOON),
-        setTimeout(() => tell("The server is slow today. Still waiting for its answer."), SLOW),
+        setTimeout(() => (byId("progress").hidden = false), PROGRESS_DELAY),
+        setTimeout(() => show("The server is slow. Still waiting for its response."), SLOW_DELAY),
       ];
     },
 
-    /** The server said "later", and is being asked again. */
-    waiting: (message) => tell(`${sentence(message)} This page goes on by itself.`),
+    /** The server asked to retry later, and the page does so. */
+    waiting: (message) => show(`${sentence(message)} This page retries automatically.`),
 
-    /** @param {() => void} again tries once more */
-    failed(failure, again) {
-      ended(true);
+    /** @param {() => void} retry sends the request again */
+    searchFailed(failure, retry) {
+      finish(true);
       if (failure.code?.startsWith("photo")) {
-        trouble(failure.message);
+        showPhotoError(failure.message);
         clear();
         return;
       }
-      const retry = element("button", { type: "button", className: "button", textContent: "Retry" });
-      retry.onclick = () => {
+      const button = element("button", { type: "button", className: "button", textContent: "Retry" });
+      button.onclick = () => {
         clear();
-        again();
+        retry();
       };
-      tell(sentence(failure.message), retry);
+      show(sentence(failure.message), button);
     },
 
-    found(results) {
-      ended(false);
+    searchFinished(results) {
+      finish(false);
       clear();
       const count = results.nbHits.toLocaleString();
       const listings = results.nbHits === 1 ? "listing" : "listings";
-      const what = results.capped ? `best ${count} of more` : `${count} ${listings}`;
-      byId("stats").textContent = `${what} in ${Math.round(results.processingTimeMS)} ms`;
+      const total = results.capped ? `best ${count} of more` : `${count} ${listings}`;
+      byId("stats").textContent = `${total} in ${Math.round(results.processingTimeMS)} ms`;
     },
   };
 }

@@ -12,8 +12,8 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from wares.core.errors import WaresError
-from wares.serve.refusals import Refused, refusal_of
-from wares.serve.routes import _server
+from wares.serve.errors import ApiError, to_api_error
+from wares.serve.routes import get_server
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("wares.serve")
 
 
-class Assets(StaticFiles):
+class PageFiles(StaticFiles):
     """Files of the page, which browsers ask for again: those of two versions do not go together."""
 
     def file_response(self, *arguments: Any, **more: Any) -> Response:
@@ -35,7 +35,7 @@ class Assets(StaticFiles):
 # What went wrong
 
 
-class Unforeseen:
+class UnhandledErrorMiddleware:
     """Turns any other exception into an answer, inside of what adds headers to answers."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -55,42 +55,42 @@ class Unforeseen:
         except Exception as error:
             if begun or scope["type"] != "http":
                 raise
-            answer = await _refuse(Request(scope), error)
+            answer = await error_response(Request(scope), error)
             await answer(scope, receive, send)
 
 
 # What pydantic says in words of Python.
-SAID = {
+PYDANTIC_MESSAGES = {
     "model_attributes_type": "this is no JSON object. Send one, with Content-Type: application/json",
     "json_invalid": "this is broken JSON",
     "extra_forbidden": "there is no such field or parameter",
 }
 
 
-async def _refuse(request: Request, error: Exception) -> Response:
+async def error_response(request: Request, error: Exception) -> Response:
     """Any error as an answer: one line, and nothing of the server's inside."""
-    refused = _as_refused(error)
+    refused = _to_api_error(error)
     id = request.scope.get("state", {}).get("request_id", "")
-    if refused.status >= 500 and not isinstance(error, Refused):
+    if refused.status >= 500 and not isinstance(error, ApiError):
         log.error("request failed", exc_info=error, extra={"request_id": id})
     message = str(refused)
-    for name, folder in _server(request).shelf.folders.items():
+    for name, folder in get_server(request).shops.folders.items():
         message = message.replace(str(folder), name)
     content = {"error": {"code": refused.code, "message": message, "request_id": id}}
     return JSONResponse(content, refused.status, refused.headers)
 
 
-def _as_refused(error: Exception) -> Refused:
+def _to_api_error(error: Exception) -> ApiError:
     if isinstance(error, HTTPException) and isinstance(error.__cause__, WaresError):
         error = error.__cause__  # what stopped the reading of a body
     if isinstance(error, WaresError):
-        return refusal_of(error)
+        return to_api_error(error)
     if isinstance(error, RequestValidationError):
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"][1:]) or "the body"
         where = f"the body, character {where}" if first["type"] == "json_invalid" else where
-        return Refused(422, "request", f"{where}: {SAID.get(first['type'], first['msg'])}.")
+        return ApiError(422, "request", f"{where}: {PYDANTIC_MESSAGES.get(first['type'], first['msg'])}.")
     if isinstance(error, HTTPException):
         code = {404: "not_found", 405: "method"}.get(error.status_code, "request")
-        return Refused(error.status_code, code, f"{error.detail}.", dict(error.headers or {}))
-    return Refused(500, "error", "something went wrong here. The server's log has more under this request id.")
+        return ApiError(error.status_code, code, f"{error.detail}.", dict(error.headers or {}))
+    return ApiError(500, "error", "something went wrong here. The server's log has more under this request id.")

@@ -16,11 +16,11 @@ from prometheus_client.multiprocess import MultiProcessCollector
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from wares.serve.shops import Shelf
+    from wares.serve.shops import ShopRegistry
 
 
 log = logging.getLogger("wares.serve")
-SIZES = (1, 2, 4, 8, 16, 32, 64)
+BATCH_SIZE_BUCKETS = (1, 2, 4, 8, 16, 32, 64)
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
 
 
@@ -35,17 +35,17 @@ class Metrics:
         self.requests = Counter("wares_requests", "Requests by route and status", ["route", "status"], registry=to)
         self.seconds = Histogram("wares_request_seconds", "Time to answer", ["route"], registry=to)
         about = "Texts encoded, or queries ranked, together"
-        self.together = Histogram("wares_batch_size", about, ["what"], buckets=SIZES, registry=to)
+        self.batch_sizes = Histogram("wares_batch_size", about, ["what"], buckets=BATCH_SIZE_BUCKETS, registry=to)
         about = "Listings of a shop"
         self.listings = Gauge("wares_listings", about, ["shop"], multiprocess_mode="mostrecent", registry=to)
 
-    def observe(self, what: str, size: int) -> None:
+    def observe_batch(self, kind: str, size: int) -> None:
         """How many were worked on together."""
-        self.together.labels(what).observe(size)
+        self.batch_sizes.labels(kind).observe(size)
 
-    def text(self, shelf: Shelf) -> bytes:
+    def prometheus_text(self, shops: ShopRegistry) -> bytes:
         """As Prometheus reads it."""
-        for opened in shelf:
+        for opened in shops:
             self.listings.labels(opened.name).set(len(opened.shop))
         registry = self.registry
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
@@ -54,7 +54,7 @@ class Metrics:
         return generate_latest(registry)
 
 
-class Observed:
+class RequestLogMiddleware:
     """Gives every request an id, and counts and logs it when it has been answered."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
@@ -88,7 +88,7 @@ class Observed:
             log.info("request", extra=about | {"ms": round(1000 * seconds, 2), "client": client})
 
 
-class JsonLines(logging.Formatter):
+class JsonLinesFormatter(logging.Formatter):
     """A log record as one line of JSON, with everything that was given as `extra`."""
 
     def format(self, record: logging.LogRecord) -> str:

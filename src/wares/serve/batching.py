@@ -22,7 +22,7 @@ class _Waiting(Generic[Q, A]):
     answer: asyncio.Future[A]
 
 
-class Batches(Generic[Q, A]):
+class Batcher(Generic[Q, A]):
     """Answers questions by a function of many at once; of one event loop.
 
     work: what is asked together -> an answer to each, in order; an exception is the answer to all of them
@@ -32,19 +32,25 @@ class Batches(Generic[Q, A]):
 
     def __init__(
         self,
-        work: Callable[[Sequence[Q]], Sequence[A]],
-        pool: Executor,
-        at_once: int,
-        most: int,
-        observe: Callable[[int], None] = lambda size: None,
+        process: Callable[[Sequence[Q]], Sequence[A]],
+        executor: Executor,
+        max_running: int,
+        max_size: int,
+        observe_size: Callable[[int], None] = lambda size: None,
     ) -> None:
-        self._work, self._pool, self._at_once, self._most, self._observe = work, pool, at_once, most, observe
+        self._work, self._pool, self._at_once, self._most, self._observe = (
+            process,
+            executor,
+            max_running,
+            max_size,
+            observe_size,
+        )
         self._waiting: list[_Waiting[Q, A]] = []
         self._running = 0
 
-    async def ask(self, question: Q, kind: Hashable = None) -> A:
-        """kind: only questions of the same kind are worked on together"""
-        waiting = _Waiting[Q, A](kind, question, asyncio.get_running_loop().create_future())
+    async def submit(self, item: Q, key: Hashable = None) -> A:
+        """key: only questions of the same kind are worked on together"""
+        waiting = _Waiting[Q, A](key, item, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         self._start()
         return await waiting.answer

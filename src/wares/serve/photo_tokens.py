@@ -13,34 +13,34 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wares.serve.refusals import Refused
+from wares.serve.errors import ApiError
 
 if TYPE_CHECKING:
     from wares.shop.retrieval import Vectors
 
 
-MODEL = 8  # digits of the model's identity
-SMALL = 1e-3  # the least norm of a vector that points anywhere
+MODEL_DIGITS = 8  # digits of the model's identity
+MIN_NORM = 1e-3  # the least norm of a vector that points anywhere
 
 
-def write_token(vector: Vectors, model: str) -> str:
+def encode_photo_token(vector: Vectors, model: str) -> str:
     """vector: (d,) unit vector; model: identity of the towers"""
-    content = model[:MODEL].ljust(MODEL, "_").encode() + vector.astype("<f2").tobytes()
+    content = model[:MODEL_DIGITS].ljust(MODEL_DIGITS, "_").encode() + vector.astype("<f2").tobytes()
     return base64.urlsafe_b64encode(content).decode().rstrip("=")
 
 
-def read_token(token: str, model: str, dimension: int) -> Vectors:
+def decode_photo_token(token: str, model: str, dimension: int) -> Vectors:
     """(d,) unit vector. Raises Refused where the token is none, or of other models."""
     contents = [_decoded(part) for part in token.split(".")]
-    of = model[:MODEL].ljust(MODEL, "_").encode()
-    [content, *_] = [each for each in contents if each[:MODEL] == of] or contents
-    if len(content) >= MODEL and content[:MODEL] != of:
-        raise Refused(422, "photo_token", "this link's photo was read by another model. Give the photo again.")
-    vector = content[MODEL:]
+    of = model[:MODEL_DIGITS].ljust(MODEL_DIGITS, "_").encode()
+    [content, *_] = [each for each in contents if each[:MODEL_DIGITS] == of] or contents
+    if len(content) >= MODEL_DIGITS and content[:MODEL_DIGITS] != of:
+        raise ApiError(422, "photo_token", "this link's photo was read by another model. Give the photo again.")
+    vector = content[MODEL_DIGITS:]
     numbers = np.frombuffer(vector, dtype="<f2").astype(np.float32) if len(vector) == 2 * dimension else np.zeros(1)
     norm = float(np.linalg.norm(numbers))
-    if not SMALL < norm < np.inf:
-        raise Refused(422, "photo_token", "this is no photo token: take it, whole, from the answer to an upload.")
+    if not MIN_NORM < norm < np.inf:
+        raise ApiError(422, "photo_token", "this is no photo token: take it, whole, from the answer to an upload.")
     return np.asarray(numbers / norm, dtype=np.float32)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from wares.core.errors import CatalogueError, FilterError, ModelError, PhotoError, SettingsError, ShopError, WaresError
 
 
-class Refused(WaresError):
+class ApiError(WaresError):
     """A request that cannot be answered as it is."""
 
     def __init__(self, status: int, code: str, message: str, headers: dict[str, str] | None = None) -> None:
@@ -25,9 +25,9 @@ _CODES: tuple[tuple[type[WaresError], int, str], ...] = (
 )
 
 
-def refusal_of(error: WaresError) -> Refused:
+def to_api_error(error: WaresError) -> ApiError:
     """How an error of wares is told to a client."""
-    if isinstance(error, Refused):
+    if isinstance(error, ApiError):
         return error
     status, code = next((status, code) for kind, status, code in _CODES if isinstance(error, kind))
-    return Refused(status, code, str(error), {"Retry-After": "5"} if status == 503 else {})
+    return ApiError(status, code, str(error), {"Retry-After": "5"} if status == 503 else {})

@@ -6,19 +6,19 @@ import asyncio
 import hmac
 from typing import TYPE_CHECKING
 
-from wares.serve.refusals import Refused
+from wares.serve.errors import ApiError
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
-POLICY = (
+CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
     "font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-CLOSE = {"Connection": "close"}  # what is left of a body is not waited for
-HEADERS = {
-    "Content-Security-Policy": POLICY,
+CLOSE_CONNECTION = {"Connection": "close"}  # what is left of a body is not waited for
+SECURITY_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -26,12 +26,12 @@ HEADERS = {
 }
 
 
-class SecurityHeaders:
+class SecurityHeadersMiddleware:
     """Adds the headers above to every answer."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self._headers = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
+        self._headers = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -44,14 +44,14 @@ class SecurityHeaders:
         await self.app(scope, receive, sending)
 
 
-class BodyLimit:
+class BodyLimitMiddleware:
     """Stops reading a body that is longer than allowed, whatever its header says, or takes longer than allowed.
 
-    most: bytes; seconds: until the last of them
+    max_bytes: bytes; timeout: until the last of them
     """
 
-    def __init__(self, app: ASGIApp, most: int, seconds: float) -> None:
-        self.app, self.most, self.seconds = app, most, seconds
+    def __init__(self, app: ASGIApp, max_bytes: int, timeout: float) -> None:
+        self.app, self.max_bytes, self.timeout = app, max_bytes, timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -59,12 +59,12 @@ class BodyLimit:
             await self.app(scope, receive, send)
             return
         read, whole = 0, False
-        ends = asyncio.get_running_loop().time() + self.seconds
+        ends = asyncio.get_running_loop().time() + self.timeout
         stated = dict(scope["headers"]).get(b"content-length", b"0")
 
         async def receiving() -> Message:
             nonlocal read, whole
-            if stated.isdigit() and int(stated) > self.most:
+            if stated.isdigit() and int(stated) > self.max_bytes:
                 raise self._too_large()
             try:
                 async with asyncio.timeout_at(None if whole else ends):
@@ -73,44 +73,49 @@ class BodyLimit:
                 raise self._too_slow() from None
             read += len(message.get("body", b""))
             whole = not message.get("more_body", False)
-            if read > self.most:
+            if read > self.max_bytes:
                 raise self._too_large()
             return message
 
         await self.app(scope, receiving, send)
 
-    def _too_large(self) -> Refused:
-        message = f"the request's body is longer than {self.most:,} bytes. Send a smaller photo, or fewer listings."
-        return Refused(413, "too_large", message, CLOSE)
+    def _too_large(self) -> ApiError:
+        message = (
+            f"the request's body is longer than {self.max_bytes:,} bytes. Send a smaller photo, or fewer listings."
+        )
+        return ApiError(413, "too_large", message, CLOSE_CONNECTION)
 
-    def _too_slow(self) -> Refused:
-        message = f"the request's body took longer than {self.seconds:g} seconds. Send it again, or something smaller."
-        return Refused(408, "too_slow", message, CLOSE)
+    def _too_slow(self) -> ApiError:
+        message = f"the request's body took longer than {self.timeout:g} seconds. Send it again, or something smaller."
+        return ApiError(408, "too_slow", message, CLOSE_CONNECTION)
 
 
-class Rate:
+class RateLimiter:
     """Requests of a client in a time. rate: as ServeSettings says; None for no limit"""
 
-    def __init__(self, rate: str | None) -> None:
+    def __init__(self, rate_limit: str | None) -> None:
         from limits import parse
         from limits.storage import MemoryStorage
         from limits.strategies import MovingWindowRateLimiter
 
-        self._limit = None if rate is None else parse(rate)
+        self._limit = None if rate_limit is None else parse(rate_limit)
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
 
     def check(self, client: str) -> None:
         """Raises Refused where the client asks too often."""
         if self._limit is not None and not self._limiter.hit(self._limit, client):
             message = f"more than {self._limit} came from this address. Wait a moment."
-            raise Refused(429, "rate", message, {"Retry-After": "1"})
+            raise ApiError(429, "rate", message, {"Retry-After": "1"})
 
 
-def check_key(given: str | None, key: str | None) -> None:
-    """given: the Authorization header, its bytes as latin-1. Raises Refused where it does not open the write routes."""
-    if key is None:
-        raise Refused(403, "closed", "this server takes no changes: it was started without a key for them.")
-    expected = f"Bearer {key}".encode()
-    if given is None or not hmac.compare_digest(given.encode("latin-1"), expected):
+def check_api_key(authorization: str | None, api_key: str | None) -> None:
+    """Raise ApiError unless the header allows write requests.
+
+    authorization: the Authorization header, its bytes decoded as latin-1
+    """
+    if api_key is None:
+        raise ApiError(403, "closed", "this server takes no changes: it was started without a key for them.")
+    expected = f"Bearer {api_key}".encode()
+    if authorization is None or not hmac.compare_digest(authorization.encode("latin-1"), expected):
         message = "changes need the header Authorization: Bearer KEY, with the key that the server was started with."
-        raise Refused(401, "key", message, {"WWW-Authenticate": "Bearer"})
+        raise ApiError(401, "key", message, {"WWW-Authenticate": "Bearer"})

@@ -1,0 +1,168 @@
+"""The API reference: a page for every package and module of wares, found by walking `wares.__path__`.
+
+Pages are written to docs/reference/api before Sphinx reads its sources; autodoc fills them from docstrings.
+Docstrings are plain text with a little Markdown. They become reStructuredText here, which is what autodoc reads.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import inspect
+import pkgutil
+import re
+from contextlib import suppress
+from itertools import groupby
+from pathlib import Path
+from textwrap import dedent
+from typing import TYPE_CHECKING, Any
+
+import wares
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from sphinx.application import Sphinx
+
+FOLDER = Path(__file__).resolve().parents[1] / "reference" / "api"
+ENTRY = re.compile(r"([^:`]{1,80}): +(.*)")  # "alpha: weight of the primary view"
+CODE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
+SPLIT_CODE = re.compile(r"(?<!`)`(?:[^`\n]|\n(?!\s*\n))+`(?!`)")  # code, also if a line break falls into it
+# *emphasis*, which stays, or a sign to escape
+SPECIAL = re.compile(r"(?<![\w*])\*[^\s*](?:[^*]*[^\s*])?\*(?![\w*])|[\\|*]|(?<=\w)_(?!\w)")
+PYTHON = re.compile(r"^\s*(from|import|for|def|with|@\w+)\b|^\s*[\w.]+(, \w+)* = |^\s*[\w.]+\(", re.MULTILINE)
+
+
+def module_names() -> list[str]:
+    """Dotted names of wares and all its public packages and modules, in alphabetical order."""
+    found = pkgutil.walk_packages(wares.__path__, "wares.")
+    return ["wares", *sorted(module.name for module in found if not re.search(r"\._", module.name))]
+
+
+def face(module: ModuleType) -> list[tuple[str, str, str]]:
+    """Name, defining module and first docstring line of everything that a package exports but does not define."""
+    exported = []
+    for name in getattr(module, "__all__", ()):
+        value = getattr(module, name)
+        home = getattr(value, "__module__", None)
+        if home and home.startswith("wares.") and home != module.__name__:
+            exported.append((name, home, (inspect.getdoc(value) or "").partition("\n")[0]))
+    return exported
+
+
+def page(name: str, names: list[str]) -> str:
+    """Source of one module's page: docstring, exported names, submodules, members."""
+    module = importlib.import_module(name)
+    lines = [name, "=" * len(name), "", f".. automodule:: {name}", "   :members:", "   :ignore-module-all:", ""]
+    if exported := face(module):
+        lines += [".. list-table:: Exported names", "   :widths: 30 70", ""]
+        for export, home, text in exported:
+            lines += [f"   * - :py:obj:`{export} <{home}.{export}>`", f"     - {inline(text)}"]
+        lines.append("")
+    if children := [child for child in names if child.rpartition(".")[0] == name]:
+        lines += [".. toctree::", "   :maxdepth: 1", "   :titlesonly:", ""]
+        lines += [f"   {child.rpartition('.')[2]} <{child}>" for child in children]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def write_pages(app: Sphinx) -> None:
+    """Write every page that differs from the one on disk, and remove pages of modules that are gone."""
+    names = module_names()
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for old in FOLDER.glob("*.rst"):
+        if old.stem not in names:
+            old.unlink()
+    for name in names:
+        path, text = FOLDER / f"{name}.rst", page(name, names)
+        if not path.exists() or path.read_text("utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+
+
+def inline(text: str) -> str:
+    """One line of a docstring with `code` as literals and all other special characters escaped."""
+    parts = CODE.split(text)
+    escaped = [SPECIAL.sub(lambda sign: sign[0] if len(sign[0]) > 1 else f"\\{sign[0]}", part) for part in parts[::2]]
+    literals = [rf"\ ``{part}``\ " for part in parts[1::2]]
+    return "".join(a + b for a, b in zip(escaped, [*literals, ""], strict=True))
+
+
+def parameter_names(value: Any) -> set[str]:
+    """Names that a docstring may describe in lines of `name: text`: parameters, or fields of a class."""
+    names: set[str] = set()
+    if inspect.isclass(value):
+        names.update(*(vars(base).get("__annotations__", {}) for base in value.__mro__))
+        if dataclasses.is_dataclass(value):
+            names.update(field.name for field in dataclasses.fields(value))
+    if callable(value):
+        with suppress(TypeError, ValueError):
+            names.update(inspect.signature(value).parameters)
+    return names
+
+
+def blocks(lines: list[str]) -> list[list[str]]:
+    """Lines in groups that blank lines separate; indented groups in a row are one, since they are one piece of code."""
+    groups: list[list[str]] = []
+    for filled, lines_of_group in groupby(lines, key=lambda line: bool(line.strip())):
+        if filled:
+            groups.append(list(lines_of_group))
+    merged: list[list[str]] = []
+    for group in groups:
+        if merged and group[0].startswith(" ") and merged[-1][0].startswith(" "):
+            merged[-1] += ["", *group]
+        else:
+            merged.append(group)
+    return merged
+
+
+def described(group: list[str], names: set[str]) -> list[str]:
+    """A paragraph whose lines are `name: text` as a list; lines that are no such entry go on as text."""
+    hanging = any(line.startswith(" ") for line in group)
+    result: list[str] = []
+    in_list = False
+    for line in group:
+        entry = ENTRY.fullmatch(line)
+        if entry and (hanging or set(entry[1].split(", ")) <= names):
+            result += [] if in_list else [""]
+            result.append(f"* **{inline(entry[1])}**: {inline(entry[2])}")
+            in_list = True
+        elif in_list and (line.startswith(" ") or not hanging):
+            result.append("  " + inline(line.strip()))
+        else:
+            result += ["", inline(line.strip())] if in_list else [inline(line.strip())]
+            in_list = False
+    return result
+
+
+def convert_docstring(app: Sphinx, what: str, name: str, value: Any, options: Any, lines: list[str]) -> None:
+    """Rewrite a docstring in place: descriptions of parameters as lists, indented blocks as code."""
+    names, result = parameter_names(value), list[str]()
+    whole = SPLIT_CODE.sub(lambda code: re.sub(r"\s*\n\s*", " ", code[0]), "\n".join(lines))
+    for group in blocks(whole.split("\n")):
+        first = ENTRY.fullmatch(group[0])
+        if re.match(r" |@|def ", group[0]):
+            language = "python" if PYTHON.search("\n".join(group)) else "text"
+            code = dedent("\n".join(group)).split("\n")
+            result += [f".. code-block:: {language}", "", *(f"   {line}" for line in code)]
+        elif group[0].startswith(">>>"):
+            result += group
+        elif (first and set(first[1].split(", ")) <= names) or any(line.startswith(" ") for line in group):
+            result += described(group, names)
+        else:
+            result += map(inline, group)
+        result.append("")
+    lines[:] = result
+
+
+def skip_fields(app: Sphinx, what: str, name: str, value: Any, skip: bool, options: Any) -> bool | None:
+    """Leave out fields of classes: their lines in the docstring describe them."""
+    if what == "class" and not inspect.isroutine(value) and not isinstance(value, property | type):
+        return True
+    return None
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.connect("builder-inited", write_pages)
+    app.connect("autodoc-process-docstring", convert_docstring)
+    app.connect("autodoc-skip-member", skip_fields)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

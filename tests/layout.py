@@ -1,0 +1,35 @@
+"""The packages of wares, what each may import, and all modules by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import wares
+
+SOURCE = Path(wares.__file__).parent
+
+# What each package may import, besides itself.
+BELOW_TRAINING = {"core", "data", "encoders"}
+BELOW_SHOP = BELOW_TRAINING | {"training", "ranking"}
+MAY_IMPORT = {
+    "core": set(),
+    "data": {"core"},
+    "encoders": {"core", "data"},
+    "training": BELOW_TRAINING,
+    "ranking": BELOW_TRAINING,
+    "supervision": BELOW_SHOP,
+    "shop": BELOW_SHOP,
+    "evaluation": BELOW_SHOP | {"supervision", "shop"},
+    "serve": BELOW_SHOP | {"supervision", "shop"},
+    "samples": {"core"},
+    "cli": BELOW_SHOP | {"supervision", "shop", "evaluation", "serve", "samples"},
+}
+
+
+def module_name(path: Path) -> str:
+    parts = ("wares", *path.relative_to(SOURCE).with_suffix("").parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_name(path): path for path in sorted(SOURCE.rglob("*.py"))}
+INSIDE = {name: path for name, path in MODULES.items() if name != "wares"}
