@@ -86,8 +86,8 @@ def test_search_explains_every_score(shop: Shop, kind: str) -> None:
     assert [hit["score"] for hit in hits] == sorted((hit["score"] for hit in hits), reverse=True)
     for hit in hits:
         assert set(hit) == {"id", "score", "why", *SHOWN}
-        assert hit["score"] == pytest.approx(math.fsum(why["share"] for why in hit["why"]), rel=1e-6)
-        assert all(set(why) == {"view", "kind", "share"} for why in hit["why"])
+        assert hit["score"] == pytest.approx(math.fsum(why["contribution"] for why in hit["why"]), rel=1e-6)
+        assert all(set(why) == {"view", "kind", "contribution"} for why in hit["why"])
 
 
 def test_search_finds_what_was_asked_for(shop: Shop) -> None:
@@ -114,7 +114,7 @@ def test_search_shows_reasons_only_when_asked(shop: Shop) -> None:
     assert len(plain.splitlines()) == 3
     for hit in hits:
         for share in hit["why"]:
-            assert re.search(rf"{re.escape(format(share['share'], '+.3f'))} +{re.escape(share['view'])}", why)
+            assert re.search(rf"{re.escape(format(share['contribution'], '+.3f'))} +{re.escape(share['view'])}", why)
 
 
 def test_json_is_alone_on_standard_output(shop: Shop) -> None:
