@@ -20,7 +20,7 @@ import platform
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
@@ -54,10 +54,9 @@ class Disturbed:
     runner: Runner
     after: int
     disturb: Callable[[], None]
-    index: Any = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.index = self.runner.index
+    def workers_with(self, folder: str) -> int:
+        return self.runner.workers_with(folder)
 
     def map(self, work: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
         for done, made in enumerate(self.runner.map(work, items)):

@@ -33,7 +33,7 @@ import numpy as np
 import typer
 from rich.console import Console
 
-from wares.evaluation.synthetic_shops import Clouds, CloudTowers
+from wares.evaluation.synthetic_shops import SyntheticCatalogue, SyntheticTowers
 from wares.shop.build import summarize_catalogue, write_shop
 from wares.shop.searching import search
 from wares.shop.shop import open_shop
@@ -54,7 +54,7 @@ def main(
     kept: a shop of so many clouds (benchmarks/scale.py --keep leaves one); a copy of it is what is changed
     """
     middle = listings // 2
-    before, after = Clouds(listings), Clouds(listings, anew=range(middle, middle + changed))
+    before, after = SyntheticCatalogue(listings), SyntheticCatalogue(listings, changed=range(middle, middle + changed))
     with TemporaryDirectory() as name:
         folder = Path(name)
         if kept is None:
@@ -82,21 +82,21 @@ def main(
     Console().print(figures)
 
 
-def build(clouds: Clouds, path: Path) -> float:
+def build(clouds: SyntheticCatalogue, path: Path) -> float:
     """Seconds of a build, in a process of its own."""
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
         return pool.submit(_build, clouds, path).result()
 
 
-def _build(clouds: Clouds, path: Path) -> float:
-    towers, began = CloudTowers(), time.monotonic()
+def _build(clouds: SyntheticCatalogue, path: Path) -> float:
+    towers, began = SyntheticTowers(), time.monotonic()
     write_shop(summarize_catalogue(clouds), towers, towers.chunks(clouds, CHUNK), path)
     return time.monotonic() - began
 
 
-def update(path: Path, clouds: Clouds, changed: int) -> None:
+def update(path: Path, clouds: SyntheticCatalogue, changed: int) -> None:
     """Bring the shop in line. Raises AssertionError where that was not all that it was."""
-    done = update_shop(open_shop(path, CloudTowers()), clouds)
+    done = update_shop(open_shop(path, SyntheticTowers()), clouds)
     assert (done.added, done.changed, done.deleted) == (0, changed, 0), done
 
 
@@ -125,8 +125,8 @@ def _stopped(flag: Path) -> Any:
 
 
 def _search(path: Path, flag: Path, ready: Path) -> list[float]:
-    shop, took = open_shop(path, CloudTowers()), list[float]()
-    texts = [query.text for query in Clouds(len(shop)).queries(QUERIES)[0]]
+    shop, took = open_shop(path, SyntheticTowers()), list[float]()
+    texts = [query.text for query in SyntheticCatalogue(len(shop)).queries(QUERIES)[0]]
     for text in texts[:20]:
         search(shop, text)
     ready.touch()

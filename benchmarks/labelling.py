@@ -42,8 +42,8 @@ from wares.data.corpus import Corpus
 from wares.data.listings import Catalogue, Listing, Query
 from wares.ranking.labelers.bm25 import BM25
 from wares.ranking.scoring import Scorer
+from wares.supervision.ensemble import TeacherEnsemble
 from wares.supervision.labelling import label_queries
-from wares.supervision.mixture import TeacherEnsemble
 
 SIZES = (10_000, 100_000)  # listings made up
 WORDS = 20_000

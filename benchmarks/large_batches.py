@@ -132,7 +132,7 @@ def batch_of(towers: Towers, listings: int) -> dict[str, Any]:
         "photo_weights": weights.to(device),
         "texts": {"input_ids": ids.to(device), "attention_mask": torch.ones_like(ids).to(device)},
         "text_weights": weights.to(device),
-        "duplicates": torch.arange(listings)[:, None].expand(-1, 2).to(device),
+        "duplicate_labels": torch.arange(listings)[:, None].expand(-1, 2).to(device),
     }
 
 

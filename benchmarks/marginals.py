@@ -36,11 +36,11 @@ from wares.data.listings import Catalogue, Query
 from wares.data.queries import read_queries
 from wares.encoders.features import CatalogueFeatures, Embeddings, catalogue_features, embed_features, embed_texts
 from wares.encoders.fusion import barycentres, fuse
-from wares.encoders.marginals import Marginals
 from wares.encoders.registry import build_towers
-from wares.encoders.towers import Fusion, Towers
-from wares.evaluation.charts import Mark, dot_chart
-from wares.evaluation.comparison.experiment import HELD_OUT, cross_views
+from wares.encoders.settings import Fusion, Marginals
+from wares.encoders.towers import Towers
+from wares.evaluation.charts import Estimate, draw_dot_chart
+from wares.evaluation.comparison.experiment import HELD_OUT_FRACTION, measure_cross_view_protocols
 from wares.evaluation.measures import Qrels, measure, read_qrels
 from wares.samples.marketplace import write_marketplace
 from wares.training.pretraining import pretrain
@@ -107,13 +107,13 @@ def query_ndcg(market: Marketplace, embeddings: Embeddings, towers: Towers) -> f
 def cross_view_precision(market: Marketplace, kind: str, seed: int) -> dict[str, float]:
     """Average precision of the cross-view protocols on held-out listings."""
     order = np.random.default_rng(seed).permutation(len(market.catalogue))
-    cut = round(len(order) * (1 - HELD_OUT))
+    cut = round(len(order) * (1 - HELD_OUT_FRACTION))
     training, held_out = np.sort(order[:cut]), np.sort(order[cut:])
     towers = trained(market.features.select(training), kind, seed)
     embeddings = embed_features(market.features.select(held_out), towers)
     ids = np.array([listing.id for listing in market.catalogue.listings])
     groups = relevance_groups(market.catalogue.listings)
-    found = cross_views(embeddings, groups[held_out], ids[held_out], towers.fusion)
+    found = measure_cross_view_protocols(embeddings, groups[held_out], ids[held_out], towers.fusion)
     return {protocol: float(np.mean(list(values["AP"].values()))) for protocol, values in found.items()}
 
 
@@ -163,12 +163,12 @@ def verdict(weights: Values) -> list[str]:
 def picture(weights: Values, out: Path) -> Path:
     """Weights by role; whiskers are standard deviations over seeds."""
     marks = {kind: {role: _mark(weights[kind][role]) for role in ROLES} for kind in KINDS}
-    return dot_chart({"Weight of a photo by what it shows": marks}, out, "weight in its listing, fixed = 1")
+    return draw_dot_chart({"Weight of a photo by what it shows": marks}, out, "weight in its listing, fixed = 1")
 
 
-def _mark(values: list[float]) -> Mark:
+def _mark(values: list[float]) -> Estimate:
     mean, deviation = float(np.mean(values)), _deviation(values)
-    return Mark(mean, mean - deviation, mean + deviation)
+    return Estimate(mean, mean - deviation, mean + deviation)
 
 
 def main(

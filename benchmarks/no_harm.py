@@ -46,11 +46,11 @@ from wares.data.queries import read_queries
 from wares.encoders.base import Features
 from wares.encoders.features import CatalogueFeatures, catalogue_features, embed_features, project_features
 from wares.encoders.fusion import fuse
-from wares.encoders.marginals import Marginals
 from wares.encoders.registry import build_towers
-from wares.encoders.towers import Fusion, Towers
-from wares.evaluation.charts import Mark, dot_chart
-from wares.evaluation.comparison.experiment import HELD_OUT, cross_views
+from wares.encoders.settings import Fusion, Marginals
+from wares.encoders.towers import Towers
+from wares.evaluation.charts import Estimate, draw_dot_chart
+from wares.evaluation.comparison.experiment import HELD_OUT_FRACTION, measure_cross_view_protocols
 from wares.evaluation.measures import Qrels, measure, read_qrels
 from wares.evaluation.significance import paired_tests
 from wares.samples.marketplace import write_marketplace
@@ -308,7 +308,7 @@ def measured(job: Job) -> Result:
     ids = np.array([listing.id for listing in job.catalogue.listings], dtype=np.object_)
     for seed in range(job.seeds):
         order = np.random.default_rng(seed).permutation(len(ids))
-        cut = round(len(ids) * (1 - HELD_OUT))
+        cut = round(len(ids) * (1 - HELD_OUT_FRACTION))
         training, held_out = job.features.select(np.sort(order[:cut])), np.sort(order[cut:])
         choice = select_weights(training, "offline", PretrainSettings(seed=seed))
         result.chosen.append({"seed": seed} | choice.to_json())
@@ -316,7 +316,7 @@ def measured(job: Job) -> Result:
             towers = build_towers("offline", seed)
             pretrain(training, towers, replace(settings, seed=seed))
             part = embed_features(job.features.select(held_out), towers)
-            found = cross_views(part, groups[held_out], ids[held_out], settings.fusion)
+            found = measure_cross_view_protocols(part, groups[held_out], ids[held_out], settings.fusion)
             values = {protocol: measures["AP"] for protocol, measures in found.items()}
             if job.judged is not None:
                 values[QUERIES] = ranked(job.features, towers, job.judged, ids)
@@ -411,15 +411,15 @@ def verdict(results: Mapping[tuple[str, str], Result]) -> dict[str, Any]:
 
 def plot(results: Mapping[tuple[str, str], Result], out: Path) -> Path:
     """Title→photos against single view, with 95 % intervals over listings; one panel a source, one row a variant."""
-    panels: dict[str, dict[str, dict[str, Mark]]] = {}
+    panels: dict[str, dict[str, dict[str, Estimate]]] = {}
     for (source, variant), result in results.items():
         means = result.means(PRIMARY)
         for name in SYSTEMS[1:]:
             difference = np.array([means[name][key] - means[SINGLE][key] for key in means[SINGLE]])
             middle, error = difference.mean(), 1.96 * difference.std() / np.sqrt(len(difference))
-            mark = Mark(float(middle), float(middle - error), float(middle + error))
+            mark = Estimate(float(middle), float(middle - error), float(middle + error))
             panels.setdefault(f"{source}: title → photos", {}).setdefault(name, {})[variant] = mark
-    return dot_chart(panels, out, "average precision, difference to single view", zero=True)
+    return draw_dot_chart(panels, out, "average precision, difference to single view", zero_line=True)
 
 
 def main(

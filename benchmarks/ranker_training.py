@@ -38,7 +38,8 @@ from wares.data.listings import Query
 from wares.ranking.labelers.bm25 import BM25
 from wares.ranking.rankers.base import SoftLabels
 from wares.ranking.rankers.dense import DenseRanker
-from wares.ranking.training import RankerTrainingSettings, train_ranker
+from wares.ranking.settings import RankerTrainingSettings
+from wares.ranking.training import train_ranker
 from wares.samples.marketplace import write_marketplace
 from wares.supervision.aggregation import log_probs
 from wares.supervision.query_generation import generate_queries

@@ -41,7 +41,7 @@ from wares.data.catalogue import open_catalogue, read_catalogue
 from wares.data.listings import Listing
 from wares.data.writers import write_listings
 from wares.encoders.registry import build_towers
-from wares.evaluation.synthetic_shops import Clouds
+from wares.evaluation.synthetic_shops import SyntheticCatalogue
 from wares.shop.build import build_shop
 
 CHUNK, PHOTOS, SIDE = 2_048, 1_000, 256
@@ -88,7 +88,7 @@ def goods(count: int) -> list[Listing]:
     """Listings with a photo each."""
     return [
         replace(listing, images=(f"photos/{place % PHOTOS}.jpg",))
-        for place, listing in enumerate(Clouds(count).read().listings)
+        for place, listing in enumerate(SyntheticCatalogue(count).read().listings)
     ]
 
 

@@ -42,7 +42,7 @@ from rich.console import Console
 from rich.table import Table
 
 from measuring import peak_memory
-from wares.evaluation.synthetic_shops import Clouds, CloudTowers
+from wares.evaluation.synthetic_shops import SyntheticCatalogue, SyntheticTowers
 from wares.shop.build import summarize_catalogue, write_shop
 from wares.shop.filters import Filter
 from wares.shop.retrieval import retrieve
@@ -83,7 +83,7 @@ def main(
         figures = {
             "date": datetime.now(UTC).isoformat(),
             "machine": {"cores": os.cpu_count(), "system": platform.platform()},
-            "settings": {"listings": listings, "queries": queries, "dimension": CloudTowers().dimension},
+            "settings": {"listings": listings, "queries": queries, "dimension": SyntheticTowers().dimension},
             "building": json.loads(built.read_text(encoding="utf-8")),
             "searching": {},
         }
@@ -107,7 +107,7 @@ def alone(work: Callable[..., T], *arguments: Any) -> T:
 
 def build(folder: Path, listings: int) -> dict[str, Any]:
     """Seconds and memory of a build, and how large it is."""
-    clouds, towers = Clouds(listings), CloudTowers()
+    clouds, towers = SyntheticCatalogue(listings), SyntheticTowers()
     before, began = peak_memory(), time.monotonic()
     write_shop(summarize_catalogue(clouds), towers, towers.chunks(clouds, CHUNK), folder / "shop")
     seconds = time.monotonic() - began
@@ -119,11 +119,11 @@ def build(folder: Path, listings: int) -> dict[str, Any]:
 
 def prepare(folder: Path, count: int) -> None:
     """The shop's vectors as one array, queries, and what NumPy finds for them, on disk for all systems."""
-    shop = open_shop(folder / "shop", CloudTowers())
+    shop = open_shop(folder / "shop", SyntheticTowers())
     blocks = shop.table.search().select(["vector"]).limit(len(shop)).to_batches(65_536)
     vectors = np.concatenate([block["vector"].flatten().to_numpy() for block in blocks]).reshape(len(shop), -1)
     np.save(folder / "vectors.npy", vectors)
-    log = CloudTowers().encode_texts([query.text for query in Clouds(len(shop)).queries(count)[0]])
+    log = SyntheticTowers().encode_texts([query.text for query in SyntheticCatalogue(len(shop)).queries(count)[0]])
     for name, queries in (("tuning", shop.encoder.encode_texts(sample_queries(shop.table))), ("log", log)):
         np.save(folder / f"{name}.npy", queries)
         np.save(folder / f"{name}-exact.npy", Exact(vectors).nearest(queries, max(DEPTHS), 0))
@@ -136,7 +136,7 @@ class Wares:
     """The shop itself: rows come with ids, ties are broken, changes are seen; it has chosen its effort."""
 
     def __init__(self, folder: Path, in_memory: bool = False) -> None:
-        self.shop = open_shop(folder / "shop", CloudTowers(), in_memory=in_memory)
+        self.shop = open_shop(folder / "shop", SyntheticTowers(), in_memory=in_memory)
         memory = self.shop.memory_vectors
         self.efforts = ((self.shop.vector_index if memory is None else memory.snapshot.vector_index).probes,)
 

@@ -47,7 +47,7 @@ from rich.console import Console
 from rich.table import Table
 
 from wares.encoders.registry import build_towers
-from wares.evaluation.synthetic_shops import Clouds, CloudTowers
+from wares.evaluation.synthetic_shops import SyntheticCatalogue, SyntheticTowers
 from wares.shop.build import summarize_catalogue, write_shop
 from wares.shop.encoder import TowersEncoder
 from wares.shop.filters import Filter
@@ -100,8 +100,8 @@ def main(
     with TemporaryDirectory() as name:
         folder = Path(name) / "shop"
         if shop is None:
-            clouds, towers = Clouds(listings), build_towers("offline")
-            vectors = CloudTowers(towers.dimension, towers.fusion)
+            clouds, towers = SyntheticCatalogue(listings), build_towers("offline")
+            vectors = SyntheticTowers(towers.dimension, towers.fusion)
             write_shop(summarize_catalogue(clouds), TowersEncoder(towers), vectors.chunks(clouds, CHUNK), folder)
         else:
             shutil.copytree(shop, folder)

@@ -49,7 +49,7 @@ from wares.data.views import Views
 from wares.encoders.features import CatalogueFeatures
 from wares.encoders.registry import build_towers
 from wares.encoders.small import HASH_BUCKETS, MAX_TOKENS, ConvolutionalTower
-from wares.evaluation.charts import line_chart
+from wares.evaluation.charts import draw_line_chart
 from wares.training.pretraining import ModalityFeatures, train_epoch
 from wares.training.records import new_record
 from wares.training.settings import Method, PretrainSettings
@@ -233,7 +233,7 @@ def plot(summary: dict[Cell, Measured], out: Path) -> Path:
         seconds[method] = PHOTOS, [cost.seconds.median for cost in costs]
         peaks[method] = PHOTOS, [cost.peak_mib for cost in costs]
     panels = {"Time of a training step": seconds, "Memory that training adds": peaks}
-    return line_chart(panels, out, "photos per listing", ["seconds (median)", "MiB at the peak"])
+    return draw_line_chart(panels, out, "photos per listing", ["seconds (median)", "MiB at the peak"])
 
 
 def verdict(summary: dict[Cell, Measured]) -> dict[str, Any]:

@@ -48,7 +48,7 @@ from wares.encoders.features import catalogue_features
 from wares.encoders.registry import build_towers
 from wares.evaluation.measures import PerQuery, Qrels, measure, read_qrels
 from wares.evaluation.significance import PairedTest, paired_tests
-from wares.evaluation.supervision_report import run_results
+from wares.evaluation.supervision_report import read_run_results
 from wares.samples.marketplace import write_marketplace
 from wares.supervision.query_generation import generate_queries, query_length_weights
 from wares.supervision.recipe import supervise
@@ -153,7 +153,7 @@ def taught(
                 shutil.copyfile(folder / f"weak{suffix}" / TESTS_FILE, run / TESTS_FILE)
             found = supervise(corpus, learned_from, settings, run, tests)
             last = max(each.round for each in found.rounds)
-            for system, results in run_results(run).items():
+            for system, results in read_run_results(run).items():
                 name = shown(system, way + suffix, last)
                 if name and name not in given:
                     given.add(name)

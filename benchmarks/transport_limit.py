@@ -33,7 +33,7 @@ from wares.encoders.features import Embeddings, catalogue_features, embed_featur
 from wares.encoders.fusion import pad_all_views
 from wares.encoders.marginals import ViewBatch, text_agreement_marginals
 from wares.encoders.registry import build_towers
-from wares.evaluation.charts import line_chart
+from wares.evaluation.charts import draw_line_chart
 from wares.samples.marketplace import write_marketplace
 from wares.training.pretraining import pretrain
 from wares.training.settings import PretrainSettings
@@ -126,7 +126,7 @@ def main(
         "Distance of scores": {"difference": (EXPONENTS, curves["difference"])},
     }
     labels = ["1 - measure", "mean |full - factorized|"]
-    line_chart(panels, out / "transport_limit.png", "log10 of the regularisation", labels)
+    draw_line_chart(panels, out / "transport_limit.png", "log10 of the regularisation", labels)
     Console().print(text, markup=False, soft_wrap=True)
 
 

@@ -51,7 +51,7 @@ from wares.encoders.fusion import fuse
 from wares.encoders.registry import build_towers
 from wares.evaluation.measures import PerQuery, measure, read_qrels
 from wares.evaluation.significance import paired_tests
-from wares.evaluation.synthetic_shops import Clouds, CloudTowers
+from wares.evaluation.synthetic_shops import SyntheticCatalogue, SyntheticTowers
 from wares.samples.marketplace import write_marketplace
 from wares.training.pretraining import pretrain
 from wares.training.settings import PretrainSettings
@@ -259,7 +259,7 @@ SYSTEMS: dict[str, tuple[type[Faiss | Lance], str]] = {
 
 def prepare(folder: Path, listings: int, photos: int) -> None:
     """Fused vectors and those of all views, listing by listing, queries, and the nearest of each, on disk."""
-    clouds, towers = Clouds(listings, photos), CloudTowers()
+    clouds, towers = SyntheticCatalogue(listings, photos), SyntheticTowers()
     fused, views = [], []
     for part in clouds.chunks(CHUNK):
         embeddings, found = towers.encode_listings(part, "stop")

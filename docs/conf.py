@@ -63,7 +63,7 @@ nitpick_ignore_regex = [
     ("py:.*", r"(?!wares\.).*"),  # other libraries' names: a build asks no network for their pages
     ("py:.*", r"wares(\.\w+)*\.([A-Z]|_\w+)"),  # type variables and private names have no entry
 ]
-autodoc_default_options = {"members": True, "undoc-members": True, "member-order": "bysource"}
+autodoc_default_options = {"members": True, "member-order": "bysource"}
 add_module_names = False
 autodoc_typehints_format = "short"
 autodoc_inherit_docstrings = False

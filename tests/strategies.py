@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from wares.data.views import Views
 from wares.encoders.features import Embeddings, Vectors
-from wares.encoders.marginals import MARGINAL_KINDS, Marginals, ViewBatch
-from wares.encoders.towers import Fusion
+from wares.encoders.marginals import ViewBatch
+from wares.encoders.settings import MARGINAL_KINDS, Fusion, Marginals
 
 
 @st.composite

@@ -27,8 +27,8 @@ from wares.shop.shop import open_shop
 from wares.shop.sync import StoredCatalogue, reembed_shop, update_shop
 from wares.shop.vector_index import build_vector_index
 from wares.supervision import labelling
+from wares.supervision.ensemble import TeacherEnsemble
 from wares.supervision.labelling import label_queries
-from wares.supervision.mixture import TeacherEnsemble
 from wares.training import finetuning
 from wares.training.finetuning import mine_hard_negatives
 

@@ -25,7 +25,7 @@ from wares.data.listings import Catalogue, Listing, OnError
 from wares.data.views import photo_views, text_views
 from wares.encoders.features import Embeddings
 from wares.encoders.fusion import FusedEmbeddings, fuse
-from wares.encoders.towers import Fusion
+from wares.encoders.settings import Fusion
 from wares.shop.build import summarize_catalogue, write_shop
 from wares.shop.content import content_hashes
 from wares.shop.shop import Shop, open_shop

@@ -154,15 +154,7 @@ def convert_docstring(app: Sphinx, what: str, name: str, value: Any, options: An
     lines[:] = result
 
 
-def skip_fields(app: Sphinx, what: str, name: str, value: Any, skip: bool, options: Any) -> bool | None:
-    """Leave out fields of classes: their lines in the docstring describe them."""
-    if what == "class" and not inspect.isroutine(value) and not isinstance(value, property | type):
-        return True
-    return None
-
-
 def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("builder-inited", write_pages)
     app.connect("autodoc-process-docstring", convert_docstring)
-    app.connect("autodoc-skip-member", skip_fields)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -7,13 +7,13 @@ from typing import get_args
 import pytest
 from processes import done
 
-from wares.cli.list import Family, family_members
+from wares.cli.list import Family, describe_family
 
 
 @pytest.mark.parametrize("family", get_args(Family))
 def test_every_member_is_listed_with_what_it_is(family: Family) -> None:
     members = done("list", family, "--json").json
-    assert [member["name"] for member in members] == list(family_members(family))
+    assert [member["name"] for member in members] == [member.name for member in describe_family(family)]
     assert all(member["summary"] for member in members)
     text = done("list", family).out
     assert all(member["name"] in text for member in members)

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from processes import done, environment, process, refused, wares
 from story import Shop, goods
-from wares.encoders.settings import MARGINAL_KINDS, Marginals
 
 from wares.cli.main import app, commands
 from wares.cli.options import shown_default
+from wares.encoders.settings import MARGINAL_KINDS, Marginals
 from wares.shop.systems import SYSTEMS
 from wares.supervision.strategies import STRATEGIES
 from wares.training.settings import METHODS, PretrainSettings, TrainerSettings

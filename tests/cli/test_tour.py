@@ -68,9 +68,9 @@ def test_everything_it_makes_is_there_and_opens(show: Show) -> None:
 
 @pytest.mark.slow
 def test_it_compares_with_single_view_and_words(show: Show) -> None:
-    assert list(show.found.systems) == SYSTEMS
+    assert list(show.found.means) == SYSTEMS
     assert {test.baseline for test in show.found.tests} == {"single-view"}
-    for name, means in show.found.systems.items():
+    for name, means in show.found.means.items():
         [row] = [line for line in show.said.splitlines() if re.match(rf"│ {re.escape(name)} +│", line)]
         assert f"{means['nDCG@10']:.3f}" in row
 

@@ -140,7 +140,12 @@ def test_backbones_are_trained_and_the_shop_is_built_of_them(shop: Shop, shelf: 
     )
     done("finetune", shop.catalogue, "--model", model, *clicks, *how, "--out", tmp_path / "tuned")
     trainer = json.loads((tmp_path / "tuned" / "finetune.json").read_text())["settings"]["trainer"]
-    assert (trainer["bf16"], trainer["accumulate"], trainer["views_at_once"], trainer["augment"]) == (
+    assert (
+        trainer["bf16"],
+        trainer["gradient_accumulation_steps"],
+        trainer["mini_batch_size"],
+        trainer["augment"],
+    ) == (
         True,
         2,
         16,
@@ -172,7 +177,7 @@ SLOW = """
 from wares.cli.main import main
 from wares.training import pretraining
 
-pretraining.CHECKPOINT_EVERY = 0.0
+pretraining.CHECKPOINT_SECONDS = 0.0
 main()
 """
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from wares.core.errors import SettingsError
 from wares.data.listings import Catalogue, Listing
 from wares.data.views import listing_texts, photo_views, text_views, with_joint_text
-from wares.encoders.marginals import Marginals, all_views
+from wares.encoders.marginals import all_views
+from wares.encoders.settings import Marginals
 from wares.training.view_sampling import primary_view_only, sample_one_view, sample_primary_and_auxiliary
 
 LISTINGS = (

@@ -16,8 +16,7 @@ from strategies import embeddings, embeddings_of, fusions
 from wares.data.views import Views
 from wares.encoders.features import Embeddings, Vectors
 from wares.encoders.fusion import FusedEmbeddings, barycentres, contributions, fuse
-from wares.encoders.marginals import Marginals
-from wares.encoders.towers import Fusion
+from wares.encoders.settings import Fusion, Marginals
 
 FIXED, AGREEMENT = Marginals("fixed"), Marginals("agreement")
 

@@ -29,11 +29,11 @@ from wares.core.errors import ModelError, SettingsError
 from wares.data.photos import Pixels, load_photo
 from wares.encoders.base import Features
 from wares.encoders.features import Vectors, embed_texts, project_features
-from wares.encoders.marginals import Marginals
 from wares.encoders.offline import EfficientNetTower
 from wares.encoders.registry import build_towers, load_towers
+from wares.encoders.settings import Fusion, Marginals
 from wares.encoders.small import MAX_TOKENS
-from wares.encoders.towers import Fusion, Towers
+from wares.encoders.towers import Towers
 
 FAMILIES = ("offline", "small", "clip", "siglip", "pair")
 FROZEN = ("offline", "clip", "siglip", "pair")
@@ -147,7 +147,7 @@ def test_features_carry_no_gradients_and_backbones_are_not_trained_or_saved(buil
     if built.family in FROZEN:
         assert trained == {
             "logit_scale",
-            "photo_tilt",
+            "photo_attention",
             "image.head.linear.weight",
             "text.head.linear.weight",
         }
@@ -240,11 +240,11 @@ def test_truncated_is_where_the_tower_stops_reading(family: str, shelf: Path) ->
 def test_counting_leaves_the_tokenizer_to_those_who_encode(family: str, shelf: Path) -> None:
     """A server counts the texts of a change while it encodes queries, in another thread."""
     tower: Any = build_towers(named(family, shelf)).text
-    tower.inputs(["boots", "red leather boots"])
+    tower.preprocess(["boots", "red leather boots"])
     shared = (tower.backbone.tokenizer if hasattr(tower, "backbone") else tower._tokenizer).backend_tokenizer
     before = (shared.padding, shared.truncation)
     assert None not in before
-    tower.truncated(["boots"])
+    tower.truncation_mask(["boots"])
     assert (shared.padding, shared.truncation) == before
 
 
@@ -463,7 +463,7 @@ def test_a_missing_folder_says_how_to_make_a_model(tmp_path: Path) -> None:
     assert "wares pretrain" in message
 
 
-@pytest.mark.parametrize("content", [b"{", b"[]", b"\xff\xfe", b'{"format": 2}', b"", b"3"])
+@pytest.mark.parametrize("content", [b"{", b"[]", b"\xff\xfe", b'{"format": 3}', b"", b"3"])
 def test_a_broken_description_is_one_line(saved: Path, content: bytes) -> None:
     (saved / "towers.json").write_bytes(content)
     assert "towers.json" in refusal(lambda: load_towers(saved))
@@ -473,7 +473,7 @@ def test_another_format_is_refused(saved: Path) -> None:
     edit(saved, format=99)
     message = refusal(lambda: load_towers(saved))
     assert "format 99" in message
-    assert "format 2" in message
+    assert "format 3" in message
 
 
 @pytest.mark.parametrize("fusion", [{}, {"gamma": 0.5, "marginals": {"kind": "wild"}}, None])

@@ -23,10 +23,10 @@ from wares.data.listings import Catalogue, Listing, Query
 from wares.data.runs import Run, ranked_ids, read_run, write_run
 from wares.encoders.registry import build_towers
 from wares.evaluation.correlation import correlations, render_correlations
-from wares.evaluation.cross_view import cross_view
+from wares.evaluation.cross_view import measure_cross_view
 from wares.evaluation.evaluator import evaluate
-from wares.evaluation.measures import MEASURES, Qrels, coverage, measure, read_qrels
-from wares.evaluation.significance import holm, paired_tests
+from wares.evaluation.measures import DEFAULT_MEASURES, Qrels, coverage, measure, read_qrels
+from wares.evaluation.significance import holm_correction, paired_tests
 from wares.evaluation.systems import dense_run, fused_runs, named_runs, shop_runs
 from wares.shop.build import build_shop
 from wares.shop.searching import run_queries
@@ -99,7 +99,7 @@ def test_a_missing_file(tmp_path: Path) -> None:
 # Measures
 
 
-@pytest.mark.parametrize("name", [*MEASURES, "AP(rel=2)", "RR@10"])
+@pytest.mark.parametrize("name", [*DEFAULT_MEASURES, "AP(rel=2)", "RR@10"])
 def test_measure_names_round_trip(name: str) -> None:
     assert str(ir_measures.parse_measure(name)) == name
     assert set(measure(RUN, QRELS, [name])) == {name}
@@ -160,9 +160,9 @@ def test_judgments_that_do_not_fit() -> None:
 
 def test_holm_by_hand() -> None:
     """Sorted .005 .01 .03 .04 times 4 3 2 1 is .02 .03 .06 .04, and no p may be below one before it."""
-    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm([0.9, 0.8]) == [1.0, 1.0]
-    assert holm([]) == []
+    assert holm_correction([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm_correction([0.9, 0.8]) == [1.0, 1.0]
+    assert holm_correction([]) == []
 
 
 @given(p_values=st.lists(st.floats(0, 1), min_size=1, max_size=6))
@@ -177,7 +177,7 @@ def test_holm_is_the_closed_test_of_bonferroni(p_values: list[float]) -> None:
         )
         for test in range(len(p_values))
     ]
-    assert holm(p_values) == pytest.approx(expected)
+    assert holm_correction(p_values) == pytest.approx(expected)
 
 
 def table(values: npt.ArrayLike) -> dict[str, dict[str, float]]:
@@ -204,7 +204,7 @@ def test_paired_tests_are_scipys_and_corrected_over_all_systems_and_measures() -
     tests = paired_tests(per_query, "base")
     expected = [stats.ttest_rel(values[i, j], values[0, j]).pvalue for i in (1, 2) for j in (0, 1)]
     assert [test.p for test in tests] == pytest.approx(expected)
-    assert [test.p_holm for test in tests] == holm([test.p for test in tests])
+    assert [test.p_holm for test in tests] == holm_correction([test.p for test in tests])
     assert [(test.system, test.measure) for test in tests] == [
         ("ours", "AP"),
         ("ours", "RR"),
@@ -352,8 +352,8 @@ def test_cross_view_is_ir_measures(seed: int, queries: int, candidates: int) -> 
     left, right = random.integers(-2, 3, (queries, 2)), random.integers(-2, 3, (candidates, 2))
     relevant = random.random((queries, candidates)) < 0.3
     relevant[np.arange(queries), random.integers(0, candidates, queries)] = True
-    measures = [*MEASURES, "nDCG@3", "R@3", "P@3"]
-    found = cross_view(left.astype(np.float32), right.astype(np.float32), relevant, measures)
+    measures = [*DEFAULT_MEASURES, "nDCG@3", "R@3", "P@3"]
+    found = measure_cross_view(left.astype(np.float32), right.astype(np.float32), relevant, measures)
 
     ids = [f"{candidates - i:03d}" for i in range(candidates)]
     run = {f"q{i}": dict(zip(ids, map(float, row), strict=True)) for i, row in enumerate(left @ right.T)}
@@ -366,7 +366,7 @@ def test_cross_view_is_ir_measures(seed: int, queries: int, candidates: int) -> 
 
 def test_cross_view_by_eye() -> None:
     """One query; candidates in the order relevant, not, relevant."""
-    found = cross_view(np.array([[1.0]]), np.array([[3.0], [2.0], [1.0]]), np.array([[True, False, True]]))
+    found = measure_cross_view(np.array([[1.0]]), np.array([[3.0], [2.0], [1.0]]), np.array([[True, False, True]]))
     assert found["AP"] == pytest.approx([(1 + 2 / 3) / 2])
     assert found["RR"] == [1.0]
     assert found["nDCG@10"] == pytest.approx([1.5 / (1 + 1 / np.log2(3))])
@@ -376,18 +376,18 @@ def test_group_labels_and_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch)
     random = np.random.default_rng(1)
     left, right = random.normal(size=(23, 4)), random.normal(size=(31, 4))
     left_groups, right_groups = random.integers(0, 5, 23), np.arange(31) % 5
-    whole = cross_view(left, right, left_groups[:, None] == right_groups[None])
-    monkeypatch.setattr("wares.evaluation.cross_view.CELLS", 100)
-    chunked = cross_view(left, right, (left_groups, right_groups))
-    for name in MEASURES:
+    whole = measure_cross_view(left, right, left_groups[:, None] == right_groups[None])
+    monkeypatch.setattr("wares.evaluation.cross_view.SIMILARITIES_PER_BLOCK", 100)
+    chunked = measure_cross_view(left, right, (left_groups, right_groups))
+    for name in DEFAULT_MEASURES:
         np.testing.assert_array_equal(whole[name], chunked[name])
 
 
 def test_cross_view_refuses_queries_without_a_relevant_candidate() -> None:
     with pytest.raises(EvaluationError, match="query 1 has no relevant candidate"):
-        cross_view(np.eye(2), np.eye(2), np.array([[True, False], [False, False]]))
+        measure_cross_view(np.eye(2), np.eye(2), np.array([[True, False], [False, False]]))
     with pytest.raises(EvaluationError, match="'AP@3' is no cross-view measure"):
-        cross_view(np.eye(2), np.eye(2), np.eye(2, dtype=bool), ["AP@3"])
+        measure_cross_view(np.eye(2), np.eye(2), np.eye(2, dtype=bool), ["AP@3"])
 
 
 def test_relevance_groups() -> None:

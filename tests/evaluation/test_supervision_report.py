@@ -17,9 +17,9 @@ import wares.supervision.recipe as module
 from wares.data.corpus import Corpus
 from wares.data.listings import Catalogue, Listing, Query
 from wares.evaluation.measures import Qrels
-from wares.evaluation.supervision_report import brief, judge, judge_predictors, write_report
-from wares.ranking.training import RankerTrainingSettings
-from wares.supervision.mixture import predict_performance
+from wares.evaluation.supervision_report import evaluate_predictors, evaluate_run, short_names, write_report
+from wares.ranking.settings import RankerTrainingSettings
+from wares.supervision.ensemble import predict_performance
 from wares.supervision.predictors.registry import PREDICTORS
 from wares.supervision.recipe import supervise
 from wares.supervision.settings import SuperviseSettings
@@ -49,8 +49,8 @@ def test_rare_words_are_expected_to_do_well(corpus: Corpus) -> None:
 
 def test_paths_in_names_are_cut_where_names_stay_apart() -> None:
     names = ["bm25", "two-tower(model='/shops/a/model')", "two-tower(model='/shops/b/model')", "run(file='x/run.txt')"]
-    assert list(brief(names).values()) == [*names[:3], "run(file='run.txt')"]
-    assert brief([names[1], names[1]]) == {names[1]: "two-tower(model='model')"}
+    assert list(short_names(names).values()) == [*names[:3], "run(file='run.txt')"]
+    assert short_names([names[1], names[1]]) == {names[1]: "two-tower(model='model')"}
 
 
 def test_predictors_are_compared_in_results_and_report(
@@ -62,10 +62,10 @@ def test_predictors_are_compared_in_results_and_report(
     run, queries = tmp_path / "run", [replace(query, id=f"q{query.id}") for query in TESTS]
     supervise(corpus, queries, replace(settings, training=RankerTrainingSettings(epochs=1)), run, TESTS)
     qrels: Qrels = {query.id: {"l0": 1} for query in TESTS if query.text != "for"}
-    judged = judge(run, qrels)
+    judged = evaluate_run(run, qrels)
     before = json.loads((run / "results.json").read_text())
     assert "Predictions, against what was measured" not in write_report(run).read_text(encoding="utf-8")
-    found = judge_predictors(run, judged, predict_performance(corpus, TESTS))
+    found = evaluate_predictors(run, judged, predict_performance(corpus, TESTS))
     after = json.loads((run / "results.json").read_text())
     assert {key: after[key] for key in before} == before
     assert [(row["predictor"], row["measure"]) for row in after["predictors"]] == [

@@ -7,21 +7,24 @@ from pathlib import Path
 import numpy as np
 
 from wares.data.listings import Listing
-from wares.evaluation.synthetic_shops import COLOURS, Clouds, CloudTowers
+from wares.evaluation.synthetic_shops import COLOURS, SyntheticCatalogue, SyntheticTowers
 
-TOWERS = CloudTowers(64)
+TOWERS = SyntheticTowers(64)
 
 
-def listings(clouds: Clouds, size: int) -> list[Listing]:
+def listings(clouds: SyntheticCatalogue, size: int) -> list[Listing]:
     return [listing for part in clouds.chunks(size) for listing in part.listings]
 
 
 def test_a_listing_is_the_same_wherever_it_is_computed() -> None:
-    clouds = Clouds(1_000)
+    clouds = SyntheticCatalogue(1_000)
     whole = clouds.read()
     assert len(clouds) == len(whole) == 1_000
     assert (
-        listings(clouds, 7) == listings(clouds, 1_000) == list(whole.listings) == listings(Clouds(5_000), 100)[:1_000]
+        listings(clouds, 7)
+        == listings(clouds, 1_000)
+        == list(whole.listings)
+        == listings(SyntheticCatalogue(5_000), 100)[:1_000]
     )
     by_seven = [chunk.fused.vectors for chunk in TOWERS.chunks(clouds, 7)]
     np.testing.assert_allclose(np.concatenate(by_seven), next(TOWERS.chunks(clouds, 1_000)).fused.vectors, atol=1e-6)
@@ -29,7 +32,7 @@ def test_a_listing_is_the_same_wherever_it_is_computed() -> None:
 
 
 def test_a_listing_by_eye() -> None:
-    listing = Clouds(3, photos=3).read().listings[2]
+    listing = SyntheticCatalogue(3, photos_per_listing=3).read().listings[2]
     category, kind, *own = listing.title.split()
     assert len(own) == 3
     assert listing.description == f"{category} {kind} in {listing.attributes['colour']}"
@@ -39,14 +42,14 @@ def test_a_listing_by_eye() -> None:
 
 
 def test_photos_are_told_by_their_names() -> None:
-    embeddings, _ = TOWERS.encode_listings(Clouds(20).read(), "stop")
+    embeddings, _ = TOWERS.encode_listings(SyntheticCatalogue(20).read(), "stop")
     again = TOWERS.encode_photos([Path("/clouds") / name for name in embeddings.photo_views.items])
     np.testing.assert_allclose(again, embeddings.photos, atol=1e-3)
     np.testing.assert_allclose(np.linalg.norm(again, axis=1), 1, atol=1e-5)
 
 
 def test_vectors_of_a_type_lie_together() -> None:
-    catalogue = Clouds(2_000).read()
+    catalogue = SyntheticCatalogue(2_000).read()
     _, fused = TOWERS.encode_listings(catalogue, "stop")
     kinds = np.array([listing.title.split()[1] for listing in catalogue.listings])
     scores = fused.vectors @ fused.vectors.T
@@ -55,7 +58,7 @@ def test_vectors_of_a_type_lie_together() -> None:
 
 
 def test_queries_find_what_they_were_written_for() -> None:
-    clouds = Clouds(2_000)
+    clouds = SyntheticCatalogue(2_000)
     queries, wanted = clouds.queries(200)
     titles = {listing.id: listing.title for listing in clouds.read().listings}
     assert all(set(query.text.split()) <= set(titles[id].split()) for query, id in zip(queries, wanted, strict=True))
@@ -68,7 +71,7 @@ def test_queries_find_what_they_were_written_for() -> None:
 
 
 def test_listings_written_anew_are_others_and_no_more_than_they() -> None:
-    before, after = listings(Clouds(100), 10), listings(Clouds(100, anew=range(20, 30)), 10)
+    before, after = listings(SyntheticCatalogue(100), 10), listings(SyntheticCatalogue(100, changed=range(20, 30)), 10)
     assert [i for i in range(100) if before[i] != after[i]] == list(range(20, 30))
     assert all(a.title.split()[:2] == b.title.split()[:2] for a, b in zip(before, after, strict=True))
 

@@ -68,7 +68,7 @@ def test_the_stored_views_explain_the_stored_vector(three: Shop) -> None:
 
 def test_a_shop_says_what_it_is(three: Shop) -> None:
     current = json.loads((three.path / "shop.json").read_text())
-    assert (current["format"], three.path / "builds" / current["build"]) == (3, three.build_folder)
+    assert (current["format"], three.path / "builds" / current["build"]) == (4, three.build_folder)
     about = json.loads((three.build_folder / "about.json").read_text())
     assert (about["model"], about["dimension"]) == ("toys-1", 48)
     assert (about["listings"], about["photos"], about["problems"], three.build_info.notes) == (3, 3, 0, [])
@@ -181,7 +181,7 @@ def test_a_killed_build_leaves_no_half_shop_and_the_next_one_cleans_up(tmp_path:
         def chunks():
             yield next(embedded(catalogue, Toys()))
             os.kill(os.getpid(), signal.SIGKILL)
-        write_shop(outline_of(catalogue), Toys(), chunks(), {str(tmp_path / "shop")!r})
+        write_shop(summarize_catalogue(catalogue), Toys(), chunks(), {str(tmp_path / "shop")!r})
     """
     assert run(script).returncode == -signal.SIGKILL
     with pytest.raises(ShopError, match="is not a shop"):
@@ -238,7 +238,7 @@ def test_a_shop_of_the_older_format_is_refused_and_replaced(tmp_path: Path) -> N
         (old / name).mkdir(parents=True)
     (old / "problems.txt").write_text("a problem")
     (old / "shop.json").write_text('{"format": 1, "model": "toys-1"}')
-    with pytest.raises(ShopError, match=r"shop format 1, and this wares reads format 3\. Rebuild it"):
+    with pytest.raises(ShopError, match=r"shop format 1; this version of wares reads format 4\. Rebuild it"):
         open_shop(old)
     catalogue = catalogue_of(tmp_path / "c")
     write_shop(summarize_catalogue(catalogue), Toys(), embedded(catalogue, Toys()), old, overwrite=True)
@@ -307,7 +307,7 @@ def test_what_is_no_shop_is_not_opened(tmp_path: Path) -> None:
 def test_another_format_is_not_opened(tmp_path: Path) -> None:
     shop = toy_shop(tmp_path)
     (shop.path / "shop.json").write_text('{"format": 99}')
-    with pytest.raises(ShopError, match="shop format 99, and this wares reads format 3"):
+    with pytest.raises(ShopError, match="shop format 99; this version of wares reads format 4"):
         open_shop(shop.path)
 
 
@@ -319,7 +319,7 @@ def test_another_model_is_not_opened(tmp_path: Path) -> None:
         open_shop(edited(shop, dimension=47))
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"format": 3}', '{"format": 3, "colour": "red"}'])
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"format": 4}', '{"format": 4, "colour": "red"}'])
 @pytest.mark.parametrize("name", ["shop.json", "about.json"])
 def test_a_damaged_description_is_not_opened(tmp_path: Path, name: str, content: str) -> None:
     shop = toy_shop(tmp_path)

@@ -16,7 +16,7 @@ from toys import BOOTS, MUG, SCARF, THREE, toy_shop
 
 from wares.core.errors import SettingsError
 from wares.data.listings import Listing
-from wares.evaluation.synthetic_shops import Clouds, CloudTowers
+from wares.evaluation.synthetic_shops import SyntheticCatalogue, SyntheticTowers
 from wares.serve.searcher import Searcher, SearchRequest
 from wares.serve.settings import ServeSettings
 from wares.shop import memory as in_memory
@@ -58,14 +58,16 @@ def clouds(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     """A shop that has an index of its vectors."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(vector_index, "MIN_INDEXED_ROWS", 1_000)
-        towers, path = CloudTowers(64), tmp_path_factory.mktemp("clouds") / "shop"
-        write_shop(summarize_catalogue(Clouds(ROWS)), towers, towers.chunks(Clouds(ROWS), 1_000), path)
+        towers, path = SyntheticTowers(64), tmp_path_factory.mktemp("clouds") / "shop"
+        write_shop(
+            summarize_catalogue(SyntheticCatalogue(ROWS)), towers, towers.chunks(SyntheticCatalogue(ROWS), 1_000), path
+        )
     return open_shop(path, towers)
 
 
 @pytest.fixture(scope="module")
 def log(clouds: Shop) -> Vectors:
-    return clouds.encoder.encode_texts([query.text for query in Clouds(ROWS).queries(40)[0]])
+    return clouds.encoder.encode_texts([query.text for query in SyntheticCatalogue(ROWS).queries(40)[0]])
 
 
 # What is found ---------------------------------------------------------------------------------------------------

@@ -30,12 +30,13 @@ from wares.encoders.fusion import FusedEmbeddings
 from wares.encoders.registry import build_towers
 from wares.shop import sync as incremental
 from wares.shop.build import build_shop, summarize_catalogue, write_shop
+from wares.shop.build_folders import KEPT_BUILDS
 from wares.shop.content import content_hashes
 from wares.shop.searching import search
 from wares.shop.shop import Shop, open_shop
 from wares.shop.sync import StoredCatalogue, reembed_shop, update_shop
 from wares.shop.update import UpdateResult, add_photo, delete, upsert
-from wares.shop.versions import KEPT_BUILDS, list_versions, roll_back
+from wares.shop.versions import list_versions, roll_back
 
 
 class Counting(Toys):
@@ -182,17 +183,17 @@ def test_a_killed_update_goes_on(tmp_path: Path) -> None:
     script = f"""
         import os, signal
         from toys import *
-        from wares.shop import sync as incremental
+        from wares.shop import sync
         from wares.data.catalogue import open_catalogue
-        incremental.BATCH = 3
+        sync.BATCH_SIZE = 3
         class Dying(Toys):
             left = 2
-            def embed(self, catalogue, on_error):
+            def encode_listings(self, catalogue, on_error):
                 if not self.left:
                     os.kill(os.getpid(), signal.SIGKILL)
                 self.left -= 1
-                return super().embed(catalogue, on_error)
-        incremental.update_shop(open_shop({str(shop.path)!r}, Dying()), open_catalogue({str(tmp_path / "goods")!r}))
+                return super().encode_listings(catalogue, on_error)
+        sync.update_shop(open_shop({str(shop.path)!r}, Dying()), open_catalogue({str(tmp_path / "goods")!r}))
     """
     killed = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], env=environment(), timeout=120)
     assert killed.returncode == -signal.SIGKILL

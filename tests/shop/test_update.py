@@ -207,13 +207,13 @@ REFUSED: dict[str, tuple[list[Listing], str]] = {
     "one photo twice": ([Listing("x", "x", images=("a.png", "a.png"))], "a.png more than once"),
     "unknown attribute": (
         [Listing("x", "x", attributes={"colour": "red"})],
-        'listing "x": attribute "colour" has no column in this shop, which has colors, gender, new, size. Leave it',
+        'listing "x": attribute "colour" has no column in this shop (columns: colors, gender, new, size). Remove it',
     ),
     "another type": (
         [Listing("x", "x", attributes={"size": "XL"})],
-        'listing "x": attribute "size" is a number in this shop, and not text. Correct it',
+        'listing "x": attribute "size" is text; its column in this shop holds a number. Correct it',
     ),
-    "a number of a flag": ([Listing("x", "x", attributes={"new": 1.0})], "is true or false in this shop"),
+    "a number of a flag": ([Listing("x", "x", attributes={"new": 1.0})], "its column in this shop holds true or false"),
     "infinite": ([Listing("x", "x", attributes={"size": float("inf")})], '"size" of "attributes" must be'),
     "outside": ([Listing("x", "x", images=("../boots.png",))], '"../boots.png" leaves the catalogue'),
     "missing photo": ([Listing("x", "x", images=("none.png",))], 'listing "x": none.png is not a photo'),
@@ -232,7 +232,7 @@ def test_a_batch_that_cannot_be_stored_changes_nothing(shop: Shop, what: str) ->
 
 
 def test_a_shop_without_attributes_says_so(tmp_path: Path) -> None:
-    with pytest.raises(CatalogueError, match=r'"size" has no column in this shop, which has none\.'):
+    with pytest.raises(CatalogueError, match=r'"size" has no column in this shop \(columns: none\)\.'):
         upsert(toy_shop(tmp_path, [Listing("a", "a")]), [Listing("b", "b", attributes={"size": 1.0})])
 
 
@@ -278,7 +278,7 @@ WRITER = """
     for i in range(int(sys.argv[3])):
         upsert(shop, [Listing(f"{sys.argv[2]}{i}", f"thing {i}"), Listing("last", f"{sys.argv[2]} {i}")])
         if i % 5 == 4:
-            optimise(shop)
+            optimize(shop)
         print(i, flush=True)
 """
 

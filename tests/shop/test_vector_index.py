@@ -10,7 +10,7 @@ import pytest
 from toys import THREE, toy_shop
 
 from wares.core.errors import SettingsError, ShopError
-from wares.evaluation.synthetic_shops import Clouds, CloudTowers
+from wares.evaluation.synthetic_shops import SyntheticCatalogue, SyntheticTowers
 from wares.shop import vector_index
 from wares.shop.build import summarize_catalogue, write_shop
 from wares.shop.searching import search
@@ -36,7 +36,7 @@ def small_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def cloud_shop(folder: Path, listings: int = ROWS, recall: float = 0.9) -> Shop:
-    clouds, towers = Clouds(listings, photos=1), CloudTowers(64)
+    clouds, towers = SyntheticCatalogue(listings, photos_per_listing=1), SyntheticTowers(64)
     write_shop(summarize_catalogue(clouds), towers, towers.chunks(clouds, 1_000), folder, target_recall=recall)
     return open_shop(folder, towers)
 
@@ -45,7 +45,7 @@ def true_share(shop: Shop, k: int, queries: int = 40) -> float:
     """Of the k nearest by NumPy, the mean share that a search finds."""
     rows = shop.table.search().select(["id", "vector"]).limit(len(shop)).to_arrow()
     ids, vectors = rows["id"].to_pylist(), np.array(rows["vector"].to_pylist(), dtype=np.float32)
-    texts = [query.text for query in Clouds(ROWS).queries(queries)[0]]
+    texts = [query.text for query in SyntheticCatalogue(ROWS).queries(queries)[0]]
     scores = shop.encoder.encode_texts(texts) @ vectors.T
     nearest = [{ids[place] for place in np.argsort(-row, kind="stable")[:k]} for row in scores]
     found = [{hit.id for hit in search(shop, text, k=k)} for text in texts]

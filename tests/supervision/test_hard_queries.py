@@ -26,13 +26,14 @@ from wares.data.corpus import Corpus
 from wares.data.listings import Catalogue, Listing, Query
 from wares.data.runs import read_run, write_run
 from wares.encoders.registry import build_towers
-from wares.evaluation.supervision_report import judge, judge_predictors, run_results, write_report
+from wares.evaluation.supervision_report import evaluate_predictors, evaluate_run, read_run_results, write_report
 from wares.ranking.labelers.registry import labelers
 from wares.ranking.rankers.base import Ranker, SoftLabels, TrainingDefaults
 from wares.ranking.rankers.registry import get_ranker, rankers
 from wares.ranking.scoring import NO_LISTING
-from wares.ranking.training import RankerTrainingSettings, train_ranker
-from wares.supervision.mixture import predict_performance
+from wares.ranking.settings import RankerTrainingSettings
+from wares.ranking.training import train_ranker
+from wares.supervision.ensemble import predict_performance
 from wares.supervision.recipe import supervise
 from wares.supervision.settings import SuperviseSettings
 from wares.supervision.strategies import STRATEGIES, Strategy
@@ -194,12 +195,12 @@ def test_whole_runs_with_hard_queries(
         rows = pq.read_table(next(folder.glob("labels/*.parquet"))).to_pylist()
         answered = {row["text"] for row in rows if row["listings"]}
         assert answered == {query.text for query in tests} - {query.text for query in SILENT} - {ODD["one long word"]}
-    for run in run_results(tmp_path / "run").values():
+    for run in read_run_results(tmp_path / "run").values():
         assert all(np.isfinite(list(scores.values())).all() for scores in run.values())
     for name in ("changes", "reliability"):
         finite(tmp_path / "run" / f"{name}.json")
-    judged = judge(tmp_path / "run", {query.id: {"l0": 1, "l3": 1} for query in tests})
-    judge_predictors(tmp_path / "run", judged, predict_performance(corpus, tests))
+    judged = evaluate_run(tmp_path / "run", {query.id: {"l0": 1, "l3": 1} for query in tests})
+    evaluate_predictors(tmp_path / "run", judged, predict_performance(corpus, tests))
     assert finite(tmp_path / "run" / "results.json")["queries"] == len(tests)
     assert write_report(tmp_path / "run").stat().st_size < 2_000_000
 
@@ -230,7 +231,7 @@ def test_whole_runs_with_every_labeler(
     assert not any(shares[ODD[kind]] for kind in WORDLESS)
     for each in shares.values():
         assert sum(each.values()) == pytest.approx(1 if each else 0)
-    judge(tmp_path / "out", {query.id: {"l0": 1} for query in queries})
+    evaluate_run(tmp_path / "out", {query.id: {"l0": 1} for query in queries})
     assert write_report(tmp_path / "out").exists()
 
 
@@ -265,7 +266,7 @@ def test_a_labeler_that_always_abstains_changes_nothing(
     for text, shares in labels_of(tmp_path / "alone").items():
         assert labels_of(tmp_path / "both")[text] == pytest.approx(shares)
     assert both.reliability.unreliable_labelers == [label("silent")]
-    judge(tmp_path / "both", {query.id: {"l0": 1} for query in GOOD})
+    evaluate_run(tmp_path / "both", {query.id: {"l0": 1} for query in GOOD})
 
 
 @pytest.mark.parametrize("kind", ["function", "run"])

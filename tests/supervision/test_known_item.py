@@ -128,7 +128,7 @@ def test_the_better_one_is_kept() -> None:
     found = recommend(untrained, [level, down])
     assert found.best == untrained
     assert [each.name for each, _ in found.worse_rounds] == ["model, round 2"]
-    assert str(found) == "No round is better than model, untrained. Keep what there was."
+    assert str(found) == "No round is better than model, untrained. Keep the untrained ranker."
     up = KnownItemResult("model, round 3", values + np.array([0.2, 0.25, 0.2, 0.3]))
     found = recommend(untrained, [down, up, level])
     assert found.best == up

@@ -26,8 +26,8 @@ from wares.ranking.labelers.registry import get_labeler
 from wares.ranking.score_fusion import zscore_fusion
 from wares.ranking.scoring import NO_LISTING, Labels, Scorer
 from wares.supervision.aggregation import log_probs
+from wares.supervision.ensemble import AggregatedLabels, QueryPerformancePredictor, TeacherEnsemble
 from wares.supervision.labelling import label_queries
-from wares.supervision.mixture import AggregatedLabels, QueryPerformancePredictor, TeacherEnsemble
 from wares.supervision.predictors.evidence import Evidence
 from wares.supervision.predictors.registry import get_predictor
 
@@ -43,7 +43,7 @@ QUERIES = [Query(f"q{i}", "xyzzy" if i == 9 else f"{WORDS[i % 8]} {WORDS[(i + 1 
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "BLOCK", 4)
+    monkeypatch.setattr(module, "BLOCK_SIZE", 4)
     monkeypatch.setattr(module, "MIN_PARALLEL_SECONDS", 0.0)
 
 
@@ -142,7 +142,7 @@ def test_no_queries_and_no_answers(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="processes are 1 or more, not 0"):
+    with pytest.raises(SettingsError, match="processes must be at least 1, not 0"):
         label_queries(mixture(), QUERIES, tmp_path, 0)
     label_queries(mixture(), QUERIES, tmp_path, 1)
     with pytest.raises(ModelError, match=r"part-00000\.parquet has labels of other queries or listings\. Remove"):
@@ -209,8 +209,8 @@ from pathlib import Path
 import wares.supervision.labelling as module
 from test_labelling import QUERIES, functional
 if __name__ == "__main__":
-    module.BLOCK, module.WORTH = 4, 0.0
-    module.label(functional(), QUERIES, Path(sys.argv[1]), int(sys.argv[2]))
+    module.BLOCK_SIZE, module.MIN_PARALLEL_SECONDS = 4, 0.0
+    module.label_queries(functional(), QUERIES, Path(sys.argv[1]), int(sys.argv[2]))
 """
 
 

@@ -133,7 +133,7 @@ def test_a_trained_ranker(shelf: Path, tmp_path: Path, monkeypatch: pytest.Monke
     """The one of a round's folder scores as the run wrote down; the one that the run keeps is found by itself."""
     import wares.supervision.recipe as module
     from wares.data.runs import read_run
-    from wares.ranking.training import RankerTrainingSettings
+    from wares.ranking.settings import RankerTrainingSettings
     from wares.supervision.settings import SuperviseSettings
 
     monkeypatch.setenv("WARES_CACHE", str(tmp_path / "cache"))
@@ -159,7 +159,7 @@ def test_a_trained_ranker(shelf: Path, tmp_path: Path, monkeypatch: pytest.Monke
     fewer = replace(corpus, catalogue=corpus.catalogue.subset(range(4)))
     among: Any = Retriever(load_ranker(folder, fewer), fewer)(found[["qid", "query"]])
     assert set(among["docno"]) <= {"l0", "l1", "l2", "l3"}
-    with pytest.raises(ModelError, match="is no run of"):
+    with pytest.raises(ModelError, match="is neither a run of"):
         load_ranker(tmp_path, corpus)
 
 

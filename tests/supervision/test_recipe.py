@@ -25,17 +25,18 @@ from wares.data.listings import Catalogue, Listing, Query
 from wares.data.runs import Run, read_run, write_run
 from wares.encoders.registry import build_towers
 from wares.evaluation.measures import measure
-from wares.evaluation.supervision_report import brief, judge, run_results, write_report
+from wares.evaluation.supervision_report import evaluate_run, read_run_results, short_names, write_report
 from wares.ranking.labelers.embeddings import EmbeddingScorer
 from wares.ranking.labelers.registry import get_labeler
 from wares.ranking.scoring import NO_LISTING
-from wares.ranking.training import RankerTrainingSettings
-from wares.supervision import teachers
+from wares.ranking.settings import RankerTrainingSettings
+from wares.supervision import teacher_pool
 from wares.supervision.recipe import supervise
-from wares.supervision.run_folder import RoundFolder, find_ranker
+from wares.supervision.run_folder import RoundFolder
 from wares.supervision.settings import DevSet, SuperviseSettings, folder_name
 from wares.supervision.strategies import STRATEGIES, Strategy, Teacher
-from wares.supervision.teachers import TeacherPool
+from wares.supervision.teacher_pool import TeacherPool
+from wares.supervision.trained_rankers import find_ranker
 
 QUERIES = [Query(str(i), f"{one} {other}") for i, (one, other) in enumerate(pairwise(WORDS))]
 PAIRS = [(one, two) for i, one in enumerate(WORDS) for two in WORDS[i + 1 :]]
@@ -158,9 +159,9 @@ def test_a_teacher_that_teaches_down_is_found_out(corpus: Corpus, settings: Supe
     labelers = (f"run(file={str(tmp_path / 'wrong.txt')!r})",)
     static = settings.rankers[0].removesuffix(")") + ", learning_rate=0.5, batch_size=9)"
     taught: dict[str, Any] = {
-        "learning": RankerTrainingSettings(epochs=30),
+        "training": RankerTrainingSettings(epochs=30),
         "temperature": 0.3,
-        "random": 0,
+        "random_candidates": 0,
         "depth": 20,
     }
     settings = replace(settings, labelers=labelers, rankers=(static,), **taught)
@@ -170,9 +171,9 @@ def test_a_teacher_that_teaches_down_is_found_out(corpus: Corpus, settings: Supe
     assert found.worse_rounds == [f"{static}, round 1"]
     assert found.labeler_mrr == {labelers[0]: None}, "a run answers no other queries"
     assert found.unreliable_labelers == []
-    assert found.recommendations == [f"No round is better than {static}, untrained. Keep what there was."]
+    assert found.recommendations == [f"No round is better than {static}, untrained. Keep the untrained ranker."]
     written = json.loads((tmp_path / "run" / "reliability.json").read_text())
-    assert written["kept"] == found.best
+    assert written["best"] == found.best
 
 
 def test_judged_dev_queries_choose_teachers_where_they_are_given(
@@ -198,7 +199,7 @@ def test_judged_dev_queries_choose_teachers_where_they_are_given(
     for other in (None, DevSet(TESTS, value, "other judgments")):
         with pytest.raises(ModelError, match="holds a run with other"):
             supervise(corpus, QUERIES, settings, out, dev=other)
-    with pytest.raises(SettingsError, match="which self does not"):
+    with pytest.raises(SettingsError, match="which strategy self does not"):
         supervise(corpus, QUERIES, replace(settings, strategy="self"), tmp_path / "self", dev=dev)
 
 
@@ -250,10 +251,10 @@ class Killed(Exception):
 @pytest.mark.parametrize(
     ("owner", "name"),
     [
-        (teachers, "label"),
+        (teacher_pool, "label_queries"),
         (RoundFolder, "write_weights"),
-        (module, "learn"),
-        (module, "energy"),
+        (module, "train_ranker"),
+        (module, "ranker_elbo"),
         (RoundFolder, "write_results"),
         (module, "labels_to_run"),
     ],
@@ -286,8 +287,8 @@ def test_a_run_that_was_killed_goes_on_without_redoing(
         taught.append(args)
         return learn(*args)
 
-    learn: Callable[..., Any] = getattr(module, "learn")  # noqa: B009  (mypy: it is the module's own business)
-    monkeypatch.setattr(module, "learn", counted)
+    learn: Callable[..., Any] = getattr(module, "train_ranker")  # noqa: B009  (mypy: it is the module's own business)
+    monkeypatch.setattr(module, "train_ranker", counted)
     done = (tmp_path / "run" / "round-2" / folder_name(settings.rankers[0]) / "round.json").exists()
     supervise(corpus, QUERIES, settings, tmp_path / "run", TESTS)
     assert len(taught) == (0 if done else 1)
@@ -351,7 +352,7 @@ def test_other_test_queries_are_answered_by_everybody(
     """Gone on with for other queries, a run has the results of one that had them from the start."""
     settings = replace(settings, strategy="self", rankers=settings.rankers[:1])
     supervise(corpus, QUERIES, settings, tmp_path / "run", TESTS)
-    judge(tmp_path / "run", {"t1": {"l1": 1}})
+    evaluate_run(tmp_path / "run", {"t1": {"l1": 1}})
     others = [TESTS[0], Query("t3", "boots"), Query("t4", "blue scarf")]
     supervise(corpus, QUERIES, settings, tmp_path / "run", others)
     supervise(corpus, QUERIES, settings, tmp_path / "fresh", others)
@@ -363,13 +364,13 @@ def test_rankers_of_the_same_teachers_learn_from_the_same_labels(
 ) -> None:
     """They are made once: in the first round and where all teach, but not where each has teachers of its own."""
     made: list[Path] = []
-    original: Callable[..., Any] = getattr(teachers, "label_queries")  # noqa: B009  (mypy: it is the module's own business)
+    original: Callable[..., Any] = getattr(teacher_pool, "label_queries")  # noqa: B009  (mypy: it is the module's own business)
 
     def counted(mixture: Any, queries: Any, folder: Path, *rest: Any) -> Any:
         made.extend([] if folder.exists() else [folder])
         return original(mixture, queries, folder, *rest)
 
-    monkeypatch.setattr(teachers, "label_queries", counted)
+    monkeypatch.setattr(teacher_pool, "label_queries", counted)
     cases: dict[Strategy, int] = {"joint": 2, "self": 3}
     for strategy, count in cases.items():
         made.clear()
@@ -398,9 +399,9 @@ def test_long_names_are_cut_in_paths_and_stay_apart() -> None:
 
 def test_members_are_named_once_and_have_folders_of_their_own(settings: SuperviseSettings) -> None:
     for twice in (("bm25", "bm25()"), ("bm25", "rm3", "bm25(k1=1.2)")):
-        with pytest.raises(SettingsError, match="is to be named once"):
+        with pytest.raises(SettingsError, match="name the same part twice"):
             replace(settings, labelers=twice)
-    with pytest.raises(SettingsError, match="in the same folder"):
+    with pytest.raises(SettingsError, match="need the same folder name"):
         replace(settings, labelers=("run(file='m/a')", "run(file='m_a')"))
 
 
@@ -467,7 +468,7 @@ def test_nobody_answers_anything(corpus: Corpus, settings: SuperviseSettings, tm
 
 def test_weights_count_in_learning(corpus: Corpus, settings: SuperviseSettings, tmp_path: Path) -> None:
     settings = replace(
-        settings, rankers=settings.rankers[:1], query_predictor="max-idf", query_weighting="threshold(share=0.5)"
+        settings, rankers=settings.rankers[:1], query_predictor="max-idf", query_weighting="threshold(fraction=0.5)"
     )
     (record,) = supervise(corpus, QUERIES, settings, tmp_path / "run").rounds
     table = pq.read_table(next(tmp_path.glob("run/round-1/*/weights.parquet")))
@@ -513,15 +514,15 @@ def test_labels_are_written_for_people_and_tools(corpus: Corpus, settings: Super
     [
         ({"strategy": "boost"}, "no strategy 'boost'; there are weak, self, cross, joint, greedy"),
         ({"strategy": "cross", "rankers": ("static",)}, "needs two rankers"),
-        ({"labelers": ()}, "at least one labeler"),
-        ({"rankers": ("static", "static")}, "named once"),
+        ({"labelers": ()}, "needs labelers and rankers"),
+        ({"rankers": ("static", "static")}, "name the same part twice"),
         ({"rankers": ("tree",)}, "no ranker 'tree'"),
-        ({"rounds": 0}, "1 or more"),
-        ({"temperature": 0.0}, "temperature of labels is above 0"),
-        ({"weights": "luck"}, "luck"),
+        ({"rounds": 0}, "rounds must be at least 1, not 0"),
+        ({"temperature": 0.0}, "temperature of labels must be above 0"),
+        ({"query_predictor": "luck"}, "luck"),
         ({"query_weighting": "luck"}, "luck"),
-        ({"start": "hot"}, "fresh or warm"),
-        ({"settled": 98.0}, r"in \[0, 1\], not 98.0"),
+        ({"start": "hot"}, "must be fresh or warm"),
+        ({"stop_overlap": 98.0}, r"in \[0, 1\], not 98.0"),
     ],
 )
 def test_settings_that_cannot_be(changed: dict[str, Any], message: str) -> None:
@@ -538,19 +539,19 @@ def test_judging_names_every_system(corpus: Corpus, settings: SuperviseSettings,
     name = settings.rankers[0]
     expected = {"bm25", "query-likelihood", "query-likelihood(mu=10)", "bm25+dense"}
     expected |= {f"{name} {round}{suffix}" for round in ("weak-1", "self-2") for suffix in ("", " + bm25")}
-    assert set(run_results(tmp_path / "run")) == expected
-    found = judge(tmp_path / "run", {"t1": {"l1": 1, "l2": 1}, "t2": {"l8": 2}})
+    assert set(read_run_results(tmp_path / "run")) == expected
+    found = evaluate_run(tmp_path / "run", {"t1": {"l1": 1, "l2": 1}, "t2": {"l8": 2}})
     written = json.loads((tmp_path / "run" / "results.json").read_text())
     assert written["queries"] == 2
     assert set(written["systems"]) == expected
-    assert written["systems"]["bm25"]["AP"] == pytest.approx(found.systems["bm25"]["AP"])
+    assert written["systems"]["bm25"]["AP"] == pytest.approx(found.means["bm25"]["AP"])
     assert {row["baseline"] for row in written["tests"]} == {"bm25+dense"}
 
 
 def test_a_run_without_results_is_not_judged(corpus: Corpus, settings: SuperviseSettings, tmp_path: Path) -> None:
     supervise(corpus, QUERIES, replace(settings, rankers=settings.rankers[:1]), tmp_path / "run")
     with pytest.raises(EvaluationError, match="no results for test queries"):
-        judge(tmp_path / "run", {"t1": {"l1": 1}})
+        evaluate_run(tmp_path / "run", {"t1": {"l1": 1}})
 
 
 @pytest.mark.parametrize("strategy", ["weak", "greedy"])
@@ -562,16 +563,16 @@ def test_the_report_shows_what_happened(
     unjudged = write_report(tmp_path / "run").read_text(encoding="utf-8")
     assert "No judgments" in unjudged
     assert "Measured, for reporting only" not in unjudged
-    evaluation = judge(tmp_path / "run", {"t1": {"l1": 1, "l2": 1}, "t2": {"l8": 2}})
+    evaluation = evaluate_run(tmp_path / "run", {"t1": {"l1": 1, "l2": 1}, "t2": {"l8": 2}})
     page = write_report(tmp_path / "run").read_text(encoding="utf-8")
     words = " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
     changes = json.loads((tmp_path / "run" / "changes.json").read_text(encoding="utf-8"))
-    short = brief([*settings.labelers, *settings.rankers])
+    short = short_names([*settings.labelers, *settings.rankers])
     for said in (
         *found.reliability.recommendations,
         f"{found.reliability.labeler_mrr['bm25']:.3f}",
         "Measured, for reporting only",
-        f"{evaluation.systems['bm25']['nDCG@10']:.3f}",
+        f"{evaluation.means['bm25']['nDCG@10']:.3f}",
         changes["queries"][0]["query"],
         *changes["queries"][0]["after"],
         "avg-idf",
@@ -603,7 +604,7 @@ def test_changes_are_those_of_least_agreement(corpus: Corpus, settings: Supervis
     supervise(corpus, QUERIES, replace(settings, strategy="self", rankers=settings.rankers[:1]), tmp_path / "run")
     changes = json.loads((tmp_path / "run" / "changes.json").read_text(encoding="utf-8"))
     assert (changes["before"], changes["after"]) == tuple(f"{settings.rankers[0]}, round {round}" for round in (1, 2))
-    values = [each["agreement"] for each in changes["queries"]]
+    values = [each["overlap"] for each in changes["queries"]]
     assert values == sorted(values)
     assert len(values) == 5
 

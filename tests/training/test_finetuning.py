@@ -22,9 +22,9 @@ from wares.data.listings import Catalogue, Listing
 from wares.data.writers import write_listings
 from wares.encoders.features import CatalogueFeatures, catalogue_features, embed_features, embed_texts
 from wares.encoders.fusion import fuse
-from wares.encoders.marginals import Marginals
 from wares.encoders.registry import build_towers, load_towers
-from wares.encoders.towers import Fusion, Towers
+from wares.encoders.settings import Fusion, Marginals
+from wares.encoders.towers import Towers
 from wares.training.datasets import ListingDraw
 from wares.training.finetuning import (
     InteractionDataset,
@@ -85,7 +85,7 @@ def test_a_batch_holds_a_query_its_listing_and_negatives(shop: Shop) -> None:
     assert batch["listing"][:, 0].tolist() == [0, 9]
     assert batch["weight"].tolist() == [1.0, 2.0]
     assert batch["photo_weights"].shape == batch["text_weights"].shape == (2, 3, 2)
-    assert batch["duplicates"].shape == (2, 3, 2)
+    assert batch["duplicate_labels"].shape == (2, 3, 2)
     assert len(batch["photos"]["features"]) == int((batch["photo_weights"] > 0).sum())
     again = data.__getitems__([ListingDraw(7, 0.9, 0.9, 6)])
     assert torch.equal(again["listing"], batch["listing"][1:]), "negatives follow from the draw alone"
@@ -131,7 +131,7 @@ def encode(batch: dict[str, Any], towers: Towers) -> dict[str, Any]:
     return encoded
 
 
-def by_hand(clicks: InteractionDataset, encoded: dict[str, Any], fusion: Fusion, popularity: bool) -> float:
+def by_hand(clicks: InteractionDataset, encoded: dict[str, Any], fusion: Fusion, logq_correction: bool) -> float:
     """The loss, a listing at a time."""
     listings = normalize(fuse_batch(encoded, fusion), dim=1)
     rows, shown = encoded["listing"].shape
@@ -143,7 +143,7 @@ def by_hand(clicks: InteractionDataset, encoded: dict[str, Any], fusion: Fusion,
         for column, listing in enumerate(flat):
             share = float(clicks.log_popularity[listing]) if column % shown == 0 else float(clicks.log_popularity.min())
             score = float(encoded["queries"][row] @ listings[column]) * float(encoded["scale"])
-            score -= share if popularity else 0.0
+            score -= share if logq_correction else 0.0
             if column == own:
                 positive = score
             if column == own or (listing not in chosen and listing != flat[own]):
@@ -154,13 +154,13 @@ def by_hand(clicks: InteractionDataset, encoded: dict[str, Any], fusion: Fusion,
     return total / weights
 
 
-@pytest.mark.parametrize("popularity", [True, False])
-def test_the_loss_by_hand(shop: Shop, popularity: bool) -> None:
+@pytest.mark.parametrize("logq_correction", [True, False])
+def test_the_loss_by_hand(shop: Shop, logq_correction: bool) -> None:
     data = clicks(shop)
     towers = shop[2]
     encoded = encode(data.__getitems__([ListingDraw(place, 0.3, 0.7, place) for place in (0, 1, 5, 8, 13)]), towers)
-    found = interaction_loss(towers.fusion, data, popularity, encoded)
-    assert float(found) == pytest.approx(by_hand(data, encoded, towers.fusion, popularity), rel=1e-4)
+    found = interaction_loss(towers.fusion, data, logq_correction, encoded)
+    assert float(found) == pytest.approx(by_hand(data, encoded, towers.fusion, logq_correction), rel=1e-4)
 
 
 def recall(shop: Shop, towers: Towers) -> float:
@@ -226,7 +226,14 @@ def test_a_killed_run_resumes_to_the_same_weights(shop: Shop, tmp_path: Path, mo
 
 @pytest.mark.parametrize(
     "bad",
-    [{"batch_size": 1}, {"epochs": 0}, {"hard": -1}, {"learning_rate": 0.0}, {"mined": (5, 5)}, {"mined": (-1, 5)}],
+    [
+        {"batch_size": 1},
+        {"epochs": 0},
+        {"hard_negatives": -1},
+        {"learning_rate": 0.0},
+        {"hard_negative_ranks": (5, 5)},
+        {"hard_negative_ranks": (-1, 5)},
+    ],
 )
 def test_settings_out_of_range_are_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(SettingsError):

@@ -30,9 +30,10 @@ from wares.encoders import marginals
 from wares.encoders.base import ImageTower, Inputs, LinearHead, TextTower
 from wares.encoders.features import CatalogueFeatures, Vectors, embed_features
 from wares.encoders.fusion import barycentres
-from wares.encoders.marginals import MARGINAL_KINDS, Marginals, ViewBatch, all_views
+from wares.encoders.marginals import ViewBatch, all_views
 from wares.encoders.registry import build_towers
-from wares.encoders.towers import Fusion, Towers
+from wares.encoders.settings import MARGINAL_KINDS, Fusion, Marginals
+from wares.encoders.towers import Towers
 from wares.training import losses
 from wares.training.pretraining import batch_loss, pretrain
 from wares.training.records import TrainingRecord
@@ -544,7 +545,7 @@ def test_learned_marginals_are_saved_resumed_and_part_of_the_identity(
     assert equal(weights(towers), trained(CATALOGUES["many views"], settings))
     assert towers.photo_attention.detach().any()
     saved = load_file(str(tmp_path / "towers.safetensors"))
-    assert torch.equal(saved["photo_tilt"], towers.photo_attention)
+    assert torch.equal(saved["photo_attention"], towers.photo_attention)
     before = towers.identity
     with torch.no_grad():
         towers.photo_attention[0] += 0.5
@@ -561,7 +562,7 @@ import test_pretraining
 from wares.training import pretraining
 
 out, method = Path(sys.argv[1]), sys.argv[2]
-pretraining.CHECKPOINT_EVERY = 0.0
+pretraining.CHECKPOINT_SECONDS = 0.0
 towers, image, text = test_pretraining.toy_towers()
 forward = image.forward
 

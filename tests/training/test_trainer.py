@@ -30,9 +30,9 @@ from wares.data.writers import write_listings
 from wares.encoders.backbones import unfreeze_backbone
 from wares.encoders.features import catalogue_features
 from wares.encoders.listing_encoder import ListingEncoder
-from wares.encoders.marginals import Marginals
 from wares.encoders.registry import build_towers, load_towers
-from wares.encoders.towers import Fusion, Towers
+from wares.encoders.settings import Fusion, Marginals
+from wares.encoders.towers import Towers
 from wares.training.datasets import BatchSchedule, ListingDataset, ListingDraw, ModalityData
 from wares.training.end_to_end import pretrain_end_to_end, pretraining_loss, sample_method_views
 from wares.training.records import TrainingRecord
@@ -165,12 +165,12 @@ def test_augmented_photos_stay_the_same_goods() -> None:
 # Gradients -------------------------------------------------------------------------------------------------------
 
 
-def gradients(towers: Towers, batch: dict[str, Any], views_at_once: int | None) -> dict[str, Tensor]:
-    """Of the loss by the plain model, with everything in the batch encoded views_at_once at a time."""
+def gradients(towers: Towers, batch: dict[str, Any], mini_batch_size: int | None) -> dict[str, Tensor]:
+    """Of the loss by the plain model, with everything in the batch encoded mini_batch_size views at a time."""
     from sentence_transformers import SentenceTransformer
 
     towers.zero_grad()
-    model = SentenceTransformer(modules=[ListingEncoder(towers, views_at_once)])
+    model = SentenceTransformer(modules=[ListingEncoder(towers, mini_batch_size)])
     inputs = batch | {
         "photos": towers.image.preprocess(batch["photos"]["items"]),
         "texts": towers.text.preprocess(batch["texts"]["items"]),
@@ -182,15 +182,15 @@ def gradients(towers: Towers, batch: dict[str, Any], views_at_once: int | None) 
 
 
 @pytest.mark.parametrize("family", ["clip", "siglip", "pair"])
-@pytest.mark.parametrize("views_at_once", [1, 3, 100])
+@pytest.mark.parametrize("mini_batch_size", [1, 3, 100])
 def test_gradients_in_parts_are_the_gradients(
-    catalogue: Catalogue, shelf: Path, tmp_path: Path, family: str, views_at_once: int
+    catalogue: Catalogue, shelf: Path, tmp_path: Path, family: str, mini_batch_size: int
 ) -> None:
     towers = build_towers(named(family, shelf))
     for tower in (towers.image, towers.text):
         unfreeze_backbone(tower, "all")
     batch = data_of(catalogue, towers, tmp_path).__getitems__(next(iter(BatchSchedule(LISTINGS, 8, 1, seed=0))))
-    plain, cached = gradients(towers, batch, None), gradients(towers, batch, views_at_once)
+    plain, cached = gradients(towers, batch, None), gradients(towers, batch, mini_batch_size)
     assert len(plain) == 1 + sum(p.requires_grad for p in towers.parameters())
     assert_equal(plain, cached, atol=2e-6, rtol=1e-4)
 
@@ -338,9 +338,9 @@ def test_a_photo_that_goes_missing_stops_the_run(catalogue: Catalogue, shelf: Pa
 @pytest.mark.parametrize(
     "bad",
     [
-        {"workers": -1},
-        {"accumulate": 0},
-        {"views_at_once": 0},
+        {"num_workers": -1},
+        {"gradient_accumulation_steps": 0},
+        {"mini_batch_size": 0},
         {"backbone_learning_rate": 0.0},
         {"image_backbone": "x"},
     ],

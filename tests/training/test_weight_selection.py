@@ -18,8 +18,8 @@ from wares.core.errors import SettingsError
 from wares.data.views import Views
 from wares.encoders.base import ImageTower, Inputs, LinearHead, TextTower
 from wares.encoders.features import CatalogueFeatures, Vectors
-from wares.encoders.marginals import Marginals
-from wares.encoders.towers import Fusion, Towers
+from wares.encoders.settings import Fusion, Marginals
+from wares.encoders.towers import Towers
 from wares.training.pretraining import pretrain
 from wares.training.settings import PretrainSettings, method_fusion
 from wares.training.weight_selection import (

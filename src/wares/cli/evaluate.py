@@ -17,7 +17,7 @@ from wares.core.errors import SettingsError
 from wares.training.settings import METHODS, Method
 
 if TYPE_CHECKING:
-    from wares.evaluation.comparison.experiment import Judged
+    from wares.evaluation.comparison.experiment import JudgedQueries
 
 SLOW_METHODS = ("full-transport", "low-rank-transport")  # references, slow by design
 COMPARED = tuple(method for method in METHODS if method not in SLOW_METHODS)
@@ -97,9 +97,9 @@ def compare(
     from wares.data.catalogue import read_catalogue
     from wares.encoders.features import catalogue_features
     from wares.encoders.registry import build_towers
-    from wares.evaluation.comparison.experiment import Encoded, system_names
+    from wares.evaluation.comparison.experiment import EncodedCatalogue, system_names
     from wares.evaluation.comparison.experiment import compare as run
-    from wares.evaluation.comparison.report import Setup, facts, write_comparison
+    from wares.evaluation.comparison.report import ExperimentSetup, setup_facts, write_comparison
     from wares.training.settings import PretrainSettings
 
     settings = [PretrainSettings(method=method, epochs=epochs) for method in _known_methods(methods)]
@@ -110,10 +110,10 @@ def compare(
     listings = read_catalogue(catalogue, reading.on_error, reading.text_field)
     features = catalogue_features(listings, build_towers(towers), reading.cache, reading.on_error)
     report_problems([*listings.problems, *features.problems])
-    corpus = Encoded(listings, features)
+    corpus = EncodedCatalogue(listings, features)
     findings = run(corpus, towers, settings, seeds, judged, select_weights, reading.cache)
     command = shlex.join(["wares", *sys.argv[1:]])
-    setup = Setup(catalogue.resolve().name, command, facts(corpus, judged, towers, seeds), settings)
+    setup = ExperimentSetup(catalogue.resolve().name, command, setup_facts(corpus, judged, towers, seeds), settings)
     files = write_comparison(console(), findings, setup, out, baseline)
     if json_file is not None:
         json_file.write_bytes(files[0].read_bytes())
@@ -129,10 +129,10 @@ def _known_methods(names: tuple[str, ...]) -> list[Method]:
     return [known[name] for name in dict.fromkeys(names)]
 
 
-def _judged(catalogue: Path, queries: Path | None, qrels: Path | None) -> Judged | None:
+def _judged(catalogue: Path, queries: Path | None, qrels: Path | None) -> JudgedQueries | None:
     """The given queries and judgments, or those in the catalogue's folder; None without any."""
     from wares.data.queries import read_queries
-    from wares.evaluation.comparison.experiment import Judged
+    from wares.evaluation.comparison.experiment import JudgedQueries
     from wares.evaluation.measures import read_qrels
 
     if (queries is None) != (qrels is None):
@@ -142,4 +142,4 @@ def _judged(catalogue: Path, queries: Path | None, qrels: Path | None) -> Judged
         queries, qrels = folder / "queries.jsonl", folder / "qrels.txt"
         if not (queries.exists() and qrels.exists()):
             return None
-    return Judged(read_queries(queries), read_qrels(qrels))
+    return JudgedQueries(read_queries(queries), read_qrels(qrels))

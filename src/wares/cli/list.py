@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Literal
 
 from wares.cli.options import Json
 from wares.cli.output import console, print_json
+from wares.core.specs import describe
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
+
+    from wares.core.specs import Description
 
 Family = Literal["towers", "labelers", "rankers", "predictors"]
 
@@ -19,38 +22,37 @@ def list_family(family: Family, /, *, as_json: Json = False) -> None:
     Args:
         family: Family of interchangeable parts.
     """
-    from dataclasses import asdict
+    from dataclasses import asdict, astuple
 
+    from rich.markup import escape
     from rich.table import Table
 
-    from wares.core.specs import describe
-
-    members = describe(family_members(family))
+    members = describe_family(family)
     if as_json:
         print_json([asdict(member) for member in members])
         return
     table = Table("name", "what it is", "settings", "requires", "source", box=None, pad_edge=False)
     for member in members:
-        table.add_row(member.name, member.summary, member.settings, member.requires, member.source)
-    console().print(table, markup=False)
+        table.add_row(*(escape(text) for text in astuple(member)))
+    console().print(table)
 
 
-def family_members(family: Family) -> Mapping[str, type]:
-    """Name -> class of every member of a family."""
+def describe_family(family: Family) -> Sequence[Description]:
+    """Descriptions of every member of a family."""
     match family:
         case "towers":
-            from wares.encoders.registry import towers
+            from wares.encoders.families import TOWERS
 
-            return towers()
+            return TOWERS
         case "labelers":
             from wares.ranking.labelers.registry import labelers
 
-            return labelers()
+            return describe(labelers())
         case "rankers":
             from wares.ranking.rankers.registry import rankers
 
-            return rankers()
+            return describe(rankers())
         case "predictors":
-            from wares.supervision.predictors.registry import predictors
+            from wares.supervision.predictors.registry import PREDICTORS
 
-            return predictors()
+            return describe(PREDICTORS)

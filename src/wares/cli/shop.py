@@ -316,7 +316,7 @@ def _update(
 
 def _find_ranker(path: Path) -> TrainedRanker | None:
     """The ranker of a run; None, with a line on standard error, if no round is better than the untrained ranker."""
-    from wares.supervision.run_folder import find_ranker
+    from wares.supervision.trained_rankers import find_ranker
 
     ranker = find_ranker(path)
     if not ranker.untrained:

@@ -63,7 +63,7 @@ def supervise(
     from wares.data.catalogue import read_catalogue
     from wares.data.corpus import Corpus
     from wares.data.queries import read_queries
-    from wares.evaluation.supervision_report import render, write_report
+    from wares.evaluation.supervision_report import render_result, write_report
     from wares.supervision.recipe import supervise as run
 
     if qrels is not None and test_queries is None:
@@ -84,7 +84,7 @@ def supervise(
     if as_json:
         print_json({"out": str(out), **asdict(result)})
     else:
-        render(result, console())
+        render_result(result, console())
     if qrels is not None:
         _judge(out, qrels, corpus, tests, as_json)
     report = write_report(out)
@@ -96,11 +96,11 @@ def _judge(out: Path, qrels: Path, corpus: Corpus, tests: Sequence[Query], as_js
     """Measure the results for test queries, and how well query performance was predicted."""
     from wares.evaluation.correlation import render_correlations
     from wares.evaluation.measures import read_qrels
-    from wares.evaluation.supervision_report import judge, judge_predictors
-    from wares.supervision.mixture import predict_performance
+    from wares.evaluation.supervision_report import evaluate_predictors, evaluate_run
+    from wares.supervision.ensemble import predict_performance
 
-    evaluation = judge(out, read_qrels(qrels))
-    correlations = judge_predictors(out, evaluation, predict_performance(corpus, tests))
+    evaluation = evaluate_run(out, read_qrels(qrels))
+    correlations = evaluate_predictors(out, evaluation, predict_performance(corpus, tests))
     if not as_json:
         evaluation.render(console())
         render_correlations(correlations, console())

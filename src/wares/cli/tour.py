@@ -18,11 +18,11 @@ from wares.data.catalogue import read_catalogue
 from wares.data.queries import read_queries
 from wares.encoders.features import catalogue_features
 from wares.encoders.registry import build_towers
-from wares.encoders.towers import Fusion
-from wares.evaluation.charts import hits_picture, system_chart
+from wares.encoders.settings import Fusion
+from wares.evaluation.charts import draw_hits, draw_system_chart
 from wares.evaluation.evaluator import evaluate
 from wares.evaluation.measures import read_qrels
-from wares.evaluation.systems import DEPTH, dense_run, fused_runs
+from wares.evaluation.systems import RUN_DEPTH, dense_run, fused_runs
 from wares.samples.marketplace import write_marketplace
 from wares.samples.sheet import contact_sheet
 from wares.shop.build import build_shop
@@ -61,10 +61,10 @@ def run_demo(console: Console, out: Path, listings: int, seed: int) -> Evaluatio
     shops = {method: learn(console, catalogue, features, out, method, seed) for method in COMPARED}
     console.rule("3  Measuring it")
     evaluation = measure(console, shops, folder)
-    system_chart(evaluation, ("nDCG@10", "R@10"), out / "comparison.png")
+    draw_system_chart(evaluation, ("nDCG@10", "R@10"), out / "comparison.png")
     console.rule("4  Searching it, with explanations")
     results = run_searches(console, shops["factorized"])
-    hits_picture(results, shops["factorized"].photo_path, out / "searches.png")
+    draw_hits(results, shops["factorized"].photo_path, out / "searches.png")
     console.rule("5  Commands to try next")
     print_next_commands(console, out, time.monotonic() - start)
     return evaluation
@@ -106,10 +106,10 @@ def measure(console: Console, shops: dict[Method, Shop], folder: Path) -> Evalua
     """Measure every system on the sample's queries, tested against single-view."""
     queries, qrels = read_queries(folder / "queries.jsonl"), read_qrels(folder / "qrels.txt")
     shop = shops["factorized"]
-    bm25, dense = run_queries(shop, queries, DEPTH, "bm25"), dense_run(shop, queries)
+    bm25, dense = run_queries(shop, queries, RUN_DEPTH, "bm25"), dense_run(shop, queries)
     runs = {"bm25": bm25, "dense, all texts, untrained": dense, "bm25 + dense": fused_runs(bm25, dense)}
-    runs |= {method: run_queries(shop, queries, DEPTH) for method, shop in reversed(shops.items())}
-    runs["factorized + bm25"] = run_queries(shop, queries, DEPTH, "fused+bm25")
+    runs |= {method: run_queries(shop, queries, RUN_DEPTH) for method, shop in reversed(shops.items())}
+    runs["factorized + bm25"] = run_queries(shop, queries, RUN_DEPTH, "fused+bm25")
     evaluation = evaluate(runs, qrels, baseline="single-view")
     evaluation.render(console)
     return evaluation

@@ -33,12 +33,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from wares.training.records import TrainingRecord
-    from wares.training.weight_selection import WeightSelection
+    from wares.training.weight_selection import WeightName, WeightSelection
 
 flatten(Fusion)
 flatten(Marginals, kind="marginals")
 
-SELECTABLE = ("alpha", "beta", "intra_modal")  # weights that are selected unless they are given
+SELECTABLE: tuple[WeightName, ...] = ("alpha", "beta", "intra_modal")  # weights that are selected unless they are given
 BACKBONES = group("Training backbones", "image-backbone", "text-backbone", "bf16", order=2)
 
 Pretraining = Annotated[
@@ -181,7 +181,7 @@ def finetune(
         runs["fine-tuned"] = towers_run(tuned, towers, ids, queries)
         evaluation = evaluate(runs, qrels, "pretrained")
         evaluation.render(console())
-        write_model_card(out, towers, record, evaluation.systems)
+        write_model_card(out, towers, record, evaluation.means)
     if json_file is not None:
         write_json(evaluation.to_json() if evaluation else {}, json_file)
     console().print(

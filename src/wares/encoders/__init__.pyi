@@ -1,8 +1,8 @@
 from .features import CatalogueFeatures, Embeddings, catalogue_features, embed
 from .fusion import fuse
-from .marginals import Marginals
 from .registry import build_towers, load_towers
-from .towers import Fusion, Towers
+from .settings import Fusion, Marginals
+from .towers import Towers
 
 __all__ = [
     "CatalogueFeatures",

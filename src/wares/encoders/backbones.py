@@ -10,7 +10,6 @@ A backbone that is trained becomes part of the tower's weights and is saved with
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ from torch import nn
 
 from wares.core.errors import SettingsError
 from wares.encoders.base import ImageTower
+from wares.encoders.settings import FROZEN, check_backbone_mode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,15 +27,7 @@ if TYPE_CHECKING:
     from wares.encoders.base import Tower
 
 
-FROZEN = "frozen"
 LORA_RANK = 16  # of the adapters
-
-
-def check_backbone_mode(mode: str) -> str:
-    """`mode` itself, if it is "frozen", "all", "lora" or "last-N"; else SettingsError."""
-    if mode in (FROZEN, "all", "lora") or re.fullmatch(r"last-[1-9]\d*", mode):
-        return mode
-    raise SettingsError(f'a backbone is "frozen", "all", "lora" or "last-N" for its last N blocks, not "{mode}".')
 
 
 def unfreeze_backbone(tower: Tower, mode: str) -> None:

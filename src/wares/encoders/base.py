@@ -41,7 +41,7 @@ class Tower(nn.Module, ABC):
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_module("trained", None)
+        self.register_module("trained_backbone", None)
 
     @abstractmethod
     def preprocess(self, items: Sequence[Any]) -> Inputs:
@@ -63,7 +63,9 @@ class Tower(nn.Module, ABC):
         """The same tower with a head of its own; the backbone is shared."""
         self.trainable_backbone()  # one that is loaded when it is needed would be loaded by each of the two
         twin = copy(self)
-        twin._modules = {name: part if name == "trained" else deepcopy(part) for name, part in self._modules.items()}
+        twin._modules = {
+            name: part if name == "trained_backbone" else deepcopy(part) for name, part in self._modules.items()
+        }
         return twin
 
     @property

@@ -15,12 +15,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from wares.encoders.marginals import Marginals, ViewBatch, all_views, learned_marginals, text_agreement_marginals
+from wares.encoders.marginals import ViewBatch, all_views, learned_marginals, text_agreement_marginals
+from wares.encoders.settings import Marginals
 
 if TYPE_CHECKING:
     from wares.data.views import Views
     from wares.encoders.features import Embeddings, Vectors
-    from wares.encoders.towers import Fusion
+    from wares.encoders.settings import Fusion
 
 
 LISTINGS_PER_BLOCK = 2048

@@ -70,7 +70,7 @@ class ListingEncoder(InputModule):
             anything, row by row
 
         Returns the batch with "sentence_embedding" (n, d) where only one modality came, as from `preprocess`;
-        else with "photos" and "texts" as (..., V, d), "queries" as (Q, d), and the towers' "scale" and "tilt".
+        else with "photos" and "texts" as (..., V, d), "queries" as (Q, d), and the towers' "scale" and "photo_attention".
         """
         if "photo_weights" not in features:
             side = "photos" if "photos" in features else "texts"
@@ -81,7 +81,7 @@ class ListingEncoder(InputModule):
         }
         if "queries" in features:
             encoded["queries"] = self._encode("queries", features["queries"])
-        return features | encoded | {"scale": self.towers.scale, "tilt": self.towers.photo_attention}
+        return features | encoded | {"scale": self.towers.scale, "photo_attention": self.towers.photo_attention}
 
     def _placed(self, side: str, inputs: Inputs, weights: Tensor) -> Tensor:
         """(..., V, d) vectors where there is a view, zeros elsewhere."""

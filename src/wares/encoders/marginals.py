@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
 
 from wares.core.errors import SettingsError
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -75,43 +71,6 @@ def check_positive(value: float) -> float:
     if not value > 0.0:
         raise SettingsError(f"a regularisation or temperature must be above 0, not {value}.")
     return value
-
-
-MARGINAL_KINDS = ("fixed", "uniform", "agreement", "learned")
-
-
-@dataclass(frozen=True)
-class Marginals:
-    """How a listing weighs its own views.
-
-    kind: "fixed" gives the primary view alpha (beta for texts) and splits the rest equally;
-        "uniform" gives all views the same; "agreement" and "learned" take "fixed" and multiply each photo's weight,
-        by exp(<photo, texts>/epsilon) or by exp(√d <u, photo>), u learned in pretraining
-    alpha, beta: weight of the primary photo and of the title where there are other views, in [0, 1]
-    epsilon: temperature of the agreement, > 0; large values give the fixed marginals back
-
-    Source: primary emphasis is arXiv 2512.18117; all else is our reading.
-    """
-
-    kind: Literal["fixed", "uniform", "agreement", "learned"] = "agreement"
-    alpha: float = 0.5
-    beta: float = 0.5
-    epsilon: float = 0.2
-
-    def __post_init__(self) -> None:
-        if self.kind not in MARGINAL_KINDS:
-            raise SettingsError(f"no marginals {self.kind!r}; there are {', '.join(MARGINAL_KINDS)}.")
-        for name in ("alpha", "beta"):
-            if not 0.0 <= getattr(self, name) <= 1.0:
-                raise SettingsError(f"{name} is a weight in [0, 1], not {getattr(self, name)}.")
-        if not self.epsilon > 0.0:
-            raise SettingsError(f"epsilon is a temperature above 0, not {self.epsilon}.")
-
-    def primary_weight(self, modality: str) -> float | None:
-        """Weight of the primary "photo" or "text" before any reweighing; None where all views weigh the same."""
-        if self.kind == "uniform":
-            return None
-        return self.alpha if modality == "photo" else self.beta
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ One file per family: `offline` (weights from Python packages), `hub` (any model 
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -20,8 +21,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from wares.core.errors import ModelError, SettingsError
-from wares.encoders.marginals import Marginals
-from wares.encoders.towers import MODEL_FORMAT, TOWER_NAMES, Fusion
+from wares.encoders import hub
+from wares.encoders.families import BUILDERS
+from wares.encoders.settings import Fusion, Marginals
+from wares.encoders.towers import MODEL_FORMAT, TOWER_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,12 +42,12 @@ def build_towers(name: str = "offline", seed: int = 0) -> Towers:
 
     Raises ModelError where the name or the weights behind it cannot be had.
     """
-    from wares.encoders import hub, offline, small
-
-    families = {"offline": offline.build, "small": small.build}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return families[name]() if name in families else hub.build(name)
+        if name in BUILDERS:
+            built: Towers = import_module(BUILDERS[name]).build()
+            return built
+        return hub.build(name)
 
 
 def load_towers(folder: Path | str) -> Towers:

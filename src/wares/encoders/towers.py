@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,31 +13,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from wares.core.errors import SettingsError
 from wares.encoders.base import save_weights, weights_digest
-from wares.encoders.marginals import Marginals
+from wares.encoders.settings import Fusion
 
 if TYPE_CHECKING:
     from wares.encoders.base import ImageTower, TextTower
 
 
-MODEL_FORMAT = 2
+MODEL_FORMAT = 3
 TOWER_NAMES = ("image", "text")
-
-
-@dataclass(frozen=True)
-class Fusion:
-    """How the towers' views become one embedding: marginals within a modality, gamma between them.
-
-    gamma: weight of the photos against the texts, in [0, 1]
-    """
-
-    marginals: Marginals = field(default_factory=Marginals)
-    gamma: float = 0.5
-
-    def __post_init__(self) -> None:
-        if not 0.0 <= self.gamma <= 1.0:
-            raise SettingsError(f"gamma is a weight in [0, 1], not {self.gamma}.")
 
 
 class Towers(nn.Module):
@@ -85,7 +69,7 @@ class Towers(nn.Module):
             "dimension": self.dimension,
             "image": self.image.key,
             "text": self.text.key,
-            "trained": [side for side in TOWER_NAMES if getattr(self, side).trained is not None],
+            "trained": [side for side in TOWER_NAMES if getattr(self, side).trained_backbone is not None],
             "fusion": asdict(self.fusion),
             "identity": self.identity,
             "wares": version("wares"),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from rich.table import Table
 
-    from wares.evaluation.comparison.results import Results, Spread
+    from wares.evaluation.comparison.results import MeanStd, Results
     from wares.evaluation.evaluator import Evaluation
     from wares.shop.explanation import Hit
 
@@ -30,10 +30,10 @@ Series = Mapping[str, tuple[Sequence[float], Sequence[float]]]  # name -> (x, y)
 # Told apart by readers of every kind of colour vision. Okabe and Ito, "Color Universal Design", 2008.
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999", "#000000")
 MARKERS = "os^Dv<>P"
-INK, GRID = "#333333", "#DDDDDD"
+TEXT_COLOUR, GRID_COLOUR = "#333333", "#DDDDDD"
 
 
-def protocols(results: Results, measure: str) -> list[str]:
+def measured_protocols(results: Results, measure: str) -> list[str]:
     """The protocols in which any method has this measure, in order of appearance."""
     found = [
         protocol
@@ -46,18 +46,18 @@ def protocols(results: Results, measure: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def spread(results: Results, method: str, protocol: str, measure: str) -> Spread | None:
+def mean_std(results: Results, method: str, protocol: str, measure: str) -> MeanStd | None:
     """One method's measure in one protocol, or None where it was not measured."""
-    found: Spread | None = results["methods"][method].get(protocol, {}).get(measure)
+    found: MeanStd | None = results["methods"][method].get(protocol, {}).get(measure)
     return found
 
 
-def table(results: Results, measure: str, title: str | None = None) -> Table:
+def results_table(results: Results, measure: str, title: str | None = None) -> Table:
     """Methods down, protocols across, mean ± standard deviation over seeds; the best mean in bold."""
     from rich.markup import escape
     from rich.table import Table
 
-    columns = protocols(results, measure)
+    columns = measured_protocols(results, measure)
     shown = Table(title=title, caption=f"{measure}, {_seeds(results)}; bold: the best", caption_justify="left")
     shown.add_column("method", no_wrap=True)
     for protocol in columns:
@@ -65,13 +65,13 @@ def table(results: Results, measure: str, title: str | None = None) -> Table:
     shown.add_column("seconds", justify="right")
     best = {protocol: _best(results, protocol, measure) for protocol in columns}
     for method, row in results["methods"].items():
-        cells = [_cell(spread(results, method, protocol, measure), best[protocol]) for protocol in columns]
+        cells = [_cell(mean_std(results, method, protocol, measure), best[protocol]) for protocol in columns]
         shown.add_row(escape(method), *cells, f"{row['seconds']:.1f}" if "seconds" in row else "–")
     return shown
 
 
 @dataclass(frozen=True)
-class Mark:
+class Estimate:
     """A point of a chart with its interval."""
 
     value: float
@@ -79,15 +79,17 @@ class Mark:
     high: float
 
 
-Panel = Mapping[str, Mapping[str, Mark]]  # series -> row -> mark
+Panel = Mapping[str, Mapping[str, Estimate]]  # series -> row -> mark
 
 
-def dot_chart(panels: Mapping[str, Panel], out: Path | str, x_label: str, columns: int = 3, zero: bool = False) -> Path:
+def draw_dot_chart(
+    panels: Mapping[str, Panel], out: Path | str, x_label: str, max_columns: int = 3, zero_line: bool = False
+) -> Path:
     """Marks with whiskers in rows, one panel a quantity; a row that a panel has no mark for stays empty.
 
     panels: title -> series -> row -> mark; the rows of all panels are the same, best of the first panel on top
     out: the picture to write; its suffix (.png, .svg, .pdf) is its format
-    columns: panels side by side at most; zero: draw a line at 0, as for differences
+    max_columns: panels side by side at most; zero_line: draw a line at 0, as for differences
 
     Returns the path written.
     """
@@ -95,17 +97,19 @@ def dot_chart(panels: Mapping[str, Panel], out: Path | str, x_label: str, column
     rows = list(dict.fromkeys(row for series in marks for row in series))
     order = {row: next(series[row].value for series in marks if row in series) for row in rows}
     rows.sort(key=order.__getitem__)
-    columns = min(columns, len(panels))
+    max_columns = min(max_columns, len(panels))
     height = 0.7 + 0.36 * len(rows)
-    figure, axes = _figure(math.ceil(len(panels) / columns), columns, width=3.4 + 2 / columns, height=height)
+    figure, axes = _figure(
+        math.ceil(len(panels) / max_columns), max_columns, width=3.4 + 2 / max_columns, height=height
+    )
     for axis in axes[len(panels) :]:
         axis.set_axis_off()
     for place, (axis, (title, panel)) in enumerate(zip(axes, panels.items(), strict=False)):
-        if zero:
-            axis.axvline(0, color=INK, linewidth=0.8)
+        if zero_line:
+            axis.axvline(0, color=TEXT_COLOUR, linewidth=0.8)
         _dots(axis, panel, rows)
         axis.set_title(title, loc="left", fontsize=11)
-        axis.set_yticks(range(len(rows)), rows if place % columns == 0 else [""] * len(rows))
+        axis.set_yticks(range(len(rows)), rows if place % max_columns == 0 else [""] * len(rows))
         axis.set_ylim(-0.6, len(rows) - 0.4)
         axis.set_xlabel(x_label)
         axis.tick_params(axis="y", length=0)
@@ -135,7 +139,9 @@ def _dots(axis: Axes, panel: Panel, rows: Sequence[str]) -> None:
         )
 
 
-def scatter_chart(points: Mapping[str, tuple[float, Mark]], out: Path | str, x_label: str, y_label: str) -> Path:
+def draw_scatter_chart(
+    points: Mapping[str, tuple[float, Estimate]], out: Path | str, x_label: str, y_label: str
+) -> Path:
     """Named points with vertical whiskers; x is logarithmic. points: name -> x and mark"""
     from matplotlib.ticker import LogLocator
 
@@ -150,60 +156,64 @@ def scatter_chart(points: Mapping[str, tuple[float, Mark]], out: Path | str, x_l
     axis.xaxis.set_minor_formatter("")
     axis.set_xlabel(x_label)
     axis.set_ylabel(y_label)
-    axis.grid(axis="x", color=GRID, linewidth=0.8)
+    axis.grid(axis="x", color=GRID_COLOUR, linewidth=0.8)
     axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     return _save(figure, out)
 
 
-def system_chart(evaluation: Evaluation, measures: Sequence[str], out: Path | str) -> Path:
+def draw_system_chart(evaluation: Evaluation, measures: Sequence[str], out: Path | str) -> Path:
     """Systems from worst to best, one panel a measure, with 95 % confidence intervals over the queries."""
     import numpy as np
 
-    figure, axes = _figure(1, len(measures), width=4.8, height=0.9 + 0.34 * len(evaluation.systems))
-    order = sorted(evaluation.systems, key=lambda system: evaluation.systems[system][measures[0]])
+    figure, axes = _figure(1, len(measures), width=4.8, height=0.9 + 0.34 * len(evaluation.means))
+    order = sorted(evaluation.means, key=lambda system: evaluation.means[system][measures[0]])
     for axis, name in zip(axes, measures, strict=True):
         values = [np.array(list(evaluation.per_query[system][name].values())) for system in order]
         errors = [1.96 * each.std(ddof=1) / np.sqrt(len(each)) if len(each) > 1 else 0.0 for each in values]
         means = [float(each.mean()) for each in values]
-        axis.barh(range(len(order)), means, xerr=errors, color=PALETTE[0], ecolor=INK, capsize=2, height=0.62)
+        axis.barh(range(len(order)), means, xerr=errors, color=PALETTE[0], ecolor=TEXT_COLOUR, capsize=2, height=0.62)
         for place, mean in enumerate(means):
             axis.text(0.01, place, f"{mean:.3f}", va="center", color="white", fontsize=9)
         axis.set_yticks(range(len(order)), order if axis is axes[0] else [""] * len(order))
         axis.set_ylim(-0.6, len(order) - 0.4)
         axis.set_xlim(0, 1)
         axis.grid(axis="y", visible=False)
-        axis.set_xlabel(f"{name} (mean and 95 % interval, {evaluation.queries} queries)")
+        axis.set_xlabel(f"{name} (mean and 95 % interval, {evaluation.query_count} queries)")
     return _save(figure, out)
 
 
-def hits_picture(answers: Sequence[tuple[str, Sequence[Hit]]], photo: Callable[[str], Path], out: Path | str) -> Path:
+def draw_hits(
+    searches: Sequence[tuple[str, Sequence[Hit]]], photo_path: Callable[[str], Path], out: Path | str
+) -> Path:
     """Searches as a shop shows them: each hit by the photo that matched best, with its score and its reason.
 
-    answers: question and hits; photo: where a photo of a hit lies
+    searches: question and hits; photo_path: where a photo of a hit lies
     """
     from matplotlib.image import imread
 
-    columns = max(len(hits) for _, hits in answers)
-    figure, axes = _figure(len(answers), columns, width=3.0, height=4.2)
+    columns = max(len(hits) for _, hits in searches)
+    figure, axes = _figure(len(searches), columns, width=3.0, height=4.2)
     # room for the captions, in inches, and under the last of them
     figure.set_layout_engine("constrained", h_pad=0.5, w_pad=0.08, rect=(0, 0.035, 1, 0.965))
     for axis in axes:
         axis.axis("off")
         axis.set_anchor("N")
-    for row, (question, hits) in enumerate(answers):
+    for row, (question, hits) in enumerate(searches):
         asked = textwrap.shorten(_printable(question), 70, placeholder=" …")
         axes[row * columns].set_title(asked, loc="left", fontsize=11).set_in_layout(False)
         for axis, hit in zip(axes[row * columns :], hits, strict=False):
             if hit.photo is not None:
-                axis.imshow(imread(photo(hit.photo)))
+                axis.imshow(imread(photo_path(hit.photo)))
             title = textwrap.shorten(_printable(hit.title), 40, placeholder=" …")
             reasons = [f"  {why.contribution:+.2f}  {_view_name(hit, why.view)}" for why in hit.why[:3]]
             caption = "\n".join([title, f"{hit.score:.2f}, of which", *reasons])
-            axis.text(0, -0.02, caption, transform=axis.transAxes, va="top", fontsize=8, color=INK, in_layout=False)
+            axis.text(
+                0, -0.02, caption, transform=axis.transAxes, va="top", fontsize=8, color=TEXT_COLOUR, in_layout=False
+            )
     return _save(figure, out)
 
 
-def line_chart(panels: Mapping[str, Series], out: Path | str, x_label: str, y_labels: Sequence[str]) -> Path:
+def draw_line_chart(panels: Mapping[str, Series], out: Path | str, x_label: str, y_labels: Sequence[str]) -> Path:
     """Curves, one panel a quantity; x ticks stand at the measured points. Panels of the same curves share one legend.
 
     panels: title -> name -> (x, y); x_label, y_labels: axis titles with their units, one y label a panel
@@ -229,7 +239,7 @@ def line_chart(panels: Mapping[str, Series], out: Path | str, x_label: str, y_la
     return _save(figure, out)
 
 
-def page(
+def render_page(
     template: str, filters: Mapping[str, Callable[..., object]], pictures: Sequence[Path], **values: object
 ) -> str:
     """A page of `templates` that needs nothing beside it. pictures: PNG files, which go into it under their stems"""
@@ -257,10 +267,10 @@ def _figure(rows: int, columns: int, width: float, height: float) -> tuple[Figur
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axis in axes:
         axis.spines[["top", "right"]].set_visible(False)
-        axis.spines[["left", "bottom"]].set_color(INK)
-        axis.grid(axis="y", color=GRID, linewidth=0.8)
+        axis.spines[["left", "bottom"]].set_color(TEXT_COLOUR)
+        axis.grid(axis="y", color=GRID_COLOUR, linewidth=0.8)
         axis.set_axisbelow(True)
-        axis.tick_params(colors=INK)
+        axis.tick_params(colors=TEXT_COLOUR)
     return figure, axes
 
 
@@ -286,11 +296,11 @@ def _save(figure: Figure, out: Path | str) -> Path:
 
 
 def _best(results: Results, protocol: str, measure: str) -> float:
-    found = [spread(results, method, protocol, measure) for method in results["methods"]]
+    found = [mean_std(results, method, protocol, measure) for method in results["methods"]]
     return max((value["mean"] for value in found if value is not None), default=0.0)
 
 
-def _cell(value: Spread | None, best: float) -> str:
+def _cell(value: MeanStd | None, best: float) -> str:
     if value is None:
         return "–"
     text = f"{value['mean']:.3f}±{value['std']:.3f}"

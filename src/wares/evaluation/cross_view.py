@@ -11,26 +11,26 @@ import numpy.typing as npt
 
 from wares.core.errors import EvaluationError
 from wares.core.hits import average_precision, reciprocal_rank
-from wares.evaluation.measures import MEASURES
+from wares.evaluation.measures import DEFAULT_MEASURES
 
 if TYPE_CHECKING:
     pass
 
 
 Floats = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.int64]
+GroupLabels = npt.NDArray[np.int64]
 Relevance = npt.NDArray[np.bool_]
-CELLS = 2**21  # similarities held at once in a cross-view protocol
+SIMILARITIES_PER_BLOCK = 2**21  # similarities held at once in a cross-view protocol
 
 
 # Cross-view protocols
 
 
-def cross_view(
+def measure_cross_view(
     queries: npt.NDArray[np.floating[Any]],
     candidates: npt.NDArray[np.floating[Any]],
-    relevant: Relevance | tuple[Labels, Labels],
-    measures: Sequence[str] = MEASURES,
+    relevant: Relevance | tuple[GroupLabels, GroupLabels],
+    measures: Sequence[str] = DEFAULT_MEASURES,
 ) -> dict[str, Floats]:
     """Rank all candidates by inner product with every query; binary relevance; equal scores in candidate order.
 
@@ -44,7 +44,7 @@ def cross_view(
     count = len(candidates)
     by_name = {name: _ranked_measure(name) for name in measures}
     values = {name: np.empty(len(queries)) for name in measures}
-    step = max(1, CELLS // max(1, count))
+    step = max(1, SIMILARITIES_PER_BLOCK // max(1, count))
     for start in range(0, len(queries), step):
         rows = slice(start, start + step)
         truth = relevant[0][rows, None] == relevant[1] if isinstance(relevant, tuple) else relevant[rows]

@@ -15,14 +15,14 @@ import numpy as np
 
 from wares.core.errors import EvaluationError
 from wares.data.runs import Run
-from wares.evaluation.measures import MEASURES, coverage, measure
-from wares.evaluation.significance import LEVEL, paired_tests
+from wares.evaluation.measures import DEFAULT_MEASURES, coverage, measure
+from wares.evaluation.significance import SIGNIFICANCE_LEVEL, paired_tests
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from wares.evaluation.measures import Coverage, PerQuery, Qrels
-    from wares.evaluation.significance import PairedTest, Significance
+    from wares.evaluation.significance import PairedTest, SignificanceTest
 
 
 # Whole evaluations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Systems on the same judged queries: means, tests against a baseline, and what was left out.
+    """Systems on the same judged query_count: means, tests against a baseline, and what was left out.
 
     per_query: system -> measure -> query -> value
     coverage: system -> how its run met the judgments
@@ -39,15 +39,15 @@ class Evaluation:
     per_query: dict[str, PerQuery]
     tests: tuple[PairedTest, ...]
     coverage: dict[str, Coverage]
-    method: Significance = "t"
+    method: SignificanceTest = "t"
 
     @property
-    def queries(self) -> int:
+    def query_count(self) -> int:
         """How many queries every mean is over."""
         return len(next(iter(self.coverage.values())).judged)
 
     @property
-    def systems(self) -> dict[str, dict[str, float]]:
+    def means(self) -> dict[str, dict[str, float]]:
         """System -> measure -> mean over the queries."""
         return {
             system: {name: float(np.mean(list(values.values()))) for name, values in table.items()}
@@ -56,14 +56,14 @@ class Evaluation:
 
     def to_json(self) -> dict[str, Any]:
         """The shape that `wares evaluate --json` writes."""
-        return {"queries": self.queries, "systems": self.systems, "tests": [asdict(test) for test in self.tests]}
+        return {"queries": self.query_count, "systems": self.means, "tests": [asdict(test) for test in self.tests]}
 
     def render(self, console: Console) -> None:
         """Print the means as a table: the best in bold, significant differences marked."""
         from rich.markup import escape
         from rich.table import Table
 
-        systems, marks = self.systems, self._marks()
+        systems, marks = self.means, self._marks()
         names = list(next(iter(systems.values())))
         best = {name: max(round(means[name], 3) for means in systems.values()) for name in names}
         table = Table()
@@ -81,15 +81,15 @@ class Evaluation:
         console.print(self._footnote(), style="dim", markup=False, highlight=False)
 
     def _marks(self) -> dict[tuple[str, str], str]:
-        significant = [test for test in self.tests if test.p_holm < LEVEL]
+        significant = [test for test in self.tests if test.p_holm < SIGNIFICANCE_LEVEL]
         return {(test.system, test.measure): "▲" if test.difference > 0 else "▼" for test in significant}
 
     def _footnote(self) -> str:
-        lines = [f"{self.queries} judged queries; bold: the best."]
+        lines = [f"{self.query_count} judged queries; bold: the best."]
         if self.tests:
             test = {"t": "paired t-test", "permutation": "sign-flip permutation test"}[self.method]
             lines.append(
-                f"▲ better, ▼ worse than {self.tests[0].baseline}: two-sided {test}, p < {LEVEL} "
+                f"▲ better, ▼ worse than {self.tests[0].baseline}: two-sided {test}, p < {SIGNIFICANCE_LEVEL} "
                 f"after Holm's correction for {len(self.tests)} comparisons."
             )
         without = len(next(iter(self.coverage.values())).without_relevant)
@@ -120,8 +120,8 @@ def evaluate(
     runs: Mapping[str, Run],
     qrels: Qrels,
     baseline: str | None = None,
-    measures: Sequence[str] = MEASURES,
-    method: Significance = "t",
+    measures: Sequence[str] = DEFAULT_MEASURES,
+    method: SignificanceTest = "t",
 ) -> Evaluation:
     """Measure every run on the same judgments and test each against the baseline.
 

@@ -13,7 +13,7 @@ from wares.data.runs import Run, add_once, ranked_ids, read_trec_rows
 
 Qrels = dict[str, dict[str, int]]  # query id -> listing id -> relevance; 1 and above is relevant
 PerQuery = dict[str, dict[str, float]]  # measure -> query id -> value
-MEASURES = ("nDCG@10", "R@10", "R@100", "R@500", "AP", "RR")
+DEFAULT_MEASURES = ("nDCG@10", "R@10", "R@100", "R@500", "AP", "RR")
 
 
 def read_qrels(path: Path | str) -> Qrels:
@@ -64,7 +64,7 @@ def coverage(run: Run, qrels: Qrels) -> Coverage:
     )
 
 
-def measure(run: Run, qrels: Qrels, measures: Sequence[str] = MEASURES) -> PerQuery:
+def measure(run: Run, qrels: Qrels, measures: Sequence[str] = DEFAULT_MEASURES) -> PerQuery:
     """Each measure of each judged query. A query without results scores 0; see `coverage` for what is left out.
 
     measures: ir_measures names; relevance 1 and above counts as relevant unless `rel` says otherwise
@@ -102,6 +102,6 @@ def _parse(name: str) -> Any:
         parsed = ir_measures.parse_measure(name)
         list(ir_measures.iter_calc([parsed], {"query": {"listing": 1}}, {"query": {"listing": 1.0}}))
     except (NameError, ValueError, SyntaxError, AssertionError) as error:
-        known = ", ".join(MEASURES)
+        known = ", ".join(DEFAULT_MEASURES)
         raise EvaluationError(f"{name!r} is not a measure; write it as ir_measures does: {known}.") from error
     return parsed

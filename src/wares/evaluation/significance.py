@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from wares.evaluation.cross_view import Floats
 
 
-Significance = Literal["t", "permutation"]
-LEVEL = 0.05
+SignificanceTest = Literal["t", "permutation"]
+SIGNIFICANCE_LEVEL = 0.05
 
 
 # Significance
@@ -38,7 +38,7 @@ class PairedTest:
 
 
 def paired_tests(
-    per_query: Mapping[str, Mapping[str, Mapping[str, float]]], baseline: str, method: Significance = "t"
+    per_query: Mapping[str, Mapping[str, Mapping[str, float]]], baseline: str, method: SignificanceTest = "t"
 ) -> list[PairedTest]:
     """Every other system against the baseline, query by query, Holm-corrected over all systems and measures.
 
@@ -59,11 +59,11 @@ def paired_tests(
     p_values = [_p_value(difference, method) for _, _, difference in found]
     return [
         PairedTest(system, baseline, name, float(difference.mean()), p, p_holm)
-        for (system, name, difference), p, p_holm in zip(found, p_values, holm(p_values), strict=True)
+        for (system, name, difference), p, p_holm in zip(found, p_values, holm_correction(p_values), strict=True)
     ]
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
+def holm_correction(p_values: Sequence[float]) -> list[float]:
     """P-values corrected for having made all of these tests together; p in [0, 1], order kept.
 
     Source: Holm, "A simple sequentially rejective multiple test procedure", 1979.
@@ -75,7 +75,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def _p_value(difference: Floats, method: Significance) -> float:
+def _p_value(difference: Floats, method: SignificanceTest) -> float:
     """Two-sided p of a mean difference of 0. difference: (n,) one per query."""
     from scipy import stats
 

@@ -1,6 +1,6 @@
-"""A supervised run for people: printed, as one page, and, for reporting only, measured against judgments.
+"""Reports of supervision runs: console tables, report.html, and measures against judgments.
 
-Reads what `wares.supervision.recipe` wrote; nothing that trains or labels sees any of it.
+Reads the run folder that `wares.supervision.recipe` writes. No package that trains or labels reads the results.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from wares.core.errors import EvaluationError
-from wares.evaluation.charts import line_chart, page
+from wares.evaluation.charts import draw_line_chart, render_page
 from wares.evaluation.correlation import correlations
 from wares.evaluation.evaluator import evaluate
-from wares.evaluation.measures import MEASURES
+from wares.evaluation.measures import DEFAULT_MEASURES
 from wares.supervision.known_item import SIGNIFICANCE_LEVEL
 from wares.supervision.recipe import HYBRID_BASELINE, WEIGHT_PERCENTILES
-from wares.supervision.run_folder import CHANGES, RELIABILITY, RESULTS, SETTINGS_FILE, RunFolder
+from wares.supervision.run_folder import CHANGES_FILE, RELIABILITY_FILE, RESULTS_FILE, RunFolder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from rich.console import Console
@@ -33,195 +33,228 @@ if TYPE_CHECKING:
     from wares.supervision.records import Reliability, RoundRecord, SupervisionResult
 
 
-SHOWN = "nDCG@10"  # the measure of the picture
-PREDICTED = ("AP", "nDCG@10")  # measures that predictors are compared with
-BASELINES = {"bm25": "no training", "dense": "zero-shot", "bm25+dense": "no training"}
+PLOTTED_MEASURE = "nDCG@10"  # in the chart of the rounds
+PREDICTED_MEASURES = ("AP", "nDCG@10")  # measures that predictions are correlated with
+BASELINE_NOTES = {"bm25": "no training", "dense": "zero-shot", "bm25+dense": "no training"}
 
 
-def render(found: SupervisionResult, console: Console) -> None:
-    """Print what happened, a line for each ranker and round, and what known-item search says of it."""
-    render_rounds(found.rounds, console)
-    if not found.reliability.labeler_mrr:
-        console.print("No query can be written from the listings, so labelers cannot be checked.")
-    for name, value in found.reliability.labeler_mrr.items():
+# Console
+
+
+def render_result(result: SupervisionResult, console: Console) -> None:
+    """Print the rounds and the known-item checks of a run."""
+    render_rounds(result.rounds, console)
+    reliability = result.reliability
+    if not reliability.labeler_mrr:
+        console.print("No query can be generated from the listings, so labelers are not checked.")
+    for name, value in reliability.labeler_mrr.items():
         if value is None:
-            console.print(f"{name} answers the queries of its own only, so it cannot be checked.")
-    for name in found.reliability.unreliable_labelers:
-        console.print(f"Warning: {name} hardly finds the listings that queries were written from. Its labels may harm.")
-    if not found.reliability.ranker_mrr:
-        console.print("Listings have nothing but titles, so rankers cannot be checked without judgments.")
+            console.print(f"{name} has results for its own queries only, so it is not checked.")
+    for name in reliability.unreliable_labelers:
+        console.print(
+            f"Warning: {name} rarely finds the listings that queries were generated from. Its labels may harm."
+        )
+    if not reliability.ranker_mrr:
+        console.print("Listings have no text but their titles, so rankers cannot be checked without judgments.")
         return
-    render_titles(found.reliability, console)
-    for name in found.reliability.worse_rounds:
-        console.print(f"Warning: {name} is worse than it was untrained.")
-    for said in found.reliability.recommendations:
-        console.print(said)
+    render_title_checks(reliability, console)
+    for name in reliability.worse_rounds:
+        console.print(f"Warning: {name} is worse than the untrained ranker.")
+    for recommendation in reliability.recommendations:
+        console.print(recommendation)
 
 
 def render_rounds(records: Sequence[RoundRecord], console: Console) -> None:
-    """Print what happened, a line for each ranker and round."""
+    """Print a table of the rounds: a row for each ranker and round."""
     from rich.table import Table
 
-    table = Table(title="Rounds", caption="Free energy before and after learning; agreement of the first ten results.")
-    for name in ("round", "ranker", "agreement with its teachers", "queries", "free energy", "seconds"):
-        words = name in ("ranker", "agreement with its teachers")
-        table.add_column(name, justify="left" if words else "right", overflow="fold")
-    short = brief([name for each in records for name in (each.ranker, *each.overlap)])
+    table = Table(title="Rounds", caption="ELBO before and after training; average overlap of the first ten results.")
+    for name in ("round", "ranker", "overlap with its teachers", "queries", "ELBO", "seconds"):
+        left = name in ("ranker", "overlap with its teachers")
+        table.add_column(name, justify="left" if left else "right", overflow="fold")
+    short = short_names([name for record in records for name in (record.ranker, *record.overlap)])
     short["before"] = "the round before"
-    for each in records:
-        before, after = each.elbo
-        agreed = "\n".join(f"{value:.2f} {short[name]}" for name, value in each.overlap.items())
-        cells = (short[each.ranker], agreed, f"{each.queries:,}", f"{before:.3f} → {after:.3f}")
-        table.add_row(str(each.round), *cells, f"{sum(each.seconds.values()):.0f}")
+    for record in records:
+        before, after = record.elbo
+        overlaps = "\n".join(f"{value:.2f} {short[name]}" for name, value in record.overlap.items())
+        cells = (short[record.ranker], overlaps, f"{record.queries:,}", f"{before:.3f} → {after:.3f}")
+        table.add_row(str(record.round), *cells, f"{sum(record.seconds.values()):.0f}")
     console.print(table)
 
 
-def render_titles(reliability: Reliability, console: Console) -> None:
-    """Print how every ranker did in known-item search, round by round."""
+def render_title_checks(reliability: Reliability, console: Console) -> None:
+    """Print the mean reciprocal rank of each ranker in known-item search by title, a row for each round."""
     from rich.table import Table
 
-    table = Table("ranker", caption="Titles find their listings among others without titles.")
+    table = Table("ranker", caption="Known-item search: titles as queries, listings without titles as documents.")
     table.add_column("mean reciprocal rank", justify="right")
     table.add_column("")
-    short = brief(list(reliability.ranker_mrr))
+    short = short_names(list(reliability.ranker_mrr))
     for name, value in reliability.ranker_mrr.items():
         kept = "kept" if name in reliability.best.values() else ""
         table.add_row(short[name], f"{value:.3f}", "worse than untrained" if name in reliability.worse_rounds else kept)
     console.print(table)
 
 
-def judge(run: Path, qrels: Qrels, measures: Sequence[str] = MEASURES) -> Evaluation:
-    """Measure every system of a run and test it against the hybrid, the baseline to beat; write `results.json`.
+# Judgments
 
-    Raises EvaluationError where the run has no results.
+
+def evaluate_run(run: Path, qrels: Qrels, measures: Sequence[str] = DEFAULT_MEASURES) -> Evaluation:
+    """Measure every system of a run, test each against the hybrid baseline, and write `results.json`.
+
+    Raises EvaluationError if the run has no results for test queries.
     """
-    found = evaluate(run_results(run), qrels, HYBRID_BASELINE, measures)
-    RunFolder(run).write(RESULTS, found.to_json())
-    return found
+    evaluation = evaluate(read_run_results(run), qrels, HYBRID_BASELINE, measures)
+    RunFolder(run).write(RESULTS_FILE, evaluation.to_json())
+    return evaluation
 
 
-def judge_predictors(run: Path, judged: Evaluation, predicted: Mapping[str, Mapping[str, float]]) -> list[Correlation]:
-    """Compare `predict_performance` for test queries with how well BM25 answers them, and add that to `results.json`.
+def evaluate_predictors(
+    run: Path, evaluation: Evaluation, predictions: Mapping[str, Mapping[str, float]]
+) -> list[Correlation]:
+    """Correlate predicted performance with BM25's measured performance, and add the result to `results.json`.
 
-    judged: what `judge` said of the run, with AP and nDCG@10
+    evaluation: of `evaluate_run`, with AP and nDCG@10
+    predictions: of `predict_performance` for the test queries: predictor -> query id -> prediction
     """
-    found = correlations(predicted, {name: judged.per_query["bm25"][name] for name in PREDICTED})
+    measured = {name: evaluation.per_query["bm25"][name] for name in PREDICTED_MEASURES}
+    coefficients = correlations(predictions, measured)
     folder = RunFolder(run)
-    folder.write(RESULTS, folder.read(RESULTS) | {"predictors": [asdict(each) for each in found]})
-    return found
+    folder.write(RESULTS_FILE, folder.read(RESULTS_FILE) | {"predictors": [asdict(row) for row in coefficients]})
+    return coefficients
 
 
-def run_results(run: Path) -> dict[str, Run]:
-    """Results by system: the baselines, and `RANKER STRATEGY-ROUND`, alone and with BM25."""
+def read_run_results(run: Path) -> dict[str, Run]:
+    """Results for the test queries by system: the baselines, and `RANKER STRATEGY-ROUND`, alone and with BM25."""
     folder = RunFolder(run)
-    strategy, found = folder.read(SETTINGS_FILE)["settings"]["strategy"], folder.read_baselines()
+    strategy, results = folder.read_settings()["settings"]["strategy"], folder.read_baselines()
     for round in folder.finished_rounds():
         record = round.read()
         name = system_name(record.ranker, strategy, record.round)
-        found |= {name + suffix: results for suffix, results in round.read_results().items()}
-    if not found:
+        results |= {name + suffix: run_of_round for suffix, run_of_round in round.read_results().items()}
+    if not results:
         raise EvaluationError(f"{run} has no results for test queries. Run `wares supervise` with --test-queries.")
-    return found
+    return results
 
 
 def system_name(ranker: str, strategy: str, round: int) -> str:
-    """What a ranker of a round is called. In the first round every strategy is weak supervision."""
+    """The name of a ranker after a round. In the first round every strategy is weak supervision."""
     return f"{ranker} {strategy if round > 1 else 'weak'}-{round}"
 
 
+# The page
+
+
 def write_report(run: Path) -> Path:
-    """Write `report.html`, and its pictures beside it; with effectiveness where the run was judged."""
+    """Write `report.html` and its charts into the run folder, and return the path of the page.
+
+    The page has measures of effectiveness if `evaluate_run` wrote `results.json`.
+    """
     folder = RunFolder(run)
-    asked = folder.read(SETTINGS_FILE)["settings"]
-    short = brief([*asked["labelers"], *asked["rankers"]])
-    about = folder.read(SETTINGS_FILE, short)
-    settings = about["settings"]
+    settings = folder.read_settings()["settings"]
+    short = short_names([*settings["labelers"], *settings["rankers"]])
+    identity = folder.read_settings(short)
+    settings = identity["settings"]
     rounds = [asdict(round.read(short)) for round in folder.finished_rounds()]
-    reliability, changes = folder.read(RELIABILITY, short), folder.read(CHANGES, short)
-    judged = folder.read(RESULTS, short) if folder.has(RESULTS) else None
-    pictures = [draw_rounds(rounds, settings, reliability, judged, run / "rounds.png")]
-    if settings["weights"]:
-        pictures.append(draw_weights(rounds, run / "weights.png"))
-    tests: defaultdict[tuple[str, str], Any] = defaultdict(lambda: None)
-    tests |= {(row["system"], row["measure"]): row for row in (judged or {"tests": []})["tests"]}
-    systems = (judged or {"systems": {}})["systems"]
-    measures = list(next(iter(systems.values()), {}))
-    predicted: defaultdict[str, list[Any]] = defaultdict(list)
-    for each in (judged or {}).get("predictors", []):
-        predicted[each["predictor"]].append(each)
-    text = page(
+    reliability = folder.read(RELIABILITY_FILE, short)
+    results = folder.read(RESULTS_FILE, short) if folder.has(RESULTS_FILE) else None
+    charts = [draw_rounds(rounds, settings, reliability, results, run / "rounds.png")]
+    if settings["query_predictor"]:
+        charts.append(draw_weights(rounds, run / "weights.png"))
+    text = render_page(
         "supervise.html",
         {"three": lambda value: f"{value:.3f}"},
-        pictures,
+        charts,
         name=run.name,
         settings=settings,
-        dev=about["dev"][0] if "dev" in about else 0,
+        dev=identity["dev"][0] if "dev" in identity else 0,
         rounds=rounds,
         reliability=reliability,
-        changes=changes,
-        greedy=[each for each in rounds if each["greedy"]],
-        judged=judged,
-        predicted=predicted,
-        measures=measures,
-        best={measure: max(values[measure] for values in systems.values()) for measure in measures},
-        tests=tests,
+        changes=folder.read(CHANGES_FILE, short),
+        greedy=[record for record in rounds if record["greedy_steps"]],
         level=SIGNIFICANCE_LEVEL,
+        **_results_values(results),
     )
     (run / "report.html").write_text(text, encoding="utf-8")
     return run / "report.html"
+
+
+def _results_values(results: dict[str, Any] | None) -> dict[str, Any]:
+    """The template's values that come from `results.json`; None: there are no judgments."""
+    systems = results["systems"] if results else {}
+    measures = list(next(iter(systems.values()), {}))
+    tests: defaultdict[tuple[str, str], Any] = defaultdict(lambda: None)
+    tests |= {(row["system"], row["measure"]): row for row in (results or {"tests": []})["tests"]}
+    predictors: defaultdict[str, list[Any]] = defaultdict(list)
+    for row in (results or {}).get("predictors", []):
+        predictors[row["predictor"]].append(row)
+    best = {measure: max(values[measure] for values in systems.values()) for measure in measures}
+    return {"judged": results, "measures": measures, "best": best, "tests": tests, "predicted": predictors}
 
 
 def draw_rounds(
     rounds: Sequence[dict[str, Any]],
     settings: dict[str, Any],
     reliability: dict[str, Any],
-    judged: dict[str, Any] | None,
+    results: dict[str, Any] | None,
     out: Path,
 ) -> Path:
-    """Divergence from labels, agreement, known-item search and effectiveness, round by round."""
-    before, after = (_by_ranker(rounds, lambda each, i=i: -each["elbo"][i]) for i in (0, 1))
-    untaught = {f"{name}, before learning": curve for name, curve in before.items()}
-    panels: dict[str, Series] = {"divergence from labels": after | untaught}
-    labels = ["nats a query"]
-    if later := [each for each in rounds if each["round"] > 1]:
-        panels["agreement with the round before"] = _by_ranker(later, lambda each: each["agreement"]["before"])
+    """Draw divergence from labels, overlap, known-item search and effectiveness against the round."""
+    before = _by_ranker(rounds, lambda record: -record["elbo"][0])
+    after = _by_ranker(rounds, lambda record: -record["elbo"][1])
+    untrained = {f"{name}, before training": curve for name, curve in before.items()}
+    panels: dict[str, Series] = {"divergence from labels": after | untrained}
+    labels = ["nats per query"]
+    if later := [record for record in rounds if record["round"] > 1]:
+        panels["overlap with the round before"] = _by_ranker(later, lambda record: record["overlap"]["before"])
         labels.append("average overlap at 10")
-    if reliability["titles"]:
-        panels["titles find their listings"] = _by_ranker(
-            rounds, lambda each: reliability["titles"][f"{each['ranker']}, round {each['round']}"]
+    if reliability["ranker_mrr"]:
+        panels["known-item search by title"] = _by_ranker(
+            rounds, lambda record: reliability["ranker_mrr"][f"{record['ranker']}, round {record['round']}"]
         )
         labels.append("mean reciprocal rank")
-    if judged:
-        strategy, values = settings["strategy"], judged["systems"]
-        curves = _by_ranker(rounds, lambda each: values[system_name(each["ranker"], strategy, each["round"])][SHOWN])
+    if results:
+        strategy, means = settings["strategy"], results["systems"]
+        curves = _by_ranker(
+            rounds,
+            lambda record: means[system_name(record["ranker"], strategy, record["round"])][PLOTTED_MEASURE],
+        )
         span = [1, max(2, rounds[-1]["round"])]
-        level = {
-            f"{name}, {about}": (span, [values[name][SHOWN]] * 2) for name, about in BASELINES.items() if name in values
+        baselines = {
+            f"{name}, {note}": (span, [means[name][PLOTTED_MEASURE]] * 2)
+            for name, note in BASELINE_NOTES.items()
+            if name in means
         }
-        panels["effectiveness, for reporting only"] = curves | level
-        labels.append(SHOWN)
-    return line_chart(panels, out, "round", labels)
+        panels["effectiveness, for reporting only"] = curves | baselines
+        labels.append(PLOTTED_MEASURE)
+    return draw_line_chart(panels, out, "round", labels)
 
 
 def draw_weights(rounds: Sequence[dict[str, Any]], out: Path) -> Path:
-    """Weights of queries against the share of queries that count so much or less; what is the same everywhere, once."""
-    curves = {f"{each['ranker']}, round {each['round']}": (WEIGHT_PERCENTILES, each["weights"]) for each in rounds}
-    if all(each["weights"] == rounds[0]["weights"] for each in rounds):
-        curves = {"every ranker and round": (WEIGHT_PERCENTILES, rounds[0]["weights"])}
-    return line_chart({"weights of queries": curves}, out, "per cent of queries", ["weight (mean 1)"])
+    """Draw percentiles of query weights: one curve for each ranker and round, or one for all if they are equal."""
+    curves = {
+        f"{record['ranker']}, round {record['round']}": (WEIGHT_PERCENTILES, record["weight_percentiles"])
+        for record in rounds
+    }
+    if all(record["weight_percentiles"] == rounds[0]["weight_percentiles"] for record in rounds):
+        curves = {"every ranker and round": (WEIGHT_PERCENTILES, rounds[0]["weight_percentiles"])}
+    return draw_line_chart({"query weights": curves}, out, "per cent of queries", ["weight (mean 1)"])
 
 
-def _by_ranker(rounds: Sequence[dict[str, Any]], value: Any) -> dict[str, tuple[list[float], list[float]]]:
-    found: dict[str, tuple[list[float], list[float]]] = {}
-    for each in rounds:
-        numbers, values = found.setdefault(each["ranker"], ([], []))
-        numbers.append(each["round"])
-        values.append(value(each))
-    return found
+def _by_ranker(
+    rounds: Sequence[dict[str, Any]], value: Callable[[dict[str, Any]], float]
+) -> dict[str, tuple[list[float], list[float]]]:
+    """Ranker -> (rounds, values)."""
+    curves: dict[str, tuple[list[float], list[float]]] = {}
+    for record in rounds:
+        numbers, values = curves.setdefault(record["ranker"], ([], []))
+        numbers.append(record["round"])
+        values.append(value(record))
+    return curves
 
 
-def brief(names: Sequence[str]) -> dict[str, str]:
-    """Names with the last part of each path in them only, where that still tells them apart."""
+def short_names(names: Sequence[str]) -> dict[str, str]:
+    """Map each name to itself with the last part of its paths only, unless two names would become equal."""
     short = {name: re.sub(r"'[^']*/(?=[^'/]+')", "'", name) for name in names}
-    alike = Counter(short[name] for name in set(names))
-    return {name: each if alike[each] == 1 else name for name, each in short.items()}
+    counts = Counter(short[name] for name in set(names))
+    return {name: shortened if counts[shortened] == 1 else name for name, shortened in short.items()}

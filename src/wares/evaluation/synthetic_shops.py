@@ -24,7 +24,7 @@ from wares.data.listings import Catalogue, Listing, Query
 from wares.data.views import photo_views, text_views
 from wares.encoders.features import Embeddings
 from wares.encoders.fusion import FusedEmbeddings, fuse
-from wares.encoders.towers import Fusion
+from wares.encoders.settings import Fusion
 from wares.shop.content import content_hashes
 from wares.shop.table import EmbeddedListings, round_to_float16
 
@@ -32,30 +32,32 @@ if TYPE_CHECKING:
     from wares.data.listings import OnError
 
 
-CATEGORIES, TYPES, COMMON = 60, 3_000, 20_000  # words of each sort
-OWN = 3  # common words in a title
-LENGTHS = {"category": 1.0, "type": 1.4, "common": 0.5}  # of the words' vectors
-NOISE = 0.6  # length of a photo's noise beside the unit vector of its listing's words
-DECAY = 0.5  # direction i of a vector is i ** -DECAY of the first
+CATEGORY_COUNT, TYPE_COUNT, COMMON_WORD_COUNT = 60, 3_000, 20_000  # words of each sort
+COMMON_WORDS_PER_TITLE = 3  # common words in a title
+WORD_VECTOR_LENGTHS = {"category": 1.0, "type": 1.4, "common": 0.5}  # of the words' vectors
+PHOTO_NOISE = 0.6  # length of a photo's noise beside the unit vector of its listing's words
+SPECTRUM_DECAY = 0.5  # direction i of a vector is i ** -DECAY of the first
 COLOURS = ("black", "white", "red", "blue", "green", "grey", "beige", "pink", "brown", "gold", "silver", "other")
-TYPE, PRICE, POPULARITY, SECOND, COLOUR, WORD = range(6)  # what a number is drawn for
+TYPE_STREAM, PRICE_STREAM, POPULARITY_STREAM, SECOND_WORD_STREAM, COLOUR_STREAM, WORD_STREAM = range(
+    6
+)  # what a number is drawn for
 Vectors = npt.NDArray[np.float32]
-Numbers = npt.NDArray[np.int64]
+Integers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Clouds:
+class SyntheticCatalogue:
     """So many listings, as a catalogue that is computed where it is read.
 
-    photos: of each listing; anew: listings whose words are others than they were
+    photos_per_listing: of each listing; changed: listings whose words are others than they were
     """
 
-    listings: int
-    photos: int = 2
-    anew: range = field(default=range(0))
+    listing_count: int
+    photos_per_listing: int = 2
+    changed: range = field(default=range(0))
 
     def __len__(self) -> int:
-        return self.listings
+        return self.listing_count
 
     @property
     def folder(self) -> Path:
@@ -64,12 +66,12 @@ class Clouds:
 
     def chunks(self, size: int) -> Iterator[Catalogue]:
         """So many listings at a time."""
-        for start in range(0, self.listings, size):
-            yield self._part(np.arange(start, min(start + size, self.listings)))
+        for start in range(0, self.listing_count, size):
+            yield self._part(np.arange(start, min(start + size, self.listing_count)))
 
     def read(self) -> Catalogue:
         """All of them."""
-        return self._part(np.arange(self.listings))
+        return self._part(np.arange(self.listing_count))
 
     def queries(self, count: int) -> tuple[list[Query], list[str]]:
         """A log of queries, popular listings coming more often, and the id of the listing that each was written for.
@@ -77,41 +79,46 @@ class Clouds:
         A query is the word of the listing's type and one of its common words.
         """
         numbers, said = np.arange(count), _vocabulary()
-        listings = (self.listings * _uniform(numbers, POPULARITY) ** 3).astype(np.int64)
+        listings = (self.listing_count * _uniform(numbers, POPULARITY_STREAM) ** 3).astype(np.int64)
         words = self._words(listings)
-        second = words[numbers, 2 + (OWN * _uniform(numbers, SECOND)).astype(np.int64)]
+        second = words[numbers, 2 + (COMMON_WORDS_PER_TITLE * _uniform(numbers, SECOND_WORD_STREAM)).astype(np.int64)]
         pairs = zip(words[:, 1].tolist(), second.tolist(), strict=True)
         queries = [Query(f"q{i}", f"{said[kind]} {said[own]}") for i, (kind, own) in enumerate(pairs)]
         return queries, [_id(place) for place in listings]
 
-    def _part(self, places: Numbers) -> Catalogue:
-        prices = np.round(np.exp(2 + 4 * _uniform(places, PRICE)), 2).tolist()
-        colours = (len(COLOURS) * _uniform(places, COLOUR)).astype(np.int64)
+    def _part(self, places: Integers) -> Catalogue:
+        prices = np.round(np.exp(2 + 4 * _uniform(places, PRICE_STREAM)), 2).tolist()
+        colours = (len(COLOURS) * _uniform(places, COLOUR_STREAM)).astype(np.int64)
         rows = zip(places.tolist(), self._words(places), prices, colours, strict=True)
         return Catalogue(self.folder, tuple(self._listing(*row) for row in rows))
 
-    def _listing(self, place: int, words: Numbers, price: float, colour: int) -> Listing:
+    def _listing(self, place: int, words: Integers, price: float, colour: int) -> Listing:
         said = [_vocabulary()[word] for word in words]
         return Listing(
             _id(place),
             " ".join(said),
             description=f"{said[0]} {said[1]} in {COLOURS[colour]}",
-            images=tuple(f"{place}-{view}.jpg" for view in range(self.photos)),
+            images=tuple(f"{place}-{view}.jpg" for view in range(self.photos_per_listing)),
             price=price,
             attributes={"colour": COLOURS[colour]},
         )
 
-    def _words(self, places: Numbers) -> Numbers:
+    def _words(self, places: Integers) -> Integers:
         """(n, 5) the words of titles: category, type, and common ones."""
-        anew = (places >= self.anew.start) & (places < self.anew.stop)
-        type = (TYPES * _uniform(places, TYPE) ** 2).astype(np.int64)
-        draws = [np.where(anew, _uniform(places, WORD + OWN + i), _uniform(places, WORD + i)) for i in range(OWN)]
-        own = [(COMMON * draw**3).astype(np.int64) + CATEGORIES + TYPES for draw in draws]
-        return np.stack([type % CATEGORIES, CATEGORIES + type, *own], axis=1)
+        anew = (places >= self.changed.start) & (places < self.changed.stop)
+        type = (TYPE_COUNT * _uniform(places, TYPE_STREAM) ** 2).astype(np.int64)
+        draws = [
+            np.where(
+                anew, _uniform(places, WORD_STREAM + COMMON_WORDS_PER_TITLE + i), _uniform(places, WORD_STREAM + i)
+            )
+            for i in range(COMMON_WORDS_PER_TITLE)
+        ]
+        own = [(COMMON_WORD_COUNT * draw**3).astype(np.int64) + CATEGORY_COUNT + TYPE_COUNT for draw in draws]
+        return np.stack([type % CATEGORY_COUNT, CATEGORY_COUNT + type, *own], axis=1)
 
 
 @dataclass(frozen=True)
-class CloudTowers:
+class SyntheticTowers:
     """What makes the vectors of clouds: the model of their shop, and its encoder."""
 
     dimension: int = 256
@@ -137,7 +144,7 @@ class CloudTowers:
         """(n, d) unit vectors of photos, which are told by their names."""
         found = _of_photos([path.name for path in paths])
         return self._photos(
-            self.encode_texts([listing.title for listing in Clouds(0)._part(found[:, 0]).listings]), found
+            self.encode_texts([listing.title for listing in SyntheticCatalogue(0)._part(found[:, 0]).listings]), found
         )
 
     def encode_listings(self, catalogue: Catalogue, on_error: OnError) -> tuple[Embeddings, FusedEmbeddings]:
@@ -149,26 +156,29 @@ class CloudTowers:
         embeddings = round_to_float16(Embeddings(photos, self._photos(titles[photos.owners], found), texts, of_texts))
         return embeddings, fuse(embeddings, self.fusion)
 
-    def chunks(self, clouds: Clouds, size: int) -> Iterator[EmbeddedListings]:
+    def chunks(self, catalogue: SyntheticCatalogue, size: int) -> Iterator[EmbeddedListings]:
         """The listings with their vectors, for `wares.shop.build.write_shop`."""
-        for part in clouds.chunks(size):
+        for part in catalogue.chunks(size):
             yield EmbeddedListings(part, *self.encode_listings(part, "stop"), content_hashes(part))
 
-    def _photos(self, titles: Vectors, found: Numbers) -> Vectors:
+    def _photos(self, titles: Vectors, found: Integers) -> Vectors:
         """titles: (n, d) of the photos' listings; found: (n, 2) listing and place of each photo"""
         cells = (100 * found[:, :1] + found[:, 1:]) * self.dimension + np.arange(self.dimension)
-        noise = (2 * _uniform(cells, WORD + 2 * OWN).astype(np.float32) - 1) * self._spectrum
-        return _unit(titles + NOISE * _unit(noise))
+        noise = (2 * _uniform(cells, WORD_STREAM + 2 * COMMON_WORDS_PER_TITLE).astype(np.float32) - 1) * self._spectrum
+        return _unit(titles + PHOTO_NOISE * _unit(noise))
 
     @cached_property
     def _spectrum(self) -> Vectors:
-        return np.arange(1, self.dimension + 1, dtype=np.float32) ** -DECAY
+        return np.arange(1, self.dimension + 1, dtype=np.float32) ** -SPECTRUM_DECAY
 
     @cached_property
     def _of_words(self) -> Vectors:
         """(W, d) vectors of all words."""
         drawn = np.random.default_rng(0).normal(size=(len(_vocabulary()), self.dimension)).astype(np.float32)
-        lengths = np.repeat(np.array(list(LENGTHS.values()), dtype=np.float32), [CATEGORIES, TYPES, COMMON])
+        lengths = np.repeat(
+            np.array(list(WORD_VECTOR_LENGTHS.values()), dtype=np.float32),
+            [CATEGORY_COUNT, TYPE_COUNT, COMMON_WORD_COUNT],
+        )
         return lengths[:, None] * _unit(drawn * self._spectrum)
 
 
@@ -176,7 +186,9 @@ class CloudTowers:
 def _vocabulary() -> tuple[str, ...]:
     """Words that can be said: those of categories, of types, and common ones."""
     syllables = [first + vowel for first in "bdfgklmnprstvz" for vowel in "aeiou"]
-    numbers = np.random.default_rng(0).choice(len(syllables) ** 3, CATEGORIES + TYPES + COMMON, replace=False)
+    numbers = np.random.default_rng(0).choice(
+        len(syllables) ** 3, CATEGORY_COUNT + TYPE_COUNT + COMMON_WORD_COUNT, replace=False
+    )
     return tuple("".join(syllables[number // 70**place % 70] for place in range(3)) for number in numbers.tolist())
 
 
@@ -185,7 +197,7 @@ def _numbers() -> dict[str, int]:
     return {word: number for number, word in enumerate(_vocabulary())}
 
 
-def _of_photos(names: Sequence[str]) -> Numbers:
+def _of_photos(names: Sequence[str]) -> Integers:
     """(n, 2) listing and place in it of each photo."""
     numbers = [name.removesuffix(".jpg").split("-") for name in names]
     return np.array(numbers, dtype=np.int64).reshape(-1, 2)
@@ -195,7 +207,7 @@ def _id(place: int) -> str:
     return f"g{place:09d}"
 
 
-def _uniform(numbers: Numbers, drawn_for: int) -> npt.NDArray[np.float64]:
+def _uniform(numbers: Integers, drawn_for: int) -> npt.NDArray[np.float64]:
     """Numbers in [0, 1) that look random, each by its own number and what it is drawn for alone (SplitMix64)."""
     salt = np.uint64((drawn_for + 1) * 0xD1B54A32D192ED03 % 2**64)
     bits = numbers.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + salt

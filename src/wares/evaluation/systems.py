@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from wares.core.errors import EvaluationError
 from wares.data.runs import Run, read_run
+from wares.ranking.score_fusion import RRF
 
 if TYPE_CHECKING:
     from wares.data.listings import Query
@@ -20,13 +21,13 @@ if TYPE_CHECKING:
     from wares.shop.shop import Shop
 
 
-DEPTH = 500  # results of a run that are measured, as R@500 needs
+RUN_DEPTH = 500  # results of a run that are measured, as R@500 needs
 
 
 # Shops
 
 
-def shop_runs(shop: Shop, queries: Sequence[Query], depth: int = DEPTH) -> dict[str, Run]:
+def shop_runs(shop: Shop, queries: Sequence[Query], depth: int = RUN_DEPTH) -> dict[str, Run]:
     """What a shop's systems and its baselines find, best `depth` listings for each query.
 
     fused, bm25, fused+bm25: the shop's own systems (wares.shop.searching)
@@ -45,7 +46,7 @@ def shop_runs(shop: Shop, queries: Sequence[Query], depth: int = DEPTH) -> dict[
     return runs | {"dense": dense, "bm25+dense": fused_runs(dense, runs["bm25"], depth=depth)}
 
 
-def named_runs(systems: Sequence[Path], queries: Sequence[Query]) -> dict[str, Run]:
+def named_runs(paths: Sequence[Path], queries: Sequence[Query]) -> dict[str, Run]:
     """Runs by name: a run file is called after itself; a single shop's systems have plain names, and where there
     are several shops, `<shop>/<system>`.
 
@@ -53,9 +54,9 @@ def named_runs(systems: Sequence[Path], queries: Sequence[Query]) -> dict[str, R
     """
     from wares.shop.shop import open_shop
 
-    shops = [path for path in systems if path.is_dir()]
+    shops = [path for path in paths if path.is_dir()]
     runs: dict[str, Run] = {}
-    for path in systems:
+    for path in paths:
         if path.is_dir():
             prefix = f"{path.name}/" if len(shops) > 1 else ""
             found = {f"{prefix}{name}": run for name, run in shop_runs(open_shop(path), queries).items()}
@@ -68,7 +69,7 @@ def named_runs(systems: Sequence[Path], queries: Sequence[Query]) -> dict[str, R
     return runs
 
 
-def dense_run(shop: Shop, queries: Sequence[Query], depth: int = DEPTH) -> Run:
+def dense_run(shop: Shop, queries: Sequence[Query], depth: int = RUN_DEPTH) -> Run:
     """The shop's text tower as it was before any training, on the concatenated texts of each listing."""
     from wares.encoders.features import embed_texts, project_features, text_features
     from wares.encoders.registry import build_towers, load_towers
@@ -82,7 +83,7 @@ def dense_run(shop: Shop, queries: Sequence[Query], depth: int = DEPTH) -> Run:
 
 
 def towers_run(
-    features: CatalogueFeatures, towers: Towers, ids: Sequence[str], queries: Sequence[Query], depth: int = DEPTH
+    features: CatalogueFeatures, towers: Towers, ids: Sequence[str], queries: Sequence[Query], depth: int = RUN_DEPTH
 ) -> Run:
     """Queries against the fused embeddings of listings, without a shop. ids: of the listings, in their order."""
     from wares.encoders.features import embed_features, embed_texts
@@ -97,15 +98,15 @@ def _best(scores: Floats | npt.NDArray[np.float32], ids: Sequence[str], depth: i
     return {ids[place]: float(scores[place]) for place in np.argsort(-scores, kind="stable")[:depth]}
 
 
-def fused_runs(first: Run, second: Run, *, depth: int = DEPTH) -> Run:
+def fused_runs(first: Run, second: Run, *, depth: int = RUN_DEPTH) -> Run:
     """Reciprocal rank fusion of two runs, as search does it: ties go to the smaller id, the best `depth` stay."""
-    from wares.shop.retrieval import RankedListing, reciprocal_rank_fusion
+    fused: Run = {}
+    for query in {**first, **second}:
+        scores = RRF().fuse([_best_ids(run.get(query, {})) for run in (first, second)])
+        fused[query] = {id: scores[id] for id in _best_ids(scores)[:depth]}
+    return fused
 
-    def hits(run: Run, query: str) -> list[RankedListing]:
-        scores = run.get(query, {})
-        return [
-            RankedListing(0, listing) for listing in sorted(scores, key=lambda listing: (-scores[listing], listing))
-        ]
 
-    fused = {query: reciprocal_rank_fusion(hits(first, query), hits(second, query)) for query in {**first, **second}}
-    return {query: {hit.id: hit.score for hit in best[:depth]} for query, best in fused.items()}
+def _best_ids(scores: Mapping[str, float]) -> list[str]:
+    """Ids, best first; equal scores by ascending id, as the shop's search does."""
+    return sorted(scores, key=lambda id: (-scores[id], id))

@@ -1,48 +1,111 @@
-"""Score fusion: standardised scores and their weighted sums."""
+"""Score fusion: one ranking from several, by reciprocal ranks or by z-scores.
+
+Reciprocal rank fusion needs ranks only, and the candidates of the rankings may differ. Z-scores need scores of the same
+candidates, and keep how far these are apart.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from wares.core.errors import SettingsError
 from wares.ranking.scoring import Scores
 
 Floats = npt.NDArray[np.float64]
+Id = TypeVar("Id", bound=Hashable)
+
+
+@dataclass(frozen=True)
+class RRF:
+    """Reciprocal rank fusion: an item's score is the sum of 1 / (k + rank) over the rankings that have it.
+
+    k: above 0; large values make all ranks count alike
+
+    Source: Cormack, Clarke & Büttcher (SIGIR 2009), whose k is the default.
+
+    Example:
+        >>> RRF(k=1).fuse([["boots", "mug"], ["mug", "lamp"]])
+        {'boots': 0.5, 'mug': 0.8333333333333333, 'lamp': 0.3333333333333333}
+    """
+
+    k: int = 60
+
+    def __post_init__(self) -> None:
+        if not self.k > 0:
+            raise SettingsError(f"k of reciprocal rank fusion must be above 0, not {self.k}.")
+
+    def contributions(self, ranking: Sequence[Id]) -> dict[Id, float]:
+        """What one ranking, best first and without repetitions, adds to the score of each of its items."""
+        return {item: 1 / (self.k + rank) for rank, item in enumerate(ranking, 1)}
+
+    def fuse(self, rankings: Sequence[Sequence[Id]]) -> dict[Id, float]:
+        """Scores of all items, in the order of their first appearance."""
+        scores: dict[Id, float] = {}
+        for ranking in rankings:
+            for item, contribution in self.contributions(ranking).items():
+                scores[item] = scores.get(item, 0.0) + contribution
+        return scores
+
+
+@dataclass(frozen=True)
+class ZScore:
+    """Weighted sum of two systems' z-scores. weight: of the second system, in [0, 1]
+
+    Example:
+        >>> ZScore(weight=0.25).fuse(np.array([[2, 0]]), np.array([[100, 300]])).tolist()
+        [[0.5, -0.5]]
+    """
+
+    weight: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.weight <= 1:
+            raise SettingsError(f"weight of z-score fusion must be in [0, 1], not {self.weight}.")
+
+    def fuse(self, first: Scores, second: Scores) -> Floats:
+        """(Q, K) fused scores of the same listings; NaN where either system abstains."""
+        return (1 - self.weight) * zscores(first) + self.weight * zscores(second)
 
 
 def mean_centered(scores: Scores) -> Floats:
-    """(Q, K) scores with mean 0 for each query; NaN stays, and what is not finite becomes NaN."""
+    """(Q, K) scores minus their mean per query; NaN and infinite scores become NaN."""
     values = np.where(np.isfinite(scores), scores, np.nan).astype(np.float64)
-    there = ~np.isnan(values)
-    count = np.maximum(there.sum(axis=1, keepdims=True), 1)
-    return np.asarray(values - np.where(there, values, 0.0).sum(axis=1, keepdims=True) / count)
+    present = ~np.isnan(values)
+    count = np.maximum(present.sum(axis=1, keepdims=True), 1)
+    return np.asarray(values - np.where(present, values, 0.0).sum(axis=1, keepdims=True) / count)
 
 
 def zscores(scores: Scores) -> Floats:
-    """(Q, K) scores with mean 0 and deviation 1 for each query; NaN stays, and scores that are all alike become 0."""
+    """(Q, K) scores with mean 0 and standard deviation 1 per query.
+
+    NaN and infinite scores become NaN; if all scores of a query are equal, they become 0.
+    """
     values = mean_centered(scores)
-    there = ~np.isnan(values)
-    count = np.maximum(there.sum(axis=1, keepdims=True), 1)
-    deviation = np.sqrt((np.where(there, values, 0.0) ** 2).sum(axis=1, keepdims=True) / count)
-    # What differs by rounding only says nothing, and is not blown up to say something.
-    largest = np.where(there, np.abs(scores), 0.0).max(axis=1, keepdims=True, initial=0.0)
-    level = deviation <= 1e-6 * np.maximum(largest, 1e-30)
-    return np.where(level, np.where(there, 0.0, np.nan), values / np.where(level, 1.0, deviation))
+    present = ~np.isnan(values)
+    count = np.maximum(present.sum(axis=1, keepdims=True), 1)
+    deviation = np.sqrt((np.where(present, values, 0.0) ** 2).sum(axis=1, keepdims=True) / count)
+    # Differences that are only rounding errors count as none, so that dividing does not make them large.
+    largest = np.where(present, np.abs(scores), 0.0).max(axis=1, keepdims=True, initial=0.0)
+    is_constant = deviation <= 1e-6 * np.maximum(largest, 1e-30)
+    return np.where(is_constant, np.where(present, 0.0, np.nan), values / np.where(is_constant, 1.0, deviation))
 
 
 def zscore_fusion(scores: Sequence[Scores]) -> Floats:
-    """(Q, K) mean over systems of their standardised scores of the same listings, so that scales do not matter.
+    """(Q, K) mean z-score of the same listings over several systems, so that their scales do not matter.
 
-    A system that abstains from a pair has no part in it; NaN where all do. Scores that are not finite count as
-    abstaining.
+    Systems that abstain from a pair, or score it with an infinite number, are left out of its mean; NaN if all are.
     """
-    return mean_ignoring_nan([zscores(each) for each in scores])
+    return mean_ignoring_nan([zscores(system_scores) for system_scores in scores])
 
 
 def mean_ignoring_nan(values: Sequence[Floats]) -> Floats:
+    """Element-wise mean of arrays of one shape, without NaN; NaN where all arrays have NaN."""
     stacked = np.stack(values)
-    said = (~np.isnan(stacked)).sum(axis=0)
+    count = (~np.isnan(stacked)).sum(axis=0)
     total = np.where(np.isnan(stacked), 0.0, stacked).sum(axis=0)
-    return np.where(said > 0, total / np.maximum(said, 1), np.nan)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)

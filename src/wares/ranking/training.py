@@ -1,7 +1,7 @@
-"""Teaching a ranker: the same loop, by the trainer of transformers, whatever the architecture.
+"""Training of a ranker by distillation: one loop for every architecture, on the Trainer of transformers.
 
-In every step some queries come up, each with a few of its listings: half of them those with the largest shares, half
-a draw from the rest, anew in each epoch.
+Each step takes a batch of queries with a few listings each: half are the listings of the highest probability, the
+other half are sampled from the rest. Each epoch samples again.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wares.ranking.rankers.base import RankerModel, SoftLabels, TrainingDefaults
+    from wares.ranking.settings import RankerTrainingSettings
 
 
 CHECKPOINT_FOLDER = "checkpoints"
@@ -42,21 +43,8 @@ WARMUP_FRACTION = 0.1  # of all steps
 
 
 @dataclass(frozen=True)
-class RankerTrainingSettings:
-    """How a ranker is taught. loss: a name of wares.ranking.losses; epochs: passes over the queries"""
-
-    loss: str = "listwise-kl"
-    epochs: int = 3
-
-    def __post_init__(self) -> None:
-        get_ranking_loss(self.loss)
-        if self.epochs < 1:
-            raise SettingsError(f"epochs are 1 or more, not {self.epochs}.")
-
-
-@dataclass(frozen=True)
 class TrainResult:
-    """What came of teaching. losses: means over a tenth of the steps each, in order"""
+    """Steps, seconds and losses of a training. losses: means over each tenth of the steps"""
 
     steps: int
     seconds: float
@@ -71,18 +59,39 @@ def train_ranker(
     seed: int,
     folder: Path,
 ) -> TrainResult:
-    """Teach a model in place.
+    """Train a model in place, by its teachers' soft labels.
 
-    seed: of the order of queries, and of the listings drawn for each
-    folder: checkpoints are kept under it while training runs; a run that was stopped goes on from the last
+    defaults: learning rate and batch sizes; settings: loss and epochs
+    seed: of the order of queries, and of the listings sampled for each
+    folder: holds the checkpoints during training; an interrupted training resumes from the last one
+
+    Raises SettingsError if no query has a weight and two labelled listings.
     """
-    began = time.monotonic()
-    taught = DistillationDataset(soft_labels, seed)
-    model.prepare([soft_labels.queries[i] for i in taught.indices.tolist()])
-    steps = -(-len(taught) // defaults.batch_size) * settings.epochs
-    arguments = TrainingArguments(
+    start_time = time.monotonic()
+    dataset = DistillationDataset(soft_labels, seed)
+    model.prepare([soft_labels.queries[i] for i in dataset.indices.tolist()])
+    steps = -(-len(dataset) // defaults.batch_size) * settings.epochs
+    trainer = Trainer(
+        DistillationModule(model, settings.loss),
+        _training_arguments(defaults, settings.epochs, steps, seed, folder),
+        data_collator=DistillationCollator(defaults.listings_per_query),
+        train_dataset=dataset,
+    )
+    trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(EpochCallback(dataset))
+    output = trainer.train(resume_from_checkpoint=last_checkpoint(folder / CHECKPOINT_FOLDER))
+    model.eval()
+    shutil.rmtree(folder / CHECKPOINT_FOLDER, ignore_errors=True)
+    losses = [float(entry["loss"]) for entry in trainer.state.log_history if "loss" in entry]
+    return TrainResult(output.global_step, time.monotonic() - start_time, losses)
+
+
+def _training_arguments(
+    defaults: TrainingDefaults, epochs: int, steps: int, seed: int, folder: Path
+) -> TrainingArguments:
+    return TrainingArguments(
         output_dir=str(folder / CHECKPOINT_FOLDER),
-        num_train_epochs=settings.epochs,
+        num_train_epochs=epochs,
         per_device_train_batch_size=defaults.batch_size,
         learning_rate=defaults.learning_rate,
         weight_decay=0.0,
@@ -97,26 +106,13 @@ def train_ranker(
         remove_unused_columns=False,
         use_cpu=not torch.accelerator.is_available(),
     )
-    trainer = Trainer(
-        DistillationModule(model, settings.loss),
-        arguments,
-        data_collator=DistillationCollator(defaults.listings_per_query),
-        train_dataset=taught,
-    )
-    trainer.remove_callback(PrinterCallback)
-    trainer.add_callback(EpochCallback(taught))
-    done = trainer.train(resume_from_checkpoint=last_checkpoint(folder / CHECKPOINT_FOLDER))
-    model.eval()
-    shutil.rmtree(folder / CHECKPOINT_FOLDER, ignore_errors=True)
-    losses = [float(entry["loss"]) for entry in trainer.state.log_history if "loss" in entry]
-    return TrainResult(done.global_step, time.monotonic() - began, losses)
 
 
 class DistillationDataset(Dataset[dict[str, Any]]):
-    """Queries that have two labelled listings or more, and a weight above 0.
+    """Queries with at least two labelled listings and a weight above 0.
 
-    Each comes with a number in [0, 1) for each of its listings, by which some are drawn. The numbers follow from seed,
-    epoch and query, so that a run that was stopped goes on as it would have gone.
+    Each item has a random number in [0, 1) per listing, by which the collator samples. The numbers depend only on seed,
+    epoch and query, so a resumed training sees the same samples as an uninterrupted one.
     """
 
     def __init__(self, soft_labels: SoftLabels, seed: int) -> None:
@@ -124,64 +120,69 @@ class DistillationDataset(Dataset[dict[str, Any]]):
         labelled = np.isfinite(soft_labels.log_probs).sum(axis=1)
         self.indices = np.flatnonzero((labelled > 1) & (soft_labels.weights > 0))
         if not len(self.indices):
-            raise SettingsError("no query has two labelled listings, so there is nothing to learn from.")
+            raise SettingsError(
+                "no query has two labelled listings, so there is nothing to learn from. Use other queries or labelers."
+            )
 
     def __len__(self) -> int:
         return len(self.indices)
 
-    def __getitem__(self, number: int) -> dict[str, Any]:
-        place = int(self.indices[number])
-        random = np.random.default_rng((self.seed, self.epoch, place))
+    def __getitem__(self, item: int) -> dict[str, Any]:
+        index = int(self.indices[item])
+        random = np.random.default_rng((self.seed, self.epoch, index))
         return {
-            "query": self.soft_labels.queries[place].text,
-            "listings": self.soft_labels.listings[place],
-            "log_probs": self.soft_labels.log_probs[place],
+            "query": self.soft_labels.queries[index].text,
+            "listings": self.soft_labels.listings[index],
+            "log_probs": self.soft_labels.log_probs[index],
             "draws": random.random(self.soft_labels.listings.shape[1]),
-            "weight": self.soft_labels.weights[place],
+            "weight": self.soft_labels.weights[index],
         }
 
 
 class EpochCallback(TrainerCallback):
-    """Tells the data which epoch it is."""
+    """Sets the epoch of the dataset."""
 
     def __init__(self, dataset: DistillationDataset) -> None:
         self.dataset = dataset
 
     def on_epoch_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """`state.epoch` is a fraction where a run goes on."""
+        """`state.epoch` is a fraction if training is resumed."""
         self.dataset.epoch = int(state.epoch or 0)
 
 
 class DistillationCollator:
-    """Makes a batch: of each query the listings with the largest shares, and some of the rest, drawn."""
+    """Batches of queries: per query the listings of the highest probability, and a sample of the rest."""
 
     def __init__(self, listings_per_query: int) -> None:
         self.listings_per_query = listings_per_query
 
     def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        listings, shares, draws = (np.stack([row[name] for row in rows]) for name in ("listings", "log_probs", "draws"))
-        absent = ~np.isfinite(shares)
-        ranks = np.argsort(np.argsort(-shares, axis=1, kind="stable"), axis=1)
-        # Drawn numbers are in [0, 1): before them come the best, after them what has no label.
+        names = ("listings", "log_probs", "draws")
+        listings, log_probs, draws = (np.stack([row[name] for row in rows]) for name in names)
+        absent = ~np.isfinite(log_probs)
+        ranks = np.argsort(np.argsort(-log_probs, axis=1, kind="stable"), axis=1)
+        # Random numbers are in [0, 1): the best listings sort before them, listings without a label after them.
         order = np.where(absent, 2.0, np.where(ranks < self.listings_per_query // 2, -1.0, draws))
-        chosen = np.argsort(order, axis=1, kind="stable")[:, : self.listings_per_query]
-        listings, shares, absent = (np.take_along_axis(each, chosen, axis=1) for each in (listings, shares, absent))
+        sampled = np.argsort(order, axis=1, kind="stable")[:, : self.listings_per_query]
+        listings, log_probs, absent = (
+            np.take_along_axis(values, sampled, axis=1) for values in (listings, log_probs, absent)
+        )
         return {
             "queries": [row["query"] for row in rows],
             "listings": torch.from_numpy(np.where(absent, NO_LISTING, listings)),
-            "log_probs": torch.from_numpy(shares.astype(np.float32)),
+            "log_probs": torch.from_numpy(log_probs.astype(np.float32)),
             "weights": torch.tensor([row["weight"] for row in rows], dtype=torch.float32),
         }
 
 
 class DistillationModule(nn.Module):
-    """A model with its loss, as the trainer wants it."""
+    """A model with its loss, in the form that the Trainer expects."""
 
     def __init__(self, model: RankerModel, loss: str) -> None:
         super().__init__()
         self.model, self.loss = model, get_ranking_loss(loss)
 
-    def forward(self, queries: list[str], listings: Tensor, log_shares: Tensor, weights: Tensor) -> dict[str, Tensor]:
-        """The loss of a batch, and what the model adds to it."""
-        loss = self.loss(self.model(queries, listings), log_shares, listings != NO_LISTING, weights)
+    def forward(self, queries: list[str], listings: Tensor, log_probs: Tensor, weights: Tensor) -> dict[str, Tensor]:
+        """The loss of a batch plus the model's regulariser."""
+        loss = self.loss(self.model(queries, listings), log_probs, listings != NO_LISTING, weights)
         return {"loss": loss + self.model.regulariser()}

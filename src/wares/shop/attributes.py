@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def quote_column(name: str) -> str:
-    """A column as a filter spells it."""
+    """The name of a column as a filter spells it, in backticks if need be."""
     return name if re.fullmatch(r"[A-Za-z_]\w*", name) else f"`{name}`"
 
 
@@ -31,10 +31,10 @@ KIND_DESCRIPTIONS: dict[AttributeKind, str] = {
 
 @dataclass(frozen=True)
 class AttributeColumns:
-    """How the listings' attributes become columns.
+    """The column and the type of each attribute.
 
-    names: column of each attribute; kinds: type of each attribute, "mixed" where it has several and is kept as text
-    notes: attributes that are stored under another name or type than they came with
+    names: attribute -> column; kinds: attribute -> type; "mixed" for several types, which are stored as text
+    notes: attributes that are stored under another name or type, one line each
     """
 
     names: Mapping[str, str]
@@ -42,55 +42,55 @@ class AttributeColumns:
     notes: list[str]
 
     def to_row(self, listing: Listing) -> dict[str, Attribute]:
-        """A listing's attributes by column."""
+        """The attributes of a listing by column."""
         return {
             self.names[key]: _as_text(value) if self.kinds[key] == "mixed" else value
             for key, value in listing.attributes.items()
         }
 
     def check(self, listing: Listing) -> None:
-        """Raise CatalogueError where an attribute has no column, or is of another type than its column."""
+        """Raise CatalogueError if an attribute has no column, or has another type than its column."""
         for key, value in listing.attributes.items():
             where, kind = f'listing "{listing.id}": attribute "{key}"', self.kinds.get(key)
             if kind is None:
                 known = ", ".join(self.kinds) or "none"
                 raise CatalogueError(
-                    f"{where} has no column in this shop, which has {known}. Leave it out, or rebuild the shop from a "
+                    f"{where} has no column in this shop (columns: {known}). Remove it, or rebuild the shop from a "
                     "catalogue that has it."
                 )
             if kind not in ("mixed", _kind(value)):
                 raise CatalogueError(
-                    f"{where} is {KIND_DESCRIPTIONS[kind]} in this shop, and not {KIND_DESCRIPTIONS[_kind(value)]}. Correct it, or "
-                    "rebuild the shop from a catalogue that has it so."
+                    f"{where} is {KIND_DESCRIPTIONS[_kind(value)]}; its column in this shop holds "
+                    f"{KIND_DESCRIPTIONS[kind]}. Correct it, or rebuild the shop from a catalogue with this type."
                 )
 
     def from_row(self, row: Mapping[str, Attribute | None]) -> dict[str, Attribute]:
-        """The attributes of a row, by their own names."""
+        """The attributes of a row by their names in the catalogue."""
         return {key: value for key, name in self.names.items() if (value := row[name]) is not None}
 
 
 def infer_attribute_columns(listings: Iterable[Listing]) -> AttributeColumns:
-    """Infer a column for every attribute that any listing has.
+    """A column for every attribute that any listing has.
 
-    An attribute of several types is kept as text. A name that a filter could not spell (a dot, a backtick,
-    nothing at all) is stored with underscores.
+    An attribute with values of several types is stored as text. A name that a filter cannot spell (empty, or with a
+    dot or a backtick) is stored with underscores.
     """
-    seen: dict[str, set[AttributeKind]] = {}
+    kinds_seen: dict[str, set[AttributeKind]] = {}
     for listing in listings:
         for key, value in listing.attributes.items():
-            seen.setdefault(key, set()).add(_kind(value))
+            kinds_seen.setdefault(key, set()).add(_kind(value))
     names: dict[str, str] = {}
     kinds: dict[str, AttributeKind] = {}
     notes = []
-    for key, found in sorted(seen.items()):
+    for key, seen in sorted(kinds_seen.items()):
         name = re.sub(r"[.`]", "_", key) or "_"
-        while name != key and (name in seen or name in names.values()):
+        while name != key and (name in kinds_seen or name in names.values()):
             name += "_"
-        names[key], kinds[key] = name, found.pop() if len(found) == 1 else "mixed"
-        if found:
-            notes.append(f'attribute "{key}" has values of several types, so all are stored as text.')
+        names[key], kinds[key] = name, seen.pop() if len(seen) == 1 else "mixed"
+        if seen:
+            notes.append(f'attribute "{key}" has values of several types, which are stored as text.')
         if name != key:
-            notes.append(f'attribute "{key}" is stored as "{name}", which a filter can spell.')
+            notes.append(f'attribute "{key}" is stored as "{name}", because a filter cannot spell its name.')
     return AttributeColumns(names, kinds, notes)
 
 

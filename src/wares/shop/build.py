@@ -6,8 +6,6 @@ A build is written beside those that are there and takes their place when it is 
 
 from __future__ import annotations
 
-import shutil
-from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -21,12 +19,11 @@ from wares.core.progress import progress
 from wares.core.runners import LOCAL_RUNNER
 from wares.data.views import listing_texts
 from wares.shop.attributes import AttributeColumns, infer_attribute_columns
+from wares.shop.build_folders import check_target, new_build
 from wares.shop.encoder import TowersEncoder
 from wares.shop.encoding import BATCH_SIZE, EncodedBatch, EncodingTask, RowWriter
 from wares.shop.layout import (
     BUILD_INFO_FILE,
-    BUILDS_FOLDER,
-    CURRENT_FILE,
     MODEL_FOLDER,
     PROBLEMS_FILE,
     BuildInfo,
@@ -37,7 +34,6 @@ from wares.shop.reranking import write_ranker
 from wares.shop.shop import Shop, open_shop
 from wares.shop.table import INTERNAL_COLUMNS, EmbeddedListings
 from wares.shop.vector_index import DEFAULT_TARGET_RECALL, EXACT, check_target_recall, index_vectors, write_vector_index
-from wares.shop.versions import PARTIAL_PREFIX, delete_old_builds, new_build_name, partial_build
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -48,10 +44,8 @@ if TYPE_CHECKING:
     from wares.data.listings import AnyCatalogue, Catalogue, Listing, OnError
     from wares.encoders.towers import Towers
     from wares.ranking.trained import TrainedRanker
-    from wares.shop.encoder import Encoder
-
-
-FORMAT_1_FOLDERS = ("listings.lance", "model", "ranker", "query-tower")  # folders that lay beside shop.json
+    from wares.shop.build_folders import check_target, new_build
+from wares.shop.encoder import Encoder
 
 
 @dataclass(frozen=True)
@@ -182,7 +176,7 @@ def write_shop(
     add_files: puts what else belongs to the build into its folder, before the folder takes its place
     """
     work = EncodingTask(encoder, summary.attributes)
-    with _new_build(out, overwrite, summary) as partial:
+    with new_build(out, overwrite, summary.listing_count) as partial:
         gathered = RowWriter(partial, work)
         made = (EncodedBatch.from_embedded(chunk, summary.attributes, work.schema) for chunk in batches)
         photos, problems = _noted(gathered.write(made), partial, summary)
@@ -206,7 +200,7 @@ def encode_shop(
     staging, target_recall, add_files: as of `build_shop` and `write_shop`
     What a build of the same listings by the same model committed before it was killed is not encoded again.
     """
-    with _new_build(out, overwrite, summary, resume=staging is None) as partial:
+    with new_build(out, overwrite, summary.listing_count, resume=staging is None) as partial:
         gathered = RowWriter(partial if staging is None else staging, task)
         made = gathered.write(runner.map(task, gathered.batches(catalogue)))
         photos, problems = _noted(made, partial, summary)
@@ -265,54 +259,3 @@ def _note(folder: Path, problems: Sequence[str]) -> int:
         with (folder / PROBLEMS_FILE).open("a", encoding="utf-8") as file:
             file.writelines(f"{problem}\n" for problem in problems)
     return len(problems)
-
-
-def check_target(out: Path, overwrite: bool) -> None:
-    if not out.exists() or (out.is_dir() and all(_is_left_over(path) for path in out.iterdir())):
-        return
-    if not (out / CURRENT_FILE).is_file():
-        raise ShopError(f"{out} exists and is not a shop, so it is left alone. Choose another place.")
-    if not overwrite:
-        raise ShopError(f"{out} is already a shop. Pass --overwrite to replace it, or choose another place.")
-
-
-def _is_left_over(path: Path) -> bool:
-    """Whether this is all that a first build wrote before it was killed."""
-    return path.name == BUILDS_FOLDER and all(
-        build.name.startswith(PARTIAL_PREFIX) or (build / BUILD_INFO_FILE).is_file() for build in path.iterdir()
-    )
-
-
-@contextmanager
-def _new_build(out: Path | str, overwrite: bool, outline: CatalogueSummary, resume: bool = False) -> Iterator[Path]:
-    """A folder that becomes the shop's build when all went well, and disappears when not.
-
-    resume: as of `partial_build`. Raises ShopError as `check_target` does, or where there is nothing to index.
-    """
-    out = Path(out).absolute()
-    check_target(out, overwrite)
-    if outline.listing_count == 0:
-        raise ShopError("the catalogue has no listings, so there is nothing to index.")
-    try:
-        with partial_build(out, resume=resume) as partial:
-            yield partial
-            _move_into_place(partial, out)
-    finally:
-        for folder in (out / BUILDS_FOLDER, out):
-            with suppress(OSError):  # something is in it
-                folder.rmdir()
-
-
-def _move_into_place(partial: Path, out: Path) -> None:
-    """Make a build the current one."""
-    build = partial.with_name(new_build_name())
-    try:
-        before = read_current_build(out).build
-    except ShopError:  # the first build, or one in place of a shop that is damaged or of an older format
-        before = ""
-    partial.rename(build)
-    set_current_build(out, build.name)
-    delete_old_builds(out, before)
-    for name in FORMAT_1_FOLDERS:
-        shutil.rmtree(out / name, ignore_errors=True)
-    (out / PROBLEMS_FILE).unlink(missing_ok=True)

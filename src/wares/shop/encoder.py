@@ -17,38 +17,38 @@ if TYPE_CHECKING:
 
 
 class Encoder(Protocol):
-    """What a shop asks of its towers."""
+    """Encodes the listings and the queries of a shop."""
 
     @property
     def dimension(self) -> int: ...
     @property
     def identity(self) -> str: ...
     def save(self, folder: Path) -> None:
-        """Keep the towers that encode listings in a new folder."""
+        """Save the towers that encode listings to a new folder."""
         ...
 
     def encode_texts(self, texts: Sequence[str]) -> Vectors:
-        """(n, d) unit vectors of queries."""
+        """(n, d) unit vectors of query texts."""
         ...
 
     def encode_photos(self, paths: Sequence[Path]) -> Vectors:
-        """(n, d) unit vectors of queries. Raises PhotoError."""
+        """(n, d) unit vectors of query photos. Raises PhotoError."""
         ...
 
     def encode_listings(self, catalogue: Catalogue, on_error: OnError) -> tuple[Embeddings, FusedEmbeddings]:
-        """The views of listings as the table keeps them, and what they fuse to. Raises PhotoError."""
+        """Embeddings of all views, rounded as the table stores them, and fused embeddings. Raises PhotoError."""
         ...
 
 
 class TowersEncoder:
     """Towers as the encoder of a shop.
 
-    queries: towers that encode queries, where they are not those that encode listings
-    cache: of features of listings (wares.encoders.features)
+    query_towers: encode queries, if other towers than those for listings do
+    cache: folder of cached features of listings (wares.encoders.features)
     """
 
     def __init__(self, towers: Towers, query_towers: Towers | None = None, cache: Path | None = None) -> None:
-        self._towers, self._queries, self._cache = towers, query_towers or towers, cache
+        self._towers, self._query_towers, self._cache = towers, query_towers or towers, cache
         self.identity, self.dimension = towers.identity, towers.dimension
 
     def save(self, folder: Path) -> None:
@@ -57,21 +57,21 @@ class TowersEncoder:
     def encode_texts(self, texts: Sequence[str]) -> Vectors:
         from wares.encoders.features import embed_texts
 
-        return embed_texts(texts, self._queries)
+        return embed_texts(texts, self._query_towers)
 
     def encode_photos(self, paths: Sequence[Path]) -> Vectors:
         from wares.encoders.features import embed_photo_files
 
-        return embed_photo_files(paths, self._queries)
+        return embed_photo_files(paths, self._query_towers)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Sent to other processes as what `Towers.save` writes; what is frozen they load by its name."""
+        """Pickle what `Towers.save` writes. The other process loads frozen parts by name."""
         import torch
 
         from wares.encoders.registry import pack_towers
 
-        queries = None if self._queries is self._towers else pack_towers(self._queries)
-        return _unpacked, (pack_towers(self._towers), queries, self._cache, torch.get_num_threads())
+        queries = None if self._query_towers is self._towers else pack_towers(self._query_towers)
+        return _unpickle, (pack_towers(self._towers), queries, self._cache, torch.get_num_threads())
 
     def encode_listings(self, catalogue: Catalogue, on_error: OnError) -> tuple[Embeddings, FusedEmbeddings]:
         from wares.encoders.features import embed
@@ -81,14 +81,14 @@ class TowersEncoder:
         return embeddings, fuse(embeddings, self._towers.fusion)
 
 
-def _unpacked(
+def _unpickle(
     towers: dict[str, bytes], queries: dict[str, bytes] | None, cache: Path | None, threads: int
 ) -> TowersEncoder:
-    """threads: of torch, where this was packed"""
+    """An encoder from its pickled parts. threads: of torch in the process that pickled it"""
     import torch
 
     from wares.encoders.registry import unpack_towers
 
-    # With one thread, convolutions are computed another way and differ in the last bits; with more, all are the same.
+    # With a single thread, convolutions differ in the last bits; with two or more they are equal.
     torch.set_num_threads(min(threads, max(2, torch.get_num_threads())))
     return TowersEncoder(unpack_towers(towers), None if queries is None else unpack_towers(queries), cache)

@@ -1,4 +1,4 @@
-"""Files of a shop folder: its description, its builds, and which build is current."""
+"""The files of a shop folder: which build is current, and what each build is."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from wares.core.errors import ShopError
 from wares.core.files import write_json
 from wares.shop.attributes import AttributeColumns
 
-SHOP_FORMAT = 3
-CURRENT_FILE, BUILDS_FOLDER, BUILD_INFO_FILE, PROBLEMS_FILE, MODEL_FOLDER = (
-    "shop.json",
-    "builds",
-    "about.json",
-    "problems.txt",
-    "model",
-)
+SHOP_FORMAT = 4
+CURRENT_FILE = "shop.json"
+BUILDS_FOLDER = "builds"
 PHOTOS_FOLDER = "photos"
+# In the folder of a build
+BUILD_INFO_FILE = "about.json"
+PROBLEMS_FILE = "problems.txt"
+MODEL_FOLDER = "model"
 LOCK_FILE = "update.lock"
 
 
 @dataclass(frozen=True)
 class CurrentBuild:
-    """What shop.json says.
+    """The content of shop.json.
 
-    build: folder in builds/ that is the shop now; changed: when it became so, or was given another ranker
+    build: name of the current build, a folder in builds/
+    changed: time at which it became current or got another ranker, ISO 8601
     """
 
     format: int
@@ -37,11 +37,12 @@ class CurrentBuild:
 
 @dataclass(frozen=True)
 class BuildInfo:
-    """What about.json says of a build, as it was built; updates do not change it.
+    """The content of about.json: a build as it was written. Updates do not change it.
 
-    model: identity of the towers; catalogue: the folder that the photos lie in, seen from the shop's or absolute
-    photos: number of photo views; problems: number of lines in problems.txt
-    text_fields: further columns that are texts of its listings
+    model: identity of the towers; dimension: of their vectors
+    catalogue: folder of the photos, absolute or relative to the shop
+    listings, photos, problems: number of listings, of photo views and of lines in problems.txt
+    text_fields: further columns of the catalogue that are texts of a listing
     """
 
     model: str
@@ -57,12 +58,12 @@ class BuildInfo:
 
     @property
     def notes(self) -> list[str]:
-        """Attributes that could not be stored as they were."""
+        """Attributes that are stored under another name or type, one line each."""
         return self.attributes.notes
 
 
 def read_current_build(path: Path) -> CurrentBuild:
-    """What shop.json says. Raises ShopError where there is no shop, or one that is damaged or of another format."""
+    """The content of shop.json. Raises ShopError if the shop is missing, damaged or of another format."""
     file = path / CURRENT_FILE
     if not path.exists():
         raise ShopError(f"{path} does not exist. Build a shop with `wares index`.")
@@ -72,7 +73,7 @@ def read_current_build(path: Path) -> CurrentBuild:
         content = json.loads(file.read_text(encoding="utf-8"))
         if content["format"] != SHOP_FORMAT:
             raise ShopError(
-                f"{path} has shop format {content['format']}, and this wares reads format {SHOP_FORMAT}. "
+                f"{path} has shop format {content['format']}; this version of wares reads format {SHOP_FORMAT}. "
                 "Rebuild it with `wares index`."
             )
         current = CurrentBuild(**content)
@@ -84,12 +85,13 @@ def read_current_build(path: Path) -> CurrentBuild:
 
 
 def set_current_build(path: Path, build: str) -> None:
-    """Say in shop.json which build is the shop now, so that a reader sees either what was there or this."""
+    """Make a build the current one. A reader sees either the shop.json of before or this one."""
     current = CurrentBuild(SHOP_FORMAT, build, datetime.now(UTC).isoformat())
     write_json(asdict(current), path / CURRENT_FILE)
 
 
 def read_build_info(folder: Path) -> BuildInfo:
+    """The content of a build's about.json. Raises ShopError."""
     file = folder / BUILD_INFO_FILE
     try:
         content = json.loads(file.read_text(encoding="utf-8"))

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wares.core.errors import ShopError
+from wares.ranking.score_fusion import RRF
 from wares.shop.filters import check_filter, lance_reason
 from wares.shop.systems import SYSTEMS as SYSTEMS
 from wares.shop.systems import System as System
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from wares.shop.shop import Shop
 
 
-RRF_K = 60
+RANK_FUSION = RRF(k=60)
 RRF_DEPTH = 100  # results of each list that fused+bm25 reads, at least
 QUERY_BATCH_SIZE = 64  # queries searched for at once
 Vectors = npt.NDArray[np.float32]
@@ -69,12 +70,8 @@ def retrieve(
 def reciprocal_rank_fusion(
     vector_list: Sequence[RankedListing], bm25_list: Sequence[RankedListing]
 ) -> list[RankedListing]:
-    """Both lists as one: a listing scores 1/(60 + rank) in each list that has it.
-
-    Source: Cormack, Clarke and Büttcher, SIGIR 2009.
-    """
-    views = {hit.id: 1 / (RRF_K + rank) for rank, hit in enumerate(vector_list, 1)}
-    words = {hit.id: 1 / (RRF_K + rank) for rank, hit in enumerate(bm25_list, 1)}
+    """Both lists fused by reciprocal ranks, best first; each score is what the listing's rank in that list adds."""
+    views, words = (RANK_FUSION.contributions([hit.id for hit in hits]) for hits in (vector_list, bm25_list))
     rows = {hit.id: hit.row_id for hit in [*vector_list, *bm25_list]}
     return _best_first(RankedListing(row, id, views.get(id, 0.0), words.get(id, 0.0)) for id, row in rows.items())
 

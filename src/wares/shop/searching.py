@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wares.core.errors import SettingsError
-from wares.ranking.score_fusion import zscores
+from wares.ranking.score_fusion import ZScore
 from wares.shop.explanation import explain
 from wares.shop.filters import Filter, sql_string
 from wares.shop.retrieval import SYSTEMS, execute_query, retrieve
@@ -127,7 +127,7 @@ def rerank(shop: Shop, text: str, ranked: Sequence[RankedListing], depth: int) -
     ]
     judged = [hit for hit in scored if hit.rerank_score is not None]
     both = np.array([[hit.score for hit in judged], [hit.rerank_score for hit in judged]], dtype=np.float32)
-    together = zscores(both).sum(axis=0)
+    together = ZScore().fuse(both[:1], both[1:])[0]
     ordered = [judged[place] for place in sorted(range(len(judged)), key=lambda i: (-together[i], judged[i].id))]
     return [*ordered, *(hit for hit in scored if hit.rerank_score is None), *ranked[depth:]]
 

@@ -1,7 +1,7 @@
-"""Rows of the shop's table: a listing, its fused embedding and its views as columns, and the way back.
+"""The shop's table: one row per listing, written from listings and read back to listings.
 
-One row per listing. So that a match can be explained, it holds the embedding and the weight of each view beside the
-fused embedding. Whoever writes a row, a build or an update, writes it here, so that both write the same.
+A row holds the fused embedding, and the embedding and the weight of each view, which explain a match. Builds and
+updates both write rows with `listings_to_rows`, so they write the same rows.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ if TYPE_CHECKING:
 
 
 TABLE_NAME = "listings"
-NO_LIMIT = 2**31 - 1  # rows that Lance can be asked for
-# By it, Lance sees of rows that are put in at once by several whether they are the same.
+NO_LIMIT = 2**31 - 1  # the largest number of rows that Lance accepts as a limit
+# With a primary key, Lance detects that two writers insert the same rows at the same time.
 PRIMARY_KEY_METADATA = {"lance-schema:unenforced-primary-key": "true"}
-METADATA_CACHE_BYTES = 256 * 2**20  # bytes that Lance may keep of what it knows about files and states of a table
-STANDARD_TEXT_FIELDS = ("title", "description", "tags")  # texts that have columns of their own
-# columns that no filter can use
+METADATA_CACHE_BYTES = 256 * 2**20  # of Lance, for the files and versions of a table
+STANDARD_TEXT_FIELDS = ("title", "description", "tags")  # texts with columns of their own
+# Columns that filters cannot use
 INTERNAL_COLUMNS = ("vector", "texts", "view_names", "view_kinds", "view_weights", "view_vectors", "content")
 Vectors = npt.NDArray[np.float32]
 
 
 def round_to_float16(embeddings: Embeddings) -> Embeddings:
-    """The embeddings as the table keeps them, rounded to float16.
+    """Embeddings with float16 precision, as the table stores them.
 
-    What is fused is what is stored, so that the stored views explain the stored vector exactly.
+    Fuse these, so that the stored views explain the stored vector exactly.
     """
 
     def rounded(vectors: Vectors) -> Vectors:
@@ -56,7 +56,7 @@ def round_to_float16(embeddings: Embeddings) -> Embeddings:
 
 
 def table_schema(dimension: int, attributes: AttributeColumns) -> pa.Schema:
-    """Columns of the table; `attributes` is a struct, left out where no listing has any."""
+    """Columns of the table. `attributes` is a struct; it is left out if no listing has attributes."""
     import pyarrow as pa
 
     types = {"string": pa.string(), "number": pa.float64(), "bool": pa.bool_(), "list": pa.list_(pa.string())}
@@ -86,9 +86,9 @@ def table_schema(dimension: int, attributes: AttributeColumns) -> pa.Schema:
 
 @dataclass(frozen=True)
 class EmbeddedListings:
-    """Some listings, their embeddings, which have been through `round_to_float16`, and what they fuse to.
+    """Listings with the embeddings of their views and their fused embeddings.
 
-    content_hashes: the hash of each listing (wares.shop.content)
+    embeddings: rounded by `round_to_float16`; content_hashes: one per listing (wares.shop.content_diff)
     """
 
     catalogue: Catalogue
@@ -98,12 +98,12 @@ class EmbeddedListings:
 
     @property
     def problems(self) -> list[str]:
-        """What could not be used of these listings, one line each."""
-        return [" ".join(str(each).split()) for each in (*self.catalogue.problems, *self.embeddings.problems)]
+        """Rows and photos of these listings that could not be used, one line each."""
+        return [" ".join(str(problem).split()) for problem in (*self.catalogue.problems, *self.embeddings.problems)]
 
 
 def listings_to_rows(embedded: EmbeddedListings, attributes: AttributeColumns, schema: pa.Schema) -> pa.RecordBatch:
-    """The rows of some listings."""
+    """One row per listing."""
     import pyarrow as pa
 
     embeddings, fused = embedded.embeddings, embedded.fused
@@ -117,7 +117,7 @@ def listings_to_rows(embedded: EmbeddedListings, attributes: AttributeColumns, s
                 "title": listing.title,
                 "description": listing.description,
                 "tags": listing.tags,
-                "texts": _further(texts.names[t], texts.items[t]),
+                "texts": _further_texts(texts.names[t], texts.items[t]),
                 "text": "\n".join(texts.items[t]),
                 "price": listing.price,
                 "product": listing.product,
@@ -137,9 +137,9 @@ def listings_to_rows(embedded: EmbeddedListings, attributes: AttributeColumns, s
 
 
 def row_to_listing(row: Mapping[str, Any], attributes: AttributeColumns) -> Listing:
-    """The listing that a row was made of, less what could not be used."""
+    """The listing of a row, without the photos that could not be used."""
     views = zip(row["view_names"], row["view_kinds"], strict=True)
-    further = [name for name, kind in views if kind == "text" and name not in STANDARD_TEXT_FIELDS]
+    further_fields = [name for name, kind in views if kind == "text" and name not in STANDARD_TEXT_FIELDS]
     return Listing(
         id=row["id"],
         title=row["title"],
@@ -149,15 +149,15 @@ def row_to_listing(row: Mapping[str, Any], attributes: AttributeColumns) -> List
         price=row["price"],
         attributes=attributes.from_row(row["attributes"]) if "attributes" in row else {},
         product=row["product"],
-        texts=dict(zip(further, row["texts"], strict=True)),
+        texts=dict(zip(further_fields, row["texts"], strict=True)),
     )
 
 
 class TableOpener:
-    """Opens the table in a build's folder, again and again as it changes.
+    """Opens the table of a build repeatedly, as it changes.
 
-    What Lance keeps of it in memory is kept from one time to the next, and dropped when the table has other indexes:
-    what was kept of the ones before would be of no more use, and never go.
+    All tables share one Lance session with its caches. A table with other indexes gets a new session: Lance never
+    frees what it cached of the old indexes.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -166,7 +166,7 @@ class TableOpener:
         self._session: Session | None = None
 
     def open_latest(self) -> Table:
-        """The table as it is now. Raises ShopError."""
+        """The latest version of the table. Raises ShopError."""
         indexes = frozenset(path.name for path in (self._folder / f"{TABLE_NAME}.lance" / "_indices").glob("*"))
         if self._session is None or indexes != self._indexes:
             import lancedb
@@ -176,7 +176,7 @@ class TableOpener:
 
 
 def open_table(folder: Path, session: Session | None = None) -> Table:
-    """The table in a build's folder, as it is now. Raises ShopError."""
+    """The latest version of the table in a build's folder. Raises ShopError."""
     try:
         return connect(folder, session).open_table(TABLE_NAME)
     except (ValueError, OSError, RuntimeError) as error:
@@ -186,18 +186,22 @@ def open_table(folder: Path, session: Session | None = None) -> Table:
 
 
 def connect(location: Path | str, session: Session | None = None) -> DBConnection:
-    """Lance in a build's folder, or on object storage."""
-    os.environ.setdefault("LANCEDB_LOG", "error")  # creating a table is no reason for a warning
+    """A connection to Lance. location: the folder of a build, or a URL"""
+    os.environ.setdefault("LANCEDB_LOG", "error")  # no warning when a table is created
     import lancedb
 
     return lancedb.connect(str(location), session=session)
 
 
 def id_condition(ids: Iterable[str]) -> str:
-    """The SQL condition of being one of some listings."""
-    quoted = ("'" + id.replace("'", "''") + "'" for id in ids)
-    return f"id IN ({', '.join(quoted)})"
+    """The SQL condition that a row has one of these ids."""
+    return f"id IN ({', '.join(map(sql_string, ids))})"
 
 
-def _further(names: Sequence[str], texts: Sequence[str]) -> list[str]:
+def sql_string(text: str) -> str:
+    """A text as a literal in SQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _further_texts(names: Sequence[str], texts: Sequence[str]) -> list[str]:
     return [text for name, text in zip(names, texts, strict=True) if name not in STANDARD_TEXT_FIELDS]

@@ -1,8 +1,8 @@
-"""Rankers taught by labelers and by each other, round by round, without judgments.
+"""Rankers trained from labelers and from each other, round by round, without judgments.
 
 May import: core, data, encoders, training, ranking.
-Add a member: a strategy is a function in `strategies`; a query performance predictor is a class in `predictors/`
-and a line in its registry.
+Add a member: a strategy is a name and a branch in `strategies`; a query performance predictor is a class in
+`predictors/` and a line in its registry.
 """
 
 import lazy_loader

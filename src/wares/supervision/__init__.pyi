@@ -1,7 +1,7 @@
 from .query_generation import generate_queries
 from .recipe import supervise
-from .run_folder import find_ranker
 from .settings import SuperviseSettings
+from .trained_rankers import find_ranker
 
 __all__ = [
     "SuperviseSettings",

@@ -1,12 +1,12 @@
-"""Is a labeler worth learning from, and is a ranker better than what there was? Asked without judgments.
+"""Known-item search: checks of labelers and rankers without judgments.
 
-Known-item search: a query made from one listing should find that listing. Queries written from listings, searched in
-the whole corpus, tell whether a weak labeler finds anything at all. Titles, searched among listings whose titles were
-taken away, tell rankers apart: words that query and listing share by construction are gone, and what is left is what
-a ranker knows of photos and other texts.
+A query made from one listing should find that listing. Queries generated from listings, searched in the whole corpus,
+show whether a weak labeler finds anything at all. Titles, searched among listings without their titles, compare the
+rounds of a ranker: query and listing no longer share words by construction, so what the ranker has learned of photos
+and other texts decides.
 
-Source: known-item search as a stand-in for judgments is Azzopardi, de Rijke & Balog (SIGIR 2007); taking the view away
-that the query came from, and what follows from it for rounds of supervision, is our reading.
+Source: known-item search in place of judgments is Azzopardi, de Rijke & Balog (SIGIR 2007); removing the view that the
+query comes from, and what follows for rounds of supervision, is our reading.
 """
 
 from __future__ import annotations
@@ -29,45 +29,45 @@ from wares.supervision.query_generation import generate_queries
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wares.ranking.scoring import Scorer
+    from wares.ranking.scoring import Indices, Scorer
 
 
 Floats = npt.NDArray[np.float64]
-MAX_QUERIES = 500  # queries, at most
-MAX_LISTINGS = 2000  # listings without titles, at most
-SEARCH_DEPTH = 100  # results looked at
-MIN_LABELER_MRR = 0.2  # mean reciprocal rank below which a labeler hardly finds anything
+MAX_QUERIES = 500  # of a task
+MAX_LISTINGS = 2000  # without titles, that titles are searched among
+SEARCH_DEPTH = 100  # results read for a query
+MIN_LABELER_MRR = 0.2  # mean reciprocal rank below which a labeler is unreliable
 SIGNIFICANCE_LEVEL = 0.05
 
 
 @dataclass(frozen=True)
 class KnownItemTask:
-    """Queries whose answers are known because they were made from them.
+    """Queries with known answers, because they were made from listings.
 
-    corpus: that is searched; targets: for each query, the places of its listing and of what is the same item
+    corpus: to search; targets: for each query, the indices of its listing and of its duplicates
     """
 
     corpus: Corpus
     queries: Sequence[Query]
-    targets: Sequence[npt.NDArray[np.int64]]
+    targets: Sequence[Indices]
 
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """Of one scorer's reciprocal ranks from another's. p: two-sided paired t-test"""
+    """Mean difference of two scorers' reciprocal ranks. p: of a two-sided paired t-test"""
 
     mean: float
     p: float
 
     @property
     def is_worse(self) -> bool:
-        """Whether it is below, and not by chance."""
+        """True if the mean is significantly below 0."""
         return self.mean < 0 and self.p < SIGNIFICANCE_LEVEL
 
 
 @dataclass(frozen=True)
 class KnownItemResult:
-    """A system and how it did in known-item search. reciprocal_ranks: (Q,) reciprocal"""
+    """A system's result in known-item search. reciprocal_ranks: (Q,)"""
 
     name: str
     reciprocal_ranks: Floats
@@ -80,10 +80,10 @@ class KnownItemResult:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """What is kept of one ranker, and in which rounds it was worse than untrained.
+    """Which round of a ranker to keep.
 
-    rounds: one or more; best: the best of all, untrained included; worse_rounds: rounds that are below `untrained`, and not by
-    chance
+    rounds: one or more; best: of all, the untrained ranker included
+    worse_rounds: rounds significantly below the untrained ranker, with the difference
     """
 
     untrained: KnownItemResult
@@ -98,59 +98,66 @@ class Recommendation:
 
     def __str__(self) -> str:
         if self.best is self.untrained:
-            return f"No round is better than {self.untrained.name}. Keep what there was."
+            return f"No round is better than {self.untrained.name}. Keep the untrained ranker."
         return f"Keep {self.best.name}."
 
 
 def recommend(untrained: KnownItemResult, rounds: Sequence[KnownItemResult]) -> Recommendation:
-    """Compare a ranker's rounds with what it was before. rounds: one or more
+    """Compare a ranker's rounds with the untrained ranker. rounds: one or more
 
-    Rankers of one kind only are compared: known-item search favours those that go by words, whatever their worth.
+    Compare only rounds of one ranker: known-item search favours rankers that match words over others.
     """
-    best = max(rounds, key=lambda each: each.mrr)
-    found = [(each, paired_difference(each.reciprocal_ranks, untrained.reciprocal_ranks)) for each in rounds]
-    kept = best if best.mrr > untrained.mrr else untrained
+    differences = [
+        (result, paired_difference(result.reciprocal_ranks, untrained.reciprocal_ranks)) for result in rounds
+    ]
+    best = max(rounds, key=lambda result: result.mrr)
     return Recommendation(
-        untrained, tuple(rounds), kept, tuple((each, apart) for each, apart in found if apart.is_worse)
+        untrained,
+        tuple(rounds),
+        best if best.mrr > untrained.mrr else untrained,
+        tuple((result, difference) for result, difference in differences if difference.is_worse),
     )
 
 
 def generated_query_task(corpus: Corpus, seed: int = 0) -> KnownItemTask | None:
-    """Queries written from listings, for the whole corpus; None where none can be written."""
+    """Queries generated from listings, for the whole corpus; None if no query can be generated."""
     try:
-        found = generate_queries(corpus, MAX_QUERIES, seed)
+        generated = generate_queries(corpus, MAX_QUERIES, seed)
     except CatalogueError:
         return None
-    return KnownItemTask(corpus, found.queries, _same_items(corpus, found.sources))
+    return KnownItemTask(corpus, generated.queries, _with_duplicates(corpus, generated.sources))
 
 
 def title_query_task(corpus: Corpus, seed: int = 0) -> KnownItemTask | None:
-    """Titles, for listings without titles, at most `MAX_LISTINGS`; None where listings have nothing else to be found by."""
+    """Titles, for at most `MAX_LISTINGS` listings without titles; None if listings have nothing but titles."""
     listings = corpus.catalogue.listings
     order = np.random.default_rng(seed).permutation(len(listings))
-    found = np.array([bool(listings[i].images) or len(listing_texts(listings[i])) > 1 for i in order], dtype=np.bool_)
-    searched = np.sort(order[np.argsort(~found, kind="stable")][:MAX_LISTINGS])
-    asking = np.intersect1d(order[found][:MAX_QUERIES], searched, return_indices=True)[2]
-    if not len(asking):
+    findable = np.array(
+        [bool(listings[index].images) or len(listing_texts(listings[index])) > 1 for index in order], dtype=np.bool_
+    )
+    searched = np.sort(order[np.argsort(~findable, kind="stable")][:MAX_LISTINGS])
+    sources = np.intersect1d(order[findable][:MAX_QUERIES], searched, return_indices=True)[2].tolist()
+    if not sources:
         return None
-    some = replace(corpus, catalogue=corpus.catalogue.subset(searched.tolist()))
-    queries = [Query(f"t{place}", some.catalogue.listings[place].title) for place in asking.tolist()]
-    untitled = tuple(replace(each, title="") for each in some.catalogue.listings)
-    without = replace(some, catalogue=replace(some.catalogue, listings=untitled))
-    return KnownItemTask(without, queries, _same_items(some, asking.tolist()))
+    titled = replace(corpus, catalogue=corpus.catalogue.subset(searched.tolist()))
+    queries = [Query(f"t{index}", titled.catalogue.listings[index].title) for index in sources]
+    without_titles = tuple(replace(listing, title="") for listing in titled.catalogue.listings)
+    untitled = replace(titled, catalogue=replace(titled.catalogue, listings=without_titles))
+    return KnownItemTask(untitled, queries, _with_duplicates(titled, sources))
 
 
 def reciprocal_ranks(scorer: Scorer, task: KnownItemTask) -> Floats:
-    """(Q,) of the best listing that is wanted; 0 where none is among the first `SEARCH_DEPTH`. scorer: over `task.corpus`"""
+    """(Q,) reciprocal rank of the best target; 0 if none is among the first `SEARCH_DEPTH` results.
+
+    scorer: fitted to `task.corpus`
+    """
     listings = scorer.retrieve(task.queries, SEARCH_DEPTH).listings
-    hits = np.array(
-        [np.isin(row, wanted) & (row != NO_LISTING) for row, wanted in zip(listings, task.targets, strict=True)]
-    )
-    return reciprocal_rank(hits)
+    hits = [np.isin(row, targets) & (row != NO_LISTING) for row, targets in zip(listings, task.targets, strict=True)]
+    return reciprocal_rank(np.array(hits))
 
 
 def paired_difference(values: Floats, reference: Floats) -> PairedDifference:
-    """Query by query; p is 1 where nothing differs."""
+    """Mean difference query by query; p is 1 if all values are equal."""
     from scipy.stats import ttest_rel
 
     if np.array_equal(values, reference):
@@ -158,6 +165,6 @@ def paired_difference(values: Floats, reference: Floats) -> PairedDifference:
     return PairedDifference(float((values - reference).mean()), float(ttest_rel(values, reference).pvalue))
 
 
-def _same_items(corpus: Corpus, sources: Sequence[int]) -> list[npt.NDArray[np.int64]]:
+def _with_duplicates(corpus: Corpus, sources: Sequence[int]) -> list[Indices]:
     labels = duplicate_labels(corpus.catalogue.listings)
     return [np.flatnonzero(duplicate_mask(labels[[index]], labels)[0]) for index in sources]

@@ -1,11 +1,11 @@
-"""Bulk labelling: what a mixture of teachers says of many queries, block by block, over processes, into a folder.
+"""Bulk labelling: an ensemble of teachers labels many queries, block by block, in several processes, into a folder.
 
-    mixture = Mixture((bm25, ranker), (False, True), corpus.ids, depth=50, random=30, temperature=0.6, seed=(0, 1))
-    labels = label(mixture, queries, Path("run/round-1/dense/labels"))
+    ensemble = TeacherEnsemble((bm25, ranker), (False, True), corpus.ids, 50, 30, temperature=0.6, seed=(0, 1))
+    labels = label_queries(ensemble, queries, Path("run/round-1/dense/labels"))
 
-Each block of queries becomes one Parquet file, written whole, so that a run that was killed redoes only blocks that
-were not done. What is drawn follows from the seed and the number of the block: it makes no difference how many
-processes there are, or how often the run was stopped. Who teaches, relabel says; what is done with labels, supervise.
+Each block of queries becomes one Parquet file, written atomically, so an interrupted run repeats only unfinished
+blocks. Random candidates depend on the seed and the number of the block alone: the number of processes and
+interruptions change no result.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from wares.ranking.labelers.function import FunctionScorer
 from wares.ranking.labelers.query_likelihood import QueryLikelihoodScorer
 from wares.ranking.labelers.rm3 import RM3Scorer
 from wares.ranking.labelers.run_file import RunScorer
+from wares.supervision.ensemble import QueryBlock
 from wares.supervision.label_files import read_label_blocks, write_label_block
-from wares.supervision.mixture import QueryBlock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
 
     from wares.core.runners import Runner
     from wares.data.listings import Query
-    from wares.supervision.mixture import AggregatedLabels, TeacherEnsemble
+    from wares.supervision.ensemble import AggregatedLabels, TeacherEnsemble
 
 
-BLOCK_SIZE = 1024  # queries of a file. What is drawn depends on it
-MIN_PARALLEL_SECONDS = 10.0  # seconds of work below which processes, which take two or three to start, are not worth it
-# These keep to one thread, and come with nothing but arrays and Python: they can work in many processes. All others,
-# such as those of torch, use all cores from this one.
+BLOCK_SIZE = 1024  # queries in a file; random candidates depend on it
+MIN_PARALLEL_SECONDS = 10.0  # of work: for less it is not worth starting processes, which takes two or three seconds
+# These use one thread, and hold nothing but arrays and Python objects, so many processes can run them. Others, such as
+# those of torch, use all cores from this process.
 SINGLE_THREADED_SCORERS = (BM25Scorer, QueryLikelihoodScorer, RM3Scorer, RunScorer, FunctionScorer)
 
 
@@ -51,118 +51,124 @@ def label_queries(
     processes: int | None = None,
     runner: Runner | None = None,
 ) -> AggregatedLabels:
-    """What a mixture says of all queries: read from `folder` where it is there, and else labelled and written.
+    """Labels of all queries: blocks that are in `folder` are read, the others labelled and written.
 
-    processes: at most; by default one a core. A script that calls this guards its own start with
+    processes: maximum number; by default one for each core. A script that calls this must guard its start with
         `if __name__ == "__main__":`
     runner: labels in place of processes (wares.core.runners)
 
-    Memory holds a few blocks, and what is returned. Raises ModelError where the folder holds labels of other queries.
+    Memory holds a few blocks and the result. Raises ModelError if the folder holds labels of other queries.
     """
-    most = available_cores() if processes is None else processes
-    if most < 1:
-        raise SettingsError(f"processes are 1 or more, not {most}.")
+    workers = available_cores() if processes is None else processes
+    if workers < 1:
+        raise SettingsError(f"processes must be at least 1, not {workers}.")
     folder.mkdir(parents=True, exist_ok=True)
-    every = list(split_into_blocks(queries, folder))
-    todo = [block for block in every if not block.path.exists()]
-    with progress(None, "labelling queries", total=len(todo), unit="blocks") as bar:
-        for _ in label_blocks(ensemble, todo, most) if runner is None else _spread(ensemble, todo, runner):
+    blocks = list(split_into_blocks(queries, folder))
+    unlabelled = [block for block in blocks if not block.path.exists()]
+    with progress(None, "labelling queries", total=len(unlabelled), unit="blocks") as bar:
+        labelled = (
+            label_blocks(ensemble, unlabelled, workers)
+            if runner is None
+            else _label_with_runner(ensemble, unlabelled, runner)
+        )
+        for _ in labelled:
             bar.update(1)
-    return read_label_blocks(every, ensemble)
+    return read_label_blocks(blocks, ensemble)
 
 
 def split_into_blocks(queries: Sequence[Query], folder: Path) -> Iterator[QueryBlock]:
-    """The queries in the order they come, `BLOCK_SIZE` at a time."""
+    """The queries in their order, `BLOCK_SIZE` at a time."""
     for number, start in enumerate(range(0, len(queries), BLOCK_SIZE)):
         yield QueryBlock(number, queries[start : start + BLOCK_SIZE], folder / f"part-{number:05}.parquet")
 
 
 def label_blocks(ensemble: TeacherEnsemble, blocks: Sequence[QueryBlock], processes: int) -> Iterator[QueryBlock]:
-    """Label blocks, here or, where what is left would take long, in other processes; yields each when it is done.
+    """Label blocks, in other processes if the rest would take long; yields each block once it is written.
 
-    The second block tells how long they take, for the first finds things to load and to compile.
+    The second block is timed, because the first one also loads and compiles.
     """
-    for done, block in enumerate(blocks):
-        began = time.monotonic()
+    for index, block in enumerate(blocks):
+        started = time.monotonic()
         label_block(ensemble, block)
         yield block
-        left = blocks[done + 1 :]
-        if done and min(processes, len(left)) > 1 and (time.monotonic() - began) * len(left) >= MIN_PARALLEL_SECONDS:
-            sent = _packed(ensemble)
-            if sent is not None:
-                yield from _in_processes(sent, left, min(processes, len(left)))
+        rest = blocks[index + 1 :]
+        seconds = (time.monotonic() - started) * len(rest)
+        if index and min(processes, len(rest)) > 1 and seconds >= MIN_PARALLEL_SECONDS:
+            pickled = _pickled(ensemble)
+            if pickled is not None:
+                yield from _label_in_processes(pickled, rest, min(processes, len(rest)))
                 return
 
 
-def _spread(mixture: TeacherEnsemble, todo: Sequence[QueryBlock], runner: Runner) -> Iterator[QueryBlock]:
-    """Label blocks wherever a runner does it, and write them here; yields each when it is written."""
-    for block, labels in zip(todo, runner.map(_Labelling(mixture), todo), strict=True):
-        write_label_block(labels, block, mixture.ids)
+def label_block(ensemble: TeacherEnsemble, block: QueryBlock) -> None:
+    """Label a block of queries and write it atomically."""
+    write_label_block(ensemble.label(block.queries, block.number), block, ensemble.ids)
+
+
+def _label_with_runner(ensemble: TeacherEnsemble, blocks: Sequence[QueryBlock], runner: Runner) -> Iterator[QueryBlock]:
+    """Label blocks by a runner and write them in this process; yields each block once it is written."""
+    for block, labels in zip(blocks, runner.map(_LabelBlock(ensemble), blocks), strict=True):
+        write_label_block(labels, block, ensemble.ids)
         yield block
 
 
 @dataclass(frozen=True)
-class _Labelling:
-    """The work of `label_queries`, which can be sent elsewhere where the mixture's scorers can."""
+class _LabelBlock:
+    """The work of a runner; it can be pickled if the scorers of the ensemble can."""
 
-    mixture: TeacherEnsemble
+    ensemble: TeacherEnsemble
 
     def __call__(self, block: QueryBlock) -> AggregatedLabels:
-        return self.mixture.label(block.queries, block.number)
-
-
-def label_block(ensemble: TeacherEnsemble, block: QueryBlock) -> None:
-    """Label some queries and write what was said, whole or not at all."""
-    write_label_block(ensemble.label(block.queries, block.number), block, ensemble.ids)
+        return self.ensemble.label(block.queries, block.number)
 
 
 # Processes ----------------------------------------------------------------------------------------------------------
 
-# A fresh start is cheap: kernels come compiled from disk (wares.ranking.labelers.kernels), teachers come indexed, and
+# Spawned processes start fast: kernels are compiled on disk (wares.ranking.labelers.kernels), teachers are indexed, and
 # nothing imports torch.
 
 
-def _packed(mixture: TeacherEnsemble) -> bytes | None:
-    """A mixture to be sent to processes; None where it has to stay, as a function made inside a function does."""
-    if not all(isinstance(scorer, SINGLE_THREADED_SCORERS) for scorer in mixture.scorers):
+def _pickled(ensemble: TeacherEnsemble) -> bytes | None:
+    """The ensemble for other processes; None if it cannot leave this one, as with a function defined in a function."""
+    if not all(isinstance(scorer, SINGLE_THREADED_SCORERS) for scorer in ensemble.scorers):
         return None
     try:
-        return pickle.dumps(mixture, protocol=pickle.HIGHEST_PROTOCOL)
+        return pickle.dumps(ensemble, protocol=pickle.HIGHEST_PROTOCOL)
     except (pickle.PicklingError, AttributeError, TypeError):
         return None
 
 
-def _in_processes(mixture: bytes, todo: Sequence[QueryBlock], processes: int) -> Iterator[QueryBlock]:
-    """Blocks as they are done, in any order."""
+def _label_in_processes(ensemble: bytes, blocks: Sequence[QueryBlock], processes: int) -> Iterator[QueryBlock]:
+    """Yields blocks in the order in which they are finished."""
     remedy = "Rerun with --resume and fewer --processes."
-    with worker_pool(processes, "labelling queries", remedy, _receive, (mixture,)) as pool:
-        under_way = {pool.submit(_label_block, block): block for block in todo}
-        for done in as_completed(under_way):
-            done.result()
-            yield under_way[done]
+    with worker_pool(processes, "labelling queries", remedy, _receive, (ensemble,)) as pool:
+        pending = {pool.submit(_label_received, block): block for block in blocks}
+        for finished in as_completed(pending):
+            finished.result()
+            yield pending[finished]
 
 
-_sent = b""  # a mixture, in a worker process
+_received = b""  # the pickled ensemble, in a worker process
 
 
-def _receive(mixture: bytes) -> None:
-    """Keep what was sent to this worker."""
-    global _sent
-    _sent = mixture
+def _receive(ensemble: bytes) -> None:
+    """Keep the pickled ensemble of this worker."""
+    global _received
+    _received = ensemble
 
 
-def _label_block(block: QueryBlock) -> None:
-    label_block(_mixture(), block)
+def _label_received(block: QueryBlock) -> None:
+    label_block(_received_ensemble(), block)
 
 
 @cache
-def _mixture() -> TeacherEnsemble:
-    """What was sent, unpacked with the first block, so that the parent is told what goes wrong."""
+def _received_ensemble() -> TeacherEnsemble:
+    """The ensemble, unpickled with the first block, so that the parent gets the error."""
     try:
-        mixture: TeacherEnsemble = pickle.loads(_sent)
+        ensemble: TeacherEnsemble = pickle.loads(_received)
     except (ImportError, AttributeError) as error:
         raise SettingsError(
-            f"a process that labels cannot load a labeler ({error}). Put its function into a module that can be "
+            f"a labelling worker cannot load a labeler ({error}). Put its function into a module that can be "
             "imported, or use --processes 1."
         ) from None
-    return mixture
+    return ensemble

@@ -1,4 +1,4 @@
-"""Records that a supervision run writes about each round."""
+"""Records of a supervision run: one for each round, and the known-item checks."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from dataclasses import dataclass
 class RoundRecord:
     """What happened to one ranker in one round.
 
-    teachers: by name; greedy_steps: how they were chosen, where they were
-    queries: that it learned from; weight_percentiles: quartiles of the queries' weights
-    elbo: of the labels and the ranker before it learned, and after (wares.supervision.aggregation.free_energy)
-    overlap: mean agreement of its results with those of each teacher, and with its own of the round before
+    teachers: their names; greedy_steps: (teacher, criterion) in the order of selection, empty without greedy selection
+    queries: number of queries with labels; weight_percentiles: of the queries' weights, at 0, 25, 50, 75 and 100 %
+    elbo: of the labels and the ranker before and after training (wares.supervision.aggregation.elbo)
+    overlap: average overlap at 10 of its results with those of each teacher, and, under "before", with its own of the
+        round before
+    steps: training steps; losses: means over a tenth of the steps each; seconds: of labelling and of training
     """
 
     round: int
@@ -30,14 +32,15 @@ class RoundRecord:
 
 @dataclass(frozen=True)
 class Reliability:
-    """What known-item search says, without judgments (wares.supervision.known_item).
+    """Known-item checks of labelers and rankers, without judgments (wares.supervision.known_item).
 
-    labeler_mrr: weak labeler -> mean reciprocal rank for queries written from listings, None for a run file, which answers
-        no others than its own; nothing where no query can be written
-    unreliable_labelers: labelers that are hardly worth learning from
-    ranker_mrr: ranker, untrained and round by round -> mean reciprocal rank for titles among listings without titles;
-        nothing where listings have nothing but titles
-    best: ranker -> the best of these; worse_rounds: rounds below the untrained ranker, and not by chance
+    labeler_mrr: labeler -> mean reciprocal rank for queries generated from listings; None for a run file, which only
+        has results for its own queries; empty if no query can be generated
+    unreliable_labelers: labelers with a mean reciprocal rank below `MIN_LABELER_MRR`
+    ranker_mrr: ranker, untrained and after each round -> mean reciprocal rank for titles among listings without titles;
+        empty if listings have nothing but titles
+    best: ranker -> the best of these; worse_rounds: rounds significantly below the untrained ranker
+    recommendations: for each ranker, which round to keep, in words
     """
 
     labeler_mrr: dict[str, float | None]
@@ -50,7 +53,7 @@ class Reliability:
 
 @dataclass(frozen=True)
 class SupervisionResult:
-    """What came of a run."""
+    """Records of all rounds, and the known-item checks."""
 
     rounds: list[RoundRecord]
     reliability: Reliability

@@ -1,35 +1,33 @@
-"""The folder of a supervision run: the only code that knows its files, for those who write and who read them.
+"""The folder of a supervision run: the only code that knows its files, to write and to read them.
 
-    run/settings.json              settings, and digests of the corpus and the queries
+    run/settings.json              format, settings, and digests of the corpus and the queries
         tests.json                 digest of the test queries
         baselines/bm25.txt         results of the labelers, BM25, dense and their hybrid for the test queries
         round-2/dense/labels/          queries, listings and log-probabilities that it learned from, in parts
                       weights.parquet  the weight of each query
                       model/           the ranker
-                      round.json       teachers, times, losses, ELBO, agreement; written last
+                      round.json       teachers, times, losses, ELBO, overlap; written last
                       run.txt          its results for the test queries; run+bm25.txt: fused with BM25's
         changes.json               queries whose results changed most
         reliability.json           known-item checks of labelers and rankers, and which round to keep
         results.json, report.html  measures against judgments, and the report (written by evaluation)
 
-Everything of a round is in its own folder, so an interrupted run resumes where it stopped.
+Each round of a ranker has a folder of its own, so an interrupted run resumes where it stopped.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from wares.core.errors import ModelError, SettingsError
+from wares.core.errors import ModelError
 from wares.core.files import atomic_write, write_json
 from wares.data.runs import read_run, write_run
 from wares.ranking.rankers.registry import get_ranker, get_teacher
-from wares.ranking.trained import TrainedRanker
 from wares.supervision.records import Reliability, RoundRecord
 from wares.supervision.settings import folder_name
 
@@ -40,12 +38,14 @@ if TYPE_CHECKING:
     from wares.data.listings import Query
     from wares.data.runs import Run
     from wares.ranking.rankers.base import SoftLabels
-    from wares.supervision.settings import SuperviseSettings
+    from wares.supervision.settings import DevSet, SuperviseSettings
 
-SETTINGS_FILE, TESTS_FILE, RELIABILITY, CHANGES, RESULTS = (
+Record = TypeVar("Record", RoundRecord, Reliability)
+RUN_FORMAT = 2  # in settings.json
+SETTINGS_FILE, TESTS_FILE, RELIABILITY_FILE, CHANGES_FILE, RESULTS_FILE = (
     f"{name}.json" for name in ("settings", "tests", "reliability", "changes", "results")
 )
-ROUND, WEIGHTS, RUN, HYBRID_RUN = "round.json", "weights.parquet", "run.txt", "run+bm25.txt"
+ROUND_FILE, WEIGHTS_FILE, RUN_FILE, HYBRID_RUN_FILE = "round.json", "weights.parquet", "run.txt", "run+bm25.txt"
 
 
 @dataclass(frozen=True)
@@ -76,28 +76,29 @@ class RoundFolder:
 
     @property
     def finished(self) -> bool:
-        """True if the round's record, which is written last, is there."""
-        return (self.path / ROUND).is_file()
+        """True if the round's record, which is written last, exists."""
+        return (self.path / ROUND_FILE).is_file()
 
     def read(self, names: Mapping[str, str] | None = None) -> RoundRecord:
         """The round's record. names: replacements for names in it. Raises ModelError if it is missing or damaged."""
-        return RoundRecord(**_read_json(self.path / ROUND, names))
+        return _record(RoundRecord, self.path / ROUND_FILE, names)
 
     def write(self, record: RoundRecord) -> None:
         """Write the record, which finishes the round."""
-        write_json(asdict(record), self.path / ROUND)
+        write_json(asdict(record), self.path / ROUND_FILE)
 
-    def write_weights(self, lessons: SoftLabels) -> None:
+    def write_weights(self, soft_labels: SoftLabels) -> None:
         """Write one row for each query: its id and its weight."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        with atomic_write(self.path / WEIGHTS) as part:
-            pq.write_table(pa.table({"id": [query.id for query in lessons.queries], "weight": lessons.weights}), part)
+        ids = [query.id for query in soft_labels.queries]
+        with atomic_write(self.path / WEIGHTS_FILE) as part:
+            pq.write_table(pa.table({"id": ids, "weight": soft_labels.weights}), part)
 
     def copy_labels(self, teachers: list[str]) -> None:
         """Copy the labels of another ranker of this round that had the same teachers, if there is one."""
-        for record in sorted(self.path.parent.glob(f"*/{ROUND}")):
+        for record in sorted(self.path.parent.glob(f"*/{ROUND_FILE}")):
             other = RoundFolder(record.parent)
             if not self.labels.exists() and other.read().teachers == teachers:
                 part = self.path / ".labels.part"
@@ -107,17 +108,17 @@ class RoundFolder:
 
     @property
     def has_results(self) -> bool:
-        """True if its results for the test queries are there."""
-        return (self.path / RUN).exists()
+        """True if its results for the test queries exist."""
+        return (self.path / RUN_FILE).exists()
 
     def write_results(self, run: Run, with_bm25: Run) -> None:
-        """Write its results for the test queries, last, and those fused with BM25's, first."""
-        write_run(with_bm25, self.path / HYBRID_RUN)
-        write_run(run, self.path / RUN)
+        """Write its results for the test queries; those alone come last, since `has_results` looks for them."""
+        write_run(with_bm25, self.path / HYBRID_RUN_FILE)
+        write_run(run, self.path / RUN_FILE)
 
     def read_results(self) -> dict[str, Run]:
         """Its results for the test queries by suffix of the system's name: "" alone, " + bm25" fused."""
-        files = {"": self.path / RUN, " + bm25": self.path / HYBRID_RUN}
+        files = {"": self.path / RUN_FILE, " + bm25": self.path / HYBRID_RUN_FILE}
         return {suffix: _read_results(path) for suffix, path in files.items() if path.exists()}
 
 
@@ -132,25 +133,41 @@ class RunFolder:
         path = self.path / SETTINGS_FILE
         if self.path.is_dir() and any(self.path.iterdir()) and not (path.exists() or any(self.path.glob("round-*"))):
             raise ModelError(f"{self.path} is not empty and is not a supervision run. Choose another --out.")
-        if path.exists() and _read_json(path) != identity:
+        if path.exists() and self.read_settings() != identity:
             raise ModelError(
                 f"{self.path} holds a run with other settings, corpus, queries, or model files. Choose another --out."
             )
 
+    def read_settings(self, names: Mapping[str, str] | None = None) -> Any:
+        """The run's identity (`run_identity`) as JSON. names: replacements for names in it.
+
+        Raises ModelError if it is missing, damaged, or of another format.
+        """
+        identity = _read_json(self.path / SETTINGS_FILE, names)
+        number = identity.get("format", 1) if isinstance(identity, dict) else None
+        if number is None or not isinstance(identity.get("settings"), dict):
+            raise ModelError(f"{self.path / SETTINGS_FILE} is damaged. Train the rankers again.")
+        if number != RUN_FORMAT:
+            raise ModelError(
+                f"{self.path} is a supervision run of format {number}; this version of wares reads format "
+                f"{RUN_FORMAT}. Train the rankers again."
+            )
+        return identity
+
     def begin(self, identity: dict[str, Any]) -> None:
-        """Write what makes this run this run."""
+        """Create the folder and write the run's identity."""
         self.path.mkdir(parents=True, exist_ok=True)
         write_json(identity, self.path / SETTINGS_FILE)
 
-    def begin_tests(self, tests: Sequence[Query]) -> None:
-        """Delete results for other test queries than these, and what was measured of them."""
-        path, digest = self.path / TESTS_FILE, text_digest([(query.id, query.text) for query in tests])
+    def begin_tests(self, test_queries: Sequence[Query]) -> None:
+        """Delete results for other test queries than these, and their measures."""
+        path, digest = self.path / TESTS_FILE, text_digest([(query.id, query.text) for query in test_queries])
         if path.exists() and _read_json(path) == digest:
             return
         for old in (
             *self.path.glob("round-*/*/run*.txt"),
             *self.path.glob("baselines/*.txt"),
-            *self.path.glob(RESULTS),
+            *self.path.glob(RESULTS_FILE),
         ):
             old.unlink()
         write_json(digest, path)
@@ -160,16 +177,16 @@ class RunFolder:
         return RoundFolder(self.path / f"round-{number}" / folder_name(ranker))
 
     def finished_rounds(self) -> list[RoundFolder]:
-        """Every finished ranker of every round, in order."""
-        folders = [RoundFolder(record.parent) for record in self.path.glob(f"round-*/*/{ROUND}")]
+        """Folders of the finished rankers, by round and name."""
+        folders = [RoundFolder(record.parent) for record in self.path.glob(f"round-*/*/{ROUND_FILE}")]
         return sorted(folders, key=lambda folder: (folder.number, folder.path.name))
 
     def read(self, name: str, names: Mapping[str, str] | None = None) -> Any:
-        """What one of the run's JSON files holds. names: replacements for names in it. Raises ModelError."""
+        """The content of one of the run's JSON files. names: replacements for names in it. Raises ModelError."""
         return _read_json(self.path / name, names)
 
     def has(self, name: str) -> bool:
-        """True if the run has one of its JSON files."""
+        """True if one of the run's JSON files exists."""
         return (self.path / name).is_file()
 
     def write(self, name: str, value: Any) -> None:
@@ -177,8 +194,12 @@ class RunFolder:
         write_json(value, self.path / name)
 
     def reliability(self) -> Reliability | None:
-        """The known-item checks; None if they are not done."""
-        return Reliability(**self.read(RELIABILITY)) if self.has(RELIABILITY) else None
+        """The known-item checks; None if they have not been run. Raises ModelError if the file is damaged."""
+        return _record(Reliability, self.path / RELIABILITY_FILE) if self.has(RELIABILITY_FILE) else None
+
+    def write_reliability(self, reliability: Reliability) -> None:
+        """Write the known-item checks."""
+        self.write(RELIABILITY_FILE, asdict(reliability))
 
     def write_baseline(self, name: str, run: Run) -> None:
         """Write a baseline's results for the test queries."""
@@ -188,74 +209,26 @@ class RunFolder:
 
     def read_baselines(self) -> dict[str, Run]:
         """Results of the baselines for the test queries, by name."""
-        names = {folder_name(name): name for name in self.read(SETTINGS_FILE)["settings"]["labelers"]}
+        names = {folder_name(name): name for name in self.read_settings()["settings"]["labelers"]}
         files = sorted((self.path / "baselines").glob("*.txt"))
         return {names.get(file.stem, file.stem): _read_results(file) for file in files}
 
 
-def find_ranker(path: Path, name: str | None = None) -> TrainedRanker:
-    """The ranker that a run keeps, or the one in a round's folder, whatever the run says of it.
-
-    path: a run of `wares supervise`, or one ranker's folder in one of its rounds; name: which of a run's rankers
-    Without a check (`reliability.json`) the last round is taken.
-    Raises ModelError if nothing is found, SettingsError if a run has several rankers and none is named, or does not
-    have the one that is.
-    """
-    if RoundFolder(path).finished:
-        record = RoundFolder(path).read()
-        return _trained_ranker(RunFolder(path.parents[1]), record.ranker, record.round, path / "model")
-    run = RunFolder(path)
-    if not run.has(SETTINGS_FILE):
-        raise ModelError(
-            f"{path} is neither a run of `wares supervise` nor the folder of a ranker in one. Name RUN or "
-            "RUN/round-2/dense."
-        )
-    folders = {(record.ranker, record.round): folder for folder in run.finished_rounds() if (record := folder.read())}
-    if not folders:
-        raise ModelError(f"{path} has no finished round. Finish the run with `wares supervise --resume`.")
-    rankers = dict.fromkeys(ranker for ranker, _ in folders)
-    if name not in (None, *rankers):
-        raise SettingsError(f"{path} has no ranker {name}; it has {', '.join(rankers)}.")
-    names = [ranker for ranker in rankers if name in (None, ranker)]
-    kept = {ranker: _kept_round(run, ranker, max(r for n, r in folders if n == ranker)) for ranker in names}
-    if len(names) > 1:
-        best = ", ".join(str(folders[ranker, round].path) for ranker, round in kept.items() if round)
-        rejected = ", ".join(ranker for ranker, round in kept.items() if not round)
-        choice = f"name the folder of one: {best}" if best else "it keeps none of them"
-        raise SettingsError(
-            f"{path} has several rankers; {choice}{f' (no round of {rejected} is kept)' if best and rejected else ''}."
-        )
-    [(only, round)] = kept.items()
-    return _trained_ranker(run, only, round, folders[only, round].model if round else path)
-
-
-def _trained_ranker(run: RunFolder, name: str, round: int, folder: Path) -> TrainedRanker:
-    try:
-        return TrainedRanker(name, round, folder, run.read(SETTINGS_FILE)["settings"]["seed"], run.path)
-    except (KeyError, TypeError):
-        raise ModelError(f"{run.path / SETTINGS_FILE} is damaged. Train the rankers again.") from None
-
-
-def _kept_round(run: RunFolder, name: str, last: int) -> int:
-    """The round that `reliability.json` names; 0 for the untrained ranker, the last one if nothing could be checked."""
-    kept: dict[str, str] = run.read(RELIABILITY).get("kept", {}) if run.has(RELIABILITY) else {}
-    if name not in kept:
-        return last
-    match = re.search(r", round (\d+)$", kept[name])
-    return int(match[1]) if match else 0
-
-
-def run_identity(settings: SuperviseSettings, corpus: Corpus, queries: Sequence[Query]) -> dict[str, Any]:
-    """What makes a run this run, as JSON: settings, digests of corpus and queries, and of files that settings name."""
+def run_identity(
+    settings: SuperviseSettings, corpus: Corpus, queries: Sequence[Query], dev: DevSet | None = None
+) -> dict[str, Any]:
+    """What tells a run from others, as JSON: settings, and digests of the corpus, the queries and the files named."""
     members: dict[str, object] = {name: get_teacher(name) for name in settings.labelers}
     members |= {name: get_ranker(name) for name in settings.rankers}
-    return {
+    identity = {
+        "format": RUN_FORMAT,
         "settings": json.loads(json.dumps(asdict(settings))),
         "listings": len(corpus),
         "corpus": text_digest(list(zip(corpus.ids.tolist(), corpus.texts, strict=True))),
         "queries": text_digest([(query.id, query.text) for query in queries]),
         "files": {name: digest for name, member in members.items() if (digest := files_digest(member)) is not None},
     }
+    return identity if dev is None else identity | {"dev": [len(dev.queries), dev.digest]}
 
 
 def files_digest(member: object) -> str | None:
@@ -277,8 +250,16 @@ def text_digest(texts: Sequence[tuple[str, str]]) -> str:
     return hashlib.sha256(json.dumps(texts).encode()).hexdigest()
 
 
+def _record(kind: type[Record], file: Path, names: Mapping[str, str] | None = None) -> Record:
+    """A record from its JSON file. Raises ModelError if it is missing or damaged."""
+    try:
+        return kind(**_read_json(file, names))
+    except TypeError:
+        raise ModelError(f"{file} is damaged. Train the rankers again.") from None
+
+
 def _read_results(path: Path) -> Run:
-    """Results of a system, which may have none for any query."""
+    """Results of a system; empty if it has none for any query."""
     return read_run(path) if path.stat().st_size else {}
 
 

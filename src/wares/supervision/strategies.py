@@ -1,33 +1,33 @@
-"""Relabeling: who teaches whom in each round, and how what teachers say becomes labels.
+"""Strategies: which teachers each ranker learns from in each round.
 
-Pure: names and arrays in, names and arrays out. Round 0 is the weak labelers; in round t every ranker learns from a
-mixture of teachers (arXiv 2304.08912; the abstract names the four ways, all details are our reading):
+In round 1 every ranker learns from the weak labelers (round 0). In each later round:
 
-    weak    the weak labelers, in every round
-    self    the ranker itself, of the round before
-    cross   the other rankers, of the round before
-    joint   all rankers, of the round before
-    greedy  from the weak labelers and every ranker of every round before: first the best one by a criterion, then
-            whichever helps the mixture most, until none does
+    weak    from the weak labelers again
+    self    from itself after the round before
+    cross   from the other rankers after the round before
+    joint   from all rankers after the round before
+    greedy  from an ensemble chosen among the labelers and the rankers of all rounds before: first the teacher with the
+            highest criterion, then the one that raises it most, until none does
+
+Source: arXiv 2304.08912, whose abstract names the four ways; all details are our reading.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
-
-import numpy as np
+from typing import Literal, get_args
 
 from wares.core.errors import SettingsError
 
 Strategy = Literal["weak", "self", "cross", "joint", "greedy"]
-STRATEGIES: tuple[Strategy, ...] = ("weak", "self", "cross", "joint", "greedy")
+STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
 
 
 @dataclass(frozen=True, order=True)
 class Teacher:
-    """A labeler of round 0, or a ranker of a later round."""
+    """A labeler (round 0), or a ranker after a round."""
 
     round: int
     name: str
@@ -38,11 +38,10 @@ class Teacher:
 
 @dataclass(frozen=True)
 class GreedySelection:
-    """What greedy selection did: teachers in the order they were added, with the criterion after each, and the best
-    value that any teacher left out would have reached next.
+    """Teachers that greedy selection chose, and why it stopped.
 
-    steps: (teacher, criterion) of those chosen; rejected: (teacher, criterion) of the best that did not help; None
-    where all were taken
+    steps: (teacher, criterion of the ensemble with it), in the order of selection
+    rejected: (teacher, criterion) of the best teacher that did not raise the criterion; None if all were selected
     """
 
     steps: tuple[tuple[Teacher, float], ...]
@@ -50,19 +49,19 @@ class GreedySelection:
 
     @property
     def selected(self) -> list[Teacher]:
-        """The mixture."""
+        """The selected ensemble."""
         return [teacher for teacher, _ in self.steps]
 
 
 def teachers_for(
     strategy: Strategy, round: int, ranker: str, rankers: Sequence[str], labelers: Sequence[str]
 ) -> list[Teacher]:
-    """Of a ranker in a round, counted from 1. In the first round everybody learns from the weak labelers.
+    """Teachers of a ranker in a round, counted from 1; for greedy, the pool to select from.
 
-    For greedy it is the pool that is chosen from. Raises SettingsError where nobody is left to teach.
+    Raises SettingsError if no teacher is left.
     """
     weak = [Teacher(0, name) for name in labelers]
-    before = [Teacher(round - 1, name) for name in rankers]
+    previous = [Teacher(round - 1, name) for name in rankers]
     if strategy == "cross" and len(rankers) < 2:
         raise SettingsError("cross-labeling needs two rankers or more. Name another, or use --strategy self.")
     if round == 1 or strategy == "weak":
@@ -70,22 +69,23 @@ def teachers_for(
     if strategy == "self":
         return [Teacher(round - 1, ranker)]
     if strategy == "cross":
-        return [each for each in before if each.name != ranker]
+        return [teacher for teacher in previous if teacher.name != ranker]
     if strategy == "joint":
-        return before
+        return previous
     return weak + [Teacher(earlier, name) for earlier in range(1, round) for name in rankers]
 
 
 def select_teachers(pool: Sequence[Teacher], criterion: Callable[[Sequence[Teacher]], float]) -> GreedySelection:
-    """Start with the teacher of highest criterion, then add the one that raises it most, while one does.
+    """Start with the teacher of highest criterion, then add the one that raises it most, until none does.
 
-    A criterion of NaN, for a mixture that cannot be judged, is less than any other.
+    A criterion of NaN, of an ensemble that cannot be judged, counts as the lowest.
     """
-    left, steps = list(pool), list[tuple[Teacher, float]]()
-    while left:
-        values = [criterion([*(each for each, _ in steps), teacher]) for teacher in left]
-        best = int(np.argmax(np.where(np.isnan(values), -np.inf, values)))
+    remaining, steps = list(pool), list[tuple[Teacher, float]]()
+    while remaining:
+        selected = [teacher for teacher, _ in steps]
+        values = [criterion([*selected, teacher]) for teacher in remaining]
+        best = max(range(len(values)), key=lambda index: -math.inf if math.isnan(values[index]) else values[index])
         if steps and not values[best] > steps[-1][1]:
-            return GreedySelection(tuple(steps), (left[best], values[best]))
-        steps.append((left.pop(best), values[best]))
+            return GreedySelection(tuple(steps), (remaining[best], values[best]))
+        steps.append((remaining.pop(best), values[best]))
     return GreedySelection(tuple(steps), None)

@@ -13,7 +13,7 @@ from torch.utils.data import Dataset, Sampler
 
 from wares.core.errors import SettingsError
 from wares.data.photos import augment, load_photo
-from wares.encoders.backbones import FROZEN
+from wares.encoders.settings import FROZEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -120,13 +120,13 @@ class ModalityData:
 class ListingDataset(Dataset[Any]):
     """Listings as batches of chosen views.
 
-    duplicates: (N, 2) labels of product and title
+    duplicate_labels: (N, 2) labels of product and title
     sample_views: (photo counts, photo draws, text counts, text draws), each (B,), to the views of either modality
     """
 
     photos: ModalityData
     texts: ModalityData
-    duplicates: Tensor
+    duplicate_labels: Tensor
     sample_views: Any
     augment: bool = False
 
@@ -153,7 +153,7 @@ class ListingDataset(Dataset[Any]):
         )
 
     def __len__(self) -> int:
-        return len(self.duplicates)
+        return len(self.duplicate_labels)
 
     def __getitems__(self, draws: Sequence[ListingDraw]) -> Batch:
         """One batch; called in a worker."""
@@ -167,7 +167,7 @@ class ListingDataset(Dataset[Any]):
             "photo_weights": photos.weights,
             "texts": self._read(self.texts, listings, texts, None),
             "text_weights": texts.weights,
-            "duplicates": self.duplicates[listings],
+            "duplicate_labels": self.duplicate_labels[listings],
         }
 
     @staticmethod

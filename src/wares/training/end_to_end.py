@@ -101,4 +101,6 @@ def sample_method_views(
 def pretraining_loss(settings: PretrainSettings, batch: dict[str, Any]) -> Tensor:
     """What a step minimises, over the listings of all processes."""
     photos, texts = (ViewBatch(batch[f"{side}s"], batch[f"{side}_weights"]) for side in ("photo", "text"))
-    return batch_loss(photos, texts, duplicate_mask(batch["duplicates"]), batch["scale"], settings, batch["tilt"])
+    return batch_loss(
+        photos, texts, duplicate_mask(batch["duplicate_labels"]), batch["scale"], settings, batch["photo_attention"]
+    )

@@ -47,7 +47,8 @@ if TYPE_CHECKING:
     from wares.encoders.features import CatalogueFeatures, Vectors
     from wares.encoders.listing_encoder import Batch
     from wares.encoders.marginals import SampledViews
-    from wares.encoders.towers import Fusion, Towers
+    from wares.encoders.settings import Fusion
+    from wares.encoders.towers import Towers
     from wares.training.records import TrainingRecord
     from wares.training.settings import FinetuneSettings, TrainerSettings
 
@@ -159,7 +160,7 @@ class InteractionDataset(Dataset[Any]):
             "queries": self.queries.load(torch.from_numpy(query), None),
             "query": torch.from_numpy(query),
             "listing": torch.from_numpy(shown),
-            "duplicates": batch["duplicates"].reshape(*shown.shape, 2),
+            "duplicate_labels": batch["duplicate_labels"].reshape(*shown.shape, 2),
             "weight": self.weights[places],
         }
 
@@ -267,7 +268,7 @@ def interaction_loss(
         share = dataset.log_popularity.to(columns.device)
         met = share.min().expand(len(columns)).scatter(0, own, share[columns[own]])
         scores = scores - met
-    labels = batch["duplicates"].reshape(-1, 2)
+    labels = batch["duplicate_labels"].reshape(-1, 2)
     pairs = batch["query"][:, None] * len(dataset.log_popularity) + columns
     excused = torch.isin(pairs, dataset.known_pairs.to(columns.device)) | (labels[own][:, None] == labels).any(2)
     excused = excused.scatter(1, own[:, None], False)
@@ -286,7 +287,7 @@ def fuse_batch(batch: dict[str, Any], fusion: Fusion) -> Tensor:
     if fusion.marginals.kind == "agreement":
         photos = text_agreement_marginals(photos, texts, fusion.marginals.epsilon)
     elif fusion.marginals.kind == "learned":
-        photos = learned_marginals(photos, batch["tilt"])
+        photos = learned_marginals(photos, batch["photo_attention"])
     gamma = torch.full_like(photos.weights[:, :1], fusion.gamma)
     gamma = gamma.masked_fill(~texts.present.any(1, keepdim=True), 1.0)
     gamma = gamma.masked_fill(~photos.present.any(1, keepdim=True), 0.0)

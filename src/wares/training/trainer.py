@@ -27,9 +27,10 @@ from transformers import PrinterCallback, TrainerCallback
 from wares.core.errors import ModelError
 from wares.core.files import last_checkpoint, write_json
 from wares.core.progress import progress
-from wares.encoders.backbones import FROZEN, compile_backbone, merge_adapters, unfreeze_backbone
+from wares.encoders.backbones import compile_backbone, merge_adapters, unfreeze_backbone
 from wares.encoders.base import save_weights
 from wares.encoders.listing_encoder import ListingEncoder
+from wares.encoders.settings import FROZEN
 from wares.training.datasets import BatchSchedule
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class ListingLoss(nn.Module):
     def forward(self, features: list[Batch], labels: None = None) -> Tensor:
         batch = self.model(features[0])
         if distributed.is_available() and distributed.is_initialized():
-            shared = ("scale", "tilt")
+            shared = ("scale", "photo_attention")
             rows = {name: value for name, value in batch.items() if isinstance(value, Tensor) and name not in shared}
             batch |= {name: all_gather_with_grad(value) for name, value in rows.items()}
         return self.loss_function(batch)
@@ -225,7 +226,9 @@ def build_model_and_arguments(
         output_dir=str(folder),
         num_train_epochs=1,  # the schedule is the whole run
         learning_rate=learning_rate,
-        learning_rate_mapping={} if settings.backbones_frozen else {r"\.trained\.": settings.backbone_learning_rate},
+        learning_rate_mapping={}
+        if settings.backbones_frozen
+        else {r"\.trained_backbone\.": settings.backbone_learning_rate},
         weight_decay=weight_decay,
         lr_scheduler_type="cosine",
         warmup_steps=WARMUP_FRACTION,

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
     from wares.data.views import Views
     from wares.encoders.features import CatalogueFeatures, Embeddings, Vectors
-    from wares.encoders.marginals import Marginals
+    from wares.encoders.settings import Marginals
     from wares.encoders.towers import Towers
     from wares.training.settings import PretrainSettings
 

@@ -19,22 +19,28 @@ from wares.data.queries import read_queries
 from wares.data.views import Views
 from wares.encoders.features import CatalogueFeatures, Embeddings, catalogue_features, embed_texts
 from wares.encoders.fusion import barycentres
-from wares.encoders.marginals import Marginals
 from wares.encoders.registry import build_towers
-from wares.encoders.towers import Fusion, Towers
+from wares.encoders.settings import Fusion, Marginals
+from wares.encoders.towers import Towers
 from wares.evaluation.comparison.experiment import (
-    UNTRAINED,
-    Encoded,
-    Judged,
-    QueryEncoder,
+    UNTRAINED_SYSTEMS,
+    CachedQueryEncoder,
+    EncodedCatalogue,
+    JudgedQueries,
     compare,
-    cross_views,
-    equal_clock,
+    equal_wall_clock_epochs,
+    measure_cross_view_protocols,
     system_names,
 )
-from wares.evaluation.comparison.results import ALL_VIEWS, QUERIES, Cost, Findings, Protocols
-from wares.evaluation.cross_view import Labels
-from wares.evaluation.measures import MEASURES, read_qrels
+from wares.evaluation.comparison.results import (
+    QUERY_PROTOCOL,
+    SINGLE_VIEW_ALL_FUSED,
+    ComparisonResult,
+    Cost,
+    ProtocolValues,
+)
+from wares.evaluation.cross_view import GroupLabels
+from wares.evaluation.measures import DEFAULT_MEASURES, read_qrels
 from wares.samples.marketplace import write_marketplace
 from wares.training.pretraining import pretrain
 from wares.training.records import TrainingRecord
@@ -56,9 +62,11 @@ class Market:
     def __init__(self, folder: Path) -> None:
         write_marketplace(folder / "market", 40)
         catalogue = read_catalogue(folder / "market").subset(range(20))
-        self.corpus = Encoded(catalogue, catalogue_features(catalogue, build_towers("small"), folder / "cache"))
+        self.corpus = EncodedCatalogue(
+            catalogue, catalogue_features(catalogue, build_towers("small"), folder / "cache")
+        )
         queries = read_queries(folder / "market" / "queries.jsonl")
-        self.judged = Judged(queries, read_qrels(folder / "market" / "qrels.txt"))
+        self.judged = JudgedQueries(queries, read_qrels(folder / "market" / "qrels.txt"))
 
 
 @pytest.fixture(scope="module")
@@ -69,14 +77,14 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Market:
 @pytest.fixture(autouse=True)
 def one_round(monkeypatch: pytest.MonkeyPatch) -> None:
     """Costs are measured once; how is another test's."""
-    monkeypatch.setattr("wares.evaluation.comparison.experiment.ROUNDS", 1)
+    monkeypatch.setattr("wares.evaluation.comparison.experiment.TIMED_EPOCHS", 1)
 
 
 # Whole comparisons -----------------------------------------------------------------------------------------------
 
 
 def test_all_methods_in_the_promised_shape(market: Market) -> None:
-    found = compare(market.corpus, "small", settings(*METHODS), 1, market.judged, choosing=False)
+    found = compare(market.corpus, "small", settings(*METHODS), 1, market.judged, select=False)
     assert list(found.budgets) == ["equal wall-clock", "equal epochs"]
     for comparison in found.budgets.values():
         results = comparison.results()
@@ -85,29 +93,32 @@ def test_all_methods_in_the_promised_shape(market: Market) -> None:
         assert set(results["methods"]) == set(system_names(METHODS, judged=True))
         trained = system_names(METHODS, judged=False)
         for name, row in results["methods"].items():
-            assert [key for key in row if key != "seconds"] == [*(CROSS_VIEWS if name in trained else []), QUERIES]
-            assert all(list(row[protocol]) == list(MEASURES) for protocol in row if protocol != "seconds")
-            assert all(value["std"] == 0 for value in row[QUERIES].values()), "one seed has no spread"
-            assert (row["seconds"] == 0) == (comparison.epochs[name] == 0) == (name in UNTRAINED)
-        assert results["methods"]["single-view"]["seconds"] == results["methods"][ALL_VIEWS]["seconds"]
-    assert found.choices == []
+            assert [key for key in row if key != "seconds"] == [
+                *(CROSS_VIEWS if name in trained else []),
+                QUERY_PROTOCOL,
+            ]
+            assert all(list(row[protocol]) == list(DEFAULT_MEASURES) for protocol in row if protocol != "seconds")
+            assert all(value["std"] == 0 for value in row[QUERY_PROTOCOL].values()), "one seed has no spread"
+            assert (row["seconds"] == 0) == (comparison.epochs[name] == 0) == (name in UNTRAINED_SYSTEMS)
+        assert results["methods"]["single-view"]["seconds"] == results["methods"][SINGLE_VIEW_ALL_FUSED]["seconds"]
+    assert found.selected_weights == []
 
 
 @pytest.fixture(scope="module")
-def two_seeds(market: Market) -> Findings:
+def two_seeds(market: Market) -> ComparisonResult:
     return compare(market.corpus, "small", settings("factorized", "single-view"), 2, market.judged)
 
 
-def test_means_and_spreads_are_over_seeds(two_seeds: Findings) -> None:
+def test_means_and_spreads_are_over_seeds(two_seeds: ComparisonResult) -> None:
     comparison = two_seeds.budgets["equal epochs"]
     results = comparison.results()
-    assert results["seeds"] == len(comparison.tables) == 2
-    for name, protocol in [("factorized", QUERIES), ("single-view", "title->photos"), ("bm25", QUERIES)]:
-        means = [np.mean(list(table[name][protocol]["AP"].values())) for table in comparison.tables]
+    assert results["seeds"] == len(comparison.seed_values) == 2
+    for name, protocol in [("factorized", QUERY_PROTOCOL), ("single-view", "title->photos"), ("bm25", QUERY_PROTOCOL)]:
+        means = [np.mean(list(table[name][protocol]["AP"].values())) for table in comparison.seed_values]
         spread = results["methods"][name][protocol]["AP"]
         assert spread == pytest.approx({"mean": np.mean(means), "std": np.std(means, ddof=1)})
     assert results["methods"]["factorized"]["title->photos"]["AP"]["std"] > 0
-    assert results["methods"]["bm25"][QUERIES]["AP"]["std"] == 0
+    assert results["methods"]["bm25"][QUERY_PROTOCOL]["AP"]["std"] == 0
 
 
 def test_settings_are_chosen_for_each_seed_on_what_is_trained_on(
@@ -139,9 +150,9 @@ def test_settings_are_chosen_for_each_seed_on_what_is_trained_on(
         if len(set(t)) < len(market.corpus.features.text_views.items)
     }, "what is held out is not looked at"
     assert {alpha for method, *_, alpha in after_costs if method == "single-view"} == {1.0}
-    assert [(each.method, each.seed) for each in found.choices] == [("factorized", 0), ("factorized", 1)]
-    assert found.choices[0].knobs == {"alpha": 0.75, "beta": 0.5, "gamma": 0.5, "intra_modal": 0.25}
-    assert found.choices[0].seconds == 1.5
+    assert [(each.method, each.seed) for each in found.selected_weights] == [("factorized", 0), ("factorized", 1)]
+    assert found.selected_weights[0].weights == {"alpha": 0.75, "beta": 0.5, "gamma": 0.5, "intra_modal": 0.25}
+    assert found.selected_weights[0].seconds == 1.5
 
 
 def test_equal_clock_by_the_median_of_epochs_taken_in_turn(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,9 +167,9 @@ def test_equal_clock_by_the_median_of_epochs_taken_in_turn(market: Market, monke
         return record
 
     monkeypatch.setattr("wares.evaluation.comparison.experiment.pretrain", timed)
-    monkeypatch.setattr("wares.evaluation.comparison.experiment.ROUNDS", 3)
+    monkeypatch.setattr("wares.evaluation.comparison.experiment.TIMED_EPOCHS", 3)
     methods = settings("factorized", "random-view", epochs=12, batch_size=16)
-    found = compare(market.corpus, "small", methods, 1, market.judged, choosing=False)
+    found = compare(market.corpus, "small", methods, 1, market.judged, select=False)
     assert spent[:4] == ["factorized", "random-view"] * 2
     assert {name: cost.milliseconds for name, cost in found.costs.items()} == {
         "factorized": 1.0,
@@ -176,18 +187,18 @@ def test_equal_clock_is_at_least_one_epoch() -> None:
         "single-view": Cost(1, 1, 0.4, 2),
     }
     methods = settings("factorized", "all-pairs", "single-view", epochs=5)
-    assert equal_clock(methods, costs) == {"factorized": 5, "all-pairs": 1, "single-view": 12}  # type: ignore[arg-type]
+    assert equal_wall_clock_epochs(methods, costs) == {"factorized": 5, "all-pairs": 1, "single-view": 12}  # type: ignore[arg-type]
 
 
-def test_one_run_serves_both_budgets_where_they_agree(two_seeds: Findings) -> None:
+def test_one_run_serves_both_budgets_where_they_agree(two_seeds: ComparisonResult) -> None:
     clock, epochs = (two_seeds.budgets[name] for name in ("equal wall-clock", "equal epochs"))
-    for one, other in zip(clock.tables, epochs.tables, strict=True):
+    for one, other in zip(clock.seed_values, epochs.seed_values, strict=True):
         assert one["factorized"] is other["factorized"]
         assert one["bm25"] is other["bm25"]
 
 
 def test_what_a_method_costs(market: Market) -> None:
-    found = compare(market.corpus, "small", settings(*METHODS), 1, choosing=False).costs
+    found = compare(market.corpus, "small", settings(*METHODS), 1, select=False).costs
     features = market.corpus.features
     photos, texts = features.photo_views.counts, features.text_views.counts
     assert (found["single-view"].photos, found["single-view"].texts, found["single-view"].indexed) == (1, 1, 2)
@@ -217,30 +228,30 @@ def test_joint_text_is_one_text_and_one_photo_and_is_asked_the_same(
         "titles are gone, but not who shares one"
     )
     assert found.costs["joint-text"].indexed == 2
-    assert found.choices == [], "there is nothing to choose"
+    assert found.selected_weights == [], "there is nothing to choose"
     for comparison in found.budgets.values():
-        assert comparison.protocols == [*CROSS_VIEWS, QUERIES]
-        assert comparison.strongest(QUERIES, "R@10") is not None
+        assert comparison.protocols == [*CROSS_VIEWS, QUERY_PROTOCOL]
+        assert comparison.strongest_without_transport(QUERY_PROTOCOL, "R@10") is not None
 
 
-def test_how_many_listings_are_ranked(two_seeds: Findings) -> None:
+def test_how_many_listings_are_ranked(two_seeds: ComparisonResult) -> None:
     comparison = two_seeds.budgets["equal epochs"]
-    assert comparison.candidates == {**dict.fromkeys(CROSS_VIEWS, 6), QUERIES: 20}
+    assert comparison.candidate_counts == {**dict.fromkeys(CROSS_VIEWS, 6), QUERY_PROTOCOL: 20}
     assert comparison.measures("title->photos") == ["nDCG@10", "AP", "RR"]
 
 
-def test_single_view_fuses_its_primary_views_and_once_more_all_of_them(two_seeds: Findings) -> None:
-    [table, _] = two_seeds.budgets["equal epochs"].tables
+def test_single_view_fuses_its_primary_views_and_once_more_all_of_them(two_seeds: ComparisonResult) -> None:
+    [table, _] = two_seeds.budgets["equal epochs"].seed_values
     for protocol in ("photo->title", "photo->primary-photo"):
-        assert table["single-view"][protocol] == table[ALL_VIEWS][protocol], "no fusion has a part in these"
-    assert table["single-view"]["title->photos"] != table[ALL_VIEWS]["title->photos"]
-    assert table["single-view"][QUERIES] != table[ALL_VIEWS][QUERIES]
+        assert table["single-view"][protocol] == table[SINGLE_VIEW_ALL_FUSED][protocol], "no fusion has a part in these"
+    assert table["single-view"]["title->photos"] != table[SINGLE_VIEW_ALL_FUSED]["title->photos"]
+    assert table["single-view"][QUERY_PROTOCOL] != table[SINGLE_VIEW_ALL_FUSED][QUERY_PROTOCOL]
 
 
 def test_queries_are_encoded_once_and_as_a_shop_would(market: Market) -> None:
     texts = [query.text for query in market.judged.queries[:3]]
     towers = build_towers("small")
-    known = QueryEncoder(towers, dict(zip(texts, towers.text.features(texts), strict=True)))
+    known = CachedQueryEncoder(towers, dict(zip(texts, towers.text.features(texts), strict=True)))
     np.testing.assert_allclose(known.encode_texts(texts), embed_texts(texts, towers), atol=1e-6)
     assert known.identity == towers.identity
 
@@ -256,7 +267,7 @@ def test_seeds_hold_out_different_listings_and_methods_the_same(
         return select(self, listings)
 
     monkeypatch.setattr(CatalogueFeatures, "select", noted)
-    compare(market.corpus, "small", settings("factorized", "all-pairs"), seeds=2, choosing=False)
+    compare(market.corpus, "small", settings("factorized", "all-pairs"), seeds=2, select=False)
     trained, held_out = seen[::2], seen[1::2]
     for training, held in zip(trained, held_out, strict=True):
         assert sorted([*training, *held]) == list(range(20)) and len(held) == 6
@@ -266,19 +277,19 @@ def test_seeds_hold_out_different_listings_and_methods_the_same(
 # What can and cannot be compared ---------------------------------------------------------------------------------
 
 
-def textual(market: Market) -> Encoded:
+def textual(market: Market) -> EncodedCatalogue:
     """The marketplace without its photos."""
     listings = tuple(replace(listing, images=()) for listing in market.corpus.catalogue.listings)
     features = market.corpus.features
     none = np.zeros(len(features.photos), dtype=np.bool_)
     bare = replace(features, photos=features.photos[none], photo_views=features.photo_views.filter(none))
-    return Encoded(replace(market.corpus.catalogue, listings=listings), bare)
+    return EncodedCatalogue(replace(market.corpus.catalogue, listings=listings), bare)
 
 
 def test_without_photos_only_queries_are_measured(market: Market) -> None:
     found = compare(textual(market), "small", settings("factorized"), 1, market.judged)
     rows = found.budgets["equal epochs"].results()["methods"]
-    assert all(row.keys() == {QUERIES, "seconds"} for row in rows.values())
+    assert all(row.keys() == {QUERY_PROTOCOL, "seconds"} for row in rows.values())
     assert rows["factorized"]["seconds"] > 0
 
 
@@ -296,7 +307,7 @@ def test_without_either_there_is_nothing_to_compare(market: Market) -> None:
 
 def test_nine_listings_are_too_few(market: Market) -> None:
     places = np.arange(9)
-    few = Encoded(market.corpus.catalogue.subset(places), market.corpus.features.select(places))
+    few = EncodedCatalogue(market.corpus.catalogue.subset(places), market.corpus.features.select(places))
     with pytest.raises(EvaluationError, match="9 listings are too few"):
         compare(few, "small", settings("factorized"), 1)
 
@@ -310,13 +321,15 @@ def test_a_protocol_that_only_some_seeds_have_is_averaged_over_those(tmp_path: P
         for name in images:
             Image.new("RGB", (16, 16), (20 * i, 255 - 20 * i, 90)).save(tmp_path / name)
     catalogue = Catalogue(tmp_path, tuple(listings))
-    corpus = Encoded(catalogue, catalogue_features(catalogue, build_towers("small"), tmp_path / "cache"))
-    found = compare(corpus, "small", settings("factorized"), 8, choosing=False).budgets["equal epochs"]
-    there = ["photo->title" in table["factorized"] for table in found.tables]
+    corpus = EncodedCatalogue(catalogue, catalogue_features(catalogue, build_towers("small"), tmp_path / "cache"))
+    found = compare(corpus, "small", settings("factorized"), 8, select=False).budgets["equal epochs"]
+    there = ["photo->title" in table["factorized"] for table in found.seed_values]
     assert 0 < sum(there) < 8, "otherwise this shows nothing"
     row = found.results()["methods"]["factorized"]
     values = [
-        table["factorized"]["photo->title"]["RR"] for table in found.tables if "photo->title" in table["factorized"]
+        table["factorized"]["photo->title"]["RR"]
+        for table in found.seed_values
+        if "photo->title" in table["factorized"]
     ]
     assert row["photo->title"]["RR"]["mean"] == pytest.approx(np.mean([list(value.values()) for value in values]))
     assert "description->photos" not in row
@@ -334,9 +347,9 @@ def test_judgments_have_no_part_in_training(market: Market, monkeypatch: pytest.
     monkeypatch.setattr("wares.evaluation.comparison.experiment.pretrain", noted)
     chosen = []
     for qrels in (market.judged.qrels, {query: {"w0001": 2} for query in market.judged.qrels}):
-        judged = Judged([Query(query.id, query.text) for query in market.judged.queries], qrels)
+        judged = JudgedQueries([Query(query.id, query.text) for query in market.judged.queries], qrels)
         found = compare(market.corpus, "small", settings("factorized"), 1, judged)
-        chosen.append([replace(choice, seconds=0.0) for choice in found.choices])
+        chosen.append([replace(choice, seconds=0.0) for choice in found.selected_weights])
     half = len(losses) // 2
     assert losses[half - 2 : half] == losses[-2:], "the trainings after the costs were measured"
     assert chosen[0] == chosen[1] and len(chosen[0]) == 1
@@ -372,9 +385,11 @@ def aligned(*listings: int) -> tuple[list[list[Any]], list[list[tuple[str, Any]]
     return [[E[i], E[i]] for i in listings], [[("title", E[i]), ("description", E[i])] for i in listings]
 
 
-def crossed(made: Embeddings, groups: Labels, fusion: Fusion) -> Protocols:
+def crossed(made: Embeddings, groups: GroupLabels, fusion: Fusion) -> ProtocolValues:
     """The protocols of listings called after their numbers."""
-    return cross_views(made, groups, np.array([str(i) for i in range(len(groups))], dtype=np.object_), fusion)
+    return measure_cross_view_protocols(
+        made, groups, np.array([str(i) for i in range(len(groups))], dtype=np.object_), fusion
+    )
 
 
 def reciprocal_ranks(found: dict[str, dict[str, dict[str, float]]]) -> dict[str, list[float]]:
@@ -386,7 +401,7 @@ def test_orthogonal_listings_are_told_apart_perfectly(fusion: Fusion) -> None:
     found = crossed(embeddings(*aligned(0, 1, 2)), np.arange(3), fusion)
     assert list(found) == CROSS_VIEWS
     for measures in found.values():
-        assert list(measures) == list(MEASURES)
+        assert list(measures) == list(DEFAULT_MEASURES)
         assert all(list(values.values()) == [1.0] * 3 for values in measures.values())
 
 
@@ -473,5 +488,5 @@ def test_a_listing_counts_once_however_many_photos_ask() -> None:
     photos = [[E[0], E[0]], [E[1], E[1], E[0], E[0]]]
     texts = [[("title", E[0])], [("title", E[1])]]
     ids = np.array(["a", "b"], dtype=np.object_)
-    found = cross_views(embeddings(photos, texts), np.arange(2), ids, FIXED)["photo->title"]
+    found = measure_cross_view_protocols(embeddings(photos, texts), np.arange(2), ids, FIXED)["photo->title"]
     assert found["RR"] == {"a": 1.0, "b": pytest.approx((1 + 0.5 + 0.5) / 3)}

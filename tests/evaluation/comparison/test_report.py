@@ -13,19 +13,25 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from wares.evaluation.comparison.experiment import UNTRAINED
-from wares.evaluation.comparison.report import Setup, listed, p_value, percent, write_comparison
-from wares.evaluation.comparison.results import (
-    ALL_VIEWS,
-    HYBRID,
-    QUERIES,
-    Chosen,
-    Comparison,
-    Cost,
-    Findings,
-    Protocols,
+from wares.evaluation.comparison.experiment import UNTRAINED_SYSTEMS
+from wares.evaluation.comparison.report import (
+    ExperimentSetup,
+    format_p_value,
+    format_percent,
+    join_names,
+    write_comparison,
 )
-from wares.evaluation.measures import MEASURES
+from wares.evaluation.comparison.results import (
+    HYBRID_SUFFIX,
+    QUERY_PROTOCOL,
+    SINGLE_VIEW_ALL_FUSED,
+    Comparison,
+    ComparisonResult,
+    Cost,
+    ProtocolValues,
+    SelectedWeights,
+)
+from wares.evaluation.measures import DEFAULT_MEASURES
 from wares.training.settings import PretrainSettings
 
 METHODS = ("factorized", "single-view", "random-view")
@@ -33,28 +39,31 @@ EVIL = '<script>alert("boots")</script>'
 VOID = {"meta", "img", "br", "link", "hr", "input"}
 
 
-def findings(queries: bool = True) -> Findings:
+def findings(queries: bool = True) -> ComparisonResult:
     """Two seeds of three methods; 20 listings, of which 6 are held out."""
     random = np.random.default_rng(0)
 
     def protocol(level: float, asking: int) -> dict[str, dict[str, float]]:
         return {
-            m: {f"l{i}": float(np.clip(level + random.normal(0, 0.2), 0, 1)) for i in range(asking)} for m in MEASURES
+            m: {f"l{i}": float(np.clip(level + random.normal(0, 0.2), 0, 1)) for i in range(asking)}
+            for m in DEFAULT_MEASURES
         }
 
-    def table() -> dict[str, Protocols]:
-        levels = {"factorized": 0.7, "single-view": 0.5, ALL_VIEWS: 0.55, "random-view": 0.6}
-        rows: dict[str, Protocols] = {name: {"title->photos": protocol(level, 6)} for name, level in levels.items()}
+    def table() -> dict[str, ProtocolValues]:
+        levels = {"factorized": 0.7, "single-view": 0.5, SINGLE_VIEW_ALL_FUSED: 0.55, "random-view": 0.6}
+        rows: dict[str, ProtocolValues] = {
+            name: {"title->photos": protocol(level, 6)} for name, level in levels.items()
+        }
         if queries:
             for name, level in levels.items():
-                rows[name][QUERIES] = protocol(level, 30)
-                rows[name + HYBRID] = {QUERIES: protocol(level, 30)}
-            rows |= {name: {QUERIES: protocol(0.4, 30)} for name in UNTRAINED}
+                rows[name][QUERY_PROTOCOL] = protocol(level, 30)
+                rows[name + HYBRID_SUFFIX] = {QUERY_PROTOCOL: protocol(level, 30)}
+            rows |= {name: {QUERY_PROTOCOL: protocol(0.4, 30)} for name in UNTRAINED_SYSTEMS}
         return rows
 
-    def comparison(tables: list[dict[str, Protocols]]) -> Comparison:
-        trained = {name: int(name not in UNTRAINED) for name in tables[0]}
-        candidates = {"title->photos": 6, QUERIES: 150}
+    def comparison(tables: list[dict[str, ProtocolValues]]) -> Comparison:
+        trained = {name: int(name not in UNTRAINED_SYSTEMS) for name in tables[0]}
+        candidates = {"title->photos": 6, QUERY_PROTOCOL: 150}
         return Comparison(
             tables, {n: 2.5 * k for n, k in trained.items()}, {n: 30 * k for n, k in trained.items()}, candidates
         )
@@ -62,14 +71,14 @@ def findings(queries: bool = True) -> Findings:
     tables = [table(), table()]
     costs = {name: Cost(1.9, 2.0, 0.2 * (i + 1), 6.7) for i, name in enumerate(METHODS)}
     knobs = {"alpha": 0.75, "beta": 0.5, "gamma": 0.5, "intra_modal": 0.25}
-    choices = [Chosen("factorized", 0, knobs, 6, 12.5)]
+    choices = [SelectedWeights("factorized", 0, knobs, 6, 12.5)]
     budgets = {"equal wall-clock": comparison(tables), "equal epochs": comparison(tables)}
-    return Findings(budgets, costs, choices, 1536)
+    return ComparisonResult(budgets, costs, choices, 1536)
 
 
-def setup() -> Setup:
+def setup() -> ExperimentSetup:
     facts = {"listings": "20", "versions": "python 3.11", "date": "2026-01-01 00:00 UTC"}
-    return Setup(EVIL, f"wares compare '{EVIL}'", facts, [PretrainSettings(method=name) for name in METHODS])  # type: ignore[arg-type]
+    return ExperimentSetup(EVIL, f"wares compare '{EVIL}'", facts, [PretrainSettings(method=name) for name in METHODS])  # type: ignore[arg-type]
 
 
 class Page(HTMLParser):
@@ -99,7 +108,7 @@ class Page(HTMLParser):
 class Written:
     """A report in a folder, and what was said meanwhile."""
 
-    def __init__(self, folder: Path, found: Findings, baseline: str = "single-view") -> None:
+    def __init__(self, folder: Path, found: ComparisonResult, baseline: str = "single-view") -> None:
         console = Console(file=io.StringIO(), width=120, record=True)
         self.files = write_comparison(console, found, setup(), folder, baseline)
         self.said = console.export_text()
@@ -135,7 +144,7 @@ def test_the_page_escapes_what_it_is_given(written: Written) -> None:
 def test_the_page_says_what_was_run_and_found(written: Written) -> None:
     first = findings().budgets["equal wall-clock"]
     for said in (
-        f"{first.mean('factorized', QUERIES, 'nDCG@10'):.3f}",
+        f"{first.mean('factorized', QUERY_PROTOCOL, 'nDCG@10'):.3f}",
         "1,536 bytes",
         "At most 150 listings are ranked",
         "trivial",
@@ -148,8 +157,10 @@ def test_the_page_says_what_was_run_and_found(written: Written) -> None:
         "12.5",
     ):
         assert said in written.words
-    gain = next(g for g in first.gains(QUERIES, "single-view") if (g.system, g.measure) == ("factorized", "R@100"))
-    assert percent(gain.relative) in written.words
+    gain = next(
+        g for g in first.gains(QUERY_PROTOCOL, "single-view") if (g.system, g.measure) == ("factorized", "R@100")
+    )
+    assert format_percent(gain.relative) in written.words
     assert "full-transport" not in written.words, "it was not compared"
 
 
@@ -187,14 +198,14 @@ def test_the_promised_shape_stands_at_the_top(written: Written) -> None:
 
 
 def test_what_stands_beside_it(written: Written) -> None:
-    low, high = written.json["ci"]["equal wall-clock"]["factorized"][QUERIES]["R@10"]
-    assert low < written.json["methods"]["factorized"][QUERIES]["R@10"]["mean"] < high
-    assert written.json["trivial"] == {"title->photos": ["R@10", "R@100", "R@500"], QUERIES: ["R@500"]}
-    assert "R@500" not in written.json["ci"]["equal epochs"]["bm25"][QUERIES]
+    low, high = written.json["ci"]["equal wall-clock"]["factorized"][QUERY_PROTOCOL]["R@10"]
+    assert low < written.json["methods"]["factorized"][QUERY_PROTOCOL]["R@10"]["mean"] < high
+    assert written.json["trivial"] == {"title->photos": ["R@10", "R@100", "R@500"], QUERY_PROTOCOL: ["R@500"]}
+    assert "R@500" not in written.json["ci"]["equal epochs"]["bm25"][QUERY_PROTOCOL]
     assert written.json["epochs"]["equal epochs"]["factorized"] == 30
     assert written.json["cost"]["random-view"]["milliseconds"] == pytest.approx(0.6)
     assert written.json["choices"][0]["knobs"]["alpha"] == 0.75
-    assert {test["protocol"] for test in written.json["tests"]["equal wall-clock"]} == {"title->photos", QUERIES}
+    assert {test["protocol"] for test in written.json["tests"]["equal wall-clock"]} == {"title->photos", QUERY_PROTOCOL}
     gains = written.json["gains"]["equal epochs"]
     assert {gain["over"] for gain in gains["baseline"]} == {"single-view"}
     assert not {gain["over"] for gain in gains["strongest without transport"]} & {
@@ -207,7 +218,7 @@ def test_what_stands_beside_it(written: Written) -> None:
 def test_another_baseline_where_it_was_measured(tmp_path: Path) -> None:
     tests = Written(tmp_path, findings(), "bm25").json["tests"]["equal wall-clock"]
     baselines = {(test["protocol"], test["baseline"]) for test in tests}
-    assert baselines == {("title->photos", "single-view"), (QUERIES, "bm25")}
+    assert baselines == {("title->photos", "single-view"), (QUERY_PROTOCOL, "bm25")}
 
 
 # Pictures and the console ----------------------------------------------------------------------------------------
@@ -231,6 +242,11 @@ def test_the_console_has_the_main_points(written: Written) -> None:
 
 
 def test_numbers_in_words() -> None:
-    assert [p_value(p) for p in (0.5, 0.00005, 1.0)] == [".5000", "< .0001", "1.0000"]
-    assert percent(-0.0714) == "-7.1 %"
-    assert [listed(names) for names in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == ["", "a", "a and b", "a, b and c"]
+    assert [format_p_value(p) for p in (0.5, 0.00005, 1.0)] == [".5000", "< .0001", "1.0000"]
+    assert format_percent(-0.0714) == "-7.1 %"
+    assert [join_names(names) for names in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == [
+        "",
+        "a",
+        "a and b",
+        "a, b and c",
+    ]

@@ -8,27 +8,27 @@ from scipy import stats
 
 from wares.core.errors import EvaluationError
 from wares.evaluation.comparison.results import (
-    ALL_VIEWS,
-    HYBRID,
-    QUERIES,
-    RESAMPLES,
+    BOOTSTRAP_RESAMPLES,
+    HYBRID_SUFFIX,
+    QUERY_PROTOCOL,
+    SINGLE_VIEW_ALL_FUSED,
     Comparison,
-    Interval,
-    Protocols,
-    resampled_means,
+    ConfidenceInterval,
+    ProtocolValues,
+    bootstrap_means,
 )
-from wares.evaluation.significance import holm, paired_tests
+from wares.evaluation.significance import holm_correction, paired_tests
 
 PHOTOS = "title->photos"
 
 
-def measured(values: dict[str, float], protocol: str = QUERIES) -> Protocols:
+def measured(values: dict[str, float], protocol: str = QUERY_PROTOCOL) -> ProtocolValues:
     """The same values for every measure that a gain is told of."""
     return {protocol: {name: dict(values) for name in ("nDCG@10", "R@10", "R@100", "R@500")}}
 
 
-def made(*seeds: dict[str, Protocols], **candidates: int) -> Comparison:
-    return Comparison(list(seeds), dict.fromkeys(seeds[0], 1.0), candidates={QUERIES: 1000} | candidates)
+def made(*seeds: dict[str, ProtocolValues], **candidates: int) -> Comparison:
+    return Comparison(list(seeds), dict.fromkeys(seeds[0], 1.0), candidate_counts={QUERY_PROTOCOL: 1000} | candidates)
 
 
 def four(base: float, step: float = 0.02) -> dict[str, float]:
@@ -48,13 +48,13 @@ SHOP = {
 def test_results_are_means_and_deviations_over_seeds() -> None:
     comparison = made({"factorized": measured(four(0.4))}, {"factorized": measured(four(0.5))})
     [row] = comparison.results()["methods"].values()
-    assert row[QUERIES]["R@10"] == pytest.approx({"mean": 0.48, "std": 0.1 / np.sqrt(2)})
+    assert row[QUERY_PROTOCOL]["R@10"] == pytest.approx({"mean": 0.48, "std": 0.1 / np.sqrt(2)})
     assert row["seconds"] == 1.0 and comparison.results()["seeds"] == 2
-    assert comparison.mean("factorized", QUERIES, "R@10") == pytest.approx(0.48)
+    assert comparison.mean("factorized", QUERY_PROTOCOL, "R@10") == pytest.approx(0.48)
 
 
 def test_gains_over_single_view() -> None:
-    gains = {(gain.system, gain.measure): gain for gain in made(SHOP).gains(QUERIES, "single-view")}
+    gains = {(gain.system, gain.measure): gain for gain in made(SHOP).gains(QUERY_PROTOCOL, "single-view")}
     gain = gains["factorized", "R@10"]
     assert gain.over == "single-view"
     assert gain.relative == pytest.approx(0.6 / 0.4 - 1)
@@ -65,34 +65,40 @@ def test_gains_over_single_view() -> None:
 
 def test_gains_over_the_strongest_without_transport() -> None:
     comparison = made(SHOP)
-    assert comparison.strongest(QUERIES, "R@10") == "dense", "all-pairs couples views, and factorized + bm25 does"
-    [gain] = [gain for gain in comparison.gains(QUERIES) if (gain.system, gain.measure) == ("factorized", "R@10")]
+    assert comparison.strongest_without_transport(QUERY_PROTOCOL, "R@10") == "dense", (
+        "all-pairs couples views, and factorized + bm25 does"
+    )
+    [gain] = [
+        gain for gain in comparison.gains(QUERY_PROTOCOL) if (gain.system, gain.measure) == ("factorized", "R@10")
+    ]
     assert gain.over == "dense" and gain.relative == pytest.approx(0.2)
-    assert comparison.best(QUERIES, "R@10") == "all-pairs"
-    hybrid = made(SHOP | {"single-view" + HYBRID: measured(four(0.6)), ALL_VIEWS: measured(four(0.55))})
-    assert hybrid.strongest(QUERIES, "R@10") == "single-view + bm25"
-    assert made({"factorized": SHOP["factorized"]}).strongest(QUERIES, "R@10") is None
-    assert made({"factorized": SHOP["factorized"]}).gains(QUERIES) == []
+    assert comparison.best(QUERY_PROTOCOL, "R@10") == "all-pairs"
+    hybrid = made(
+        SHOP | {"single-view" + HYBRID_SUFFIX: measured(four(0.6)), SINGLE_VIEW_ALL_FUSED: measured(four(0.55))}
+    )
+    assert hybrid.strongest_without_transport(QUERY_PROTOCOL, "R@10") == "single-view + bm25"
+    assert made({"factorized": SHOP["factorized"]}).strongest_without_transport(QUERY_PROTOCOL, "R@10") is None
+    assert made({"factorized": SHOP["factorized"]}).gains(QUERY_PROTOCOL) == []
 
 
 def test_no_gain_over_what_finds_nothing() -> None:
     nothing = measured({"q0": 0.0, "q1": 0.0, "q2": 0.0, "q3": 0.0})
-    assert made({"factorized": SHOP["factorized"], "single-view": nothing}).gains(QUERIES, "single-view") == []
+    assert made({"factorized": SHOP["factorized"], "single-view": nothing}).gains(QUERY_PROTOCOL, "single-view") == []
 
 
 def test_recall_of_as_many_as_there_are_is_trivial() -> None:
-    comparison = made(SHOP, **{QUERIES: 100})
-    assert [comparison.trivial(QUERIES, name) for name in ("R@10", "R@100", "R@500", "nDCG@10")] == [
+    comparison = made(SHOP, **{QUERY_PROTOCOL: 100})
+    assert [comparison.is_trivial(QUERY_PROTOCOL, name) for name in ("R@10", "R@100", "R@500", "nDCG@10")] == [
         False,
         True,
         True,
         False,
     ]
-    assert comparison.measures(QUERIES) == ["nDCG@10", "R@10"]
-    assert {gain.measure for gain in comparison.gains(QUERIES)} == {"nDCG@10", "R@10"}
-    assert {test.measure for test in comparison.tests(QUERIES)} == {"nDCG@10", "R@10"}
-    assert "R@500" in comparison.results()["methods"]["bm25"][QUERIES], "the promised shape has all of them"
-    assert not Comparison([SHOP], {}).trivial(QUERIES, "R@500"), "nobody said how many there are"
+    assert comparison.measures(QUERY_PROTOCOL) == ["nDCG@10", "R@10"]
+    assert {gain.measure for gain in comparison.gains(QUERY_PROTOCOL)} == {"nDCG@10", "R@10"}
+    assert {test.measure for test in comparison.tests(QUERY_PROTOCOL)} == {"nDCG@10", "R@10"}
+    assert "R@500" in comparison.results()["methods"]["bm25"][QUERY_PROTOCOL], "the promised shape has all of them"
+    assert not Comparison([SHOP], {}).is_trivial(QUERY_PROTOCOL, "R@500"), "nobody said how many there are"
 
 
 def test_intervals_hold_their_mean_and_narrow_with_queries() -> None:
@@ -104,8 +110,8 @@ def test_intervals_hold_their_mean_and_narrow_with_queries() -> None:
     widths = []
     for comparison in (few, many):
         interval, mean = (
-            comparison.interval("single-view", QUERIES, "R@10"),
-            comparison.mean("single-view", QUERIES, "R@10"),
+            comparison.interval("single-view", QUERY_PROTOCOL, "R@10"),
+            comparison.mean("single-view", QUERY_PROTOCOL, "R@10"),
         )
         assert interval.low < mean < interval.high
         widths.append(interval.high - interval.low)
@@ -119,26 +125,26 @@ def test_intervals_of_differences_are_paired() -> None:
     comparison = made(
         {"factorized": measured({q: v + 0.1 for q, v in values.items()}), "single-view": measured(values)}
     )
-    [test] = [test for test in comparison.tests(QUERIES) if test.measure == "R@10"]
+    [test] = [test for test in comparison.tests(QUERY_PROTOCOL) if test.measure == "R@10"]
     assert (test.difference, test.low, test.high) == pytest.approx((0.1, 0.1, 0.1))
-    interval = comparison.interval("single-view", QUERIES, "R@10")
+    interval = comparison.interval("single-view", QUERY_PROTOCOL, "R@10")
     assert interval.high - interval.low > 0.1
 
 
 def test_tests_are_corrected_within_a_protocol() -> None:
     random = np.random.default_rng(3)
 
-    def noisy(level: float) -> Protocols:
+    def noisy(level: float) -> ProtocolValues:
         values = {f"l{i}": level + float(random.normal(0, 0.2)) for i in range(40)}
         return measured(values) | measured(values, PHOTOS)
 
     table = {"factorized": noisy(0.6), "all-pairs": noisy(0.55), "single-view": noisy(0.45)}
-    comparison = made(table | {"bm25": {QUERIES: table["factorized"][QUERIES]}})
-    for protocol, count in ((PHOTOS, 2 * 4), (QUERIES, 3 * 4)):
+    comparison = made(table | {"bm25": {QUERY_PROTOCOL: table["factorized"][QUERY_PROTOCOL]}})
+    for protocol, count in ((PHOTOS, 2 * 4), (QUERY_PROTOCOL, 3 * 4)):
         tests = comparison.tests(protocol)
         assert {(test.protocol, test.baseline) for test in tests} == {(protocol, "single-view")}
         assert len(tests) == count
-        assert [test.p_holm for test in tests] == holm([test.p for test in tests])
+        assert [test.p_holm for test in tests] == holm_correction([test.p for test in tests])
     plain = paired_tests({name: row[PHOTOS] for name, row in table.items()}, "single-view")
     assert [test.p for test in plain] == [test.p for test in comparison.tests(PHOTOS)]
 
@@ -146,10 +152,10 @@ def test_tests_are_corrected_within_a_protocol() -> None:
 def test_the_baseline_is_the_wanted_one_where_it_was_measured() -> None:
     views = {"factorized": measured(four(0.6), PHOTOS), "single-view": measured(four(0.4), PHOTOS)}
     comparison = made({name: row | views.get(name, {}) for name, row in SHOP.items()})
-    assert comparison.protocols == [QUERIES, PHOTOS]
-    assert [comparison.baseline(protocol, "bm25") for protocol in (QUERIES, PHOTOS)] == ["bm25", "single-view"]
-    assert made({"all-pairs": SHOP["all-pairs"], "dense": SHOP["dense"]}).baseline(QUERIES) == "all-pairs"
-    assert {test.baseline for test in comparison.tests(QUERIES, "dense")} == {"dense"}
+    assert comparison.protocols == [QUERY_PROTOCOL, PHOTOS]
+    assert [comparison.baseline(protocol, "bm25") for protocol in (QUERY_PROTOCOL, PHOTOS)] == ["bm25", "single-view"]
+    assert made({"all-pairs": SHOP["all-pairs"], "dense": SHOP["dense"]}).baseline(QUERY_PROTOCOL) == "all-pairs"
+    assert {test.baseline for test in comparison.tests(QUERY_PROTOCOL, "dense")} == {"dense"}
     with pytest.raises(EvaluationError, match="'bm25' was not measured in title->photos"):
         comparison.tests(PHOTOS, "bm25")
 
@@ -172,7 +178,7 @@ def test_a_query_that_some_seeds_ask_is_averaged_over_those() -> None:
 
 def test_one_seed_is_the_plain_bootstrap() -> None:
     values = np.random.default_rng(4).random(50)
-    ours = Interval.of(resampled_means(values[None, None])[0])
+    ours = ConfidenceInterval.from_bootstrap(bootstrap_means(values[None, None])[0])
     theirs = stats.bootstrap((values,), np.mean, method="percentile", rng=5).confidence_interval
     assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=0.01)
 
@@ -180,17 +186,17 @@ def test_one_seed_is_the_plain_bootstrap() -> None:
 def test_seeds_that_differ_widen_the_interval() -> None:
     values = np.random.default_rng(6).random((1, 3, 100))
     apart = values + np.array([-0.2, 0.0, 0.2])[None, :, None]
-    widths = [np.ptp(np.percentile(resampled_means(each), (2.5, 97.5))) for each in (values, apart)]
+    widths = [np.ptp(np.percentile(bootstrap_means(each), (2.5, 97.5))) for each in (values, apart)]
     assert widths[1] > 3 * widths[0]
 
 
 def test_all_rows_see_the_same_resamples() -> None:
     values = np.random.default_rng(7).random((1, 2, 9))
     values[0, 0, 3] = values[0, 1, 5] = np.nan
-    found = resampled_means(np.concatenate([values, values + 1.0]))
-    assert found.shape == (2, RESAMPLES)
+    found = bootstrap_means(np.concatenate([values, values + 1.0]))
+    assert found.shape == (2, BOOTSTRAP_RESAMPLES)
     np.testing.assert_allclose(found[1] - found[0], 1.0)
 
 
 def test_one_query_of_one_seed_has_no_spread() -> None:
-    assert set(resampled_means(np.full((1, 1, 1), 0.25))[0]) == {0.25}
+    assert set(bootstrap_means(np.full((1, 1, 1), 0.25))[0]) == {0.25}

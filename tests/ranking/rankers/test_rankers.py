@@ -23,7 +23,8 @@ from wares.ranking.rankers.base import Ranker, RankerModel, SoftLabels, Training
 from wares.ranking.rankers.bi_encoder import BiEncoder
 from wares.ranking.rankers.registry import get_ranker, get_teacher, rankers
 from wares.ranking.scoring import NO_LISTING
-from wares.ranking.training import DistillationCollator, DistillationDataset, RankerTrainingSettings, train_ranker
+from wares.ranking.settings import RankerTrainingSettings
+from wares.ranking.training import DistillationCollator, DistillationDataset, train_ranker
 
 PUBLISHED = "cross-encoder(model='unset')"
 LAYERED = ["dense(backbone='last-1')", "dense(backbone='lora')", "cross-encoder", PUBLISHED]  # learn slowly
@@ -227,10 +228,10 @@ def test_what_cannot_be_is_refused(name: str, message: str, corpus: Corpus) -> N
 
 
 def test_settings_out_of_range() -> None:
-    with pytest.raises(SettingsError, match="epochs are 1 or more"):
+    with pytest.raises(SettingsError, match="epochs must be 1 or more, not 0"):
         RankerTrainingSettings(epochs=0)
     with pytest.raises(SettingsError, match="no ranking loss 'hinge'"):
-        RankerTrainingSettings(loss="hinge")
+        RankerTrainingSettings(loss="hinge")  # type: ignore[arg-type]
 
 
 # By eye

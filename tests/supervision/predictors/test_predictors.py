@@ -17,7 +17,7 @@ from wares.core.errors import SettingsError
 from wares.core.specs import format_spec
 from wares.data.terms import TermCounts
 from wares.supervision.predictors.evidence import Evidence, Floats, Predictor
-from wares.supervision.predictors.query_weights import QUERY_WEIGHTINGS, get_query_weighting
+from wares.supervision.predictors.query_weighting import QUERY_WEIGHTINGS, get_query_weighting
 from wares.supervision.predictors.registry import PREDICTORS, get_predictor
 
 NAN = math.nan
@@ -26,7 +26,7 @@ BEFORE_RETRIEVAL = {"avg-idf", "max-idf", "avg-scq", "max-scq", "avg-var", "max-
 NEED_WORDS = BEFORE_RETRIEVAL | {"clarity", "wig", "n-sigma"}
 NEED_TWO_LISTINGS = {"nqc", "smv", "sigma-max", "n-sigma"}
 CHANGED_PREDICTORS = ["clarity(k=3, terms=7, smoothing=0.25)", "wig(k=9)", "nqc(k=20)", "smv(k=7)", "n-sigma(x=25)"]
-CHANGED_MAPS = ["soft-max(temperature=0.5)", "threshold(share=0.1)", "threshold(share=1)"]
+CHANGED_MAPS = ["soft-max(temperature=0.5)", "threshold(fraction=0.1)", "threshold(fraction=1)"]
 
 TEXTS = ["red boot", "red hat hat", "blue hat", "boot boot red"]
 #            red  boot  hat  blue     N = 4 texts, 10 words
@@ -170,23 +170,23 @@ def test_weight_maps_print_and_parse_to_the_same_thing(text: str) -> None:
 @pytest.mark.parametrize(
     ("get", "text", "complaint"),
     [
-        (get_predictor, "wig(k=0)", "k is a whole number of at least 1, not 0"),
+        (get_predictor, "wig(k=0)", "k must be a whole number of at least 1, not 0"),
         (get_predictor, "wig(k='five')", "not 'five'"),
-        (get_predictor, "nqc(k=1)", "k is a whole number of at least 2, not 1"),
-        (get_predictor, "smv(k=1)", "k is a whole number of at least 2, not 1"),
+        (get_predictor, "nqc(k=1)", "k must be a whole number of at least 2, not 1"),
+        (get_predictor, "smv(k=1)", "k must be a whole number of at least 2, not 1"),
         (get_predictor, "smv(k=2.5)", "not 2.5"),
-        (get_predictor, "n-sigma(x=0)", "x is a number between 0 and 100, both excluded, not 0"),
+        (get_predictor, "n-sigma(x=0)", "x must be a number between 0 and 100, both excluded, not 0"),
         (get_predictor, "n-sigma(x=100)", "not 100"),
-        (get_predictor, "clarity(k=0)", "k is a whole number"),
-        (get_predictor, "clarity(terms=0)", "terms is a whole number"),
-        (get_predictor, "clarity(smoothing=0)", "smoothing is a number between 0 and 1"),
+        (get_predictor, "clarity(k=0)", "k must be a whole number"),
+        (get_predictor, "clarity(terms=0)", "terms must be a whole number"),
+        (get_predictor, "clarity(smoothing=0)", "smoothing must be a number between 0 and 1"),
         (get_predictor, "clarity(smoothing=1.0)", "not 1.0"),
         (get_predictor, "sigma-max(k=3)", "predictor sigma-max has no setting 'k'"),
         (get_predictor, "nqq", "no predictor 'nqq'; there are clarity, wig"),
-        (get_query_weighting, "soft-max(temperature=0)", "temperature is a number between 0 and inf"),
-        (get_query_weighting, "threshold(share=0)", "share"),
-        (get_query_weighting, "threshold(share=1.5)", "share"),
-        (get_query_weighting, "linear", "no weight map 'linear'; there are rank, min-max"),
+        (get_query_weighting, "soft-max(temperature=0)", "temperature must be a number between 0 and inf"),
+        (get_query_weighting, "threshold(fraction=0)", "fraction"),
+        (get_query_weighting, "threshold(fraction=1.5)", "fraction"),
+        (get_query_weighting, "linear", "no query weighting 'linear'; there are rank, min-max"),
     ],
 )
 def test_bad_names_and_settings_are_told(get: Callable[[str], object], text: str, complaint: str) -> None:
@@ -201,11 +201,11 @@ def test_bad_names_and_settings_are_told(get: Callable[[str], object], text: str
 @pytest.mark.parametrize(
     ("name", "scores", "corpus", "complaint"),
     [
-        ("smv", [[2, 1], [1, 0]], [1, 1], "smv assumes positive scores, and query 1 has 0;"),
-        ("smv", [[2, 1], [2, 1]], [1, -0.5], "smv assumes a positive corpus score, and query 1 has -0.5;"),
-        ("n-sigma", [[2, 1], [-1, -2]], [1, 1], "n-sigma assumes positive scores, and query 1 has -1;"),
-        ("nqc", [[2, 1], [1, -0.25]], [1, 1], "same sign as the corpus score, and query 1 has -0.25;"),
-        ("nqc", [[-2, -3], [1, 0.5]], [-4, -4], "same sign as the corpus score, and query 1 has 1;"),
+        ("smv", [[2, 1], [1, 0]], [1, 1], "smv assumes positive scores, but query 1 has 0."),
+        ("smv", [[2, 1], [2, 1]], [1, -0.5], "smv assumes a positive corpus score, but query 1 has -0.5."),
+        ("n-sigma", [[2, 1], [-1, -2]], [1, 1], "n-sigma assumes positive scores, but query 1 has -1."),
+        ("nqc", [[2, 1], [1, -0.25]], [1, 1], "same sign as the corpus score, but query 1 has -0.25."),
+        ("nqc", [[-2, -3], [1, 0.5]], [-4, -4], "same sign as the corpus score, but query 1 has 1."),
     ],
 )
 def test_signs_that_a_predictor_cannot_read_are_told(
@@ -213,7 +213,7 @@ def test_signs_that_a_predictor_cannot_read_are_told(
 ) -> None:
     with pytest.raises(SettingsError) as told:
         of_scores(name, *scores, corpus=corpus)
-    assert complaint in str(told.value) and "compute it on a lexical run such as bm25" in str(told.value)
+    assert complaint in str(told.value) and "Compute it on a lexical run such as bm25" in str(told.value)
 
 
 @pytest.mark.parametrize("name", ["wig(k=2)", "sigma-max"])
@@ -316,8 +316,8 @@ def test_clarity_passes_over_listings_without_words() -> None:
         ("threshold", [3, 1, 2, 7, NAN], [2.5, 0, 0, 2.5, 0]),
         # The second best is as good as the third
         ("threshold", [3, 1, 3, 7, NAN], [5 / 3, 0, 5 / 3, 5 / 3, 0]),
-        ("threshold(share=0.01)", [3, 1, 3, 7, NAN], [0, 0, 0, 5, 0]),
-        ("threshold(share=1)", [3, 1, 3, 7, NAN], [1.25, 1.25, 1.25, 1.25, 0]),
+        ("threshold(fraction=0.01)", [3, 1, 3, 7, NAN], [0, 0, 0, 5, 0]),
+        ("threshold(fraction=1)", [3, 1, 3, 7, NAN], [1.25, 1.25, 1.25, 1.25, 0]),
     ],
 )
 def test_weights_by_hand(name: str, predictions: list[float], weights: list[float]) -> None:
@@ -355,7 +355,7 @@ def test_equal_predictions_weigh_alike(name: str, value: float) -> None:
 @pytest.mark.parametrize("name", MAPS)
 @pytest.mark.parametrize("predictions", [[NAN, NAN], []])
 def test_nothing_predicted_is_told(name: str, predictions: list[float]) -> None:
-    with pytest.raises(SettingsError, match="no query's performance can be predicted; weigh all alike"):
+    with pytest.raises(SettingsError, match=r"no query has a predicted performance\. Leave out --query-predictor"):
         get_query_weighting(name)(np.array(predictions))
 
 
@@ -369,7 +369,7 @@ def test_weights_have_no_unit(name: str, predictions: Floats, unit: float, zero:
     np.testing.assert_allclose(get_query_weighting(name)(predictions * unit + zero), weights, atol=1e-9)
 
 
-@pytest.mark.parametrize("name", ["rank", "threshold(share=0.1)"])
+@pytest.mark.parametrize("name", ["rank", "threshold(fraction=0.1)"])
 @given(predictions=KNOWN)
 def test_ranks_and_thresholds_look_at_the_order_alone(name: str, predictions: Floats) -> None:
     np.testing.assert_array_equal(get_query_weighting(name)(predictions**3), get_query_weighting(name)(predictions))

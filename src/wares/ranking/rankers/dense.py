@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from wares.encoders.backbones import FROZEN, check_backbone_mode, unfreeze_backbone
+from wares.encoders.backbones import unfreeze_backbone
 from wares.encoders.base import LinearHead
 from wares.encoders.features import project_features, text_features
 from wares.encoders.registry import build_towers
+from wares.encoders.settings import FROZEN, check_backbone_mode
 from wares.ranking.rankers.bi_encoder import BiEncoder, BiEncoderRanker, FrozenBiEncoder
 
 if TYPE_CHECKING:

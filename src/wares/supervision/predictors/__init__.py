@@ -1,1 +1,1 @@
-"""Query performance predictors, and the weights of queries that follow from them."""
+"""Query performance predictors, and the weights of queries that follow from their predictions."""

@@ -1,9 +1,9 @@
-"""Predictors of query performance from the scores of retrieved listings."""
+"""Predictors of query performance from the words or the scores of retrieved listings."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -23,26 +23,26 @@ if TYPE_CHECKING:
     from wares.supervision.predictors.evidence import Evidence, Floats, Indices
 
 
-# After retrieval: the words of the listings -------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class Clarity:
-    """Σ_w P(w|q) log2(P(w|q) / P(w|C)): how far the words of the best listings are from the collection's, in bits.
+    """Divergence of the best listings' words from the collection's, in bits.
 
-    P(w|q) = Σ_d P(w|d) P(d|q) over the k best listings, with P(d|q) ∝ Π_{t in q} P(t|d) and
-    P(w|d) = (1 - smoothing) tf / |d| + smoothing P(w|C). Only the `terms` likeliest words are summed.
+    Σ_w P(w|q) log2(P(w|q) / P(w|C)) with P(w|q) = Σ_d P(w|d) P(d|q) over the k best listings,
+    P(d|q) ∝ Π_{t in q} P(t|d) and P(w|d) = (1 - smoothing) tf / |d| + smoothing P(w|C). Only the `terms` likeliest
+    words are summed.
 
     k: listings, >= 1. The paper takes 500, which is most of a small shop
-    terms: words, >= 1; from the size of the vocabulary on it is the paper's sum over all words
-    smoothing: share of the collection in a listing's model, in (0, 1); the paper's λ is 1 - smoothing
+    terms: words, >= 1; the size of the vocabulary or more gives the paper's sum over all words
+    smoothing: weight of the collection in a listing's model, in (0, 1); the paper's λ is 1 - smoothing
 
-    Assumes nothing of scores: listings are weighed by query likelihood whatever retrieved them, so that it reads
-    dense runs too. A listing without words takes no part.
+    Clarity does not read scores: query likelihood weights the listings, so any ranking will do, dense ones included.
+    Listings without words are ignored.
 
-    Source: Cronen-Townsend, Zhou & Croft, SIGIR 2002. Our reading: likeliest words keep their P(w|q), for scaling it
-    up to sum to 1 would make a model no different from the collection look clear.
+    Source: Cronen-Townsend, Zhou & Croft, SIGIR 2002. Our reading: likeliest words keep their P(w|q), because scaling
+    it up to sum to 1 would make a model that equals the collection look clear.
     """
+
+    source: ClassVar[str] = "Cronen-Townsend, Zhou & Croft, SIGIR 2002"
 
     k: int = 100
     terms: int = 100
@@ -56,12 +56,12 @@ class Clarity:
     def __call__(self, evidence: Evidence) -> Floats:
         frequency = evidence.terms.collection_frequency
         collection = frequency / max(1, frequency.sum())
-        worded = (evidence.listings >= 0) & (evidence.terms.lengths[evidence.listings] > 0)
-        rows = zip(evidence.query_terms, evidence.listings[:, : self.k], worded[:, : self.k], strict=True)
-        found = [self._of_one(query, listings[kept], evidence.terms, collection) for query, listings, kept in rows]
-        return np.array(found, dtype=np.float64)
+        has_words = (evidence.listings >= 0) & (evidence.terms.lengths[evidence.listings] > 0)
+        rows = zip(evidence.query_terms, evidence.listings[:, : self.k], has_words[:, : self.k], strict=True)
+        values = [self._clarity(query, listings[mask], evidence.terms, collection) for query, listings, mask in rows]
+        return np.array(values, dtype=np.float64)
 
-    def _of_one(self, query: Indices, listings: Indices, terms: TermCounts, collection: Floats) -> float:
+    def _clarity(self, query: Indices, listings: Indices, terms: TermCounts, collection: Floats) -> float:
         if not len(query) or not len(listings):
             return np.nan
         counts, unit = terms.counts[listings], (1.0 - self.smoothing) / terms.lengths[listings]
@@ -72,18 +72,18 @@ class Clarity:
         return float(np.sum(model[likeliest] * np.log2(model[likeliest] / collection[likeliest])))
 
 
-# After retrieval: the scores of the listings ------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class WIG:
     """Weighted information gain: mean over the k best of (s(d) - s(C)) / √|q|.
 
-    k: listings, >= 1; fewer are averaged where there are fewer
+    k: listings, >= 1
 
-    Assumes nothing of signs, but that the score of a listing and of the collection are sums over the query's terms on
-    one scale, as log-likelihoods and BM25 are. Source: Zhou & Croft, SIGIR 2007, its unigram form.
+    It assumes that the scores of a listing and of the collection are sums over the query's terms on one scale, as
+    log-likelihoods and BM25 are; they may be negative. Source: Zhou & Croft, SIGIR 2007, its unigram form.
     """
+
+    requires: ClassVar[str] = "scores that are sums over the query's terms"
+    source: ClassVar[str] = "Zhou & Croft, SIGIR 2007"
 
     k: int = 5
 
@@ -100,14 +100,17 @@ class WIG:
 class NQC:
     """Normalised query commitment: standard deviation of the k best scores / |s(C)|.
 
-    k: listings, >= 2; fewer are used where there are fewer
+    k: listings, >= 2
 
-    Assumes that a query's scores and s(C) have one sign: positive as BM25's, or negative as log-likelihoods, the
-    paper's case. Cosines have both, so that s(C) is near 0 for no good reason: that is an error. s(C) = 0, a query
-    for which no listing has a score, predicts nothing.
+    It assumes that a query's scores and s(C) have one sign: positive as BM25's, or negative as log-likelihoods, the
+    paper's case. Cosines have both signs, which would make s(C) near 0: SettingsError. If s(C) is 0, because no listing
+    has a score, the prediction is NaN.
 
     Source: Shtok, Kurland, Carmel, Raiber & Markovits, TOIS 2012. The condition on signs is our reading.
     """
+
+    requires: ClassVar[str] = "scores of one sign"
+    source: ClassVar[str] = "Shtok, Kurland, Carmel, Raiber & Markovits, TOIS 2012"
 
     k: int = 100
 
@@ -116,10 +119,9 @@ class NQC:
 
     def __call__(self, evidence: Evidence) -> Floats:
         scores, corpus = evidence.top_scores(self.k), evidence.corpus_scores.astype(np.float64)
-        side = np.sign(corpus)[:, None]
-        require_scores(
-            "nqc assumes scores of the same sign as the corpus score", (scores * side <= 0) & (side != 0), scores
-        )
+        sign = np.sign(corpus)[:, None]
+        broken = (scores * sign <= 0) & (sign != 0)
+        require_scores("nqc assumes scores of the same sign as the corpus score", broken, scores)
         return ratio_or_nan(nan_if_single(scores, row_std(scores)), np.abs(corpus))
 
 
@@ -127,11 +129,14 @@ class NQC:
 class SMV:
     """Score magnitude and variance: mean over the k best of s(d) |ln(s(d) / mean)| / s(C).
 
-    k: listings, >= 2; fewer are used where there are fewer
+    k: listings, >= 2
 
-    Assumes positive scores and a positive s(C); others are an error, but s(C) = 0, which predicts nothing.
+    It assumes positive scores and a positive s(C); negative ones raise SettingsError, and s(C) = 0 gives NaN.
     Source: Tao & Wu, CIKM 2014.
     """
+
+    requires: ClassVar[str] = "positive scores"
+    source: ClassVar[str] = "Tao & Wu, CIKM 2014"
 
     k: int = 100
 
@@ -148,16 +153,19 @@ class SMV:
 
 @dataclass(frozen=True)
 class SigmaMax:
-    """Greatest standard deviation of the k best scores, whatever k >= 2 that takes.
+    """Largest standard deviation of the k best scores over all k >= 2.
 
-    Assumes nothing of signs: a constant added to all scores changes nothing. Twice the scores are twice the
-    prediction, so that they must be on one scale for all queries.
+    Scores may have any sign: adding a constant changes nothing. Doubling the scores doubles the prediction, so they
+    must be on one scale for all queries.
     Source: Pérez-Iglesias & Araujo, SPIRE 2010.
     """
 
+    requires: ClassVar[str] = "scores on one scale for all queries"
+    source: ClassVar[str] = "Pérez-Iglesias & Araujo, SPIRE 2010"
+
     def __call__(self, evidence: Evidence) -> Floats:
         scores = evidence.scores.astype(np.float64)
-        # Around the mean, the squares of large scores do not drown their spread, and 0 after the last only lowers it.
+        # Centred scores keep a small spread of large scores exact, and the 0 after the last only lowers it.
         centred = np.nan_to_num(scores - row_mean(scores)[:, None])
         depths = np.arange(1, scores.shape[1] + 1)
         variances = np.cumsum(centred**2, axis=1) / depths - (np.cumsum(centred, axis=1) / depths) ** 2
@@ -168,11 +176,14 @@ class SigmaMax:
 class NSigma:
     """n(σ_x%): standard deviation of the scores of at least x% of the query's top score, / √|q|.
 
-    x: per cent of the top score, in (0, 100). The run has to reach down to there; nothing else limits its depth
+    x: per cent of the top score, in (0, 100); the ranking must be deep enough to reach it
 
-    Assumes positive scores; others are an error. A top score that stands alone has a deviation of 0.
+    It assumes positive scores; others raise SettingsError. If only the top score is as high, the deviation is 0.
     Source: Cummins, Jose & O'Riordan, SIGIR 2011. That "n" is the division by √|q| is our reading.
     """
+
+    requires: ClassVar[str] = "positive scores"
+    source: ClassVar[str] = "Cummins, Jose & O'Riordan, SIGIR 2011"
 
     x: float = 50
 

@@ -1,9 +1,9 @@
-"""Predictors of query performance from term statistics alone."""
+"""Predictors of query performance from term statistics alone, before retrieval."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from wares.data.terms import TermCounts
     from wares.supervision.predictors.evidence import Evidence, Floats
 
-
-# Before retrieval: the query's words in the collection --------------------------------------------------------------
+IDF_SOURCE = "Cronen-Townsend, Zhou & Croft, SIGIR 2002; He & Ounis, SPIRE 2004"
+ZHAO = "Zhao, Scholer & Tsegay, ECIR 2008"
 
 
 def idf(terms: TermCounts) -> Floats:
@@ -37,8 +37,8 @@ def scq(terms: TermCounts) -> Floats:
 def var(terms: TermCounts) -> Floats:
     """(V,) standard deviation of w(d, t) = 1 + ln tf · ln(1 + N / df) over the texts that hold each term.
 
-    Source: Zhao, Scholer & Tsegay, ECIR 2008. Computed as ln(1 + N / df) times the deviation of ln tf, which is
-    the same wherever one puts brackets around the sum.
+    Source: Zhao, Scholer & Tsegay, ECIR 2008. Computed as ln(1 + N / df) times the deviation of ln tf, which does not
+    depend on how the sum is bracketed.
     """
     columns, frequency = terms.counts.indices, terms.document_frequency
     logs = np.log(terms.counts.data)
@@ -49,7 +49,9 @@ def var(terms: TermCounts) -> Floats:
 
 @dataclass(frozen=True)
 class AverageIdf:
-    """Mean of `idf` over the query's terms. Assumes nothing of scores."""
+    """Mean inverse document frequency (`idf`) of the query's terms."""
+
+    source: ClassVar[str] = IDF_SOURCE
 
     def __call__(self, evidence: Evidence) -> Floats:
         return mean_over_terms(evidence.query_terms, idf(evidence.terms))
@@ -57,7 +59,9 @@ class AverageIdf:
 
 @dataclass(frozen=True)
 class MaximumIdf:
-    """Greatest `idf` of the query's terms (Scholer, Williams & Turpin, JASIST 2004). Assumes nothing of scores."""
+    """Largest inverse document frequency (`idf`) of the query's terms."""
+
+    source: ClassVar[str] = "Scholer, Williams & Turpin, JASIST 2004"
 
     def __call__(self, evidence: Evidence) -> Floats:
         return max_over_terms(evidence.query_terms, idf(evidence.terms))
@@ -65,7 +69,9 @@ class MaximumIdf:
 
 @dataclass(frozen=True)
 class AverageScq:
-    """Mean of `scq` over the query's terms (NSCQ in the paper). Assumes nothing of scores."""
+    """Mean collection-query similarity (`scq`) of the query's terms, NSCQ in the paper."""
+
+    source: ClassVar[str] = ZHAO
 
     def __call__(self, evidence: Evidence) -> Floats:
         return mean_over_terms(evidence.query_terms, scq(evidence.terms))
@@ -73,7 +79,9 @@ class AverageScq:
 
 @dataclass(frozen=True)
 class MaximumScq:
-    """Greatest `scq` of the query's terms. Assumes nothing of scores."""
+    """Largest collection-query similarity (`scq`) of the query's terms."""
+
+    source: ClassVar[str] = ZHAO
 
     def __call__(self, evidence: Evidence) -> Floats:
         return max_over_terms(evidence.query_terms, scq(evidence.terms))
@@ -81,7 +89,9 @@ class MaximumScq:
 
 @dataclass(frozen=True)
 class AverageVar:
-    """Mean of `var` over the query's terms. Assumes nothing of scores."""
+    """Mean deviation of term weights (`var`) of the query's terms."""
+
+    source: ClassVar[str] = ZHAO
 
     def __call__(self, evidence: Evidence) -> Floats:
         return mean_over_terms(evidence.query_terms, var(evidence.terms))
@@ -89,7 +99,9 @@ class AverageVar:
 
 @dataclass(frozen=True)
 class MaximumVar:
-    """Greatest `var` of the query's terms. Assumes nothing of scores."""
+    """Largest deviation of term weights (`var`) of the query's terms."""
+
+    source: ClassVar[str] = ZHAO
 
     def __call__(self, evidence: Evidence) -> Floats:
         return max_over_terms(evidence.query_terms, var(evidence.terms))

@@ -1,12 +1,12 @@
-"""How well a ranking will answer its query, predicted without judgments; and from predictions, weights of queries.
+"""The family of query performance predictors: they predict how well a query is answered, without judgments.
 
     predictions = get_predictor("nqc(k=50)")(evidence)
-    weights = get_weight_map("soft-max(temperature=0.5)")(predictions)
+    weights = get_query_weighting("soft-max(temperature=0.5)")(predictions)
 
-Arrays in, arrays out. A predictor looks at the query's words in the collection (IDF, SCQ, VAR), at the words of the
-listings retrieved (Clarity), or at their scores (WIG, NQC, SMV, σ_max, n(σ_x%)). What a predictor assumes of the signs
-of scores stands in its docstring, and evidence that breaks it is an error. Where the papers leave a choice it says
-"our reading". Predictions of one predictor can be compared between queries, those of two predictors cannot.
+A predictor reads the query's terms in the collection (IDF, SCQ, VAR), the words of the retrieved listings (Clarity), or
+their scores (WIG, NQC, SMV, σ_max, n(σ_x%)). Its docstring names what it assumes of scores; evidence that breaks the
+assumption raises SettingsError. "Our reading" marks a choice that the paper leaves open. Predictions of one predictor
+can be compared between queries, those of two predictors cannot.
 """
 
 from __future__ import annotations
@@ -45,5 +45,5 @@ PREDICTORS: dict[str, type[Predictor]] = {
 
 
 def get_predictor(name: str) -> Predictor:
-    """The predictor of that name with its settings, as in `nqc(k=50)`."""
+    """The predictor of a spec, as in `nqc(k=50)`."""
     return parse_spec(name, PREDICTORS, "predictor")

@@ -1,4 +1,4 @@
-"""Query weights from predicted query performance."""
+"""Weights of queries from their predicted performance."""
 
 from __future__ import annotations
 
@@ -17,22 +17,19 @@ if TYPE_CHECKING:
     from wares.supervision.predictors.evidence import Floats
 
 
-# From predictions to weights ----------------------------------------------------------------------------------------
-
-
 class QueryWeighting(Protocol):
     """Settings of a map from predictions to weights of queries."""
 
     def __call__(self, predictions: Floats) -> Floats:
-        """(Q,) weights >= 0 with mean 1 over all queries, rising with the predictions; 0 where those are NaN.
+        """(Q,) weights >= 0 with mean 1 over all queries, rising with the predictions; 0 for a NaN.
 
-        Equal predictions have equal weights. Raises SettingsError where all are NaN.
+        Equal predictions have equal weights. Raises SettingsError if all are NaN.
         """
 
 
 @dataclass(frozen=True)
 class RankWeighting:
-    """By rank alone: the worst prediction weighs 1, the next 2; equal ones share the mean of their ranks."""
+    """Weights by rank: 1 for the worst prediction, 2 for the next; equal predictions get the mean of their ranks."""
 
     def __call__(self, predictions: Floats) -> Floats:
         return _mean_one(predictions, _ranks)
@@ -40,17 +37,17 @@ class RankWeighting:
 
 @dataclass(frozen=True)
 class MinMaxWeighting:
-    """By distance from the worst prediction, which weighs nothing; all alike where all predictions are equal."""
+    """Weights by distance from the worst prediction, which weighs 0; equal weights if all predictions are equal."""
 
     def __call__(self, predictions: Floats) -> Floats:
-        return _mean_one(predictions, _from_worst)
+        return _mean_one(predictions, _min_max)
 
 
 @dataclass(frozen=True)
 class SoftMaxWeighting:
-    """exp(z / temperature) of the predictions standardised over the queries, so that temperature has no unit.
+    """Weights exp(z / temperature) of the predictions' z-scores over all queries.
 
-    temperature: > 0; small ones leave weight to few queries, large ones weigh all alike
+    temperature: > 0, without unit; small ones leave weight to few queries, large ones weight all alike
     """
 
     temperature: float = 1.0
@@ -59,15 +56,15 @@ class SoftMaxWeighting:
         require_between("temperature", self.temperature, 0.0, np.inf)
 
     def __call__(self, predictions: Floats) -> Floats:
-        return _mean_one(predictions, lambda known: scaled_exp(_standardised(known) / self.temperature))
+        return _mean_one(predictions, lambda known: scaled_exp(_zscores(known) / self.temperature))
 
 
 @dataclass(frozen=True)
 class ThresholdWeighting:
-    """Only the best predictions, all alike.
+    """Equal weights for the queries with the best predictions, 0 for the others.
 
-    fraction: of the queries that have a prediction, in (0, 1]; the nearest whole number of them, one at least, and
-        whatever is as good as the last of those
+    fraction: of the queries that have a prediction, in (0, 1]; rounded to a whole number of at least one, and extended
+        by predictions that equal the last one
     """
 
     fraction: float = 0.5
@@ -77,9 +74,9 @@ class ThresholdWeighting:
             require_between("fraction", self.fraction, 0.0, 1.0)
 
     def __call__(self, predictions: Floats) -> Floats:
-        return _mean_one(predictions, self._kept)
+        return _mean_one(predictions, self._select)
 
-    def _kept(self, known: Floats) -> Floats:
+    def _select(self, known: Floats) -> Floats:
         last = np.sort(known)[-max(1, round(self.fraction * len(known)))]
         return np.asarray(known >= last, dtype=np.float64)
 
@@ -93,15 +90,15 @@ QUERY_WEIGHTINGS: dict[str, type[QueryWeighting]] = {
 
 
 def get_query_weighting(name: str) -> QueryWeighting:
-    """The map of that name with its settings, as in `threshold(fraction=0.25)`."""
-    return parse_spec(name, QUERY_WEIGHTINGS, "weight map")
+    """The query weighting of a spec, as in `threshold(fraction=0.25)`."""
+    return parse_spec(name, QUERY_WEIGHTINGS, "query weighting")
 
 
 def _mean_one(predictions: Floats, weigh: Callable[[Floats], Floats]) -> Floats:
-    """Weights of the predictions that are known, in whatever unit, brought to mean 1 over all."""
+    """Weights of the known predictions, scaled to mean 1 over all queries. weigh: known predictions to weights"""
     known = ~np.isnan(predictions)
     if not known.any():
-        raise SettingsError("no query's performance can be predicted; weigh all alike, or use another predictor.")
+        raise SettingsError("no query has a predicted performance. Leave out --query-predictor, or use another one.")
     weights = np.zeros(len(predictions))
     weights[known] = weigh(predictions[known])
     return np.asarray(weights / weights.mean())
@@ -113,11 +110,11 @@ def _ranks(values: Floats) -> Floats:
     return np.asarray(rankdata(values), dtype=np.float64)
 
 
-def _from_worst(values: Floats) -> Floats:
+def _min_max(values: Floats) -> Floats:
     spread = values.max() - values.min()
     return np.asarray((values - values.min()) / spread, dtype=np.float64) if spread > 0 else np.ones_like(values)
 
 
-def _standardised(values: Floats) -> Floats:
+def _zscores(values: Floats) -> Floats:
     deviation = values.std()
     return np.asarray((values - values.mean()) / deviation, dtype=np.float64) if deviation > 0 else np.ones_like(values)
