@@ -79,7 +79,7 @@ def test_bad_input_stops_or_is_listed_and_counted(tmp_path: Path, kind: str) -> 
         assert not out.exists(), "a run that stops leaves nothing"
         answer = done(*run, out, "--on-error", "skip")
         listed, counted = answer.err.splitlines()
-        assert re.search(said, listed) and counted.startswith("wares: 1 in all")
+        assert re.search(said, listed) and counted.startswith("wares: 1 skipped in all")
         assert (answer.json["listings"], answer.json["photos"]) == (listings, photos)
     assert answer.json["problems"] == 1
     [listed] = open_shop(tmp_path / "shop").problems
@@ -100,7 +100,7 @@ def test_everything_bad_at_once_is_listed_line_by_line(tmp_path: Path) -> None:
     answer = done("index", catalogue, "--towers", "small", "--out", tmp_path / "shop", "--on-error", "skip", "--json")
     *listed, counted = answer.err.splitlines()
     assert sorted(int(re.findall(r"line (\d+)", line)[0]) for line in listed) == list(range(5, 14))
-    assert counted.startswith("wares: 9 in all")
+    assert counted.startswith("wares: 9 skipped in all")
     assert (answer.json["listings"], answer.json["photos"], answer.json["problems"]) == (10, 4, 9)
 
 

@@ -54,10 +54,10 @@ app = App(
 )
 app["--help"].group = app["--version"].group = GROUPS["Other"]
 for title, modules in COMMANDS.items():
-    for name, module in modules.items():
+    for order, (name, module) in enumerate(modules.items()):
         sources = (Env("WARES_", command=False), inputs) if name == "serve" else (inputs,)
         function = "list_family" if name == "list" else name
-        app.command(f"wares.cli.{module}:{function}", name=name, group=GROUPS[title], config=sources)
+        app.command(f"wares.cli.{module}:{function}", name=name, group=GROUPS[title], config=sources, sort_key=order)
 
 
 @app.command(group=GROUPS["Other"])

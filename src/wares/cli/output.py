@@ -36,7 +36,7 @@ def report_problems(problems: Sequence[object]) -> None:
     for problem in problems:
         print(f"wares: {problem}", file=sys.stderr)
     if problems:
-        print(f"wares: {len(problems):,} problems in all; everything else is used.", file=sys.stderr)
+        print(f"wares: {len(problems):,} skipped in all; everything else is used.", file=sys.stderr)
 
 
 def suggest(*command: object) -> None:
