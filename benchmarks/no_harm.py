@@ -50,7 +50,8 @@ from wares.encoders.registry import build_towers
 from wares.encoders.settings import Fusion, Marginals
 from wares.encoders.towers import Towers
 from wares.evaluation.charts import Estimate, draw_dot_chart
-from wares.evaluation.comparison.experiment import HELD_OUT_FRACTION, measure_cross_view_protocols
+from wares.evaluation.comparison.experiment import HELD_OUT_FRACTION
+from wares.evaluation.comparison.protocols import measure_cross_view_protocols
 from wares.evaluation.measures import Qrels, measure, read_qrels
 from wares.evaluation.significance import paired_tests
 from wares.samples.marketplace import write_marketplace

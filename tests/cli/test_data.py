@@ -24,8 +24,10 @@ def test_check_passes_a_good_catalogue_and_says_what_comes_next(shop: Shop) -> N
 
 def test_queries_are_written_and_shown(lamps: Path) -> None:
     answer = done("queries", lamps, "--out", lamps / "queries.jsonl", "--count", 8, "--like", lamps / "log.jsonl")
-    assert "written: 8 queries written from 2 listings." in answer.out
-    assert "like: 2 distinct queries of 4 in the log: 1 repeated and 1 without a word are left out" in answer.out
+    assert "generated: 8 queries written from 2 listings." in answer.out
+    assert (
+        "like: 2 distinct queries of 4 in the log: 1 duplicates and 1 queries without a word are left out" in answer.out
+    )
     assert re.search(r"terms that no listing has +│ +0\.0% │ +33\.3%", answer.out)
     written = [query.text for query in read_queries(lamps)]
     assert len(written) == 8
@@ -37,7 +39,7 @@ def test_queries_as_json_follow_from_the_seed(lamps: Path) -> None:
         done("queries", lamps, "--out", lamps / name, "--count", 8, "--seed", seed, "--json").json
         for name, seed in (("a.jsonl", 3), ("b.jsonl", 3), ("c.jsonl", 4))
     )
-    assert first["sets"]["written"]["queries"] == len(first["examples"]) == 8
+    assert first["sets"]["generated"]["queries"] == len(first["examples"]) == 8
     assert first["examples"] == again["examples"] != other["examples"]
     assert (lamps / "a.jsonl").read_text() == (lamps / "b.jsonl").read_text()
 
@@ -46,7 +48,7 @@ def test_queries_of_a_log(lamps: Path) -> None:
     out = lamps / "tidy.jsonl"
     found = done("queries", lamps, "--out", out, "--log", lamps / "log.jsonl", "--json").json
     assert [query.text for query in read_queries(out)] == found["examples"] == ["Oak lamp", "zebra"]
-    assert found["sets"]["log"]["repeated"] == found["sets"]["log"]["wordless"] == 1
+    assert found["sets"]["log"]["duplicates"] == found["sets"]["log"]["wordless"] == 1
     assert found["sets"]["log"]["unknown_queries"] == 0.5
 
 
@@ -59,16 +61,16 @@ def test_some_queries_of_a_log_are_kept_apart(lamps: Path) -> None:
     )
     learn, kept = ({query.text for query in read_queries(path)} for path in (out, test))
     assert learn | kept == set(texts) and not learn & kept and 10 <= len(kept) <= 30
-    assert f"{len(kept)} of them are kept apart" in answer.out
+    assert f"{len(kept)} test queries are in" in answer.out
 
 
 def test_queries_refusals(lamps: Path) -> None:
     log, out = lamps / "log.jsonl", lamps / "queries.jsonl"
-    assert "is there already" in refused("queries", lamps, "--out", log)
-    assert "name all that it takes" in refused("queries", lamps, "--out", out, "--held-out", lamps / "test.jsonl")
-    assert "name all that it takes" in refused("queries", lamps, "--out", out, "--log", log, "--test-fraction", 0.5)
-    assert "leave them out" in refused("queries", lamps, "--out", out, "--log", log, "--seed", 0)
-    assert "is no file" in refused("queries", lamps, "--out", out, "--log", lamps / "none.jsonl")
+    assert "exists. Choose another file" in refused("queries", lamps, "--out", log)
+    assert "Pass --log and --held-out" in refused("queries", lamps, "--out", out, "--held-out", lamps / "test.jsonl")
+    assert "Pass --log and --held-out" in refused("queries", lamps, "--out", out, "--log", log, "--test-fraction", 0.5)
+    assert "Leave them out with --log" in refused("queries", lamps, "--out", out, "--log", log, "--seed", 0)
+    assert "does not exist" in refused("queries", lamps, "--out", out, "--log", lamps / "none.jsonl")
     assert "No such file or directory" in refused("queries", lamps, "--out", lamps / "none" / "queries.jsonl")
     write_listings([Listing("a", "🍕")], lamps / "listings.jsonl")
     assert "no query can be written" in refused("queries", lamps, "--out", out)

@@ -74,7 +74,7 @@ def test_evaluate_says_what_is_wrong(shop: Shop, tmp_path: Path) -> None:
     assert "'tfidf' is not among the systems: fused, bm25" in refused(
         "evaluate", shop.path, *shop.judged, "--baseline", "tfidf"
     )
-    assert "two systems are called" in refused("evaluate", shop.path, shop.path, *shop.judged)
+    assert "two systems have the name" in refused("evaluate", shop.path, shop.path, *shop.judged)
     assert "is not a shop" in refused("evaluate", tmp_path / "note", *shop.judged)
     assert "cannot be read" in refused("evaluate", tmp_path / "run.txt", *shop.judged)
     assert "'nDCG@ten' is not a measure" in refused("evaluate", shop.path, *shop.judged, "--measures", "nDCG@ten")
@@ -117,11 +117,11 @@ def test_compare_writes_the_promised_shape(shop: Shop, tmp_path: Path) -> None:
 def test_compare_says_what_is_wrong(shop: Shop, tmp_path: Path) -> None:
     options = ("--towers", "small", "--out", tmp_path / "out")
     queries = shop.catalogue / "queries.jsonl"
-    assert "no method 'mean'; there are factorized, single-view" in refused(
+    assert "no method 'mean'. Choose among factorized, single-view" in refused(
         "compare", shop.catalogue, "--methods", "factorized,mean", *options
     )
     assert "--queries and --qrels go together" in refused("compare", shop.catalogue, "--queries", queries, *options)
-    assert "no system 'tfidf' to test against; there are factorized, factorized + bm25, bm25, dense" in refused(
+    assert "no system 'tfidf' to test against. Choose among factorized, factorized + bm25, bm25, dense" in refused(
         "compare", shop.catalogue, "--baseline", "tfidf", "--methods", "factorized", *options
     )
     few = goods(tmp_path / "few")

@@ -131,7 +131,7 @@ def test_a_shop_is_replaced_only_on_purpose(tmp_path: Path) -> None:
     (catalogue / "listings.jsonl").write_text('{"id": "a", "title": "one mug"}\n', encoding="utf-8")
     done(*build, shop, "--overwrite")
     assert [hit["id"] for hit in done("search", shop, "red mug", "--json").json] == ["a"]
-    assert "is not a shop, so it is left alone" in refused(*build, catalogue, "--overwrite")
+    assert "is not empty and is not a shop" in refused(*build, catalogue, "--overwrite")
     assert (catalogue / "red.png").exists()
 
 
@@ -140,7 +140,7 @@ def test_index_needs_a_model_or_towers_and_not_both(shop: Shop, tmp_path: Path) 
     said = "give either --model MODEL"
     assert said in refused("index", shop.catalogue, *out)
     assert said in refused("index", shop.catalogue, "--model", shop.model, "--towers", "small", *out)
-    assert "holds no model" in refused("index", shop.catalogue, "--model", tmp_path / "none", *out)
+    assert "is not a model" in refused("index", shop.catalogue, "--model", tmp_path / "none", *out)
     assert not (tmp_path / "shop").exists()
 
 
@@ -155,7 +155,7 @@ def test_a_shop_is_brought_in_line_and_set_back(tmp_path: Path) -> None:
     assert (said["added"], said["changed"], said["deleted"], said["listings"]) == (1, 0, 1, len(rows))
     assert done("search", shop, "brass whistle", "--system", "bm25", "--json").json[0]["id"] == "new"
     said = done("index", catalogue, "--out", shop, "--update", "--target-recall", 0.9).out
-    assert f"0 listings are new, 0 have changed, 0 are gone, {len(rows)} are as they were." in said
+    assert f"0 listings added, 0 changed, 0 deleted, {len(rows)} unchanged." in said
     assert open_shop(shop).vector_index.target == 0.9
     now, _, before = done("versions", shop, "--json").json
     assert (now["current"], before["current"]) == (True, False)
@@ -171,8 +171,8 @@ def test_a_shop_is_updated_by_its_own_model_and_moved_to_another(shop: Shop, tmp
     update = ("index", catalogue, "--out", path, "--update")
     assert done(*update, "--towers", "small", "--json").json["changed"] == 0
     assert "wares reembed" in refused(*update, "--model", shop.model)
-    assert "leave out --ranker, --rows and --overwrite" in refused(*update, "--overwrite")
-    assert "is of the catalogue in" in refused("index", goods(tmp_path / "d"), "--out", path, "--update")
+    assert "Leave out --ranker, --staging and --overwrite" in refused(*update, "--overwrite")
+    assert "was built from the catalogue in" in refused("index", goods(tmp_path / "d"), "--out", path, "--update")
     moved = done("reembed", path, "--model", shop.model, "--json").json
     assert (moved["listings"], moved["model"]) == (before["listings"], shop.index.json["model"])
     assert moved["model"] != before["model"]
@@ -198,7 +198,7 @@ def test_a_damaged_shop_says_so(tmp_path: Path) -> None:
 
 def test_search_says_what_is_wrong(shop: Shop) -> None:
     assert "the query is empty" in refused("search", shop.path)
-    assert "k is a number of results" in refused("search", shop.path, "mug", "-k", 0)
+    assert "k is 0. Give a number of results" in refused("search", shop.path, "mug", "-k", 0)
     assert 'there is no listing "nobody"' in refused("search", shop.path, "--like", "nobody")
-    assert "ranks by words" in refused("search", shop.path, "--like", "w0001", "--system", "bm25")
+    assert "reads text only" in refused("search", shop.path, "--like", "w0001", "--system", "bm25")
     assert "colour" in refused("search", shop.path, "mug", "--where", "colour = 'red'")

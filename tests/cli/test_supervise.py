@@ -42,7 +42,7 @@ def test_supervise_trains_measures_and_says_what_to_keep(passages: Path) -> None
     assert {"bm25", "bm25+dense", "dense(towers='small') weak-1", "dense(towers='small') self-2 + bm25"} <= set(
         results["systems"]
     )
-    assert "holds a run. Choose another --out, or pass --resume" in refused(*run)
+    assert "already holds a run. Choose another --out, or pass --resume" in refused(*run)
     again = done(*run, "--strategy", "self", "--rounds", 2, "--resume", "--json").json
     assert [each["round"] for each in again["rounds"]] == [1, 2]
     assert again["reliability"]["labelers"]["bm25"] > 0.3
@@ -50,16 +50,16 @@ def test_supervise_trains_measures_and_says_what_to_keep(passages: Path) -> None
 
 def test_supervise_refusals(passages: Path) -> None:
     run = ("supervise", passages, "--queries", passages / "asked.jsonl", "--out", passages / "run")
-    assert "name both" in refused(*run, "--qrels", passages / "qrels.txt")
+    assert "Pass both" in refused(*run, "--qrels", passages / "qrels.txt")
     assert "no labeler 'luck'; there are bm25" in refused(*run, "--labelers", "luck")
     assert "no ranker 'tree'; there are static" in refused(*run, "--rankers", "tree")
     assert "no ranking loss 'hinge'" in refused(*run, "--loss", "hinge")
     assert "needs two rankers" in refused(*run, "--strategy", "cross")
     dev = ("--dev-queries", passages / "tests.jsonl", "--dev-qrels", passages / "qrels.txt")
-    assert "name both" in refused(*run, *dev[:2])
+    assert "Pass both" in refused(*run, *dev[:2])
     assert "choose teachers, which weak does not" in refused(*run, *dev)
-    assert "judges none of the queries" in refused(*run, "--dev-queries", passages / "asked.jsonl", *dev[2:])
-    assert "2 of --dev-queries are among --test-queries" in refused(*run, *dev, "--test-queries", dev[1])
+    assert "has no judgments of the queries" in refused(*run, "--dev-queries", passages / "asked.jsonl", *dev[2:])
+    assert "2 of --dev-queries are also in --test-queries" in refused(*run, *dev, "--test-queries", dev[1])
     assert not (passages / "run").exists()
 
 

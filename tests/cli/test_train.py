@@ -21,11 +21,11 @@ def test_what_is_somebody_elses_is_not_written_over(shop: Shop, lamps: Path) -> 
     small = ("--towers", "small", "--epochs", 1, "--no-select-weights", "--overwrite")
     for out in (lamps, shop.path):
         before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
-        assert "files that are no model's" in refused("pretrain", shop.catalogue, "--out", out, *small)
+        assert "is not empty and is not a model" in refused("pretrain", shop.catalogue, "--out", out, *small)
         run = ("supervise", lamps, "--queries", lamps / "queries.jsonl", "--out", out)
         (lamps / "queries.jsonl").write_text('{"id": "1", "text": "oak"}\n')
         before |= {lamps / "queries.jsonl": (lamps / "queries.jsonl").read_bytes()} if out == lamps else {}
-        assert "files that are no run's" in refused(*run)
+        assert "is not empty and is not a supervision run" in refused(*run)
         assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
 
 
@@ -63,7 +63,7 @@ def test_a_model_is_replaced_only_on_purpose(tmp_path: Path) -> None:
     assert f"{model} has no checkpoint to resume from" in refused(*train, "--resume")
     done(*train)
     before = (model / "towers.safetensors").read_bytes()
-    assert "holds a model already" in refused(*train, "--seed", 5)
+    assert "already holds a model" in refused(*train, "--seed", 5)
     assert "is finished; there is nothing to resume" in refused(*train, "--resume")
     assert (model / "towers.safetensors").read_bytes() == before
     done(*train, "--seed", 5, "--overwrite")
@@ -83,8 +83,8 @@ def test_finetune_measures_what_it_gained_on_later_interactions(shop: Shop, tmp_
     card = (tmp_path / "tuned" / "README.md").read_text()
     assert f"| fine-tuned | {found['systems']['fine-tuned']['nDCG@10']:.3f} |" in card
     done("index", shop.catalogue, "--model", tmp_path / "tuned", "--out", tmp_path / "shop")
-    assert "holds a model already" in refused(*tune, "--out", tmp_path / "tuned")
-    assert "purchase=5" in refused(*tune, "--out", tmp_path / "other", "--kind-weight", "purchase=much")
+    assert "already holds a model" in refused(*tune, "--out", tmp_path / "tuned")
+    assert "Write it as purchase=5" in refused(*tune, "--out", tmp_path / "other", "--kind-weight", "purchase=much")
     assert "share" in refused(*tune, "--out", tmp_path / "other", "--test-fraction", 1)
 
 
@@ -170,7 +170,7 @@ def test_torchrun_trains_on_two_processes(shop: Shop, shelf: Path, tmp_path: Pat
     done("index", shop.catalogue, "--model", tmp_path / "model", "--out", tmp_path / "shop")
     heads = subprocess.run([*map(str, [*run, "--overwrite"])], capture_output=True, text=True, env=environ)
     assert heads.returncode != 0
-    assert "train in seconds, on one process" in heads.stderr
+    assert "train in one process, in seconds" in heads.stderr
 
 
 SLOW = """
@@ -195,9 +195,9 @@ def test_a_killed_run_is_resumed_from_the_command_line(tmp_path: Path) -> None:
     assert killed.returncode == -signal.SIGKILL
     assert (model / "checkpoint.pt").exists() and not (model / "towers.json").exists()
 
-    assert "a run that was stopped" in refused(*train, "--epochs", 7), "it is not begun anew unasked"
+    assert "an interrupted run" in refused(*train, "--epochs", 7), "it is not begun anew unasked"
     assert "of a run with other settings" in refused(*train, "--epochs", 7, "--resume")
-    assert "holds no model" in refused("index", catalogue, "--model", model, "--out", tmp_path / "shop")
+    assert "is not a model" in refused("index", catalogue, "--model", model, "--out", tmp_path / "shop")
     state = torch.load(model / "checkpoint.pt", weights_only=True)
     passed = len(state["record"]["losses"])
     assert passed >= 1

@@ -124,11 +124,11 @@ def test_a_problem_reads_as_one_line() -> None:
 
 def test_settings_are_checked(folder: Path) -> None:
     put(folder, BOOT)
-    with pytest.raises(SettingsError, match='"stop" or "skip"'):
+    with pytest.raises(SettingsError, match='on_error must be "stop" or "skip"'):
         read_catalogue(folder, "ignore")  # type: ignore[arg-type]
     with pytest.raises(SettingsError, match='"title" is a field of every listing'):
         read_catalogue(folder, text_fields=["title"])
-    with pytest.raises(SettingsError, match="written as"):
+    with pytest.raises(SettingsError, match="has an unknown format"):
         write_listings([], folder / "listings.xlsx")
 
 
@@ -250,10 +250,10 @@ def test_a_text_of_just_the_limit_is_fine(folder: Path) -> None:
         ("data:image/png;base64,AAAA", "which is a URL"),
         ("out.jpg", "out.jpg, which leaves the catalogue's folder"),
         ("outside/secret.jpg", "which leaves the catalogue's folder"),
-        ("loop.jpg", "cannot be looked at"),
+        ("loop.jpg", "is not accessible"),
         ("dangling.jpg", "which does not exist"),
-        ("a\0.jpg", '"a\\u0000.jpg", which cannot be looked at'),
-        ("x" * 300, "cannot be looked at"),
+        ("a\0.jpg", '"a\\u0000.jpg", which is not accessible'),
+        ("x" * 300, "is not accessible"),
         ("new\nline.jpg", '"new\\nline.jpg", which does not exist'),
     ],
 )
@@ -290,7 +290,7 @@ def test_the_same_photo_twice(folder: Path, again: str) -> None:
     put(folder, BOOT | {"images": ["photos/a.jpg", again]})
     catalogue = read_catalogue(folder, "skip")
     assert catalogue.listings[0].images == ("photos/a.jpg",)
-    assert [problem.kind for problem in catalogue.problems] == ["repeated photo"]
+    assert [problem.kind for problem in catalogue.problems] == ["duplicate photo"]
 
 
 def test_two_listings_may_share_a_photo(folder: Path) -> None:
@@ -358,7 +358,7 @@ def test_an_empty_file(folder: Path, content: bytes, name: str) -> None:
 
 def test_no_listing_left(folder: Path) -> None:
     put(folder, {"id": "x"}, {"id": "y"})
-    with pytest.raises(CatalogueError, match=r'none of its 2 rows can be used. The first: .*"title" is missing'):
+    with pytest.raises(CatalogueError, match=r'none of its 2 rows is usable. The first: .*"title" is missing'):
         read_catalogue(folder, "skip")
 
 
@@ -368,14 +368,14 @@ def test_nothing_there(folder: Path) -> None:
     with pytest.raises(CatalogueError, match="does not exist"):
         read_catalogue(folder / "none")
     (folder / "listings.xlsx").touch()
-    with pytest.raises(CatalogueError, match="is no catalogue"):
+    with pytest.raises(CatalogueError, match="is not a catalogue"):
         read_catalogue(folder / "listings.xlsx")
 
 
 def test_two_catalogues_in_a_folder(folder: Path) -> None:
     put(folder, BOOT)
     put(folder, "id,title", "a,b", name="listings.csv")
-    with pytest.raises(CatalogueError, match=r"has listings\.jsonl and listings\.csv\. Name the file"):
+    with pytest.raises(CatalogueError, match=r"has listings\.jsonl and listings\.csv\. Name one of them"):
         read_catalogue(folder)
     assert len(read_catalogue(folder / "listings.csv")) == 1
 
@@ -527,7 +527,7 @@ def test_parquet_maps_are_attributes(folder: Path) -> None:
 def test_bad_rows_of_parquet_are_counted_as_rows(folder: Path) -> None:
     parquet(folder, id=["a", "a", "c"], title=["A", "B", None])
     assert problems(folder) == [
-        'listings.parquet, row 2: "id" a is already the id of row 1. Give every row an id of its own.',
+        'listings.parquet, row 2: "id" a is already the id of row 1. Give every row its own id.',
         'listings.parquet, row 3: "title" is missing; the row has id. Fill it in, or remove the row.',
     ]
 
@@ -546,10 +546,10 @@ def test_broken_utf8_in_parquet(folder: Path) -> None:
 
 def test_bad_parquet_files(folder: Path) -> None:
     (folder / "listings.parquet").write_bytes(b"PAR1 nothing")
-    with pytest.raises(CatalogueError, match="is no readable Parquet file"):
+    with pytest.raises(CatalogueError, match="is not a readable Parquet file"):
         read_catalogue(folder)
     (folder / "listings.parquet").write_bytes(b"")
-    with pytest.raises(CatalogueError, match="is no readable Parquet file"):
+    with pytest.raises(CatalogueError, match="is not a readable Parquet file"):
         read_catalogue(folder)
     with pytest.raises(CatalogueError, match='has no column "title"; it has id, name'):
         read_catalogue(parquet(folder, id=["a"], name=["b"]))
@@ -630,7 +630,7 @@ def test_what_is_written_is_read(folder: Path, listings: list[Listing], suffix: 
     assert catalogue.listings == tuple(listings)
     spaced = [listing.id for listing in listings if listing.id.split() != [listing.id]]
     noted = [(problem.kind, problem.severity) for problem in catalogue.problems]
-    assert noted == [("spaced id", "note")][: len(spaced)]
+    assert noted == [("id with spaces", "note")][: len(spaced)]
     assert [found.name for found in folder.iterdir() if found.name.endswith(".part")] == []
 
 

@@ -91,7 +91,7 @@ def test_a_bad_row_is_named_with_its_place(tmp_path: Path, bad: Any, field: str)
 def test_nothing_to_learn_from_says_so(tmp_path: Path) -> None:
     with pytest.raises(CatalogueError, match="does not exist"):
         read_interactions(tmp_path / "none.jsonl", ["a"])
-    with pytest.raises(CatalogueError, match="no interaction"):
+    with pytest.raises(CatalogueError, match="no usable interaction"):
         read_interactions(written(tmp_path, {**GOOD, "listing": "b"}), ["a"], on_error="skip")
 
 
@@ -106,7 +106,7 @@ def test_a_split_keeps_every_row_and_the_order_of_time(times: list[int], later: 
 
 
 def test_a_share_of_all_is_refused() -> None:
-    with pytest.raises(SettingsError, match="share"):
+    with pytest.raises(SettingsError, match="test fraction"):
         Interactions(()).split(1.0)
 
 

@@ -338,7 +338,7 @@ def test_missing_folders_and_devices(tmp_path: Path) -> None:
         file_digest(tmp_path / "none.jpg")
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe.jpg")
-        with pytest.raises(PhotoError, match="no regular file"):
+        with pytest.raises(PhotoError, match="not a regular file"):
             load_photo(tmp_path / "pipe.jpg", 8)
 
 

@@ -62,7 +62,7 @@ def test_counts_by_eye(shop: Path) -> None:
     assert report.photo_sides == CountSummary(30, 30, 30)
     assert (report.same_title, report.same_product) == (2, 2)
     assert report.shared_photos == {"logo.png": 2}
-    assert report.kinds == {"unreadable photo": 1, "repeated photo": 1}
+    assert report.kinds == {"unreadable photo": 1, "duplicate photo": 1}
     assert not report.ok
 
 
@@ -82,7 +82,7 @@ def test_json_holds_everything(shop: Path) -> None:
     found = json.loads(json.dumps(check_catalogue(shop).to_json()))
     assert (found["without_photos"], found["single_photo"], found["without_description"]) == (2, 0, 2)
     assert found["ok"] is False
-    assert found["kinds"] == {"unreadable photo": 1, "repeated photo": 1}
+    assert found["kinds"] == {"unreadable photo": 1, "duplicate photo": 1}
     assert [problem["line"] for problem in found["problems"]] == [3, 2]
     assert found["problems"][0]["text"].startswith("listings.jsonl, line 3: cut.png")
 
@@ -92,7 +92,7 @@ def test_the_tables_say_what_is_wrong_and_what_to_do(shop: Path) -> None:
     assert "unreadable photo" in text
     assert "cut.png is truncated or damaged" in text
     assert text.rstrip().endswith(
-        "go on without it (listings: 0, photos and ends of texts: 1): pass --on-error skip to the next commands."
+        "with --on-error skip in the next commands (it skips 0 listings, and 1 photos or ends of texts)."
     )
 
 

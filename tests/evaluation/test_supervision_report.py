@@ -64,7 +64,7 @@ def test_predictors_are_compared_in_results_and_report(
     qrels: Qrels = {query.id: {"l0": 1} for query in TESTS if query.text != "for"}
     judged = evaluate_run(run, qrels)
     before = json.loads((run / "results.json").read_text())
-    assert "Predictions, against what was measured" not in write_report(run).read_text(encoding="utf-8")
+    assert "Query performance prediction" not in write_report(run).read_text(encoding="utf-8")
     found = evaluate_predictors(run, judged, predict_performance(corpus, TESTS))
     after = json.loads((run / "results.json").read_text())
     assert {key: after[key] for key in before} == before

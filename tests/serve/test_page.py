@@ -515,7 +515,7 @@ def test_a_photo_that_only_one_model_has_read_says_so(page: Page, site: str) -> 
     sent = page.request.post(f"{site}api/search", multipart={"photo": photo("blue")}).json()
     expect_in_console(page, "422")
     page.goto(f"{site}?compare=true&other_shop=other&photo={sent['photo']}")
-    expect(page.locator("#other-note")).to_contain_text("read by another model. Give the photo again.")
+    expect(page.locator("#other-note")).to_contain_text("Another model encoded this link's photo.")
     expect(cards(page).first.get_by_role("heading")).to_contain_text("blue")
 
 

@@ -193,7 +193,7 @@ def test_a_killed_build_leaves_no_half_shop_and_the_next_one_cleans_up(tmp_path:
 
 def test_too_few_embeddings_are_no_shop(tmp_path: Path) -> None:
     catalogue = catalogue_of(tmp_path / "c")
-    with pytest.raises(ShopError, match="2 listings were embedded, and the catalogue has 3"):
+    with pytest.raises(ShopError, match="2 listings were embedded, but the catalogue has 3"):
         write_shop(summarize_catalogue(catalogue), Toys(), [next(embedded(catalogue, Toys()))], tmp_path / "shop")
     assert not (tmp_path / "shop").exists()
 
@@ -253,7 +253,7 @@ def test_nothing_but_a_shop_is_ever_overwritten(tmp_path: Path, overwrite: bool)
     (tmp_path / "file").write_text("dear")
     catalogue = catalogue_of(tmp_path / "c")
     for name in ("thesis", "file"):
-        with pytest.raises(ShopError, match="is not a shop, so it is left alone"):
+        with pytest.raises(ShopError, match="is not empty and is not a shop"):
             write_shop(
                 summarize_catalogue(catalogue),
                 Toys(),
@@ -315,7 +315,7 @@ def test_another_model_is_not_opened(tmp_path: Path) -> None:
     shop = toy_shop(tmp_path)
     with pytest.raises(ShopError, match="built with model toys-1…; this model is toys-2…"):
         open_shop(shop.path, Toys("toys-2"))
-    with pytest.raises(ShopError, match=r"vectors have 48 dimensions and about\.json says 47"):
+    with pytest.raises(ShopError, match=r"vectors of the table have 48 dimensions, but about\.json says 47"):
         open_shop(edited(shop, dimension=47))
 
 

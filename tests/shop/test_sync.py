@@ -167,7 +167,7 @@ def test_a_bad_photo_stops_or_is_left_out(tmp_path: Path) -> None:
 
 def test_another_catalogue_is_refused(tmp_path: Path) -> None:
     shop, _ = shop_of(tmp_path, *THREE)
-    with pytest.raises(ShopError, match="is of the catalogue in"):
+    with pytest.raises(ShopError, match="was built from the catalogue in"):
         update_shop(shop, written(tmp_path / "others", NEW))
 
 
@@ -312,7 +312,7 @@ def test_the_last_few_versions_are_kept(tmp_path: Path) -> None:
 
 def test_a_version_that_is_not_there_is_told(tmp_path: Path) -> None:
     shop, _ = shop_of(tmp_path, *THREE)
-    with pytest.raises(ShopError, match=f'has no version "yesterday". It has {shop.build_folder.name}'):
+    with pytest.raises(ShopError, match=f'has no version "yesterday". Choose one of {shop.build_folder.name}'):
         roll_back(shop.path, "yesterday")
 
 

@@ -20,21 +20,23 @@ from wares.encoders.base import ImageTower, Inputs, LinearHead, TextTower
 from wares.encoders.features import CatalogueFeatures, Vectors
 from wares.encoders.settings import Fusion, Marginals
 from wares.encoders.towers import Towers
+from wares.training.held_out import (
+    LOG_PROBABILITY,
+    TITLE_TO_PHOTOS,
+    average_precision_by_score,
+    log_probability,
+    score_held_out,
+)
 from wares.training.pretraining import pretrain
 from wares.training.settings import PretrainSettings, method_fusion
 from wares.training.weight_selection import (
     ENOUGH_HELD_OUT,
-    LOG_PROBABILITY,
     MAX_LISTINGS,
-    TITLE_TO_PHOTOS,
     Candidate,
     WeightSelection,
     assess_candidates,
-    average_precision_by_score,
     candidate_settings,
-    log_probability,
     preference_key,
-    score_held_out,
     select_weights,
     selectable_weights,
     split_folds,

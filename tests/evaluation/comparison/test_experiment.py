@@ -29,9 +29,9 @@ from wares.evaluation.comparison.experiment import (
     JudgedQueries,
     compare,
     equal_wall_clock_epochs,
-    measure_cross_view_protocols,
     system_names,
 )
+from wares.evaluation.comparison.protocols import measure_cross_view_protocols
 from wares.evaluation.comparison.results import (
     QUERY_PROTOCOL,
     SINGLE_VIEW_ALL_FUSED,
@@ -137,7 +137,7 @@ def test_settings_are_chosen_for_each_seed_on_what_is_trained_on(
         trained.append((given.method, given.seed, features.text_views.items, given.fusion.marginals.alpha))
         return pretrain(features, towers, given)
 
-    monkeypatch.setattr("wares.evaluation.comparison.experiment.choose_settings", choice)
+    monkeypatch.setattr("wares.evaluation.comparison.experiment.select_weights", choice)
     monkeypatch.setattr("wares.evaluation.comparison.experiment.pretrain", noted)
     found = compare(market.corpus, "small", settings("single-view", "factorized", "all-pairs"), 2, market.judged)
     assert [(method, seed) for method, seed, _ in chosen] == [("factorized", 0), ("factorized", 1)]

@@ -13,14 +13,9 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from wares.evaluation.comparison.columns import format_p_value, format_percent, join_names
 from wares.evaluation.comparison.experiment import UNTRAINED_SYSTEMS
-from wares.evaluation.comparison.report import (
-    ExperimentSetup,
-    format_p_value,
-    format_percent,
-    join_names,
-    write_comparison,
-)
+from wares.evaluation.comparison.report import ExperimentSetup, write_comparison
 from wares.evaluation.comparison.results import (
     HYBRID_SUFFIX,
     QUERY_PROTOCOL,
@@ -70,10 +65,10 @@ def findings(queries: bool = True) -> ComparisonResult:
 
     tables = [table(), table()]
     costs = {name: Cost(1.9, 2.0, 0.2 * (i + 1), 6.7) for i, name in enumerate(METHODS)}
-    knobs = {"alpha": 0.75, "beta": 0.5, "gamma": 0.5, "intra_modal": 0.25}
-    choices = [SelectedWeights("factorized", 0, knobs, 6, 12.5)]
+    weights = {"alpha": 0.75, "beta": 0.5, "gamma": 0.5, "intra_modal": 0.25}
+    selected = [SelectedWeights("factorized", 0, weights, 6, 12.5)]
     budgets = {"equal wall-clock": comparison(tables), "equal epochs": comparison(tables)}
-    return ComparisonResult(budgets, costs, choices, 1536)
+    return ComparisonResult(budgets, costs, selected, 1536)
 
 
 def setup() -> ExperimentSetup:
@@ -204,7 +199,7 @@ def test_what_stands_beside_it(written: Written) -> None:
     assert "R@500" not in written.json["ci"]["equal epochs"]["bm25"][QUERY_PROTOCOL]
     assert written.json["epochs"]["equal epochs"]["factorized"] == 30
     assert written.json["cost"]["random-view"]["milliseconds"] == pytest.approx(0.6)
-    assert written.json["choices"][0]["knobs"]["alpha"] == 0.75
+    assert written.json["choices"][0]["weights"]["alpha"] == 0.75
     assert {test["protocol"] for test in written.json["tests"]["equal wall-clock"]} == {"title->photos", QUERY_PROTOCOL}
     gains = written.json["gains"]["equal epochs"]
     assert {gain["over"] for gain in gains["baseline"]} == {"single-view"}

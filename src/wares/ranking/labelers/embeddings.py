@@ -1,4 +1,4 @@
-"""Labels by nearness of vectors: what an embedding model and the two-tower model have in common."""
+"""Scores by inner products of vectors, shared by the labelers and rankers that embed queries and listings."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from wares.ranking.scoring import Indices, Scores
 
 
-QUERY_BATCH_SIZE = 256  # queries whose scores are held at once
+QUERY_BATCH_SIZE = 256  # queries scored at once
 
 
 class EmbeddingScorer:
-    """Inner products of query vectors and listing vectors. It never abstains, but from empty queries.
+    """Inner products of query vectors and listing vectors. It abstains from empty queries only.
 
     listing_vectors: (N, d); encode: texts -> (n, d)
     """
@@ -30,25 +30,25 @@ class EmbeddingScorer:
         self.listing_vectors, self.encode = torch.from_numpy(np.ascontiguousarray(listing_vectors)), encode
 
     def retrieve(self, queries: Sequence[Query], k: int) -> Labels:
-        """The k nearest listings of each query."""
+        """The k listings of the largest inner product per query."""
         depth = min(k, len(self.listing_vectors))
         listings = np.full((len(queries), k), NO_LISTING, dtype=np.int64)
         scores = np.full((len(queries), k), np.nan, dtype=np.float32)
-        asking = np.flatnonzero([bool(query.text.strip()) for query in queries])
-        for start in range(0, len(asking), QUERY_BATCH_SIZE):
-            places = asking[start : start + QUERY_BATCH_SIZE]
-            vectors = torch.from_numpy(self.encode([queries[i].text for i in places]))
+        with_text = np.flatnonzero([bool(query.text.strip()) for query in queries])
+        for start in range(0, len(with_text), QUERY_BATCH_SIZE):
+            batch = with_text[start : start + QUERY_BATCH_SIZE]
+            vectors = torch.from_numpy(self.encode([queries[i].text for i in batch]))
             best = (vectors @ self.listing_vectors.T).topk(depth, dim=1)
-            listings[places, :depth], scores[places, :depth] = best.indices.numpy(), best.values.numpy()
+            listings[batch, :depth], scores[batch, :depth] = best.indices.numpy(), best.values.numpy()
         return Labels.from_scores(listings, scores)
 
     def score(self, queries: Sequence[Query], listings: Indices) -> Scores:
-        """Inner products with these listings."""
-        found = np.full(listings.shape, np.nan, dtype=np.float32)
-        asking = np.flatnonzero([bool(query.text.strip()) for query in queries])
-        for start in range(0, len(asking), QUERY_BATCH_SIZE):
-            places = asking[start : start + QUERY_BATCH_SIZE]
-            vectors = torch.from_numpy(self.encode([queries[i].text for i in places]))
-            rows = torch.from_numpy(np.maximum(listings[places], 0))
-            found[places] = torch.einsum("qd,qkd->qk", vectors, self.listing_vectors[rows]).numpy()
-        return np.where(listings == NO_LISTING, np.float32(np.nan), found)
+        """(Q, K) inner products with given listings."""
+        scores = np.full(listings.shape, np.nan, dtype=np.float32)
+        with_text = np.flatnonzero([bool(query.text.strip()) for query in queries])
+        for start in range(0, len(with_text), QUERY_BATCH_SIZE):
+            batch = with_text[start : start + QUERY_BATCH_SIZE]
+            vectors = torch.from_numpy(self.encode([queries[i].text for i in batch]))
+            rows = torch.from_numpy(np.maximum(listings[batch], 0))
+            scores[batch] = torch.einsum("qd,qkd->qk", vectors, self.listing_vectors[rows]).numpy()
+        return np.where(listings == NO_LISTING, np.float32(np.nan), scores)

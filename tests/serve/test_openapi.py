@@ -25,7 +25,7 @@ from schemathesis.specs.openapi.checks import (
 )
 from toys import opened, toy_shop
 
-from wares.serve import schemas
+from wares.serve import listing_schemas, schemas
 from wares.serve.api import create_app
 from wares.serve.settings import ServeSettings
 
@@ -76,7 +76,11 @@ def test_every_route_is_described() -> None:
 
 
 def test_examples_are_what_they_are_examples_of() -> None:
-    models = {model.__name__: model for model in vars(schemas).values() if hasattr(model, "model_validate_json")}
+    models = {
+        model.__name__: model
+        for model in (vars(schemas) | vars(listing_schemas)).values()
+        if hasattr(model, "model_validate_json")
+    }
     shown = {
         name: about["examples"]
         for name, about in described.raw_schema["components"]["schemas"].items()
