@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from wares.core.errors import ShopError
 from wares.ranking.score_fusion import RRF
 from wares.shop.filters import check_filter, lance_reason
+from wares.shop.systems import System
 from wares.shop.table import NO_LIMIT, Vectors
 
 if TYPE_CHECKING:
