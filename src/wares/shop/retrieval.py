@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, cast
 
 from wares.core.errors import ShopError
 from wares.ranking.score_fusion import RRF
 from wares.shop.filters import check_filter, lance_reason
+from wares.shop.systems import System
 from wares.shop.table import NO_LIMIT, Vectors
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from wares.shop.shop import Shop
 
 
-System = Literal["fused", "bm25", "fused+bm25"]
-SYSTEMS: tuple[System, ...] = get_args(System)
 RANK_FUSION = RRF(k=60)
 RRF_DEPTH = 100  # results of each list that fused+bm25 fuses, or k if larger
 QUERY_BATCH_SIZE = 64  # query vectors searched at once
