@@ -46,13 +46,13 @@ def until_ready(client: TestClient) -> TestClient:
     return client
 
 
-def found(client: TestClient, **parameters: Any) -> dict[str, Any]:
+def search_json(client: TestClient, **parameters: Any) -> dict[str, Any]:
     answer = client.get("/api/search", params=parameters)
     assert answer.status_code == 200, answer.text
     return answer.json()  # type: ignore[no-any-return]
 
 
-def refused(client: TestClient, path: str = "/api/search", **parameters: Any) -> tuple[int, str, str]:
+def error_of(client: TestClient, path: str = "/api/search", **parameters: Any) -> tuple[int, str, str]:
     answer = client.get(path, params=parameters)
     error = answer.json()["error"]
     assert error["request_id"] == answer.headers["x-request-id"]

@@ -23,13 +23,13 @@ def shops(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def client(shops: dict[str, Path]) -> Iterator[TestClient]:
-    with client_of(shops) as found:
-        yield until_ready(found)
+    with client_of(shops) as client:
+        yield until_ready(client)
 
 
 @pytest.fixture
 def writable(tmp_path: Path) -> Iterator[TestClient]:
-    """A client of a shop of its own that may be changed."""
-    with client_of({"three": toy_shop(tmp_path).path}, api_key=KEY) as changing:
-        changing.headers.update(AUTHORISED)
-        yield until_ready(changing)
+    """A client of a new shop, with the API key."""
+    with client_of({"three": toy_shop(tmp_path).path}, api_key=KEY) as client:
+        client.headers.update(AUTHORISED)
+        yield until_ready(client)

@@ -1,4 +1,4 @@
-"""Micro-batching: sizes of batches, errors, cancelled items."""
+"""Micro-batching: sizes of batcher, errors, cancelled items."""
 
 from __future__ import annotations
 
@@ -11,60 +11,60 @@ from typing import Any
 from wares.serve.batching import Batcher
 
 
-def test_questions_that_wait_are_answered_together() -> None:
-    """By eye: while one batch is held, the five questions that come are two batches by kind, most at a time."""
+def test_pending_items_share_batches_by_key() -> None:
+    """By eye: one batch runs; the other five items wait, and form batcher of one key and at most two items."""
     gate = threading.Event()
     sizes: list[int] = []
 
-    def doubled(questions: Sequence[int]) -> list[int]:
+    def doubled(items: Sequence[int]) -> list[int]:
         gate.wait()
-        return [2 * question for question in questions]
+        return [2 * item for item in items]
 
-    async def asked() -> list[int]:
-        batches = Batcher(doubled, pool, 1, 2, sizes.append)
-        answers = [asyncio.ensure_future(batches.submit(i, i % 2)) for i in range(6)]
-        await asyncio.sleep(0)  # all six have asked
+    async def run() -> list[int]:
+        batcher = Batcher(doubled, pool, 1, 2, sizes.append)
+        results = [asyncio.ensure_future(batcher.submit(i, i % 2)) for i in range(6)]
+        await asyncio.sleep(0)  # all six are submitted
         gate.set()
-        return await asyncio.gather(*answers)
+        return await asyncio.gather(*results)
 
     with ThreadPoolExecutor(1) as pool:
-        assert asyncio.run(asked()) == [0, 2, 4, 6, 8, 10]
+        assert asyncio.run(run()) == [0, 2, 4, 6, 8, 10]
     assert sizes == [1, 2, 2, 1]
 
 
-def test_a_failed_batch_fails_its_questions_alone() -> None:
-    def work(questions: Sequence[int]) -> list[int]:
-        if 0 in questions:
+def test_an_exception_reaches_only_the_items_of_its_batch() -> None:
+    def work(items: Sequence[int]) -> list[int]:
+        if 0 in items:
             raise ValueError("zero")
-        return list(questions)
+        return list(items)
 
-    async def asked() -> list[Any]:
-        batches = Batcher(work, pool, 1, 8)
-        return await asyncio.gather(*(batches.submit(i, i) for i in range(3)), return_exceptions=True)
+    async def run() -> list[Any]:
+        batcher = Batcher(work, pool, 1, 8)
+        return await asyncio.gather(*(batcher.submit(i, i) for i in range(3)), return_exceptions=True)
 
     with ThreadPoolExecutor(1) as pool:
-        [failed, *answered] = asyncio.run(asked())
+        [failed, *results] = asyncio.run(run())
     assert isinstance(failed, ValueError)
-    assert answered == [1, 2]
+    assert results == [1, 2]
 
 
-def test_questions_whose_asker_has_gone_are_dropped() -> None:
+def test_cancelled_items_are_dropped() -> None:
     gate = threading.Event()
     worked: list[int] = []
 
-    def work(questions: Sequence[int]) -> list[int]:
+    def work(items: Sequence[int]) -> list[int]:
         gate.wait()
-        worked.extend(questions)
-        return list(questions)
+        worked.extend(items)
+        return list(items)
 
-    async def asked() -> int:
-        batches = Batcher(work, pool, 1, 1)
-        first, gone, last = (asyncio.ensure_future(batches.submit(i)) for i in range(3))
+    async def run() -> int:
+        batcher = Batcher(work, pool, 1, 1)
+        first, cancelled, last = (asyncio.ensure_future(batcher.submit(i)) for i in range(3))
         await asyncio.sleep(0)
-        gone.cancel()
+        cancelled.cancel()
         gate.set()
         return await first + await last
 
     with ThreadPoolExecutor(1) as pool:
-        assert asyncio.run(asked()) == 2
+        assert asyncio.run(run()) == 2
     assert worked == [0, 2]

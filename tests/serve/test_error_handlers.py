@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from api_client import found, refused, until_ready
+from api_client import error_of, search_json, until_ready
 from fastapi.testclient import TestClient
 from toys import Toys
 
@@ -41,27 +41,27 @@ from wares.shop.shop import open_shop
         ({"photo": "é" * 40}, "photo_token", "not a valid photo token"),
     ],
 )
-def test_what_cannot_be_answered_says_why(
+def test_invalid_parameters_return_422_with_the_reason(
     client: TestClient, parameters: dict[str, str], code: str, message: str
 ) -> None:
-    status, said, line = refused(client, **parameters)
-    assert (status, said) == (422, code)
-    assert message in line
+    status, actual_code, text = error_of(client, **parameters)
+    assert (status, actual_code) == (422, code)
+    assert message in text
 
 
-def test_a_shop_without_a_ranker_says_so(client: TestClient) -> None:
-    status, _, message = refused(client, q="mug", rerank="true")
+def test_rerank_without_a_ranker_is_rejected(client: TestClient) -> None:
+    status, _, message = error_of(client, q="mug", rerank="true")
     assert status == 422
     assert "has no ranker" in message
 
 
-def test_what_is_no_route_is_not_found(client: TestClient) -> None:
-    assert refused(client, "/api/nothing")[:2] == (404, "not_found")
+def test_unknown_routes_and_methods_are_rejected(client: TestClient) -> None:
+    assert error_of(client, "/api/nothing")[:2] == (404, "not_found")
     assert client.put("/api/search").status_code == 405
     assert client.get("/docs").status_code == 404
 
 
-def test_bodies_that_are_no_json_object_are_refused_in_words(writable: TestClient) -> None:
+def test_bodies_that_are_not_json_objects_are_rejected(writable: TestClient) -> None:
     for content, kind, message in (
         (
             b'{"title": "R"}',
@@ -76,7 +76,7 @@ def test_bodies_that_are_no_json_object_are_refused_in_words(writable: TestClien
         assert message in answer.json()["error"]["message"]
 
 
-def test_an_unknown_failure_tells_nothing_of_the_inside(
+def test_an_unexpected_exception_reveals_nothing_of_the_server(
     shops: dict[str, Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken(Toys):
@@ -88,7 +88,7 @@ def test_an_unknown_failure_tells_nothing_of_the_inside(
     app = create_app(ServeSettings(shops=(("three", str(shops["three"])),)), lambda folder: open_shop(folder, Broken()))
     with TestClient(app, raise_server_exceptions=False) as broken, caplog.at_level(logging.ERROR, "wares.serve"):
         answer = until_ready(broken).get("/api/search", params={"q": "boom"})
-        assert found(broken, q="mug")["hits"]
+        assert search_json(broken, q="mug")["hits"]
     assert answer.status_code == 500
     assert "secret" not in answer.text
     assert answer.headers["content-security-policy"]

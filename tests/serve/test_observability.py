@@ -6,16 +6,16 @@ import json
 import logging
 
 import pytest
-from api_client import found
+from api_client import search_json
 from fastapi.testclient import TestClient
 
 from wares.serve.observability import JsonLinesFormatter
 
 
 def test_metrics_count_requests_by_route(client: TestClient) -> None:
-    found(client, q="counted before")
+    search_json(client, q="counted before")
     before = client.get("/metrics").text
-    found(client, q="counted once")
+    search_json(client, q="counted once")
     after = client.get("/metrics").text
     line = 'wares_requests_total{route="/api/search",status="200"}'
     number = {name: float(text.split(line)[1].split()[0]) for name, text in (("before", before), ("after", after))}
@@ -24,7 +24,7 @@ def test_metrics_count_requests_by_route(client: TestClient) -> None:
     assert "counted" not in after
 
 
-def test_a_request_is_a_line_of_json(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_request_is_logged_without_its_query(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "wares.serve"):
         answer = client.get("/api/search", params={"q": "private words"})
     [record] = [record for record in caplog.records if record.message == "request"]

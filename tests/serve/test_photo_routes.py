@@ -8,7 +8,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from api_client import client_of, found, ids, png, until_ready
+from api_client import client_of, ids, png, search_json, until_ready
 from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,15 +18,15 @@ from toys import opened
 from wares.shop.searching import search
 
 
-def test_a_photo_finds_its_colour_and_its_token_finds_the_same(client: TestClient) -> None:
+def test_a_photo_and_its_token_return_the_same_hits(client: TestClient) -> None:
     sent = client.post("/api/search", files={"photo": ("a.png", png("blue"), "image/png")}).json()
     assert ids(sent)[0] == "scarf"
-    again = found(client, photo=sent["photo"])
-    assert ids(again) == ids(sent)
-    assert again["photo"] == sent["photo"]
+    by_token = search_json(client, photo=sent["photo"])
+    assert ids(by_token) == ids(sent)
+    assert by_token["photo"] == sent["photo"]
 
 
-def test_a_photo_and_words_are_added_up(client: TestClient, shops: dict[str, Path], tmp_path: Path) -> None:
+def test_a_photo_and_words_equal_search_in_process(client: TestClient, shops: dict[str, Path], tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(png("blue"))
     here = search(opened(shops["three"]), "boots", tmp_path / "a.png")
     there = client.post("/api/search?q=boots", files={"photo": png("blue")}).json()
@@ -35,7 +35,7 @@ def test_a_photo_and_words_are_added_up(client: TestClient, shops: dict[str, Pat
 
 
 @given(st.binary(max_size=300))
-def test_whatever_is_uploaded_is_a_photo_or_refused(client: TestClient, content: bytes) -> None:
+def test_uploads_of_random_bytes_are_rejected(client: TestClient, content: bytes) -> None:
     answer = client.post("/api/search", files={"photo": ("x.jpg", content, "image/jpeg")})
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "photo")
     assert "/tmp" not in answer.json()["error"]["message"]
@@ -45,35 +45,35 @@ def chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
-def claimed(width: int, height: int, more: bytes = b"") -> bytes:
-    """A PNG that says how large it is, and then has hardly any pixels. more: chunks before them"""
+def png_with_size(width: int, height: int, more: bytes = b"") -> bytes:
+    """A PNG whose header claims a size, with hardly any pixels. more: chunks before the pixels"""
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     pixels = chunk(b"IDAT", zlib.compress(bytes(100)))
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + more + pixels + chunk(b"IEND", b"")
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "reason"),
     [
         (b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>', "is an SVG drawing"),
         (b"<!doctype html><script>alert(1)</script>", "is a web page"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(/etc/passwd) run", "is not a photo"),
         (b"%PDF-1.7", "is not a photo"),
         (b"", "is empty"),
-        (claimed(60_000, 60_000), "60,000 x 60,000 pixels"),
-        (claimed(7_000, 7_000), "is not a photo"),
-        (claimed(8, 8, chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(2**22)))), "too large"),
-        (claimed(8, 8, chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(2**22)))), "too large"),
+        (png_with_size(60_000, 60_000), "60,000 x 60,000 pixels"),
+        (png_with_size(7_000, 7_000), "is not a photo"),
+        (png_with_size(8, 8, chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(2**22)))), "too large"),
+        (png_with_size(8, 8, chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(2**22)))), "too large"),
     ],
     ids=["svg", "html", "postscript", "pdf", "nothing", "bomb", "liar", "text bomb", "profile bomb"],
 )
-def test_what_only_looks_like_a_photo_is_refused(client: TestClient, content: bytes, said: str) -> None:
+def test_malicious_and_broken_uploads_are_rejected(client: TestClient, content: bytes, reason: str) -> None:
     answer = client.post("/api/search", files={"photo": ("x.png", content, "image/png")})
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "photo")
-    assert said in answer.json()["error"]["message"]
+    assert reason in answer.json()["error"]["message"]
 
 
-def test_a_photo_of_too_many_pixels_is_not_decoded(shops: dict[str, Path]) -> None:
+def test_a_photo_with_too_many_pixels_is_rejected(shops: dict[str, Path]) -> None:
     with client_of(shops, max_upload_pixels=63) as small:
         answer = until_ready(small).post("/api/search", files={"photo": png()})
     assert answer.status_code == 422
@@ -81,17 +81,17 @@ def test_a_photo_of_too_many_pixels_is_not_decoded(shops: dict[str, Path]) -> No
 
 
 @pytest.mark.parametrize("size", [160, 320, 640, 1280])
-def test_thumbnails_are_no_larger_than_asked(client: TestClient, size: int) -> None:
+def test_thumbnails_are_at_most_the_requested_size(client: TestClient, size: int) -> None:
     answer = client.get("/api/photos/boots-red.png", params={"size": size})
     assert answer.headers["content-type"] == "image/jpeg"
     assert max(Image.open(io.BytesIO(answer.content)).size) <= size
-    again = client.get(
+    cached = client.get(
         "/api/photos/boots-red.png", params={"size": size}, headers={"If-None-Match": answer.headers["etag"]}
     )
-    assert (again.status_code, again.content) == (304, b"")
+    assert (cached.status_code, cached.content) == (304, b"")
 
 
-def test_a_photo_without_a_size_is_the_file(client: TestClient, shops: dict[str, Path]) -> None:
+def test_a_photo_without_size_is_the_original_file(client: TestClient, shops: dict[str, Path]) -> None:
     answer = client.get("/api/photos/boots-red.png")
     assert answer.content == opened(shops["three"]).photo_path("boots-red.png").read_bytes()
     assert answer.headers["content-type"] == "image/png"
@@ -112,7 +112,7 @@ def test_a_photo_without_a_size_is_the_file(client: TestClient, shops: dict[str,
         "x" * 5000,
     ],
 )
-def test_nothing_but_photos_of_the_shop_is_served(client: TestClient, shops: dict[str, Path], name: str) -> None:
+def test_only_photos_of_the_shop_are_served(client: TestClient, shops: dict[str, Path], name: str) -> None:
     folder = Path(opened(shops["three"]).build_info.catalogue)
     (folder / "secret.txt").write_text("secret")
     (folder.parent / "outside.png").write_bytes(png())
@@ -123,7 +123,7 @@ def test_nothing_but_photos_of_the_shop_is_served(client: TestClient, shops: dic
     assert str(folder) not in answer.text
 
 
-def test_an_uploaded_photo_is_a_view_of_a_listing(writable: TestClient) -> None:
+def test_a_listing_can_name_an_uploaded_photo(writable: TestClient) -> None:
     name = writable.post("/api/photos", files={"photo": png("blue")}).json()["name"]
     assert writable.post("/api/photos", files={"photo": png("blue")}).json()["name"] == name
     writable.put("/api/listings/hat", json={"title": "Hat", "images": [name]})

@@ -9,7 +9,7 @@ from wares.serve.errors import ApiError
 from wares.serve.photo_tokens import decode_photo_token, encode_photo_token
 
 
-def test_a_token_keeps_its_vector() -> None:
+def test_a_token_encodes_its_vector_and_model() -> None:
     vector = np.random.default_rng(0).normal(size=64).astype(np.float32)
     vector /= np.linalg.norm(vector)
     token = encode_photo_token(vector, "0123456789")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from api_client import AUTHORISED, HAT, KEY, client_of, found, ids, until_ready
+from api_client import AUTHORISED, HAT, KEY, client_of, ids, search_json, until_ready
 from fastapi.testclient import TestClient
 from toys import Toys, opened, toy_shop
 
@@ -24,45 +24,45 @@ from wares.shop.shop import Shop, open_shop
 from wares.shop.update import upsert
 
 
-def test_a_search_under_way_sees_the_shop_as_it_began(tmp_path: Path) -> None:
+def test_a_snapshot_does_not_see_later_changes(tmp_path: Path) -> None:
     shop = opened(toy_shop(tmp_path).path)
 
-    async def asked() -> tuple[int, int]:
+    async def run() -> tuple[int, int]:
         searcher = Searcher(shop)
         before = await searcher.latest()
         await searcher.write(lambda shop: upsert(shop, [Listing("hat", "Hat")]))
         after = await searcher.latest()
         return len(before), len(after)
 
-    assert asyncio.run(asked()) == (3, 4)
+    assert asyncio.run(run()) == (3, 4)
 
 
-def test_a_shop_that_nobody_changes_is_one_to_all_requests(tmp_path: Path) -> None:
-    """Or else none of them could be worked on together. Just after a change it is looked at again."""
+def test_requests_share_a_snapshot_until_the_shop_changes(tmp_path: Path) -> None:
+    """Requests with different snapshots could not share batches."""
 
-    async def asked() -> tuple[list[Shop], Shop]:
+    async def run() -> tuple[list[Shop], Shop]:
         searcher = Searcher(opened(toy_shop(tmp_path).path))
         before = [await searcher.latest() for _ in range(1000)]
         await searcher.write(lambda shop: upsert(shop, [Listing("hat", "Hat")]))
         return before, await searcher.latest()
 
-    before, after = asyncio.run(asked())
+    before, after = asyncio.run(run())
     assert before[-1] is before[-2]
     assert all(shop is not after for shop in before)
 
 
-def test_questions_that_come_together_get_what_each_gets_alone(tmp_path: Path) -> None:
+def test_batched_requests_get_the_results_of_single_requests(tmp_path: Path) -> None:
     questions = [SearchRequest(text, system=system) for text in ("red shoe", "hat", "blue") for system in SYSTEMS] * 5
 
-    async def asked() -> None:
+    async def run() -> None:
         searcher = Searcher(opened(toy_shop(tmp_path).path))
         together = await asyncio.gather(*(searcher.search(question) for question in questions))
         assert list(together) == [await searcher.search(question) for question in questions]
 
-    asyncio.run(asked())
+    asyncio.run(run())
 
 
-def test_a_query_is_encoded_once_and_keeps_nobody_waiting_who_needs_no_model(shops: dict[str, Path]) -> None:
+def test_a_query_is_encoded_once_and_does_not_block_bm25(shops: dict[str, Path]) -> None:
     encoding, go_on = threading.Event(), threading.Event()
     encoded: list[str] = []
 
@@ -75,15 +75,15 @@ def test_a_query_is_encoded_once_and_keeps_nobody_waiting_who_needs_no_model(sho
             return super().encode_texts(texts)
 
     app = create_app(ServeSettings(shops=(("three", str(shops["three"])),)), lambda folder: open_shop(folder, Slow()))
-    with TestClient(app) as asked, ThreadPoolExecutor(1) as pool:
-        until_ready(asked)
-        slow = pool.submit(found, asked, q="slow")
+    with TestClient(app) as client, ThreadPoolExecutor(1) as pool:
+        until_ready(client)
+        slow = pool.submit(search_json, client, q="slow")
         encoding.wait()
-        assert asked.get("/healthz").status_code == 200
-        assert ids(found(asked, q="mug", system="bm25")) == ["mug"]
+        assert client.get("/healthz").status_code == 200
+        assert ids(search_json(client, q="mug", system="bm25")) == ["mug"]
         go_on.set()
         first = slow.result()["hits"]
-        assert found(asked, q="slow")["hits"] == first
+        assert search_json(client, q="slow")["hits"] == first
     assert encoded.count("slow") == 1
 
 
@@ -92,7 +92,7 @@ def fragments(folder: Path) -> int:
     return int(stats["fragment_stats"]["num_fragments"])
 
 
-def test_a_table_is_put_in_order_after_many_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_table_is_optimized_after_many_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("wares.serve.searcher.CHANGES_PER_OPTIMIZE", 3)
     folder = toy_shop(tmp_path).path
     with client_of({"three": folder}, api_key=KEY) as changing:
@@ -101,4 +101,4 @@ def test_a_table_is_put_in_order_after_many_changes(tmp_path: Path, monkeypatch:
             changing.put(f"/api/listings/new{number}", json=HAT, headers=AUTHORISED)
         while fragments(folder) > 2:  # of four
             pass
-        assert found(changing)["total"] == 6
+        assert search_json(changing)["total"] == 6

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from api_client import AUTHORISED, KEY, client_of, found, until_ready
+from api_client import AUTHORISED, KEY, client_of, search_json, until_ready
 from fastapi.testclient import TestClient
 from toys import toy_shop
 
@@ -15,7 +15,7 @@ from wares.serve.errors import ApiError
 from wares.serve.security import BodyLimitMiddleware
 
 
-def test_long_bodies_are_refused_stated_or_not(shops: dict[str, Path]) -> None:
+def test_large_bodies_are_rejected_with_or_without_content_length(shops: dict[str, Path]) -> None:
     with client_of(shops, max_upload_bytes=1000) as small:
         stated = small.post("/api/search", files={"photo": bytes(2000)})
         streamed = small.post(
@@ -27,7 +27,7 @@ def test_long_bodies_are_refused_stated_or_not(shops: dict[str, Path]) -> None:
         assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_large")
 
 
-def test_a_body_that_does_not_end_is_not_waited_for() -> None:
+def test_a_slow_body_is_rejected() -> None:
     async def stalled() -> None:
         async def reads(scope: Any, receive: Any, send: Any) -> None:
             while (await receive())["more_body"]:
@@ -46,7 +46,7 @@ def test_a_body_that_does_not_end_is_not_waited_for() -> None:
 
 
 @pytest.mark.parametrize(("method", "path"), [("PUT", "listings/hat"), ("POST", "photos"), ("POST", "search")])
-def test_what_is_refused_is_not_read(shops: dict[str, Path], method: str, path: str) -> None:
+def test_the_body_of_a_rejected_request_is_not_read(shops: dict[str, Path], method: str, path: str) -> None:
     """Neither without the key nor where a client asks too often."""
     with client_of(shops, api_key=KEY, rate_limit="1/hour") as strict:
         strict.get("/api/shops") if path == "search" else None
@@ -57,7 +57,7 @@ def test_what_is_refused_is_not_read(shops: dict[str, Path], method: str, path: 
     assert list(body) == [b"--x\r\n", b"more"]
 
 
-def test_a_client_that_asks_too_often_waits(shops: dict[str, Path]) -> None:
+def test_the_rate_limit_rejects_further_requests(shops: dict[str, Path]) -> None:
     with client_of(shops, rate_limit="3/minute") as limited:
         until_ready(limited)
         codes = [limited.get("/api/shops").status_code for _ in range(5)]
@@ -70,18 +70,18 @@ def test_a_client_that_asks_too_often_waits(shops: dict[str, Path]) -> None:
     ("method", "path"),
     [("PUT", "listings/hat"), ("POST", "listings"), ("DELETE", "listings/mug"), ("POST", "photos")],
 )
-def test_changes_need_the_key(client: TestClient, writable: TestClient, method: str, path: str) -> None:
+def test_changes_require_the_api_key(client: TestClient, writable: TestClient, method: str, path: str) -> None:
     closed = client.request(method, f"/api/{path}", headers=AUTHORISED)
     assert (closed.status_code, closed.json()["error"]["code"]) == (403, "closed")
     for value in (b"", KEY.encode(), f"Bearer {KEY}x".encode(), b"Bearer \xff"):
         writable.headers.pop("authorization", None)
         answer = writable.request(method, f"/api/{path}", headers=[(b"authorization", value)])
         assert (answer.status_code, answer.json()["error"]["code"]) == (401, "key")
-    assert found(writable)["total"] == 3
+    assert search_json(writable)["total"] == 3
     assert writable.get("/api/shops").json()["writes"] is True
 
 
-def test_a_key_may_have_any_letters(tmp_path: Path) -> None:
+def test_the_api_key_may_contain_any_letters(tmp_path: Path) -> None:
     key = "schlüssel für alle"
     with client_of({"three": toy_shop(tmp_path).path}, api_key=key) as changing:
         until_ready(changing)
@@ -89,7 +89,7 @@ def test_a_key_may_have_any_letters(tmp_path: Path) -> None:
         assert changing.request("DELETE", "/api/listings/mug", headers=headers).json() == {"deleted": 1}
 
 
-def test_security_headers_are_on_every_answer(client: TestClient) -> None:
+def test_every_response_has_security_headers(client: TestClient) -> None:
     for path in ("/api/shops", "/api/nothing", "/api/search?page=0", "/healthz"):
         headers = client.get(path).headers
         assert "default-src 'none'" in headers["content-security-policy"]
@@ -97,7 +97,7 @@ def test_security_headers_are_on_every_answer(client: TestClient) -> None:
         assert "access-control-allow-origin" not in headers
 
 
-def test_other_sites_may_read_only_where_they_are_named(shops: dict[str, Path]) -> None:
+def test_only_allowed_origins_may_read_responses(shops: dict[str, Path]) -> None:
     with client_of(shops, cors_origin=("https://shop.example",)) as open_to:
         named = open_to.get("/healthz", headers={"Origin": "https://shop.example"})
         other = open_to.get("/healthz", headers={"Origin": "https://other.example"})

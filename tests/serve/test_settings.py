@@ -11,7 +11,7 @@ from wares.core.errors import SettingsError
 from wares.serve.settings import ServeSettings, parse_shops
 
 
-def test_shops_are_named_by_their_folders_or_as_told(tmp_path: Path) -> None:
+def test_shops_are_named_by_their_folder_or_explicitly(tmp_path: Path) -> None:
     assert parse_shops([str(tmp_path / "a"), f"b={tmp_path}/c"]) == (("a", f"{tmp_path}/a"), ("b", f"{tmp_path}/c"))
 
 
@@ -26,12 +26,12 @@ def test_shops_are_named_by_their_folders_or_as_told(tmp_path: Path) -> None:
         ({"max_upload_bytes": 0}, "upload limit is 0 bytes"),
     ],
 )
-def test_settings_that_cannot_be(settings: dict[str, Any], message: str) -> None:
+def test_invalid_settings_are_rejected(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         ServeSettings(**{"shops": (("a", "x"),), **settings})
 
 
-def test_settings_travel_to_other_processes() -> None:
+def test_settings_survive_json() -> None:
     settings = ServeSettings(
         shops=(("a", "x"), ("b", "y")),
         api_key="k" * 16,

@@ -21,7 +21,10 @@ NO_LISTING = -1  # pads rows of listing indices
 
 
 class Scorer(Protocol):
-    """Scores how well the listings of one corpus answer queries. It may abstain from a query or from a pair."""
+    """Scores how well the listings of one corpus answer queries. It may abstain from a query or from a pair.
+
+    A scorer of arrays and Python objects that uses one thread sets `single_threaded = True`: many processes can run it.
+    """
 
     def retrieve(self, queries: Sequence[Query], k: int) -> Labels:
         """The k best listings of the corpus per query; fewer, or none, if it abstains."""

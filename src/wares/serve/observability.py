@@ -47,7 +47,7 @@ class Metrics:
         )
 
     def observe_batch(self, kind: str, size: int) -> None:
-        """Record the size of a batch of some kind ("texts", "queries")."""
+        """Record the size of a batch. kind: "texts" or "queries", as in `Searcher`"""
         self.batch_sizes.labels(kind).observe(size)
 
     def prometheus_text(self, shops: ShopRegistry) -> bytes:

@@ -77,7 +77,7 @@ def test_gains_over_the_strongest_without_transport() -> None:
     assert comparison_of({"factorized": SHOP["factorized"]}).gains(QUERY_PROTOCOL) == []
 
 
-def test_no_gain_over_what_finds_nothing() -> None:
+def test_no_gain_over_a_mean_of_zero() -> None:
     nothing = measured({"q0": 0.0, "q1": 0.0, "q2": 0.0, "q3": 0.0})
     assert (
         comparison_of({"factorized": SHOP["factorized"], "single-view": nothing}).gains(QUERY_PROTOCOL, "single-view")
@@ -85,7 +85,7 @@ def test_no_gain_over_what_finds_nothing() -> None:
     )
 
 
-def test_recall_of_as_many_as_there_are_is_trivial() -> None:
+def test_recall_is_trivial_if_at_most_k_listings_are_ranked() -> None:
     comparison = comparison_of(SHOP, **{QUERY_PROTOCOL: 100})
     assert [comparison.is_trivial(QUERY_PROTOCOL, name) for name in ("R@10", "R@100", "R@500", "nDCG@10")] == [
         False,
@@ -96,11 +96,11 @@ def test_recall_of_as_many_as_there_are_is_trivial() -> None:
     assert comparison.measures(QUERY_PROTOCOL) == ["nDCG@10", "R@10"]
     assert {gain.measure for gain in comparison.gains(QUERY_PROTOCOL)} == {"nDCG@10", "R@10"}
     assert {test.measure for test in comparison.tests(QUERY_PROTOCOL)} == {"nDCG@10", "R@10"}
-    assert "R@500" in comparison.results()["methods"]["bm25"][QUERY_PROTOCOL], "the promised shape has all of them"
-    assert not Comparison([SHOP], {}).is_trivial(QUERY_PROTOCOL, "R@500"), "nobody said how many there are"
+    assert "R@500" in comparison.results()["methods"]["bm25"][QUERY_PROTOCOL], "the documented shape has all measures"
+    assert not Comparison([SHOP], {}).is_trivial(QUERY_PROTOCOL, "R@500"), "the number of candidates is unknown"
 
 
-def test_intervals_hold_their_mean_and_narrow_with_queries() -> None:
+def test_intervals_contain_the_mean_and_narrow_with_queries() -> None:
     random = np.random.default_rng(1)
     few, many = (
         comparison_of(
@@ -120,7 +120,7 @@ def test_intervals_hold_their_mean_and_narrow_with_queries() -> None:
 
 
 def test_intervals_of_differences_are_paired() -> None:
-    """Queries differ wildly, and one system is always exactly .1 better: nothing is unsure about that."""
+    """Queries vary, but one system is always exactly .1 better, so the interval has no width."""
     random = np.random.default_rng(2)
     values = {f"q{i}": float(random.random()) * 0.8 for i in range(30)}
     comparison = comparison_of(
@@ -150,7 +150,7 @@ def test_tests_are_corrected_within_a_protocol() -> None:
     assert [test.p for test in plain] == [test.p for test in comparison.tests(PHOTOS)]
 
 
-def test_the_baseline_is_the_wanted_one_where_it_was_measured() -> None:
+def test_the_preferred_baseline_is_used_if_it_was_measured() -> None:
     views = {"factorized": measured(four(0.6), PHOTOS), "single-view": measured(four(0.4), PHOTOS)}
     comparison = comparison_of({name: row | views.get(name, {}) for name, row in SHOP.items()})
     assert comparison.protocols == [QUERY_PROTOCOL, PHOTOS]
@@ -163,7 +163,7 @@ def test_the_baseline_is_the_wanted_one_where_it_was_measured() -> None:
         comparison.tests(PHOTOS, "bm25")
 
 
-def test_a_query_that_some_seeds_ask_is_averaged_over_those() -> None:
+def test_a_query_is_averaged_over_the_seeds_that_measured_it() -> None:
     seeds = [
         {"factorized": measured(one, PHOTOS), "single-view": measured(dict.fromkeys(one, 0.0), PHOTOS)}
         for one in ({"a": 0.2, "b": 0.4}, {"b": 0.8, "c": 0.6})

@@ -27,7 +27,7 @@ from wares.data.runs import write_run
 from wares.data.terms import analyse
 from wares.encoders.registry import build_towers
 from wares.ranking.labelers.bm25 import BM25
-from wares.ranking.labelers.embeddings import QUERY_BATCH_SIZE, EmbeddingScorer
+from wares.ranking.labelers.embedding_scorer import QUERY_BATCH_SIZE, EmbeddingScorer
 from wares.ranking.labelers.function import labeler
 from wares.ranking.labelers.query_likelihood import QueryLikelihood
 from wares.ranking.labelers.registry import get_labeler, labelers

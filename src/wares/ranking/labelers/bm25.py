@@ -52,6 +52,8 @@ class BM25:
 class BM25Scorer:
     """BM25 over one corpus. It abstains from queries that share no term with the corpus."""
 
+    single_threaded: ClassVar[bool] = True
+
     def __init__(self, settings: BM25, terms: TermCounts) -> None:
         self.terms = terms
         self.weights = bm25_weights(settings, terms)

@@ -102,6 +102,8 @@ class LoadedFunction:
 class FunctionScorer:
     """A function over one corpus. To retrieve, it scores every listing."""
 
+    single_threaded: ClassVar[bool] = True
+
     def __init__(self, function: LabelingFunction, listings: Sequence[Listing]) -> None:
         self.function, self.listings = function, listings
 

@@ -47,6 +47,8 @@ class QueryLikelihoodScorer:
     Query terms that are not in the corpus are ignored. Scores may be negative.
     """
 
+    single_threaded: ClassVar[bool] = True
+
     def __init__(self, settings: QueryLikelihood, terms: TermCounts) -> None:
         # log((tf + mu p) / (n + mu)) - log p = log(1 + tf / (mu p)) + log(mu / (n + mu)); the first is 0 if tf = 0.
         self.terms = terms

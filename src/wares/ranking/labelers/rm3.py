@@ -56,6 +56,8 @@ class RM3:
 class RM3Scorer:
     """RM3 over one corpus. It abstains from the queries that BM25 abstains from."""
 
+    single_threaded: ClassVar[bool] = True
+
     def __init__(self, settings: RM3, bm25: BM25Scorer) -> None:
         self.settings, self.bm25 = settings, bm25
 

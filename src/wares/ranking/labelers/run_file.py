@@ -60,6 +60,8 @@ class RunScorer:
     abstained instead, other teachers alone would score what it left out, often above its own last results.
     """
 
+    single_threaded: ClassVar[bool] = True
+
     def __init__(self, run: Run, index_of: dict[str, int]) -> None:
         self.scores_by_query = {
             query: {index_of[listing]: score for listing, score in scores.items()} for query, scores in run.items()
