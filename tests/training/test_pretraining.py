@@ -1,17 +1,11 @@
-"""Pretraining: one contract for every method, seeds, a kill and its resumption, budgets, and what is learned."""
+"""Pretraining: one contract for every method, seeds, budgets, and the fitted space."""
 
 from __future__ import annotations
 
-import json
 import math
 import random
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, replace
-from pathlib import Path
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,138 +13,31 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from processes import environment
-from safetensors.torch import load_file
 from torch import Tensor
+from vector_catalogues import (
+    CATALOGUES,
+    PHOTO_WIDTH,
+    SHORT,
+    TEXT_WIDTH,
+    equal,
+    goods,
+    toy_towers,
+    train_weights,
+    weights,
+)
 
-from wares.core.errors import ModelError, SettingsError
+from wares.core.errors import SettingsError
 from wares.data.duplicates import duplicate_mask
-from wares.data.views import Views
 from wares.encoders import marginals
-from wares.encoders.base import ImageTower, Inputs, LinearHead, TextTower
-from wares.encoders.features import CatalogueFeatures, Vectors, embed_features
+from wares.encoders.features import CatalogueFeatures, embed_features
 from wares.encoders.fusion import barycentres
-from wares.encoders.marginals import ViewBatch, all_views
+from wares.encoders.marginals import ViewBatch
 from wares.encoders.registry import build_towers
 from wares.encoders.settings import MARGINAL_KINDS, Fusion, Marginals
 from wares.encoders.towers import Towers
 from wares.training import losses
 from wares.training.pretraining import batch_loss, pretrain
-from wares.training.records import TrainingRecord
-from wares.training.settings import METHODS, MULTI_VIEW_METHODS, Method, PretrainSettings, method_fusion
-
-PHOTO_WIDTH, TEXT_WIDTH, DIMENSION = 10, 12, 8
-SHORT = PretrainSettings(epochs=4, batch_size=8, learning_rate=0.02)
-
-
-# A catalogue of vectors: seconds become milliseconds -------------------------------------------------------------
-
-
-class PhotoTower(ImageTower):
-    """A linear head over vectors; counts the rows of every forward pass."""
-
-    key, size, fit = "vectors", 1, "pad"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.head = LinearHead(PHOTO_WIDTH, DIMENSION)
-        self.rows: list[int] = []
-
-    def preprocess(self, items: Sequence[Any]) -> Inputs:
-        raise NotImplementedError
-
-    def encode(self, inputs: Inputs) -> Tensor:
-        raise NotImplementedError
-
-    def trainable_backbone(self) -> None:
-        return None
-
-    def forward(self, features: Tensor) -> Tensor:
-        self.rows.append(len(features))
-        vectors: Tensor = self.head(features)
-        return vectors
-
-
-class WordTower(TextTower):
-    """The same for texts."""
-
-    key = "vectors"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.head = LinearHead(TEXT_WIDTH, DIMENSION)
-        self.rows: list[int] = []
-
-    def preprocess(self, items: Sequence[Any]) -> Inputs:
-        raise NotImplementedError
-
-    def encode(self, inputs: Inputs) -> Tensor:
-        raise NotImplementedError
-
-    def trainable_backbone(self) -> None:
-        return None
-
-    def truncation_mask(self, texts: Sequence[str]) -> list[bool]:
-        raise NotImplementedError
-
-    def forward(self, features: Tensor) -> Tensor:
-        self.rows.append(len(features))
-        vectors: Tensor = self.head(features)
-        return vectors
-
-
-def toy_towers(seed: int = 0) -> tuple[Towers, PhotoTower, WordTower]:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        image, text = PhotoTower(), WordTower()
-    return Towers("toy", image, text, DIMENSION), image, text
-
-
-def goods(photos: Sequence[int], texts: Sequence[int], duplicates: Sequence[int] = ()) -> CatalogueFeatures:
-    """Listings with so many views; each view is the listing's own direction, seen through its modality, and noise.
-
-    duplicates: products of the listings; all different where not given
-    """
-    noise = np.random.default_rng(0)
-    items = noise.normal(size=(len(photos), 6))
-    tables: list[tuple[Views, Vectors]] = []
-    for counts, width in ((photos, PHOTO_WIDTH), (texts, TEXT_WIDTH)):
-        names = [f"{listing}-{view}" for listing, count in enumerate(counts) for view in range(count)]
-        views = np.repeat(items, counts, axis=0) @ noise.normal(size=(6, width))
-        rows = (views + 0.3 * noise.normal(size=views.shape)).astype(np.float32)
-        rows = rows if names else np.zeros((0, 1), dtype=np.float32)
-        tables.append((Views(names, names, np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)), rows))
-    places = np.arange(len(photos))
-    labels = torch.from_numpy(np.stack([np.asarray(duplicates or places), places], axis=1).astype(np.int64))
-    return CatalogueFeatures(*tables[0], *tables[1], labels)
-
-
-RICH = [1, 2, 3, 4] * 4, [3, 1, 2, 2] * 4
-CATALOGUES = {
-    "many views": goods(*RICH),
-    "one view each": goods([1] * 16, [1] * 16),
-    "some without photos": goods([0, 1, 3, 0] * 4, [1, 2, 1, 3] * 4),
-    "some without texts": goods([1, 2, 3, 1] * 4, [0, 1, 2, 1] * 4),
-    "some without anything": goods([0, 1, 2, 2] * 4, [0, 2, 1, 3] * 4),
-    "duplicates": goods(*RICH, duplicates=[0, 0, 0, 1, 2, 3, 4, 5] * 2),
-    "nothing but duplicates": goods(*RICH, duplicates=[7] * 16),
-    "two listings": goods([2, 1], [1, 2]),
-}
-
-
-def weights(towers: Towers) -> dict[str, Tensor]:
-    return {name: tensor.detach().clone() for name, tensor in towers.state_dict().items()}
-
-
-def equal(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
-    return all(torch.equal(one[name], other[name]) for name in one)
-
-
-def trained(features: CatalogueFeatures, settings: PretrainSettings, seed: int = 0) -> dict[str, Tensor]:
-    towers, _, _ = toy_towers(seed)
-    pretrain(features, towers, settings)
-    return weights(towers)
-
+from wares.training.settings import METHODS, MULTI_VIEW_METHODS, Method, PretrainSettings
 
 # Every method ----------------------------------------------------------------------------------------------------
 
@@ -201,32 +88,9 @@ def test_the_seed_decides_a_run_bit_for_bit(method: Method) -> None:
         torch.manual_seed(ambient)
         random.seed(ambient)
         np.random.seed(ambient)
-        runs.append(trained(features, settings))
+        runs.append(train_weights(features, settings))
     assert equal(*runs)
-    assert not equal(runs[0], trained(features, replace(settings, seed=1)))
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_the_record_is_complete(method: Method, tmp_path: Path) -> None:
-    towers, _, _ = toy_towers()
-    settings = replace(SHORT, method=method, fusion=Fusion(Marginals("fixed", 0.7, 0.6), gamma=0.4))
-    features = replace(CATALOGUES["many views"], truncated_texts=3)
-    record = pretrain(features, towers, settings, out=tmp_path / "deep" / "model")
-    written = json.loads((tmp_path / "deep" / "model" / "pretrain.json").read_text())
-    assert written == asdict(record)
-    assert written["settings"] == asdict(settings)
-    assert (written["listings"], written["photos"], written["texts"], written["truncated_texts"]) == (16, 40, 32, 3)
-    assert written["steps"] == SHORT.epochs * 2
-    assert written["seconds"] > 0
-    assert set(written["versions"]) == {"python", "wares", "torch", "numpy"}
-    assert sorted(path.name for path in (tmp_path / "deep" / "model").iterdir()) == [
-        "README.md",
-        "modules.json",
-        "pretrain.json",
-        "towers.json",
-        "towers.safetensors",
-    ]
-    assert json.loads((tmp_path / "deep" / "model" / "towers.json").read_text())["identity"] == towers.identity
+    assert not equal(runs[0], train_weights(features, replace(settings, seed=1)))
 
 
 # What a step costs, and what settings do -------------------------------------------------------------------------
@@ -307,12 +171,12 @@ BASE = PretrainSettings(epochs=3, batch_size=8, learning_rate=0.02, fusion=Fusio
 )
 def test_every_setting_has_an_effect(changed: dict[str, Any]) -> None:
     features = CATALOGUES["many views"]
-    assert not equal(trained(features, BASE), trained(features, replace(BASE, **changed)))
+    assert not equal(train_weights(features, BASE), train_weights(features, replace(BASE, **changed)))
 
 
 def test_epsilon_has_an_effect_in_training() -> None:
     runs = [
-        trained(CATALOGUES["many views"], replace(BASE, fusion=Fusion(Marginals("agreement", epsilon=epsilon))))
+        train_weights(CATALOGUES["many views"], replace(BASE, fusion=Fusion(Marginals("agreement", epsilon=epsilon))))
         for epsilon in (0.1, 1.0)
     ]
     assert not equal(*runs)
@@ -322,7 +186,9 @@ def test_auxiliary_views_of_no_weight_are_single_view() -> None:
     """With all weight on the primary views and nothing between views of one modality, the methods meet."""
     sure = replace(BASE, fusion=Fusion(Marginals("fixed", alpha=1.0, beta=1.0)), intra_modal=0.0, epochs=1)
     single = goods([3] * 16, [2] * 16)
-    runs = [trained(single, replace(sure, method=method, batch_size=16)) for method in ("all-pairs", "single-view")]
+    runs = [
+        train_weights(single, replace(sure, method=method, batch_size=16)) for method in ("all-pairs", "single-view")
+    ]
     for name in runs[0]:
         torch.testing.assert_close(runs[0][name], runs[1][name], atol=1e-5, rtol=1e-4)
 
@@ -424,47 +290,6 @@ def test_texts_alone_learn_from_each_other(method: Method) -> None:
     assert not torch.equal(before["text.head.linear.weight"], weights(towers)["text.head.linear.weight"])
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"method": "magic"},
-        {"loss": "hinge"},
-        {"batch_size": 1},
-        {"epochs": 0},
-        {"seconds": 0.0},
-        {"seconds": -1.0},
-        {"seconds": float("nan")},
-        {"learning_rate": 0.0},
-        {"learning_rate": float("nan")},
-        {"intra_modal": -0.1},
-        {"weight_decay": -1.0},
-        {"method": "single-view", "fusion": Fusion(Marginals("learned"))},
-        {"method": "full-transport", "fusion": Fusion(Marginals("learned"))},
-        {"method": "factorized", "fusion": Fusion(Marginals("uniform"))},
-    ],
-    ids=str,
-)
-def test_settings_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(SettingsError, match="marginals" if "fusion" in wrong else next(iter(wrong))):
-        PretrainSettings(**wrong)
-
-
-def test_methods_that_know_no_marginals_are_fused_as_they_see() -> None:
-    asked = Fusion(Marginals("agreement", alpha=0.3), gamma=0.4)
-    for method in METHODS:
-        marginals = method_fusion(method, asked).marginals
-        counts = torch.tensor([4])
-        weights = all_views(counts, marginals.primary_weight("photo")).weights[0].tolist()
-        match method:
-            case "single-view" | "joint-text":
-                assert weights == [1.0, 0.0, 0.0, 0.0]
-            case "mean-views":
-                assert weights == [0.25] * 4
-            case _:
-                assert marginals == asked.marginals
-        assert method_fusion(method, asked).gamma == 0.4
-
-
 def test_mean_views_trains_on_plain_means() -> None:
     """Its loss is the barycentric one of the means over all views, whatever alpha, beta and the marginals are."""
     settings = replace(SHORT, method="mean-views", batch_size=16, epochs=1)
@@ -535,160 +360,6 @@ def test_learned_marginals_leave_the_towers_to_the_loss() -> None:
     assert all(each.grad is not None and each.grad.any() for each in (*sides, scale))
 
 
-def test_learned_marginals_are_saved_resumed_and_part_of_the_identity(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    settings = replace(SHORT, fusion=LEARNED.fusion)
-    interrupted(tmp_path, settings, monkeypatch)
-    towers, _, _ = toy_towers()
-    pretrain(CATALOGUES["many views"], towers, settings, out=tmp_path, resume=True)
-    assert equal(weights(towers), trained(CATALOGUES["many views"], settings))
-    assert towers.photo_attention.detach().any()
-    saved = load_file(str(tmp_path / "towers.safetensors"))
-    assert torch.equal(saved["photo_attention"], towers.photo_attention)
-    before = towers.identity
-    with torch.no_grad():
-        towers.photo_attention[0] += 0.5
-    assert towers.identity != before
-
-
-# Killed and resumed ----------------------------------------------------------------------------------------------
-
-LONG = replace(SHORT, epochs=12)
-WORKER = """
-import sys, time
-from pathlib import Path
-import test_pretraining
-from wares.training import pretraining
-
-out, method = Path(sys.argv[1]), sys.argv[2]
-pretraining.CHECKPOINT_SECONDS = 0.0
-towers, image, text = test_pretraining.toy_towers()
-forward = image.forward
-
-def stop_in_the_sixth_epoch(features):
-    if len(image.rows) == 11:
-        (out / "stopped").touch()
-        time.sleep(600)
-    return forward(features)
-
-image.forward = stop_in_the_sixth_epoch
-settings = test_pretraining.replace(test_pretraining.LONG, method=method)
-pretraining.pretrain(test_pretraining.CATALOGUES["many views"], towers, settings, out=out)
-"""
-
-
-def killed(out: Path, method: Method) -> None:
-    """Train in another process, and kill it in the middle of its sixth epoch."""
-    command = [sys.executable, "-c", WORKER, str(out), method]
-    with subprocess.Popen(command, env=environment(Path(__file__).parent)) as process:
-        deadline = time.monotonic() + 100
-        while not (out / "stopped").exists() and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.02)
-        process.send_signal(signal.SIGKILL)
-    assert process.returncode == -signal.SIGKILL
-    assert (out / "checkpoint.pt").exists()
-    assert not (out / "towers.json").exists()
-
-
-def test_a_killed_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
-    killed(tmp_path, "factorized")
-    (tmp_path / ".checkpoint.pt.part").write_bytes(b"the beginning of a checkpoi")
-    features = CATALOGUES["many views"]
-    towers, image, _ = toy_towers(seed=5)  # the weights come from the checkpoint
-    record = pretrain(features, towers, LONG, out=tmp_path, resume=True)
-    assert len(image.rows) == 2 * (12 - 5)
-    assert (record.resumed, record.steps, len(record.losses)) == (1, 24, 12)
-    whole, _, _ = toy_towers()
-    uninterrupted = pretrain(features, whole, LONG)
-    assert equal(weights(towers), weights(whole))
-    assert record.losses == uninterrupted.losses
-    assert json.loads((tmp_path / "pretrain.json").read_text())["resumed"] == 1
-    assert not (tmp_path / "checkpoint.pt").exists()
-
-
-class Killed(BaseException):
-    """Stands for a kill where a second process would prove nothing more."""
-
-
-def interrupted(out: Path, settings: PretrainSettings, monkeypatch: pytest.MonkeyPatch, passes: int = 5) -> None:
-    """Leave the checkpoint of a run that ended in its third epoch."""
-    monkeypatch.setattr("wares.training.pretraining.CHECKPOINT_SECONDS", 0.0)
-    towers, image, _ = toy_towers()
-    forward = image.forward
-
-    def until(features: Tensor) -> Tensor:
-        if len(image.rows) == passes:
-            raise Killed
-        return forward(features)
-
-    monkeypatch.setattr(image, "forward", until)
-    with pytest.raises(Killed):
-        pretrain(CATALOGUES["many views"], towers, settings, out=out)
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_every_method_resumes_to_the_same_weights(
-    method: Method, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    settings = replace(SHORT, method=method)
-    interrupted(tmp_path, settings, monkeypatch)
-    towers, _, _ = toy_towers()
-    pretrain(CATALOGUES["many views"], towers, settings, out=tmp_path, resume=True)
-    assert equal(weights(towers), trained(CATALOGUES["many views"], settings))
-
-
-def test_a_run_may_be_killed_and_resumed_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    interrupted(tmp_path, SHORT, monkeypatch)
-    towers, image, _ = toy_towers()
-    forward = image.forward
-
-    def once(features: Tensor) -> Tensor:
-        if len(image.rows) == 3:
-            raise Killed
-        return forward(features)
-
-    monkeypatch.setattr(image, "forward", once)
-    with pytest.raises(Killed):
-        pretrain(CATALOGUES["many views"], towers, SHORT, out=tmp_path, resume=True)
-    towers, _, _ = toy_towers()
-    record = pretrain(CATALOGUES["many views"], towers, SHORT, out=tmp_path, resume=True)
-    assert record.resumed == 2
-    assert equal(weights(towers), trained(CATALOGUES["many views"], SHORT))
-
-
-def refusal(out: Path, features: CatalogueFeatures, settings: PretrainSettings, towers: Towers | None = None) -> str:
-    with pytest.raises(ModelError) as caught:
-        pretrain(features, towers or toy_towers()[0], settings, out=out, resume=True)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
-def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    interrupted(tmp_path, SHORT, monkeypatch)
-    features = CATALOGUES["many views"]
-    for other in (replace(SHORT, seed=1), replace(SHORT, epochs=5), replace(SHORT, fusion=Fusion(gamma=0.125))):
-        assert "settings" in refusal(tmp_path, features, other)
-    assert "listings" in refusal(tmp_path, CATALOGUES["two listings"], SHORT)
-    assert "photos" in refusal(tmp_path, CATALOGUES["some without photos"], SHORT)
-    towers = build_towers("small")
-    assert "towers" in refusal(tmp_path, features, SHORT, towers)
-    assert towers.identity == build_towers("small").identity
-    pretrain(features, toy_towers()[0], SHORT, out=tmp_path, resume=True)  # refusing left it whole
-
-
-def test_nothing_to_resume_from_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    features = CATALOGUES["many views"]
-    assert "no checkpoint" in refusal(tmp_path, features, SHORT)
-    for damaged in (b"", b"not a checkpoint"):
-        (tmp_path / "checkpoint.pt").write_bytes(damaged)
-        assert "checkpoint.pt" in refusal(tmp_path, features, SHORT)
-    interrupted(tmp_path, SHORT, monkeypatch)
-    whole = (tmp_path / "checkpoint.pt").read_bytes()
-    (tmp_path / "checkpoint.pt").write_bytes(whole[: len(whole) // 2])
-    assert "checkpoint.pt" in refusal(tmp_path, features, SHORT)
-
-
 # What is learned -------------------------------------------------------------------------------------------------
 
 COLOURS = 6
@@ -733,9 +404,3 @@ def test_factorized_learns_what_only_auxiliary_views_show() -> None:
         found[method] = precision_of_descriptions(towers, held_out, colours)
     assert found["factorized"] > 0.9
     assert found["single-view"] < 0.5
-
-
-def test_a_record_says_when_nothing_was_resumed() -> None:
-    record = pretrain(CATALOGUES["two listings"], toy_towers()[0], SHORT)
-    assert isinstance(record, TrainingRecord)
-    assert record.resumed == 0

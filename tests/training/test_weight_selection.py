@@ -1,4 +1,4 @@
-"""Choosing weights: toys whose answer can be seen by eye, catalogues at the edge, fixed weights, and the arithmetic."""
+"""Selecting weights: toy catalogues with a known answer, edge cases, fixed weights, and the arithmetic."""
 
 from __future__ import annotations
 

@@ -1,16 +1,16 @@
-"""No harm by a label-free choice: how much auxiliary views weigh, chosen on listings held out of training.
+"""Selecting the weights of auxiliary views without labels, on held-out listings.
 
-    choice = choose_settings(features, "offline", PretrainSettings(seed=1))
-    pretrain(features, towers, choice.settings)
+    selection = select_weights(features, "offline", PretrainSettings(seed=1))
+    pretrain(features, towers, selection.settings)
 
-What auxiliary views are worth differs from catalogue to catalogue: more photos of the goods help, photos of other
-goods hurt. So the settings as given are tried beside some that lean less on auxiliary views, down to none, which is
-single view. Each is trained on one part of the listings; in the other part, one view of a listing asks for another.
-A listing's own views belong together: that is all the truth this needs.
+The value of auxiliary views differs between catalogues: more photos of the same goods help, photos of other goods hurt.
+So the given settings are compared with settings that give auxiliary views less weight, down to none, which is single
+view. Each candidate is trained on one part of the listings; in the other part, one view of a listing retrieves another.
+The only truth that this needs is which views belong to the same listing.
 
-Of the candidates that are not behind single view where a title asks for photos, the one with the best mean of all
-protocols is chosen. "Not behind" is asked of the probability that the title gives to its own photos, which tells harm
-from chance on far fewer listings than ranks do, and of ranks. Single view itself is always there to fall back on.
+Among the candidates that are not worse than single view in title→photos, the one with the best mean over all protocols
+is selected. "Not worse" compares the probability that a title gives to its own photos, which separates harm from chance
+on far fewer listings than ranks do, and it compares ranks. Single view itself is always among the candidates.
 
 Source: our own, by cross-validation (Stone, 1974); docs/method.md has the reasoning, docs/log.md what else was tried.
 """
