@@ -27,7 +27,7 @@ from wares.encoders.features import Embeddings
 from wares.encoders.fusion import FusedEmbeddings, fuse
 from wares.encoders.settings import Fusion
 from wares.shop.build import summarize_catalogue, write_shop
-from wares.shop.content import content_hashes
+from wares.shop.content_diff import content_hashes
 from wares.shop.shop import Shop, open_shop
 from wares.shop.table import EmbeddedListings, Vectors, round_to_float16
 

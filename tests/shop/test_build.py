@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,17 +14,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from processes import environment
+from toy_catalogues import edit_build_info
 from toys import BOOTS, MUG, THREE, Toys, embedded, toy_shop, write_photos
 
 from wares.core.errors import PhotoError, ShopError
-from wares.data.listings import Attribute, Catalogue, Listing, Problem
+from wares.data.listings import Catalogue, Listing, Problem
 from wares.shop import vector_index
-from wares.shop.attributes import infer_attribute_columns
 from wares.shop.build import build_shop, summarize_catalogue, write_shop
-from wares.shop.layout import set_current_build
 from wares.shop.searching import search
 from wares.shop.shop import Shop, open_shop
 
@@ -94,51 +90,6 @@ def test_problems_are_kept(tmp_path: Path) -> None:
     assert shop.build_info.problems == 2
 
 
-# Attributes ------------------------------------------------------------------------------------------------------
-
-
-def test_attributes_of_several_types_become_text() -> None:
-    listings = [
-        Listing("a", "a", attributes={"size": 4.0, "new": True, "fits": ["x", "y"]}),
-        Listing("b", "b", attributes={"size": "XL", "new": 0.5, "fits": "z"}),
-    ]
-    columns = infer_attribute_columns(listings)
-    assert columns.to_row(listings[0]) == {"size": "4", "new": "true", "fits": "x, y"}
-    assert columns.to_row(listings[1]) == {"size": "XL", "new": "0.5", "fits": "z"}
-    assert [note.split()[1] for note in columns.notes] == ['"fits"', '"new"', '"size"']
-
-
-def test_attribute_names_that_no_filter_could_spell(tmp_path: Path) -> None:
-    names = ["a.b", "a_b", "", "`", "fit type", "größe", "Size", "size", 'say "x"', "vector"]
-    listings = [Listing("yes", "y", attributes=dict.fromkeys(names, True)), Listing("no", "n")]
-    shop = toy_shop(tmp_path, listings)
-    columns = [column for column in shop.columns if column.startswith("attributes.")]
-    assert len(columns) == len(names)
-    assert {"attributes.a_b", "attributes.a_b_", "attributes.`fit type`"} <= set(columns)
-    assert len(shop.build_info.notes) == 3
-    for column in columns:
-        assert [hit.id for hit in search(shop, "y", where=column)] == ["yes"], column
-
-
-values: st.SearchStrategy[Attribute] = st.one_of(
-    st.text(max_size=4),
-    st.booleans(),
-    st.floats(allow_nan=False, allow_infinity=False),
-    st.lists(st.text(max_size=4), max_size=2),
-)
-
-
-@settings(max_examples=12, deadline=None)
-@given(st.lists(st.dictionaries(st.sampled_from(["p", "q", "r.s"]), values, max_size=3), min_size=1, max_size=4))
-def test_any_attributes_can_be_stored(tmp_path_factory: pytest.TempPathFactory, drawn: list[dict[str, Any]]) -> None:
-    listings = [Listing(str(i), "t", attributes=attributes) for i, attributes in enumerate(drawn)]
-    stored = rows(toy_shop(tmp_path_factory.mktemp("any"), listings))
-    columns = infer_attribute_columns(listings)
-    for listing in listings:
-        found = {key: value for key, value in stored[listing.id].get("attributes", {}).items() if value is not None}
-        assert found == columns.to_row(listing)
-
-
 # All or nothing --------------------------------------------------------------------------------------------------
 
 
@@ -193,7 +144,7 @@ def test_a_killed_build_leaves_no_half_shop_and_the_next_one_cleans_up(tmp_path:
 
 def test_too_few_embeddings_are_no_shop(tmp_path: Path) -> None:
     catalogue = catalogue_of(tmp_path / "c")
-    with pytest.raises(ShopError, match="2 listings were embedded, and the catalogue has 3"):
+    with pytest.raises(ShopError, match="2 listings were embedded, but the catalogue has 3"):
         write_shop(summarize_catalogue(catalogue), Toys(), [next(embedded(catalogue, Toys()))], tmp_path / "shop")
     assert not (tmp_path / "shop").exists()
 
@@ -253,7 +204,7 @@ def test_nothing_but_a_shop_is_ever_overwritten(tmp_path: Path, overwrite: bool)
     (tmp_path / "file").write_text("dear")
     catalogue = catalogue_of(tmp_path / "c")
     for name in ("thesis", "file"):
-        with pytest.raises(ShopError, match="is not a shop, so it is left alone"):
+        with pytest.raises(ShopError, match="is not empty and is not a shop"):
             write_shop(
                 summarize_catalogue(catalogue),
                 Toys(),
@@ -272,76 +223,6 @@ def test_an_empty_folder_may_become_a_shop(tmp_path: Path) -> None:
 def test_no_listings_are_no_shop(tmp_path: Path) -> None:
     with pytest.raises(ShopError, match="no listings"):
         write_shop(summarize_catalogue(Catalogue(tmp_path, ())), Toys(), [], tmp_path / "shop")
-
-
-# Opening ---------------------------------------------------------------------------------------------------------
-
-
-def test_a_shop_can_be_moved_and_opened_by_another_process(tmp_path: Path) -> None:
-    shop = toy_shop(tmp_path)
-    (tmp_path / "elsewhere").mkdir()
-    moved = shop.path.rename(tmp_path / "elsewhere" / "moved")
-    found = run(f"""
-        from toys import *
-        from wares.shop.searching import search
-        shop = open_shop({str(moved)!r}, Toys())
-        print(*[hit.id for hit in search(shop, "red leather", k=1) + search(shop, "coffee", system="bm25")])
-    """)
-    assert found.stdout.split() == ["boots", "mug"], found.stderr
-    assert found.stderr == ""
-
-
-def edited(shop: Shop, **changes: object) -> Path:
-    file = shop.build_folder / "about.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
-    return shop.path
-
-
-def test_what_is_no_shop_is_not_opened(tmp_path: Path) -> None:
-    with pytest.raises(ShopError, match=r"does not exist\. Build a shop with `wares index`"):
-        open_shop(tmp_path / "nowhere")
-    with pytest.raises(ShopError, match=r"is not a shop: it has no shop\.json"):
-        open_shop(tmp_path)
-
-
-def test_another_format_is_not_opened(tmp_path: Path) -> None:
-    shop = toy_shop(tmp_path)
-    (shop.path / "shop.json").write_text('{"format": 99}')
-    with pytest.raises(ShopError, match="shop format 99; this version of wares reads format 4"):
-        open_shop(shop.path)
-
-
-def test_another_model_is_not_opened(tmp_path: Path) -> None:
-    shop = toy_shop(tmp_path)
-    with pytest.raises(ShopError, match="built with model toys-1…; this model is toys-2…"):
-        open_shop(shop.path, Toys("toys-2"))
-    with pytest.raises(ShopError, match=r"vectors have 48 dimensions and about\.json says 47"):
-        open_shop(edited(shop, dimension=47))
-
-
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"format": 4}', '{"format": 4, "colour": "red"}'])
-@pytest.mark.parametrize("name", ["shop.json", "about.json"])
-def test_a_damaged_description_is_not_opened(tmp_path: Path, name: str, content: str) -> None:
-    shop = toy_shop(tmp_path)
-    (shop.path / name if name == "shop.json" else shop.build_folder / name).write_text(content)
-    with pytest.raises(ShopError, match=rf"{name} is (missing or )?damaged"):
-        open_shop(shop.path)
-
-
-@pytest.mark.parametrize("build", ["..", "", "gone", "../builds"])
-def test_a_build_that_is_not_there_is_not_opened(tmp_path: Path, build: str) -> None:
-    shop = toy_shop(tmp_path)
-    set_current_build(shop.path, build)
-    with pytest.raises(ShopError, match="damaged"):
-        open_shop(shop.path)
-
-
-@pytest.mark.parametrize("part", ["listings.lance", "listings.lance/_versions"])
-def test_a_damaged_table_is_not_opened(tmp_path: Path, part: str) -> None:
-    shop = toy_shop(tmp_path)
-    shutil.rmtree(shop.build_folder / part)
-    with pytest.raises(ShopError, match=r"listings\.lance is missing or damaged"):
-        open_shop(shop.path)
 
 
 # Many listings, and real towers ----------------------------------------------------------------------------------
@@ -374,7 +255,7 @@ def test_real_towers_build_a_shop_and_come_with_it(tmp_path: Path) -> None:
     opened = open_shop(tmp_path / "shop")
     for query in ({"text": "leather boots"}, {"photo": catalogue.photo_path("boots-red.png")}, {"like": "mug"}):
         assert search(opened, **query) == search(built, **query)
-    edited(opened, model="another")
+    edit_build_info(opened, model="another")
     with pytest.raises(ShopError, match="built with model another"):
         search(open_shop(tmp_path / "shop"), "boots")
 

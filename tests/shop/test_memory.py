@@ -17,16 +17,18 @@ from toys import BOOTS, MUG, SCARF, THREE, toy_shop
 from wares.core.errors import SettingsError
 from wares.data.listings import Listing
 from wares.evaluation.synthetic_shops import SyntheticCatalogue, SyntheticTowers
-from wares.serve.searcher import Searcher, SearchRequest
+from wares.serve.search_requests import SearchRequest
+from wares.serve.searcher import Searcher
 from wares.serve.settings import ServeSettings
 from wares.shop import memory as in_memory
 from wares.shop import vector_index
 from wares.shop.build import summarize_catalogue, write_shop
 from wares.shop.filters import Filter
 from wares.shop.memory import MemoryVectors
-from wares.shop.retrieval import RankedListing, Vectors, retrieve
+from wares.shop.retrieval import RankedListing, retrieve
 from wares.shop.searching import search
 from wares.shop.shop import Shop, open_shop
+from wares.shop.table import Vectors
 from wares.shop.update import delete, optimize, upsert
 
 ROWS = 3_000

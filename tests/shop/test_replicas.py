@@ -109,7 +109,7 @@ def test_photos_come_when_they_are_looked_at(published: Published) -> None:
         assert published.replica.folder in place.parents and not place.exists()
         published.replica.fetch_photo(place)
         assert place.read_bytes() == published.shop.photo_path(name).read_bytes()
-    with pytest.raises(PhotoError, match=r"catalogue/none\.png is not to be had from .*\. Publish the shop again\."):
+    with pytest.raises(PhotoError, match=r"catalogue/none\.png cannot be copied from .*\. Publish the shop again\."):
         published.replica.fetch_photo(published.copy.photo_path("none.png"))
 
 
@@ -125,7 +125,7 @@ def test_a_place_with_something_else_is_left_alone(in_a_folder: Published, tmp_p
     place = tmp_path / "bucket" / "the" / "shop"
     place.mkdir(parents=True, exist_ok=True)
     (place / "listings.jsonl").write_text("mine")
-    with pytest.raises(ShopError, match=r"the/shop: something else is there \(listings\.jsonl\)"):
+    with pytest.raises(ShopError, match=r"the/shop: the location is not empty \(listings\.jsonl\)"):
         publish(in_a_folder.shop, in_a_folder.url)
     assert [path.name for path in place.iterdir()] == ["listings.jsonl"]
 
@@ -256,13 +256,13 @@ def test_it_works_where_a_loop_runs(published: Published) -> None:
 
 
 def test_where_there_is_no_shop(published: Published) -> None:
-    with pytest.raises(ShopError, match=f"{published.url}: there is no shop. Publish one"):
+    with pytest.raises(ShopError, match=f"{published.url}: there is no shop at this location. Publish one"):
         published.replica.catch_up()
 
 
 @pytest.mark.parametrize("url", ["shop://x/y", "s3://", "s4://bucket/shop"])
 def test_what_is_no_place(url: str) -> None:
-    with pytest.raises(SettingsError, match=f'"{url}" is no place for a shop. Name one as s3://'):
+    with pytest.raises(SettingsError, match=f'"{url}" is not a URL of object storage. Give one such as s3://'):
         Replica(url)
 
 
@@ -309,4 +309,4 @@ def test_serving_a_replica(published: Published, tmp_path: Path, monkeypatch: py
         (tmp_path / "bucket").rename(tmp_path / "elsewhere")
     with served(f"copy={published.url}", log=tmp_path / "second.log") as server:
         assert server.total() == 20
-        until(lambda: any(line["message"] == "shop cannot be followed" for line in server.lines()))
+        until(lambda: any(line["message"] == "replica cannot catch up" for line in server.lines()))

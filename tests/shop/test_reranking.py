@@ -450,15 +450,15 @@ def test_a_shop_of_other_listings_is_not_given_a_ranker(world: World, tmp_path: 
 
 def test_what_reranking_refuses(world: World, with_ranker: Callable[[str], Shop]) -> None:
     plain = world.plain
-    assert f"{plain} has no ranker. Give it one" in refused("search", plain, "red wool", "--rerank")
+    assert f"{plain} has no ranker. Add one" in refused("search", plain, "red wool", "--rerank")
     assert "pass --rerank as well" in refused("search", plain, "red", "-n", 5)
     shop = with_ranker("dense")
-    assert "at least 1 result is reranked, not 0" in refused("search", shop.path, "red", "--rerank", "-n", 0)
-    assert "needs a text" in refused("search", shop.path, "--like", "l03", "--rerank")
+    assert "the rerank depth is 0" in refused("search", shop.path, "red", "--rerank", "-n", 0)
+    assert "reads the text of the query" in refused("search", shop.path, "--like", "l03", "--rerank")
     (shop.build_folder / "ranker" / "listings.parquet").write_bytes(b"")
     assert "ranker is damaged" in refused("search", shop.path, "red", "--rerank")
     (shop.build_folder / "ranker" / "ranker.json").write_text("{}")
-    with pytest.raises(ShopError, match="cannot be read by this wares"):
+    with pytest.raises(ShopError, match="is damaged or of another version of wares"):
         search(open_shop(shop.path), "red", rerank_depth=5)
 
 

@@ -200,7 +200,7 @@ REFUSED: dict[str, tuple[list[Listing], str]] = {
     "no title": ([Listing("x", "")], 'listing "x": "title" is missing'),
     "no id": ([Listing(" ", "x")], '"id" is empty'),
     "spaces": ([Listing("x ", "x")], 'listing "x ": "id" has spaces around it'),
-    "twice": ([Listing("x", "x"), MUG, Listing("x", "y")], 'listing "x" is 2 times in one update'),
+    "twice": ([Listing("x", "x"), MUG, Listing("x", "y")], 'duplicate listing "x": 2 times in one update'),
     "price": ([Listing("x", "x", price=float("nan"))], '"price" must be a finite number, 0 or more'),
     "long": ([Listing("x", "x" * 20_001)], '"title" is 20,001 characters long'),
     "half a letter": ([Listing("x", "\ud800")], "UTF-8"),
@@ -262,7 +262,7 @@ def test_a_build_that_is_no_longer_the_shop_is_not_changed(shop: Shop) -> None:
         optimize,
     ]
     for change in changes:
-        with pytest.raises(ShopError, match=r"was built anew.* Open the shop again"):
+        with pytest.raises(ShopError, match=r"has a newer build.* Open the shop again"):
             change(shop)
     assert len(shop) == 3
     assert upsert(open_shop(shop.path, Toys()), [replace(GLOVES, attributes={})]).added == 1

@@ -146,7 +146,7 @@ def test_an_index_that_has_become_too_coarse_is_made_anew(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("recall", [0.0, -1.0, 1.01, float("nan")])
 def test_a_recall_that_is_no_share_is_refused(tmp_path: Path, recall: float) -> None:
-    with pytest.raises(SettingsError, match="recall is a share"):
+    with pytest.raises(SettingsError, match="the target recall is"):
         cloud_shop(tmp_path / "shop", 10, recall)
     assert not (tmp_path / "shop").exists()
 

@@ -1,4 +1,4 @@
-"""A searchable index on disk: built, updated, versioned, replicated, searched and explained.
+"""A searchable index on disk: build, update, version, replicate, search and explain it.
 
 May import: core, data, encoders, training, ranking.
 Add a member: a kind of vector index is a line in `vector_index`; a filter operator goes into `filters`.

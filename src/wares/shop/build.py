@@ -1,6 +1,6 @@
-"""Building the shop: a catalogue's listings, embedded and written as one self-contained build (wares.shop).
+"""Builds a shop from a catalogue.
 
-A build is written beside those that are there and takes their place when it is complete. The last few stay on disk
+A build is written beside the others and becomes current when it is complete. The last few builds are kept
 (wares.shop.versions).
 """
 
@@ -36,7 +36,7 @@ from wares.shop.table import INTERNAL_COLUMNS, EmbeddedListings
 from wares.shop.vector_index import DEFAULT_TARGET_RECALL, EXACT, check_target_recall, index_vectors, write_vector_index
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
     from lancedb.table import Table
 
@@ -50,7 +50,7 @@ from wares.shop.encoder import Encoder
 
 @dataclass(frozen=True)
 class CatalogueSummary:
-    """What has to be known of a catalogue before its first row is written."""
+    """Facts about a catalogue that its first row depends on. folder: of its photos"""
 
     folder: Path
     listing_count: int
@@ -71,93 +71,100 @@ def build_shop(
     runner: Runner = LOCAL_RUNNER,
     staging: str | None = None,
 ) -> Shop:
-    """Embed a catalogue chunk by chunk and write its shop; of `open_catalogue`, memory does not grow with it.
+    """Embed a catalogue and write it as a shop. Memory does not grow with a catalogue from `open_catalogue`.
 
-    cache: where features are kept, so that a second build encodes only what is new
+    cache: folder of cached features; a second build encodes only what is new
     on_error: "stop" raises PhotoError at the first bad photo; "skip" leaves it out and lists it in the shop
-    ranker: what is to rerank, or to encode queries (wares.shop.reranking); it reads the whole catalogue
-    target_recall: the share of the 100 nearest listings that a search of a large shop is to find, in (0, 1]; it is measured
-    runner: where listings are encoded (wares.core.runners)
-    staging: a folder or a URL (s3://, gs://, az://) where rows are gathered on the way to the shop, and stay; by default
-        they are gathered in the shop
+    overwrite: replace an existing shop; any other folder that is not empty raises ShopError
+    ranker: reranks results or encodes queries (wares.shop.reranking); needs the whole catalogue in memory
+    target_recall: fraction of the true 100 nearest listings that a search of a large shop finds, in (0, 1]; measured
+    runner: encodes the listings (wares.core.runners)
+    staging: folder or URL (s3://, gs://, az://) that collects the rows first and keeps them; None: the shop itself
 
-    A build that fails or is killed leaves no half shop, and older ones as they were. What it had committed is not
-    encoded again by the next.
-    Raises ShopError where `out` is taken: overwrite=True replaces a shop, never anything else. Raises ModelError where
-    the ranker does not go with the model or with the catalogue.
+    A build that fails or is killed leaves older builds as they were. The next build does not encode again what it
+    committed. Raises ModelError if the ranker does not fit the model or the catalogue.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from wares import Catalogue, Listing, build_shop, build_towers, search
+        >>> catalogue = Catalogue(Path("."), (Listing("1", "Red boots"), Listing("2", "Coffee mug")))
+        >>> shop = build_shop(catalogue, build_towers("small"), Path(tempfile.mkdtemp()) / "shop")
+        >>> [hit.id for hit in search(shop, "mug", system="bm25")]
+        ['2']
     """
     from wares.data.corpus import Corpus
 
-    def with_ranker(folder: Path) -> None:
+    def add_files(folder: Path) -> None:
         if ranker is not None:
             write_ranker(ranker, Corpus(catalogue.read()), towers.identity, folder)
 
     check_target_recall(target_recall)
     check_target(Path(out), overwrite)
     encoder = TowersEncoder(towers, cache=cache)
-    outline = summarize_catalogue(catalogue)
-    work = EncodingTask(encoder, outline.attributes, on_error, cache)
-    encode_shop(outline, work, catalogue, out, overwrite, target_recall, with_ranker, runner, staging)
-    # A shop with a query tower of its own loads it, and does not encode with the model that it was built by.
+    summary = summarize_catalogue(catalogue)
+    task = EncodingTask(encoder, summary.attributes, on_error, cache)
+    encode_shop(summary, task, catalogue, out, overwrite, target_recall, add_files, runner, staging)
+    # A shop with a query tower loads it; this encoder would encode queries with the model's own.
     return open_shop(out, None if ranker is not None and ranker.replaces_query_tower else encoder)
 
 
 def add_ranker(shop: Shop, ranker: TrainedRanker, catalogue: Catalogue) -> Shop:
-    """Give a shop a ranker, in place of the one it has, and open it again; no listing is encoded by the model again.
+    """Give a shop a ranker in place of the one it has, and open it again. No listing is encoded again by the model.
 
-    catalogue: of the shop, as `matches_catalogue` says
-    Raises ModelError where the ranker does not go with the model or with the catalogue.
+    catalogue: of the shop, as `matches_catalogue` checks
+    Raises ModelError if the ranker does not fit the model or the catalogue.
     """
     from wares.data.corpus import Corpus
 
     write_ranker(ranker, Corpus(catalogue), shop.build_info.model, shop.build_folder)
-    set_current_build(shop.path, read_current_build(shop.path).build)  # so that those who have it open notice
+    set_current_build(shop.path, read_current_build(shop.path).build)  # so that processes with this shop open reload it
     return open_shop(shop.path)
 
 
 def matches_catalogue(shop: Shop, catalogue: Catalogue) -> bool:
-    """Whether a shop has just the listings of a catalogue, as they are now. Photos are told by their names alone."""
+    """Whether a shop has exactly the listings of a catalogue. Photos are compared by name only."""
     if shop.catalogue_folder != catalogue.folder.absolute() or len(shop) != len(catalogue):
         return False
     columns = [name for name in shop.table.schema.names if name not in INTERNAL_COLUMNS]
     rows = shop.table.search().select(columns).limit(len(shop)).to_arrow().to_pylist()
-    found = {row["id"]: row for row in rows}
+    rows_by_id = {row["id"]: row for row in rows}
     attributes = infer_attribute_columns(catalogue.listings)
-    whole = shop.build_info.problems == 0
+    all_photos = shop.build_info.problems == 0
     return all(
-        listing.id in found and _is_row_of(found[listing.id], listing, attributes, whole)
+        listing.id in rows_by_id and _matches_row(listing, rows_by_id[listing.id], attributes, all_photos)
         for listing in catalogue.listings
     )
 
 
-def _is_row_of(row: dict[str, Any], listing: Listing, attributes: AttributeColumns, whole: bool) -> bool:
-    """whole: whether all photos could be used; others are in no row"""
+def _matches_row(listing: Listing, row: dict[str, Any], attributes: AttributeColumns, all_photos: bool) -> bool:
+    """Whether a row is this listing's. all_photos: whether all photos were usable; a row has the usable ones"""
     stored = {key: value for key, value in (row.get("attributes") or {}).items() if value is not None}
-    same = all(row[name] == getattr(listing, name) for name in ("title", "description", "price", "product"))
+    fields_match = all(row[name] == getattr(listing, name) for name in ("title", "description", "price", "product"))
     text = "\n".join(text for _, text in listing_texts(listing))
     return (
-        same
+        fields_match
         and (row["tags"], row["text"]) == (list(listing.tags), text)
         and stored == attributes.to_row(listing)
-        and (row["images"] == list(listing.images) if whole else set(row["images"]) <= set(listing.images))
+        and (row["images"] == list(listing.images) if all_photos else set(row["images"]) <= set(listing.images))
     )
 
 
 def summarize_catalogue(catalogue: AnyCatalogue) -> CatalogueSummary:
-    """Read a catalogue once, to see what is in it. Raises CatalogueError."""
-    count, texts = 0, set[str]()
+    """Read a catalogue once and summarize it. Raises CatalogueError."""
+    count, text_fields = 0, set[str]()
 
     def listings() -> Iterator[Listing]:
         nonlocal count
         with progress(None, "reading", unit="listings") as bar:
-            for part in catalogue.chunks(BATCH_SIZE):
-                count += len(part)
-                texts.update(*(each.texts for each in part.listings))
-                yield from part.listings
-                bar.update(len(part))
+            for chunk in catalogue.chunks(BATCH_SIZE):
+                count += len(chunk)
+                text_fields.update(*(listing.texts for listing in chunk.listings))
+                yield from chunk.listings
+                bar.update(len(chunk))
 
     attributes = infer_attribute_columns(listings())
-    return CatalogueSummary(catalogue.folder.absolute(), count, attributes, sorted(texts))
+    return CatalogueSummary(catalogue.folder.absolute(), count, attributes, sorted(text_fields))
 
 
 def write_shop(
@@ -169,18 +176,18 @@ def write_shop(
     target_recall: float = DEFAULT_TARGET_RECALL,
     add_files: Callable[[Path], None] = lambda folder: None,
 ) -> None:
-    """Write a shop from chunks of the listings that it is to have.
+    """Write a shop from embedded listings.
 
-    encoder: made the chunks, and is kept in the shop; batches: read once, one at a time
-    target_recall: as of `build_shop`
-    add_files: puts what else belongs to the build into its folder, before the folder takes its place
+    encoder: embedded the listings, and is saved in the shop; batches: read once, one at a time
+    target_recall: as in `build_shop`
+    add_files: called with the folder of the build before it becomes current
     """
-    work = EncodingTask(encoder, summary.attributes)
+    task = EncodingTask(encoder, summary.attributes)
     with new_build(out, overwrite, summary.listing_count) as partial:
-        gathered = RowWriter(partial, work)
-        made = (EncodedBatch.from_embedded(chunk, summary.attributes, work.schema) for chunk in batches)
-        photos, problems = _noted(gathered.write(made), partial, summary)
-        _complete(partial, gathered.table, summary, encoder, photos, problems, target_recall)
+        writer = RowWriter(partial, task)
+        encoded = (EncodedBatch.from_embedded(batch, summary.attributes, task.schema) for batch in batches)
+        photos, problems = _write_problems(writer.write(encoded), partial, summary)
+        _complete_build(partial, writer.table, summary, encoder, photos, problems, target_recall)
         add_files(partial)
 
 
@@ -195,67 +202,64 @@ def encode_shop(
     runner: Runner = LOCAL_RUNNER,
     staging: str | None = None,
 ) -> None:
-    """Write the shop of a catalogue, its listings encoded wherever the runner says.
+    """Write the shop of a catalogue, with a runner that encodes the listings.
 
-    staging, target_recall, add_files: as of `build_shop` and `write_shop`
-    What a build of the same listings by the same model committed before it was killed is not encoded again.
+    staging, target_recall, add_files: as in `build_shop` and `write_shop`
+    Rows that a killed build with the same model committed are not encoded again.
     """
     with new_build(out, overwrite, summary.listing_count, resume=staging is None) as partial:
-        gathered = RowWriter(partial if staging is None else staging, task)
-        made = gathered.write(runner.map(task, gathered.batches(catalogue)))
-        photos, problems = _noted(made, partial, summary)
-        table = gathered.table if staging is None else gathered.copy_to(partial)
-        _complete(partial, table, summary, task.encoder, photos, problems, target_recall, runner)
+        writer = RowWriter(partial if staging is None else staging, task)
+        encoded = writer.write(runner.map(task, writer.batches(catalogue)))
+        photos, problems = _write_problems(encoded, partial, summary)
+        table = writer.table if staging is None else writer.copy_to(partial)
+        _complete_build(partial, table, summary, task.encoder, photos, problems, target_recall, runner)
         add_files(partial)
 
 
-def _noted(made: Iterable[EncodedBatch], folder: Path, outline: CatalogueSummary) -> tuple[int, int]:
-    """Go through all rows and write down what could not be used; how many photos and how many problems there are."""
+def _write_problems(batches: Iterable[EncodedBatch], folder: Path, summary: CatalogueSummary) -> tuple[int, int]:
+    """Consume the batches and write their problems to problems.txt. Returns the numbers of photos and of problems."""
     photos = problems = 0
-    with progress(None, "indexing", total=outline.listing_count, unit="listings") as bar:
-        for each in made:
-            photos += each.photos
-            problems += _note(folder, each.problems)
-            bar.update(each.listings)
+    with progress(None, "indexing", total=summary.listing_count, unit="listings") as bar:
+        for batch in batches:
+            photos += batch.photos
+            problems += len(batch.problems)
+            if batch.problems:
+                with (folder / PROBLEMS_FILE).open("a", encoding="utf-8") as file:
+                    file.writelines(f"{problem}\n" for problem in batch.problems)
+            bar.update(batch.listings)
     return photos, problems
 
 
-def _complete(
+def _complete_build(
     folder: Path,
     table: Table,
-    outline: CatalogueSummary,
+    summary: CatalogueSummary,
     encoder: Encoder,
     photos: int,
     problems: int,
-    recall: float,
+    target_recall: float,
     runner: Runner = LOCAL_RUNNER,
 ) -> None:
-    """Make a build of a folder with a table: index it, and put beside it what a shop has."""
+    """Index the table in a folder, and write the model and about.json beside it."""
     from lancedb.index import FTS
 
-    if (rows := table.count_rows()) != outline.listing_count:
-        raise ShopError(f"{rows} listings were embedded, and the catalogue has {outline.listing_count}.")
+    if (rows := table.count_rows()) != summary.listing_count:
+        raise ShopError(
+            f"{rows} listings were embedded, but the catalogue has {summary.listing_count}. Build the shop again."
+        )
     table.create_index("text", config=FTS(with_position=False))
-    write_vector_index(index_vectors(table, EXACT, recall, encoder.encode_texts, runner), folder)
+    write_vector_index(index_vectors(table, EXACT, target_recall, encoder.encode_texts, runner), folder)
     encoder.save(folder / MODEL_FOLDER)
-    about = BuildInfo(
+    build_info = BuildInfo(
         model=encoder.identity,
         dimension=encoder.dimension,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        catalogue=str(outline.folder),
-        listings=outline.listing_count,
+        catalogue=str(summary.folder),
+        listings=summary.listing_count,
         photos=photos,
         problems=problems,
-        attributes=outline.attributes,
+        attributes=summary.attributes,
         versions={"wares": __version__} | {name: version(name) for name in ("lancedb", "numpy", "pyarrow")},
-        text_fields=outline.text_fields,
+        text_fields=summary.text_fields,
     )
-    write_json(asdict(about), folder / BUILD_INFO_FILE)
-
-
-def _note(folder: Path, problems: Sequence[str]) -> int:
-    """Add problems to those of a build; how many they are."""
-    if problems:
-        with (folder / PROBLEMS_FILE).open("a", encoding="utf-8") as file:
-            file.writelines(f"{problem}\n" for problem in problems)
-    return len(problems)
+    write_json(asdict(build_info), folder / BUILD_INFO_FILE)

@@ -25,23 +25,25 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-KEPT_BUILDS = 2  # builds besides the one that is the shop now
+KEPT_BUILDS = 2  # besides the current one
 BUILD_NAME_FORMAT = "%Y-%m-%dT%H%M%S.%fZ"
-PARTIAL_PREFIX, COPY_PREFIX = ".partial-", ".copy-"  # before the name of a build that is being written, or copied
-FORMAT_1_FOLDERS = ("listings.lance", "model", "ranker", "query-tower")  # folders that lay beside shop.json
+# Of the names of builds that are being written or copied
+PARTIAL_PREFIX, COPY_PREFIX = ".partial-", ".copy-"
+FORMAT_1_FOLDERS = ("listings.lance", "model", "ranker", "query-tower")  # beside shop.json
 
 
 def check_target(out: Path, overwrite: bool) -> None:
-    if not out.exists() or (out.is_dir() and all(_is_left_over(path) for path in out.iterdir())):
+    """Raise ShopError if a shop cannot be written to this folder."""
+    if not out.exists() or (out.is_dir() and all(_is_leftover(path) for path in out.iterdir())):
         return
     if not (out / CURRENT_FILE).is_file():
-        raise ShopError(f"{out} exists and is not a shop, so it is left alone. Choose another place.")
+        raise ShopError(f"{out} is not empty and is not a shop. Choose another --out.")
     if not overwrite:
-        raise ShopError(f"{out} is already a shop. Pass --overwrite to replace it, or choose another place.")
+        raise ShopError(f"{out} is already a shop. Pass --overwrite to replace it, or choose another --out.")
 
 
-def _is_left_over(path: Path) -> bool:
-    """Whether this is all that a first build wrote before it was killed."""
+def _is_leftover(path: Path) -> bool:
+    """Whether this is the folder that a killed first build left."""
     return path.name == BUILDS_FOLDER and all(
         build.name.startswith(PARTIAL_PREFIX) or (build / BUILD_INFO_FILE).is_file() for build in path.iterdir()
     )
@@ -49,34 +51,35 @@ def _is_left_over(path: Path) -> bool:
 
 @contextmanager
 def new_build(out: Path | str, overwrite: bool, listings: int, resume: bool = False) -> Iterator[Path]:
-    """A folder that becomes the shop's build when all went well, and disappears when not.
+    """A folder that becomes the current build on success and is deleted on failure.
 
-    resume: as of `partial_build`. Raises ShopError as `check_target` does, or where there is nothing to index.
+    listings: number of listings to write; resume: as in `partial_build`
+    Raises ShopError if there are no listings, or as `check_target` does.
     """
     out = Path(out).absolute()
     check_target(out, overwrite)
     if listings == 0:
-        raise ShopError("the catalogue has no listings, so there is nothing to index.")
+        raise ShopError("the catalogue has no listings to index. Name another catalogue.")
     try:
         with partial_build(out, resume=resume) as partial:
             yield partial
             _move_into_place(partial, out)
     finally:
         for folder in (out / BUILDS_FOLDER, out):
-            with suppress(OSError):  # something is in it
+            with suppress(OSError):  # not empty
                 folder.rmdir()
 
 
 def _move_into_place(partial: Path, out: Path) -> None:
-    """Make a build the current one."""
+    """Rename a complete build and make it the current one."""
     build = partial.with_name(new_build_name())
     try:
-        before = read_current_build(out).build
-    except ShopError:  # the first build, or one in place of a shop that is damaged or of an older format
-        before = ""
+        previous = read_current_build(out).build
+    except ShopError:  # no shop yet, or one that is damaged or of an older format
+        previous = ""
     partial.rename(build)
     set_current_build(out, build.name)
-    delete_old_builds(out, before)
+    delete_old_builds(out, previous)
     for name in FORMAT_1_FOLDERS:
         shutil.rmtree(out / name, ignore_errors=True)
     (out / PROBLEMS_FILE).unlink(missing_ok=True)
@@ -84,20 +87,22 @@ def _move_into_place(partial: Path, out: Path) -> None:
 
 @contextmanager
 def partial_build(path: Path, name_prefix: str = PARTIAL_PREFIX, resume: bool = False) -> Iterator[Path]:
-    """A folder for a build that is to be moved to its name, or else disappears; what was killed before is cleared.
+    """A folder to write a build to, deleted on exit unless the caller renames it.
 
-    name_prefix: PARTIAL or COPY, each of which clears its own
-    resume: start with the table that was left by the last one that was killed, and leave it where this one fails
+    Deletes the folders that killed processes of this machine left under the same prefix.
+
+    name_prefix: PARTIAL_PREFIX or COPY_PREFIX
+    resume: start with the table of the last killed build, and leave the table if this build fails
     """
     builds = path / BUILDS_FOLDER
     builds.mkdir(parents=True, exist_ok=True)
     prefix = f"{name_prefix}{platform.node()}-"
     partial = builds / f"{prefix}{os.getpid()}"
-    left = [folder for folder in builds.iterdir() if folder.name.startswith(prefix)]
-    left = [folder for folder in left if not _running(folder.name.removeprefix(prefix))]
-    tables = [folder for folder in left if resume and _has_rows(folder)]
-    last = max(tables, key=lambda folder: folder.stat().st_mtime, default=None)
-    for folder in left:
+    folders = [folder for folder in builds.iterdir() if folder.name.startswith(prefix)]
+    leftovers = [folder for folder in folders if not _is_running(folder.name.removeprefix(prefix))]
+    resumable = [folder for folder in leftovers if resume and _has_rows(folder)]
+    last = max(resumable, key=lambda folder: folder.stat().st_mtime, default=None)
+    for folder in leftovers:
         if folder != last:
             shutil.rmtree(folder)
     if last is not None:
@@ -114,12 +119,12 @@ def partial_build(path: Path, name_prefix: str = PARTIAL_PREFIX, resume: bool = 
 
 
 def new_build_name() -> str:
-    """Builds are named by when they were completed, so that of two that are made at once none takes the other's."""
+    """A name for a build: the present time, so that two simultaneous builds get different names."""
     return f"{datetime.now(UTC):{BUILD_NAME_FORMAT}}"
 
 
 def delete_old_builds(path: Path, previous: str) -> None:
-    """Remove all builds but the last few. previous: a build that others may be reading, which stays"""
+    """Delete all but the current build and the last `KEPT_BUILDS`. previous: kept too, as others may be reading it"""
     current = read_current_build(path).build
     others = [name for name in list_builds(path) if name != current]
     for name in others[KEPT_BUILDS:]:
@@ -128,18 +133,18 @@ def delete_old_builds(path: Path, previous: str) -> None:
 
 
 def list_builds(path: Path) -> list[str]:
-    """Complete builds, the latest first."""
+    """Names of the complete builds, the latest first."""
     folders = [folder for folder in (path / BUILDS_FOLDER).iterdir() if (folder / BUILD_INFO_FILE).is_file()]
     return sorted((folder.name for folder in folders if not folder.name.startswith(".")), reverse=True)
 
 
 def _has_rows(folder: Path) -> bool:
-    """Whether rows were committed to the table in a folder."""
+    """Whether the table in a folder has committed rows."""
     return any((folder / f"{TABLE_NAME}.lance" / "data").glob("*"))
 
 
-def _running(process: str) -> bool:
-    """Whether another process of this number runs; where that cannot be asked without harm, it is taken to."""
+def _is_running(process: str) -> bool:
+    """Whether another process with this id runs. Without POSIX signals, it is assumed to."""
     if os.name != "posix":
         return process != str(os.getpid())
     try:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from wares.core.errors import ShopError
-from wares.shop.content import ContentDiff, content_hashes
+from wares.shop.content_diff import ContentDiff, content_hashes
 from wares.shop.table import (
     NO_LIMIT,
     TABLE_NAME,

@@ -1,4 +1,4 @@
-"""Hits, and the contribution of each view to a hit's score."""
+"""Hits, and the contribution of each view to the score of a hit."""
 
 from __future__ import annotations
 
@@ -11,19 +11,21 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from wares.shop.retrieval import RankedListing, System, Vectors
+    from wares.shop.retrieval import RankedListing, System
     from wares.shop.shop import Shop
+    from wares.shop.table import Vectors
 
 
-BM25_VIEW = "words"  # what the BM25 part of a score is called among the views
-HIT_COLUMNS = ("id", "title", "description", "tags", "price", "images", "attributes")  # columns of a hit
-VIEW_COLUMNS = ("view_names", "view_kinds", "view_weights", "view_vectors")  # columns of its reasons
+BM25_VIEW = "words"  # the name of the BM25 part of a score among the views
+HIT_COLUMNS = ("id", "title", "description", "tags", "price", "images", "attributes")
+VIEW_COLUMNS = ("view_names", "view_kinds", "view_weights", "view_vectors")
 ViewKind = Literal["photo", "text", "words"]
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What one view, or the query's words, added to a score."""
+    """The contribution of one view, or of the words of the query, to a score."""
 
     view: str
     contribution: float
@@ -32,11 +34,12 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One result. The shares in `why` sum to the score, the largest first.
+    """One result.
 
-    photo: the photo with the largest share (the first one where only words counted); None where there is none
-    photos: all of them, in the listing's own order
-    rerank_score: the shop's ranker's own; None where it was not asked, or abstained
+    why: contributions of the views, which sum to the score, the largest first
+    photo: the photo with the largest contribution, the first one if only words count; None without photos
+    photos: all photos in the order of the listing
+    rerank_score: of the shop's ranker; None without reranking, or if the ranker abstained
     """
 
     id: str
@@ -52,7 +55,7 @@ class Hit:
     rerank_score: float | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The shape that scripts rely on, without NaN."""
+        """The JSON object of `wares search --json`, without NaN."""
         reranked = {} if self.rerank_score is None else {"rerank_score": self.rerank_score}
         return {
             "id": self.id,
@@ -70,9 +73,9 @@ class Hit:
 
 
 def explain(shop: Shop, ranked: Sequence[RankedListing], query: Vectors | None, system: System) -> list[Hit]:
-    """Rows as results, with what each view added to the score.
+    """Ranked rows as hits, with the contribution of each view to the score.
 
-    query: (d,) as the rows were ranked by; None where vectors were not asked
+    query: (d,) query vector; None if the system used none
     """
     return explain_batch(shop, [(ranked, query)], system)[0]
 
@@ -80,65 +83,66 @@ def explain(shop: Shop, ranked: Sequence[RankedListing], query: Vectors | None, 
 def explain_batch(
     shop: Shop, lists: Sequence[tuple[Sequence[RankedListing], Vectors | None]], system: System
 ) -> list[list[Hit]]:
-    """`explain` of several lists, each with its query: their rows are read at once."""
-    places = list(dict.fromkeys(hit.row_id for best, _ in lists for hit in best))
-    if not places:
+    """`explain` for several lists, each with its query vector. Reads all rows in one query of the table."""
+    row_ids = list(dict.fromkeys(listing.row_id for ranked, _ in lists for listing in ranked))
+    if not row_ids:
         return [[] for _ in lists]
     columns = [name for name in shop.table.schema.names if name in HIT_COLUMNS + VIEW_COLUMNS]
-    found = shop.table.take_row_ids(places).select(columns).to_arrow()
-    views = [vectors.values.to_numpy(zero_copy_only=False) for vectors in found["view_vectors"]]
-    rows = found.drop_columns(["view_vectors"]).to_pylist()
+    table = shop.table.take_row_ids(row_ids).select(columns).to_arrow()
+    views = [vectors.values.to_numpy(zero_copy_only=False) for vectors in table["view_vectors"]]
+    rows = table.drop_columns(["view_vectors"]).to_pylist()
     by_id = {row["id"]: row | {"view_vectors": flat} for row, flat in zip(rows, views, strict=True)}
-    return [[_hit(hit, by_id[hit.id], query, system) for hit in best] for best, query in lists]
+    return [[_hit(listing, by_id[listing.id], query, system) for listing in ranked] for ranked, query in lists]
 
 
-def _hit(hit: RankedListing, row: dict[str, Any], query: Vectors | None, system: System) -> Hit:
+def _hit(listing: RankedListing, row: dict[str, Any], query: Vectors | None, system: System) -> Hit:
     names: list[str] = row["view_names"]
-    shares = np.zeros(len(names)) if query is None else _shares(query, row)
-    photos = [i for i, kind in enumerate(row["view_kinds"]) if kind == "photo"]
-    why = [Explanation(BM25_VIEW, hit.bm25_score, "words")] if hit.bm25_score else []
-    if hit.vector_score or system == "fused":
-        divided = _exact(shares, hit.vector_score) if system == "fused" else _proportional(shares, hit.vector_score)
-        why += [Explanation(*each) for each in zip(names, divided.tolist(), row["view_kinds"], strict=True)]
+    cosines = np.zeros(len(names)) if query is None else _cosine_contributions(query, row)
+    photos = [index for index, kind in enumerate(row["view_kinds"]) if kind == "photo"]
+    why = [Explanation(BM25_VIEW, listing.bm25_score, "words")] if listing.bm25_score else []
+    if listing.vector_score or system == "fused":
+        divide = _sum_to_score if system == "fused" else _divide_proportionally
+        contributions = divide(cosines, listing.vector_score).tolist()
+        why += [Explanation(*view) for view in zip(names, contributions, row["view_kinds"], strict=True)]
     return Hit(
-        id=hit.id,
-        score=hit.score,
+        id=listing.id,
+        score=listing.score,
         title=row["title"],
         price=row["price"],
-        photo=names[max(photos, key=lambda i: shares[i])] if photos else None,
+        photo=names[max(photos, key=lambda index: cosines[index])] if photos else None,
         why=tuple(sorted(why, key=lambda item: -item.contribution)),
         attributes={key: value for key, value in (row.get("attributes") or {}).items() if value is not None},
         description=row["description"],
         tags=tuple(row["tags"]),
         photos=tuple(row["images"]),
-        rerank_score=hit.rerank_score,
+        rerank_score=listing.rerank_score,
     )
 
 
-def _shares(query: Vectors, row: dict[str, Any]) -> npt.NDArray[np.float64]:
-    """(V,) what each view adds to the cosine, computed in float64."""
+def _cosine_contributions(query: Vectors, row: dict[str, Any]) -> Floats:
+    """(V,) contribution of each view to the cosine, computed in float64."""
     weights = np.asarray(row["view_weights"], dtype=np.float64)
     views = row["view_vectors"].astype(np.float64).reshape(len(weights), -1)
     return np.asarray(weights * (views @ query.astype(np.float64)))
 
 
-def _exact(shares: npt.NDArray[np.float64], score: float) -> npt.NDArray[np.float64]:
-    """The shares as they are, except that the largest takes up what float32 rounded off the score."""
-    settled = shares.copy()
-    settled[np.argmax(np.abs(shares))] += score - shares.sum()
-    return settled
+def _sum_to_score(contributions: Floats, score: float) -> Floats:
+    """The contributions, with the float32 rounding error of the score added to the largest."""
+    adjusted = contributions.copy()
+    adjusted[np.argmax(np.abs(contributions))] += score - contributions.sum()
+    return adjusted
 
 
-def _proportional(shares: npt.NDArray[np.float64], amount: float) -> npt.NDArray[np.float64]:
-    """An amount divided in proportion to the shares of the cosine, as fused+bm25 explains a rank.
+def _divide_proportionally(contributions: Floats, score: float) -> Floats:
+    """A score divided in proportion to the contributions to the cosine, for fused+bm25.
 
-    A rank has no exact shares, so this is our reading of one. Views that speak against the match get nothing;
-    where all do, they share equally.
+    A reciprocal rank has no exact contributions; this is our reading. Views with a negative contribution get 0; if all
+    are negative, each gets the same.
     """
-    helpful = np.maximum(shares, 0.0)
-    if helpful.sum() <= 0.0:
-        helpful = np.ones_like(shares)
-    return np.asarray(amount * helpful / helpful.sum())
+    positive = np.maximum(contributions, 0.0)
+    if positive.sum() <= 0.0:
+        positive = np.ones_like(contributions)
+    return np.asarray(score * positive / positive.sum())
 
 
 def _finite(value: Any) -> Any:

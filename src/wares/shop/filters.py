@@ -1,4 +1,4 @@
-"""Filter expressions, checked against a shop's columns and translated to SQL."""
+"""Filters of a search: SQL conditions, checked against the columns of a shop."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which rows may be ranked.
+    """The rows that a search ranks.
 
-    where: the user's filter; excluded_id: id of a listing to leave out
+    where: an SQL condition of the user; excluded_id: id of a listing to leave out
 
-    Raises FilterError where Lance would silently ignore a part of the filter, which is what follows a closing bracket
-    or a semicolon too many, and where it would not survive it: at signs that stand for values to come.
+    Raises FilterError for a stray closing bracket or semicolon, after which Lance silently ignores the rest, and for
+    placeholders (`?`, `$`, `:`), on which it crashes.
     """
 
     where: str | None = None
@@ -32,14 +32,14 @@ class Filter:
         if not self.where.strip():
             raise FilterError('the filter is empty. Write a condition such as "price < 50", or leave it out.')
         depth = 0
-        for sign in re.sub(r"'[^']*'|\"[^\"]*\"|`[^`]*`|--[^\n]*|::", "", self.where):
-            depth += {"(": 1, ")": -1}.get(sign, 0)
-            if depth < 0 or sign in ";$?:":
-                raise FilterError(f"filter {_line(self.where)}: there is a stray {sign} in it. Take it out.")
+        for character in re.sub(r"'[^']*'|\"[^\"]*\"|`[^`]*`|--[^\n]*|::", "", self.where):
+            depth += {"(": 1, ")": -1}.get(character, 0)
+            if depth < 0 or character in ";$?:":
+                raise FilterError(f"filter {_line(self.where)}: stray {character}. Remove it.")
 
     @property
     def sql(self) -> str:
-        """As Lance understands it; empty where every row may be ranked."""
+        """The condition as Lance reads it; empty if all rows are ranked."""
         filters = [f"({self.where}\n)"] if self.where is not None else []
         return " AND ".join(
             filters + ([f"id != {sql_string(self.excluded_id)}"] if self.excluded_id is not None else [])
@@ -47,7 +47,7 @@ class Filter:
 
 
 def check_filter(shop: Shop, where: str, sql: str) -> None:
-    """Raise FilterError where the filter itself is at fault. sql: the condition that it is a part of"""
+    """Raise FilterError if Lance rejects the filter. sql: the whole condition that `where` is part of"""
     try:
         shop.table.count_rows(where)
         shop.table.count_rows(sql)
@@ -56,11 +56,11 @@ def check_filter(shop: Shop, where: str, sql: str) -> None:
         column = _unknown_column(str(error))
         reason = _mismatch(str(error)) or lance_reason(error)
         if column is not None:
-            same = [name for name in columns if name.rpartition(".")[2] == column.rpartition(".")[2]]
-            close = same or difflib.get_close_matches(column, columns, 1)
+            same_name = [name for name in columns if name.rpartition(".")[2] == column.rpartition(".")[2]]
+            close = same_name or difflib.get_close_matches(column, columns, 1)
             reason = f"there is no column {column}" + (f"; did you mean {close[0]}?" if close else "")
-        joint = "" if reason.endswith("?") else "."
-        raise FilterError(f"filter {_line(where)}: {reason}{joint} Columns: {', '.join(columns)}.") from error
+        period = "" if reason.endswith("?") else "."
+        raise FilterError(f"filter {_line(where)}: {reason}{period} Columns: {', '.join(columns)}.") from error
 
 
 def _unknown_column(message: str) -> str | None:
@@ -71,20 +71,20 @@ def _unknown_column(message: str) -> str | None:
 
 
 def _mismatch(message: str) -> str | None:
-    """What to write where a value is compared with a column of another type."""
-    found = re.search(r"literal \w+\((.*)\) and could not convert to literal of type '(\w+)", message)
-    if not found:
+    """What is wrong if a value is compared with a column of another type."""
+    match = re.search(r"literal \w+\((.*)\) and could not convert to literal of type '(\w+)", message)
+    if not match:
         return None
-    value, kind = found[1].strip('"'), found[2]
+    value, kind = match[1].strip('"'), match[2]
     if kind == "List":
-        return f"a list is asked for what it holds: array_has(COLUMN, {sql_string(value)})"
+        return f"a list is compared with a value; write array_has(COLUMN, {sql_string(value)})"
     if kind == "Utf8":
-        return f"a text is compared with texts, in quotes: {sql_string(value)}"
+        return f"a text column is compared with a number; write {sql_string(value)}"
     return f"{sql_string(value)} is compared with a column of another type ({kind})"
 
 
 def lance_reason(error: Exception) -> str:
-    """What Lance says, in one line and without its own file names."""
+    """The message of an error of Lance, in one line and without its source files."""
     message = _line(str(error))
     parser = re.search(r"sql parser error: (.*)\)$", message)
     message = parser[1] if parser else re.sub(r",? /\S+\.rs:[\d:]+", "", message)
@@ -96,5 +96,5 @@ def _line(text: str) -> str:
 
 
 def sql_string(text: str) -> str:
-    """A text as Lance reads it in a filter."""
+    """A text as a literal in SQL."""
     return "'" + text.replace("'", "''") + "'"

@@ -1,15 +1,14 @@
-"""Trained rankers in the shop: what a run of `wares supervise` leaves to a shop, kept so that the shop stands alone.
+"""Saves a trained ranker in a shop and loads it. The shop then needs neither the run nor the catalogue.
 
-In a build's folder (wares.shop):
+In the folder of a build (wares.shop.shop):
 
-    query-tower/   the query side of a two-tower ranker, in place of the model's own text head
-    ranker/        any other ranker, whose scores and the shop's together reorder what the shop retrieves
-        ranker.json         its name with settings, where it comes from, and what is kept of listings
-        ranker.safetensors  what it learned
-        listings.parquet    id and vector of every listing, where a ranker compares vectors
+    query-tower/   a trained query tower, which replaces the text head of the model for queries
+    ranker/        any other ranker; it reranks what the shop retrieves
+        ranker.json         its name with settings, its run, and what it needs of listings
+        ranker.safetensors  its trained weights
+        listings.parquet    id and vector of each listing, if the ranker compares vectors
 
-A ranker that reads query and listing together is given the texts of the candidates alone. One of which nothing better
-is known is built over all listings when it is first asked.
+What is saved, and how it scores candidates, is up to the ranker (`wares.ranking.rankers.base.Ranker`).
 """
 
 from __future__ import annotations
@@ -34,15 +33,15 @@ if TYPE_CHECKING:
 RANKER_FOLDER = "ranker"
 QUERY_TOWER_FOLDER = "query-tower"
 RANKER_FILE = "ranker.json"
-RANKER_FORMAT = 1
+RANKER_FORMAT = 2
 RERANK_DEPTH = 100  # retrieved listings that are reranked
 
 
 def write_ranker(trained: TrainedRanker, corpus: Corpus, model_identity: str, build_folder: Path) -> None:
-    """Write what a shop needs of a ranker into its folder, in place of what was there.
+    """Save a ranker in a build, in place of the one that it has.
 
-    corpus: the shop's listings; model_identity: identity of the shop's model; build_folder: folder of its build
-    Raises ModelError where the ranker does not load, or is of another model.
+    corpus: the shop's listings; model_identity: of the shop's model
+    Raises ModelError if the ranker does not load or belongs to another model.
     """
     from wares.ranking.rankers.base import WEIGHTS_FILE
 
@@ -53,7 +52,7 @@ def write_ranker(trained: TrainedRanker, corpus: Corpus, model_identity: str, bu
         if not (trained.folder / WEIGHTS_FILE).is_file():
             raise ModelError(f"{trained.folder / WEIGHTS_FILE} is missing. Train the ranker again.")
         shutil.copyfile(trained.folder / WEIGHTS_FILE, part / WEIGHTS_FILE)
-        about = {
+        saved = {
             "format": RANKER_FORMAT,
             "name": trained.name,
             "round": trained.round,
@@ -61,28 +60,28 @@ def write_ranker(trained: TrainedRanker, corpus: Corpus, model_identity: str, bu
             "run": str(trained.run_folder.absolute()),
             "needs": None if ranker.replaces_query_tower else ranker.needs,
         }
-        write_json(about, part / RANKER_FILE)
+        write_json(saved, part / RANKER_FILE)
 
 
 def load_reranker(build_folder: Path, corpus: Callable[[], Corpus]) -> Reranker:
-    """The ranker that a shop keeps. corpus: gives the shop's listings, for rankers that are built over all of them
+    """The reranker of a build. Raises ShopError if it is damaged.
 
-    Raises ShopError where it is damaged.
+    corpus: returns the shop's listings, for rankers that need all of them
     """
     from wares.ranking.rankers.registry import get_ranker
 
     folder = build_folder / RANKER_FOLDER
-    about = _read_kept(folder)
+    saved = _read_ranker_file(folder)
     try:
-        return get_ranker(about["name"]).open_reranker(folder, about["seed"], corpus)
+        return get_ranker(saved["name"]).open_reranker(folder, saved["seed"], corpus)
     except ModelError as error:
         raise ShopError(f"{folder} is damaged ({error}) Add the ranker again: wares index … --ranker RUN.") from error
 
 
 def load_query_towers(build_folder: Path, towers: Towers) -> Towers:
-    """The towers that encode a shop's queries: its own, with the query side that it keeps, where it keeps one.
+    """The towers that encode queries: with the trained query tower of the build, if it has one.
 
-    Raises ShopError where the query side is damaged.
+    Raises ShopError if the query tower is damaged.
     """
     from wares.ranking.rankers.registry import get_ranker
 
@@ -90,16 +89,18 @@ def load_query_towers(build_folder: Path, towers: Towers) -> Towers:
     if not folder.is_dir():
         return towers
     try:
-        return get_ranker(_read_kept(folder)["name"]).query_towers(folder, towers)
+        return get_ranker(_read_ranker_file(folder)["name"]).query_towers(folder, towers)
     except ModelError as error:
         raise ShopError(f"{error} Add the ranker again with `wares index`.") from error
 
 
-def _read_kept(folder: Path) -> dict[str, Any]:
+def _read_ranker_file(folder: Path) -> dict[str, Any]:
     try:
-        about: dict[str, Any] = json.loads((folder / RANKER_FILE).read_text(encoding="utf-8"))
-        if about["format"] == RANKER_FORMAT and about.keys() >= {"name", "seed", "needs"}:
-            return about
+        saved: dict[str, Any] = json.loads((folder / RANKER_FILE).read_text(encoding="utf-8"))
+        if saved["format"] == RANKER_FORMAT and saved.keys() >= {"name", "seed", "needs"}:
+            return saved
     except (OSError, ValueError, KeyError, TypeError):
         pass
-    raise ShopError(f"{folder / RANKER_FILE} cannot be read by this wares. Add the ranker again with `wares index`.")
+    raise ShopError(
+        f"{folder / RANKER_FILE} is damaged or of another version of wares. Add the ranker again with `wares index`."
+    )

@@ -1,14 +1,12 @@
-"""Search in a shop: by words, by photo, by a listing one likes, with filters, and with reasons.
+"""Search in a shop by text, photo or similar listing, with filters and explanations.
 
 Three systems rank the listings:
     fused        cosine of the query with the fused embedding
-    bm25         BM25 of the query's words over all texts of a listing
+    bm25         full-text search: BM25 by LanceDB over all texts of a listing
     fused+bm25   reciprocal rank fusion of the two lists
 
-With a ranker in the shop (wares.shop.reranking), the first results of any of them can be reordered by it.
-
-Ties go to the smaller id, so that a search gives the same answer every time. The shop is built next door, in
-wares.shop.build.
+A ranker in the shop (wares.shop.reranking) can rerank the first results of each. Ties go to the smaller id, so a
+search always returns the same results.
 """
 
 from __future__ import annotations
@@ -31,8 +29,9 @@ from wares.shop.retrieval import SYSTEMS, execute_query, retrieve
 if TYPE_CHECKING:
     from wares.data.listings import Query
     from wares.shop.explanation import Hit
-    from wares.shop.retrieval import RankedListing, System, Vectors
+    from wares.shop.retrieval import RankedListing, System
     from wares.shop.shop import Shop
+    from wares.shop.table import Vectors
 
 
 def search(
@@ -46,34 +45,44 @@ def search(
     system: System | None = None,
     rerank_depth: int | None = None,
 ) -> list[Hit]:
-    """The k best listings for a text, a photo file, a listing's id, or any of them together.
+    """The k best listings for a text, a photo file, the id of a listing, or several of them together.
 
-    like: id of a listing; it is not among its own results
-    where: SQL over the table's columns, as in "price < 50 AND attributes.gender = 'men'"; it is applied before
-        ranking, so k listings come back wherever k fit
-    system: "fused" by default; "fused+bm25" where results are reranked
-    rerank_depth: how many of the best results are reordered, by their own scores and those of the shop's ranker; those after
-        them, and those that the ranker has nothing to say of, follow as they were
+    like: id of a listing, which is left out of the results
+    where: SQL over the shop's columns, as in "price < 50 AND attributes.gender = 'men'", applied before ranking
+    system: "fused", "bm25" or "fused+bm25"; None: "fused", or "fused+bm25" with reranking
+    rerank_depth: number of top results that the shop's ranker reranks; None: no reranking
 
-    Several parts of a query are added up as unit vectors. BM25 and the ranker read the text alone.
+    The vectors of several query parts are added up. BM25 and the ranker read only the text. The ranker's scores are
+    combined with those of the retrieval; results that it does not score follow, then those after `rerank_depth`.
     Raises SettingsError, FilterError, PhotoError, ShopError.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from wares import Catalogue, Listing, build_shop, build_towers, search
+        >>> catalogue = Catalogue(Path("."), (Listing("1", "Red boots", price=80.0), Listing("2", "Red mug", price=9)))
+        >>> shop = build_shop(catalogue, build_towers("small"), Path(tempfile.mkdtemp()) / "shop")
+        >>> [(hit.id, hit.title) for hit in search(shop, "red", where="price < 50")]
+        [('2', 'Red mug')]
     """
     system = _system(system, rerank_depth)
     _check(system, k, rerank_depth)
     if text is None and rerank_depth is not None:
-        raise SettingsError("a ranker goes by words, so the query needs a text. Search without reranking.")
+        raise SettingsError(
+            "a ranker reads the text of the query, and this query has none. Add a text, or search without reranking."
+        )
     if system == "bm25" and (photo is not None or like is not None):
-        raise SettingsError('system "bm25" ranks by words alone; leave out the photo and the listing, or use "fused".')
+        raise SettingsError('system "bm25" reads text only. Leave out the photo and the listing, or use "fused".')
     if text is None and system != "fused":
-        raise SettingsError(f'system "{system}" ranks by words, so the query needs a text. Use "fused" without one.')
-    words = [] if text is None else [_words(text, "the query")]
-    condition = Filter(where, like)
-    vector = None if system == "bm25" else _query_vector(shop, words, photo, like)
+        raise SettingsError(f'system "{system}" reads text, and this query has none. Add a text, or use "fused".')
+    texts = [] if text is None else [_require_words(text, "the query")]
+    row_filter = Filter(where, like)
+    vector = None if system == "bm25" else _query_vector(shop, texts, photo, like)
     vectors = np.zeros((1, 0), dtype=np.float32) if vector is None else vector[None]
-    [best] = retrieve(shop, words, vectors, max(k, rerank_depth or 0), system, condition)
+    [ranked] = retrieve(shop, texts, vectors, max(k, rerank_depth or 0), system, row_filter)
     if text is not None and rerank_depth is not None:
-        best = rerank(shop, text, best, rerank_depth)
-    return explain(shop, best[:k], vector, system)
+        ranked = rerank(shop, text, ranked, rerank_depth)
+    return explain(shop, ranked[:k], vector, system)
 
 
 def run_queries(
@@ -84,59 +93,65 @@ def run_queries(
     where: str | None = None,
     rerank_depth: int | None = None,
 ) -> dict[str, dict[str, float]]:
-    """The k best listings of many text queries, for evaluation: {query: {listing: score}}, best first.
+    """A run of many text queries, for evaluation: query id -> listing id -> score, the k best first.
 
-    The same lists as `search` gives, faster: the queries are encoded and searched for in batches. Scores of reranked
-    lists are 1/rank, because not all of their listings have one of the ranker.
+    The same lists as `search`, but faster: queries are encoded and searched in batches. Scores of reranked lists are
+    1/rank, because the ranker may not score all of their listings.
     """
     system = _system(system, rerank_depth)
     _check(system, k, rerank_depth)
-    texts = [_words(query.text, f"query {query.id}") for query in queries]
+    texts = [_require_words(query.text, f"query {query.id}") for query in queries]
     if not texts:
         return {}
     vectors = np.zeros((len(texts), 0), dtype=np.float32) if system == "bm25" else shop.encoder.encode_texts(texts)
     lists = retrieve(shop, texts, vectors, max(k, rerank_depth or 0), system, Filter(where))
     if rerank_depth is None:
-        return {query.id: {hit.id: hit.score for hit in best} for query, best in zip(queries, lists, strict=True)}
-    lists = [rerank(shop, text, best, rerank_depth)[:k] for text, best in zip(texts, lists, strict=True)]
+        return {
+            query.id: {listing.id: listing.score for listing in ranked}
+            for query, ranked in zip(queries, lists, strict=True)
+        }
+    lists = [rerank(shop, text, ranked, rerank_depth)[:k] for text, ranked in zip(texts, lists, strict=True)]
     return {
-        query.id: {hit.id: 1 / rank for rank, hit in enumerate(best, 1)}
-        for query, best in zip(queries, lists, strict=True)
+        query.id: {listing.id: 1 / rank for rank, listing in enumerate(ranked, 1)}
+        for query, ranked in zip(queries, lists, strict=True)
     }
 
 
 def rerank(shop: Shop, text: str, ranked: Sequence[RankedListing], depth: int) -> list[RankedListing]:
-    """The first `depth` results by their own and the ranker's scores, then those it says nothing of, then the rest.
+    """Rerank the first `depth` results by the sum of the z-scores of the retrieval and the ranker.
 
-    Both count alike, standardised over the results that the ranker has scored. What the retrieval knows is not thrown
-    away: without it, a ranker that is worse than the shop makes it much worse. Our reading.
-    Raises ShopError where the shop has no ranker.
+    Z-scores are over the results that the ranker scores. Results that it does not score follow, then the rest. The
+    retrieval counts too, because a ranker worse than the shop would otherwise make results much worse. Our reading.
+    Raises ShopError if the shop has no ranker.
     """
-    first = ranked[:depth]
+    candidates = ranked[:depth]
 
     def texts() -> list[str]:
-        found = shop.table.take_row_ids([hit.row_id for hit in first]).select(["id", "text"]).to_arrow()
-        by_id = dict(zip(found["id"].to_pylist(), found["text"].to_pylist(), strict=True))
-        return [by_id[hit.id] for hit in first]
+        rows = shop.table.take_row_ids([listing.row_id for listing in candidates]).select(["id", "text"]).to_arrow()
+        by_id = dict(zip(rows["id"].to_pylist(), rows["text"].to_pylist(), strict=True))
+        return [by_id[listing.id] for listing in candidates]
 
-    reranker = shop.reranker  # also where nothing was found: a shop without a ranker says so
-    scores = reranker.score(text, [hit.id for hit in first], texts) if first else np.zeros(0, dtype=np.float32)
-    scored = [
-        replace(hit, rerank_score=float(score)) if math.isfinite(score) else hit
-        for hit, score in zip(first, scores, strict=True)
+    reranker = shop.reranker  # even without candidates, so that a shop without a ranker raises
+    ids = [listing.id for listing in candidates]
+    scores = reranker.score(text, ids, texts) if candidates else np.zeros(0, dtype=np.float32)
+    reranked = [
+        replace(listing, rerank_score=float(score)) if math.isfinite(score) else listing
+        for listing, score in zip(candidates, scores, strict=True)
     ]
-    judged = [hit for hit in scored if hit.rerank_score is not None]
-    both = np.array([[hit.score for hit in judged], [hit.rerank_score for hit in judged]], dtype=np.float32)
-    together = ZScore().fuse(both[:1], both[1:])[0]
-    ordered = [judged[place] for place in sorted(range(len(judged)), key=lambda i: (-together[i], judged[i].id))]
-    return [*ordered, *(hit for hit in scored if hit.rerank_score is None), *ranked[depth:]]
+    scored = [listing for listing in reranked if listing.rerank_score is not None]
+    retrieval_scores = np.array([[listing.score for listing in scored]], dtype=np.float32)
+    rerank_scores = np.array([[listing.rerank_score for listing in scored]], dtype=np.float32)
+    total = ZScore().fuse(retrieval_scores, rerank_scores)[0]
+    order = sorted(range(len(scored)), key=lambda index: (-total[index], scored[index].id))
+    unscored = [listing for listing in reranked if listing.rerank_score is None]
+    return [*(scored[index] for index in order), *unscored, *ranked[depth:]]
 
 
 def _query_vector(shop: Shop, texts: Sequence[str], photo: Path | str | None, like: str | None) -> Vectors:
     parts = [shop.encoder.encode_texts(texts)[0]] if texts else []
     if photo is not None:
         if "://" in str(photo) or re.match(r"https?:/", str(photo)):
-            raise SettingsError(f"{photo} is a URL. Fetch the photo, and name its file.")
+            raise SettingsError(f"{photo} is a URL. Download the photo, and name its file.")
         parts.append(shop.encoder.encode_photos([Path(photo)])[0])
     if like is not None:
         parts.append(listing_vector(shop, like))
@@ -144,38 +159,38 @@ def _query_vector(shop: Shop, texts: Sequence[str], photo: Path | str | None, li
 
 
 def combine_vectors(parts: Sequence[Vectors]) -> Vectors:
-    """(d,) normalised sum of a query's parts, each a (d,) unit vector. Raises SettingsError where that is nothing."""
+    """(d,) normalized sum of the (d,) unit vectors of a query's parts. Raises SettingsError if it is zero."""
     if not parts:
-        raise SettingsError("the query is empty: give a text, a photo or a listing's id.")
+        raise SettingsError("the query is empty. Give a text, a photo or the id of a listing.")
     total = np.sum(parts, axis=0, dtype=np.float64)
     norm = np.linalg.norm(total)
     if norm < 1e-6:
-        raise SettingsError("the parts of the query cancel each other out. Leave one of them out.")
+        raise SettingsError("the parts of the query cancel each other out. Leave out one of them.")
     return np.asarray(total / norm, dtype=np.float32)
 
 
 def listing_vector(shop: Shop, id: str) -> Vectors:
-    """(d,) fused embedding of a listing. Raises SettingsError where there is no such listing."""
-    found = execute_query(shop, shop.table.search().select(["vector"]), 1, Filter(f"id = {sql_string(id)}"))
-    if not found.num_rows:
-        raise SettingsError(f'there is no listing "{id}" in {shop.path}.')
-    return np.asarray(found["vector"].to_pylist()[0], dtype=np.float32)
+    """(d,) fused embedding of a listing. Raises SettingsError if there is no such listing."""
+    rows = execute_query(shop, shop.table.search().select(["vector"]), 1, Filter(f"id = {sql_string(id)}"))
+    if not rows.num_rows:
+        raise SettingsError(f'there is no listing "{id}" in {shop.path}. Name one of its listings.')
+    return np.asarray(rows["vector"].to_pylist()[0], dtype=np.float32)
 
 
-def _system(system: System | None, rerank: int | None) -> System:
-    return system or ("fused" if rerank is None else "fused+bm25")
+def _system(system: System | None, rerank_depth: int | None) -> System:
+    return system or ("fused" if rerank_depth is None else "fused+bm25")
 
 
-def _check(system: str, k: int, rerank: int | None) -> None:
+def _check(system: str, k: int, rerank_depth: int | None) -> None:
     if system not in SYSTEMS:
         raise SettingsError(f'there is no system "{system}". Choose one of {", ".join(SYSTEMS)}.')
     if k < 1:
-        raise SettingsError(f"k is a number of results, at least 1, not {k}.")
-    if rerank is not None and rerank < 1:
-        raise SettingsError(f"at least 1 result is reranked, not {rerank}.")
+        raise SettingsError(f"k is {k}. Give a number of results of at least 1.")
+    if rerank_depth is not None and rerank_depth < 1:
+        raise SettingsError(f"the rerank depth is {rerank_depth}. Rerank at least 1 result.")
 
 
-def _words(text: str, name: str) -> str:
+def _require_words(text: str, name: str) -> str:
     if not text.strip():
-        raise SettingsError(f"{name} is empty: give it at least one word.")
+        raise SettingsError(f"{name} is empty. Give at least one word.")
     return text

@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from wares.core.errors import ShopError
 from wares.data.listings import Listing
-from wares.shop.content import HASH_BYTES
+from wares.shop.content_diff import HASH_BYTES
+from wares.shop.filters import sql_string
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 
 TABLE_NAME = "listings"
+VERSION_HINT_FILE = "latest_version_hint.json"  # the only file of a table that Lance overwrites
 NO_LIMIT = 2**31 - 1  # the largest number of rows that Lance accepts as a limit
 # With a primary key, Lance detects that two writers insert the same rows at the same time.
 PRIMARY_KEY_METADATA = {"lance-schema:unenforced-primary-key": "true"}
@@ -196,11 +198,6 @@ def connect(location: Path | str, session: Session | None = None) -> DBConnectio
 def id_condition(ids: Iterable[str]) -> str:
     """The SQL condition that a row has one of these ids."""
     return f"id IN ({', '.join(map(sql_string, ids))})"
-
-
-def sql_string(text: str) -> str:
-    """A text as a literal in SQL."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _further_texts(names: Sequence[str], texts: Sequence[str]) -> list[str]:

@@ -1,8 +1,7 @@
-"""The builds that a shop has been, and the way back to them.
+"""Earlier builds of a shop, and the way back to them.
 
-A build is kept when another takes its place, and a copy of one when the catalogue is taken over into it (wares.
-incremental). Rows never change once they are written, so a copy shares its files with what it was made of, and costs
-no more than what changes after it.
+A new build keeps the one before it, and `update_shop` first copies the build that it changes. Lance never overwrites
+rows, so a copy shares the files of its original and takes space only for what changes afterwards.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from wares.shop.build_folders import (
 )
 from wares.shop.layout import BUILDS_FOLDER, LOCK_FILE, read_current_build, set_current_build
 from wares.shop.shop import open_shop
-from wares.shop.table import open_table
+from wares.shop.table import VERSION_HINT_FILE, open_table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,14 +33,14 @@ if TYPE_CHECKING:
 
 
 COPY_MARKER_FILE = "copied"  # an empty file in a build that is a copy
-VERSION_HINT_FILE = "latest_version_hint.json"  # the one file of a table that is written again and again
 
 
 @dataclass(frozen=True)
 class Version:
-    """A build. name: `roll_back` takes it; time: when it was completed, or copied; current: whether it is the shop
+    """A build of a shop.
 
-    copied: whether it is what the shop was before an update began at that time
+    name: as `roll_back` takes it; time: at which it was completed or copied; listings: their number
+    current: whether it is the current build; copied: whether it is a copy from before an update
     """
 
     name: str
@@ -52,7 +51,7 @@ class Version:
 
 
 def list_versions(path: Path) -> list[Version]:
-    """What a shop is, and what it can be set back to, the latest first. Raises ShopError."""
+    """The current build, then the others, the latest first. Raises ShopError."""
     current = read_current_build(path).build
     names = [current, *(name for name in list_builds(path) if name != current)]
     return [
@@ -68,16 +67,16 @@ def list_versions(path: Path) -> list[Version]:
 
 
 def roll_back(path: Path, name: str) -> Shop:
-    """Make another build the shop; what was the shop is kept. Raises ShopError where there is no such build."""
-    known = [version.name for version in list_versions(path)]
-    if name not in known:
-        raise ShopError(f'{path} has no version "{name}". It has {", ".join(known)}.')
+    """Make another build the current one, and keep the present one. Raises ShopError if there is no such build."""
+    names = [version.name for version in list_versions(path)]
+    if name not in names:
+        raise ShopError(f'{path} has no version "{name}". Choose one of {", ".join(names)}.')
     set_current_build(path, name)
     return open_shop(path)
 
 
 def copy_current_build(shop: Shop) -> str:
-    """Copy the build that is the shop, which nobody may be writing to; the copy's name. Raises ShopError."""
+    """Copy the current build and return the name of the copy. Hold `write_lock` meanwhile. Raises ShopError."""
     name = new_build_name()
     try:
         with partial_build(shop.path, COPY_PREFIX) as partial:
@@ -85,19 +84,21 @@ def copy_current_build(shop: Shop) -> str:
                 shop.build_folder,
                 partial,
                 ignore=shutil.ignore_patterns(LOCK_FILE),
-                copy_function=_linked,
+                copy_function=_link_or_copy,
                 dirs_exist_ok=True,
             )
             (partial / COPY_MARKER_FILE).touch()
             partial.rename(partial.with_name(name))
     except OSError as error:
-        raise ShopError(f"{shop.path} cannot be copied ({error.strerror or error}). Make room beside it.") from error
+        raise ShopError(
+            f"{shop.path} cannot be copied ({error.strerror or error}). Free disk space beside it."
+        ) from error
     delete_old_builds(shop.path, shop.build_folder.name)
     return name
 
 
-def _linked(source: str, target: str) -> None:
-    """The same file under another name, or a copy where it may be written to, or cannot have two names."""
+def _link_or_copy(source: str, target: str) -> None:
+    """Hard-link a file, or copy it if Lance may overwrite it or the file system has no hard links."""
     if os.path.basename(source) != VERSION_HINT_FILE:
         with suppress(OSError):
             os.link(source, target)
