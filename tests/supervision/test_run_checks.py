@@ -84,7 +84,7 @@ def test_labelers_and_rankers_are_checked_if_listings_allow_it(settings: Supervi
     words = listings_of(["赤い靴", "青い帽子", "緑の椅子", "白い時計", "黒い鞄"], folder=tmp_path)
     found = supervise(words, [Query("1", "赤い靴"), Query("2", "黒い鞄")], settings, tmp_path / "words")
     assert found.reliability.ranker_mrr and not found.reliability.labeler_mrr
-    assert "labelers are not checked" in write_report(tmp_path / "words").read_text(encoding="utf-8")
+    assert "labelers cannot be checked" in write_report(tmp_path / "words").read_text(encoding="utf-8")
 
 
 def test_changes_are_the_queries_with_least_overlap(
