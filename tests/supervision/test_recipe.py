@@ -105,7 +105,7 @@ def test_dev_queries_select_teachers(corpus: Corpus, settings: SuperviseSettings
         assert len(set(said[:pool])) > 1, "they differ"
         assert chosen[0][1] == max(said[:pool])
         firsts.append(chosen[0])
-        assert "chosen by 2 judged dev queries" in write_report(out).read_text(encoding="utf-8")
+        assert "selected on 2 judged dev queries" in write_report(out).read_text(encoding="utf-8")
     assert firsts[0] != firsts[1]
     for other in (None, DevSet(TESTS, value, "other judgments")):
         with pytest.raises(ModelError, match="holds a run with other"):
@@ -176,7 +176,7 @@ def test_an_interrupted_run_resumes_without_repeating_work(
 def test_rounds_stop_early_on_overlap(corpus: Corpus, settings: SuperviseSettings, tmp_path: Path) -> None:
     settings = replace(settings, strategy="self", rounds=5, stop_overlap=0.0)
     assert max(each.round for each in supervise(corpus, QUERIES, settings, tmp_path / "run").rounds) == 2
-    assert "Rounds ended before the 5" in write_report(tmp_path / "run").read_text(encoding="utf-8")
+    assert "The run stopped before round 5" in write_report(tmp_path / "run").read_text(encoding="utf-8")
 
 
 def test_a_rankers_own_labels_are_an_exact_e_step(corpus: Corpus, settings: SuperviseSettings, tmp_path: Path) -> None:
