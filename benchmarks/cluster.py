@@ -1,15 +1,15 @@
-"""The same shop built here, by one and two workers on Ray, and while a worker, a machine and the driver are killed.
+"""Builds of the same shop: local, with one and two workers on Ray, and with a worker, a machine or the driver killed.
 
     python benchmarks/cluster.py [--listings 320] [--out benchmarks/results]
 
 Cost        4 minutes on 2 cores; needs no network.
 Writes      cluster.json in --out; a table goes to stdout.
-Aim         nothing lost and nothing doubled, whatever dies; 2 workers as near to half the time of 1 as two cores allow
+Target      no row lost or duplicated after any failure; two workers near half the time of one
 
-A sample marketplace, whose photos are encoded by the offline towers, in chunks of 16 listings; each build with an empty
-cache of features. The machines of the cluster are processes of this one, each kept to a core of its own, so that one
-worker cannot use what a second would bring. What dies does so when half of the chunks are done. Seconds are of a whole
-build, its workers' start included, but not the cluster's.
+The offline towers encode the photos of a sample marketplace in batches of 16 listings, with an empty feature cache for
+each build. The machines of the cluster are processes on this one, each pinned to one core, so that one worker cannot
+use the core of a second. A failure occurs when half of the batches are done. Seconds are of a whole build, including
+the start of its workers, but not that of the cluster.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ from wares.shop import encoding as rows
 from wares.shop.build import build_shop
 from wares.shop.shop import open_shop
 
-CHUNK, WRITTEN = 16, 32  # listings encoded, and committed, at once
-os.environ.setdefault("RAY_worker_niceness", "0")  # as the driver, so that other work on the machine slows both
+BATCH_SIZE, COMMIT_ROWS = 16, 32  # listings per batch, and per commit
+os.environ.setdefault("RAY_worker_niceness", "0")  # the priority of the driver, so that other load slows both
 MEMORY = 200 * 2**20  # bytes of a machine's object store
 
 
 @dataclass
 class Disturbed:
-    """A runner that does something once when so many items are done."""
+    """A runner that calls `disturb` once, after `after` items."""
 
     runner: Runner
     after: int
@@ -59,15 +59,15 @@ class Disturbed:
         return self.runner.workers_with(folder)
 
     def map(self, work: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
-        for done, made in enumerate(self.runner.map(work, items)):
+        for done, result in enumerate(self.runner.map(work, items)):
             if done == self.after:
                 self.disturb()
-            yield made
+            yield result
 
 
 def main(listings: int = 320, out: Path = Path("benchmarks/results")) -> None:
-    """Build, kill, build on, print and write."""
-    half = listings // CHUNK // 2
+    """Build, kill, resume, print and write."""
+    half = listings // BATCH_SIZE // 2
     with TemporaryDirectory() as name:
         folder = Path(name)
         write_marketplace(folder / "goods", listings)
@@ -93,13 +93,13 @@ def main(listings: int = 320, out: Path = Path("benchmarks/results")) -> None:
             ray.shutdown()
             cluster.shutdown()
         shops = dict(zip(seconds, ("local", "1", "2", "worker", "driver", "machine"), strict=True))
-        found = {name: compared(folder / "shop-local", folder / f"shop-{shop}") for name, shop in shops.items()}
+        differences = {name: compared(folder / "shop-local", folder / f"shop-{shop}") for name, shop in shops.items()}
     figures = {
         "date": datetime.now(UTC).isoformat(),
         "machine": {"cores": os.cpu_count(), "system": platform.platform(), "load": os.getloadavg()},
-        "settings": {"listings": listings, "chunk": CHUNK, "committed at once": WRITTEN},
+        "settings": {"listings": listings, "chunk": BATCH_SIZE, "committed at once": COMMIT_ROWS},
         "builds": {
-            name: {"seconds": took, "of 2 workers": took / seconds["2 workers"]} | found[name]
+            name: {"seconds": took, "of 2 workers": took / seconds["2 workers"]} | differences[name]
             for name, took in seconds.items()
         },
         "speedup from 1 to 2 workers": seconds["1 worker"] / seconds["2 workers"],
@@ -110,7 +110,7 @@ def main(listings: int = 320, out: Path = Path("benchmarks/results")) -> None:
 
 
 def machine(cluster: Cluster, core: int) -> Any:
-    """Another machine of the cluster, whose processes, and theirs, run on one core."""
+    """Add a machine to the cluster whose processes run on one core."""
     node = cluster.add_node(num_cpus=1, object_store_memory=MEMORY)
     for started in node.all_processes["raylet"]:
         for process in (parent := psutil.Process(started.process.pid), *parent.children(recursive=True)):
@@ -120,7 +120,7 @@ def machine(cluster: Cluster, core: int) -> Any:
 
 def build(folder: Path, name: str, runner: Runner) -> float:
     """Seconds of a build."""
-    rows.BATCH_SIZE, rows.COMMIT_ROWS = CHUNK, WRITTEN
+    rows.BATCH_SIZE, rows.COMMIT_ROWS = BATCH_SIZE, COMMIT_ROWS
     catalogue, towers = read_catalogue(folder / "goods"), build_towers("offline")
     began = time.monotonic()
     build_shop(catalogue, towers, folder / f"shop-{name}", cache=folder / f"cache-{name}", runner=runner)
@@ -128,7 +128,7 @@ def build(folder: Path, name: str, runner: Runner) -> float:
 
 
 def build_twice(folder: Path, address: str, half: int) -> float:
-    """Seconds of a build whose driver is killed, and of the one that goes on, each in a process of its own."""
+    """Seconds of a build whose driver is killed, and of the one that resumes it, each in a process of its own."""
     began = time.monotonic()
     for after in (half, None):
         driver = get_context("spawn").Process(target=_drive, args=(folder, address, after))
@@ -148,28 +148,29 @@ def _drive(folder: Path, address: str, half: int | None) -> None:
 
 
 def kill_worker() -> None:
-    """Kill one of the processes that encode, which are descendants of this one."""
-    workers = [each for each in psutil.Process().children(recursive=True) if "MapWorker" in " ".join(each.cmdline())]
+    """Kill one of the encoding processes, which are descendants of this one."""
+    processes = psutil.Process().children(recursive=True)
+    workers = [process for process in processes if "MapWorker" in " ".join(process.cmdline())]
     workers[0].kill()
 
 
-def compared(whole: Path, shop: Path) -> dict[str, int]:
-    """Rows of a shop that are missing, there twice, or other than in the shop that was built undisturbed."""
-    stored = [open_shop(path).table.search().limit(100_000).to_arrow().to_pylist() for path in (whole, shop)]
-    expected, found = ({row["id"]: row for row in each} for each in stored)
+def compared(reference: Path, shop: Path) -> dict[str, int]:
+    """Numbers of lost, duplicated and different rows of a shop, against the shop of an undisturbed build."""
+    stored = [open_shop(path).table.search().limit(100_000).to_arrow().to_pylist() for path in (reference, shop)]
+    expected, rebuilt = ({row["id"]: row for row in rows} for rows in stored)
     return {
-        "lost": len(expected.keys() - found.keys()),
-        "doubled": len(stored[1]) - len(found),
-        "different": sum(found[id] != row for id, row in expected.items() if id in found),
+        "lost": len(expected.keys() - rebuilt.keys()),
+        "doubled": len(stored[1]) - len(rebuilt),
+        "different": sum(rebuilt[id] != row for id, row in expected.items() if id in rebuilt),
     }
 
 
 def render(figures: dict[str, Any]) -> None:
     """The builds as a table."""
     table = Table("build", "seconds", "of 2 workers", "lost", "doubled", "different")
-    for name, of in figures["builds"].items():
-        numbers = [str(of[each]) for each in ("lost", "doubled", "different")]
-        table.add_row(name, f"{of['seconds']:.1f}", f"{of['of 2 workers']:.2f}", *numbers)
+    for name, build in figures["builds"].items():
+        numbers = [str(build[key]) for key in ("lost", "doubled", "different")]
+        table.add_row(name, f"{build['seconds']:.1f}", f"{build['of 2 workers']:.2f}", *numbers)
     Console().print(table)
     Console().print(f"speedup from 1 to 2 workers: {figures['speedup from 1 to 2 workers']:.2f}")
 

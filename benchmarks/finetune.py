@@ -1,18 +1,18 @@
-"""What shoppers' queries add: a pretrained model against the same model tuned to interactions.
+"""Effect of fine-tuning on shoppers' queries: a pretrained model against the same model after fine-tuning.
 
     python benchmarks/finetune.py [--out benchmarks/results] [--listings 1000] [--marketplace 0] [--seeds 3]
 
 Cost        about 8 minutes on 2 cores; draws a sample marketplace and encodes it, needs no network.
 Writes      finetune.json in --out; tables go to stdout.
-Expected    fine-tuning gains on queries it never saw, and much more on those it did; see README.md.
+Expected    a gain on queries held out from training, and a much larger one on queries in training; see README.md.
 
-The earliest four fifths of the interactions are learned from, less those of three queries in ten, drawn at random,
-which are kept from training altogether. Measured, before and after, with the seeds averaged query by query:
+Training uses the earliest four fifths of the interactions, without those of three queries in ten, which are drawn at
+random and held out. Measured before and after, with the values of each query averaged over seeds:
 
-later       what shoppers chose in the last fifth, for queries that were learned from and for those kept away
-judged      the marketplace's true relevance, for the same two groups; judgments play no part in training
+later       interactions of the last fifth, for queries in training and for those held out
+judged      the marketplace's true relevance, for the same two groups; training reads no judgments
 
-Defaults in everything. They were chosen on another marketplace (seed 1).
+All settings are defaults, which were selected on another marketplace (seed 1).
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ from wares.training.settings import FinetuneSettings, PretrainSettings, TrainerS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-LATER, KEPT_AWAY = 0.2, 0.3
-SHOWN = ("nDCG@10", "R@10", "R@100")
+TEST_FRACTION, HELD_OUT_FRACTION = 0.2, 0.3  # of the interactions, of the queries
+MEASURES = ("nDCG@10", "R@10", "R@100")
 Group = tuple[list[Query], Qrels]
 
 
@@ -59,31 +59,34 @@ def main(out: Path = Path("benchmarks/results"), listings: int = 1000, marketpla
     with TemporaryDirectory() as name:
         folder = Path(name)
         write_marketplace(folder / "marketplace", listings, marketplace)
-        found, counts = trial(folder, seeds)
-    results = {group: paired_tests(systems, "pretrained") for group, systems in found.items()}
-    show(found, results, counts)
+        measured_groups, counts = train_and_measure(folder, seeds)
+    results = {group: paired_tests(systems, "pretrained") for group, systems in measured_groups.items()}
+    show(measured_groups, results, counts)
     written = {
         "date": datetime.now(UTC).isoformat(),
         "settings": {"listings": listings, "marketplace": marketplace, "seeds": seeds} | asdict(FinetuneSettings()),
         "queries": counts,
-        "means": {group: {name: means(values) for name, values in each.items()} for group, each in found.items()},
+        "means": {
+            group: {name: means(values) for name, values in systems.items()}
+            for group, systems in measured_groups.items()
+        },
         "tests": {group: [asdict(test) for test in tests] for group, tests in results.items()},
     }
     out.mkdir(parents=True, exist_ok=True)
     (out / "finetune.json").write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
 
 
-def trial(folder: Path, seeds: int) -> tuple[dict[str, dict[str, PerQuery]], dict[str, int]]:
-    """Group of queries → system → measure → query → value, the mean over seeds; and how many queries a group has."""
+def train_and_measure(folder: Path, seeds: int) -> tuple[dict[str, dict[str, PerQuery]], dict[str, int]]:
+    """Return group of queries → system → measure → query → mean over seeds, and the number of queries by group."""
     catalogue = read_catalogue(folder / "marketplace")
     ids = [listing.id for listing in catalogue.listings]
     interactions = read_interactions(folder / "marketplace" / "interactions.jsonl", ids)
-    earlier, later = interactions.split(LATER)
+    earlier, later = interactions.split(TEST_FRACTION)
     texts = sorted(interaction_weights(interactions))
-    away = set(np.random.default_rng(0).choice(texts, round(KEPT_AWAY * len(texts)), replace=False))
+    held_out = set(np.random.default_rng(0).choice(texts, round(HELD_OUT_FRACTION * len(texts)), replace=False))
     judged = read_queries(folder / "marketplace" / "queries.jsonl"), read_qrels(folder / "marketplace" / "qrels.txt")
     groups = {
-        f"{kind}, {'kept away' if unseen else 'learned from'}": of_queries(pair, away, unseen)
+        f"{kind}, {'held out' if unseen else 'in training'}": of_queries(pair, held_out, unseen)
         for kind, pair in (("later", interactions_to_queries(later)), ("judged", judged))
         for unseen in (True, False)
     }
@@ -95,16 +98,18 @@ def trial(folder: Path, seeds: int) -> tuple[dict[str, dict[str, PerQuery]], dic
         measured(values, "pretrained", groups, features, towers, ids)
         tuning = FinetuneSettings(seed=seed)
         finetune(
-            catalogue, features, towers, without_queries(earlier, away), tuning, TrainerSettings(), folder / "model"
+            catalogue, features, towers, without_queries(earlier, held_out), tuning, TrainerSettings(), folder / "model"
         )
         measured(values, "fine-tuned", groups, features, towers, ids)
-    averaged = {group: {name: mean_of(each) for name, each in systems.items()} for group, systems in values.items()}
+    averaged = {
+        group: {name: mean_of(by_seed) for name, by_seed in systems.items()} for group, systems in values.items()
+    }
     return averaged, {group: len(queries) for group, (queries, _) in groups.items()}
 
 
-def of_queries(pair: Group, away: set[str], unseen: bool) -> Group:
-    """The queries that were kept away from training, or the others, with what is relevant to them."""
-    queries = [query for query in pair[0] if (" ".join(query.text.casefold().split()) in away) is unseen]
+def of_queries(pair: Group, held_out: set[str], unseen: bool) -> Group:
+    """The queries held out from training, or the others, with their judgments."""
+    queries = [query for query in pair[0] if (" ".join(query.text.casefold().split()) in held_out) is unseen]
     return queries, {query.id: pair[1][query.id] for query in queries if query.id in pair[1]}
 
 
@@ -118,15 +123,15 @@ def measured(
 ) -> None:
     """Add a system's values in every group."""
     for group, (queries, qrels) in groups.items():
-        values[group][system].append(measure(towers_run(features, towers, ids, queries), qrels, SHOWN))
+        values[group][system].append(measure(towers_run(features, towers, ids, queries), qrels, MEASURES))
 
 
-def show(found: dict[str, dict[str, PerQuery]], tests: dict[str, list[PairedTest]], counts: dict[str, int]) -> None:
-    """Before and after, with the p value after Holm's correction within a group."""
+def show(groups: dict[str, dict[str, PerQuery]], tests: dict[str, list[PairedTest]], counts: dict[str, int]) -> None:
+    """Print means before and after, with p-values after Holm's correction within a group."""
     table = Table(title="Before and after fine-tuning")
     for column in ("queries", "number", "measure", "pretrained", "fine-tuned", "difference", "p (Holm)"):
         table.add_column(column, justify="left" if column in ("queries", "measure") else "right")
-    for group, systems in found.items():
+    for group, systems in groups.items():
         before, after = means(systems["pretrained"]), means(systems["fine-tuned"])
         for test in tests[group]:
             name = test.measure

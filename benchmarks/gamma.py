@@ -1,16 +1,17 @@
-"""Can γ, the weight of photos against texts in the fused embedding, be chosen without labels? Known items and truth.
+"""Can γ, the weight of photos against texts in the fused embedding, be selected without labels?
 
     python benchmarks/gamma.py [FOLDER...] [--out benchmarks/results] [--seeds 3]
 
-Draws       a sample marketplace of 1,000 listings where no folder is named; folders have queries.jsonl and qrels.txt.
-Cost        2 minutes a catalogue on 2 cores, once its photos are encoded.
-Writes      gamma.json in --out; a table a catalogue goes to stdout.
-Expected    nDCG@10 is flat around .5, and no label-free criterion finds a better γ: queries written from listings ask
-            for texts only, titles for .25 to .5. So .5 is a default, and not chosen.
+Input       folders of catalogues with queries.jsonl and qrels.txt; by default a sample marketplace of 1,000 listings.
+Cost        2 minutes per catalogue on 2 cores, once its photos are encoded.
+Writes      gamma.json in --out; a table for each catalogue goes to stdout.
+Expected    nDCG@10 is flat around .5, and no label-free criterion finds a better γ: generated queries favour texts
+            only, titles .25 to .5. So .5 is a default and is not selected.
 
-Truth       nDCG@10 of the catalogue's queries, towers pretrained on all of it with the defaults.
-Titles      mean reciprocal rank of titles among held-out listings without titles, towers pretrained on the others.
-Written     the same of queries written from the held-out listings, which keep their titles.
+Truth       nDCG@10 of the catalogue's queries, towers pretrained on the whole catalogue with the defaults.
+Titles      mean reciprocal rank of known-item search by title among held-out listings without titles, with towers
+            pretrained on the other listings.
+Written     the same for queries generated from the held-out listings, which keep their titles.
 """
 
 from __future__ import annotations
@@ -45,14 +46,14 @@ from wares.encoders.fusion import fuse
 from wares.encoders.registry import build_towers
 from wares.encoders.towers import Towers
 from wares.evaluation.measures import measure, read_qrels
-from wares.ranking.labelers.embeddings import EmbeddingScorer
+from wares.ranking.labelers.embedding_scorer import EmbeddingScorer
 from wares.samples.marketplace import write_marketplace
 from wares.supervision.known_item import KnownItemTask, generated_query_task, reciprocal_ranks, title_query_task
 from wares.training.pretraining import pretrain
 from wares.training.settings import PretrainSettings
 
 GAMMAS = (0.0, 0.1, 0.25, 0.4, 0.5, 0.6, 0.75, 0.9, 1.0)
-HELD_OUT, DEPTH = 0.3, 100
+HELD_OUT_FRACTION, DEPTH = 0.3, 100
 Curve = dict[float, float]
 
 
@@ -66,24 +67,29 @@ def main(
         if not folders:
             folders = [Path(name) / "marketplace"]
             write_marketplace(folders[0], 1000, 0)
-        found = {folder.name: [curves(folder, seed) for seed in range(seeds)] for folder in folders}
-    for name, each in found.items():
-        show(name, each)
-    written = {"date": datetime.now(UTC).isoformat(), "seeds": seeds, "held out": HELD_OUT, "catalogues": found}
+        curves_by_catalogue = {folder.name: [curves(folder, seed) for seed in range(seeds)] for folder in folders}
+    for name, seed_curves in curves_by_catalogue.items():
+        show(name, seed_curves)
+    written = {
+        "date": datetime.now(UTC).isoformat(),
+        "seeds": seeds,
+        "held out": HELD_OUT_FRACTION,
+        "catalogues": curves_by_catalogue,
+    }
     out.mkdir(parents=True, exist_ok=True)
     (out / "gamma.json").write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
 
 
 def curves(folder: Path, seed: int) -> dict[str, Curve]:
-    """Truth and both criteria for every γ."""
+    """Return the curves of the truth and of both criteria over γ."""
     catalogue = read_catalogue(folder, "skip")
     order = np.random.default_rng(seed).permutation(len(catalogue))
-    held, rest = np.split(order, [round(HELD_OUT * len(order))])
+    held, rest = np.split(order, [round(HELD_OUT_FRACTION * len(order))])
     features = catalogue_features(catalogue, build_towers("offline", seed), on_error="skip")
     towers = trained(features.select(np.sort(rest)), seed)
-    some = Corpus(catalogue.subset(np.sort(held).tolist()))
-    titles, names = title_query_task(some, seed), generated_query_task(some, seed)
-    assert titles is not None and names is not None, "listings say too little to be asked for"
+    held_out = Corpus(catalogue.subset(np.sort(held).tolist()))
+    titles, names = title_query_task(held_out, seed), generated_query_task(held_out, seed)
+    assert titles is not None and names is not None, "listings have too little text for known-item queries"
     return {
         "truth": truth(folder, catalogue, features, trained(features, seed)),
         "titles": known(titles, towers),
@@ -106,8 +112,8 @@ def truth(folder: Path, catalogue: Catalogue, features: CatalogueFeatures, tower
     for gamma in GAMMAS:
         labels = scorer(fuse(embeddings, replace(towers.fusion, gamma=gamma)).vectors, towers).retrieve(queries, DEPTH)
         run = {
-            query.id: {ids[place]: float(score) for place, score in zip(places, scores, strict=True) if place >= 0}
-            for query, places, scores in zip(queries, labels.listings, labels.scores, strict=True)
+            query.id: {ids[index]: float(score) for index, score in zip(indices, scores, strict=True) if index >= 0}
+            for query, indices, scores in zip(queries, labels.listings, labels.scores, strict=True)
         }
         curve[gamma] = float(np.mean(list(measure(run, qrels, ["nDCG@10"])["nDCG@10"].values())))
     return curve
@@ -127,7 +133,7 @@ def known(items: KnownItemTask, towers: Towers) -> Curve:
 
 
 def scorer(vectors: Vectors, towers: Towers) -> EmbeddingScorer:
-    """Queries against fused embeddings."""
+    """Scorer of queries against fused embeddings."""
 
     def encode(texts: Sequence[str]) -> Vectors:
         return project_features(towers.text, text_features(list(texts), towers.text), towers.dimension)
@@ -135,13 +141,13 @@ def scorer(vectors: Vectors, towers: Towers) -> EmbeddingScorer:
     return EmbeddingScorer(vectors, encode)
 
 
-def show(name: str, seeds: Sequence[dict[str, Curve]]) -> None:
-    """Means over seeds, one γ a row."""
-    table = Table("γ", title=name)
-    for each in seeds[0]:
-        table.add_column(each, justify="right")
+def show(title: str, seeds: Sequence[dict[str, Curve]]) -> None:
+    """Print means over seeds, a row for each γ."""
+    table = Table("γ", title=title)
+    for name in seeds[0]:
+        table.add_column(name, justify="right")
     for gamma in GAMMAS:
-        cells = [f"{np.mean([curve[each][gamma] for curve in seeds]):.3f}" for each in seeds[0]]
+        cells = [f"{np.mean([curve[name][gamma] for curve in seeds]):.3f}" for name in seeds[0]]
         table.add_row(f"{gamma:g}", *cells)
     Console().print(table)
 

@@ -1,17 +1,17 @@
-"""Bring a shop in line after 1 % of its listings have changed, beside building it anew, while it is searched.
+"""Update of a shop after 1 % of its listings changed, against a new build, while another process searches it.
 
-    python benchmarks/incremental.py [--listings 1000000] [--changed 10000] [--out benchmarks/results] [--kept SHOP]
+    python benchmarks/incremental.py [--listings 1000000] [--changed 10000] [--out benchmarks/results] [--shop SHOP]
 
 Cost        40 minutes on 2 cores, 15 GB of disk; needs no network.
-Writes      incremental-LISTINGS.json in --out; what is in it goes to stdout.
-Aim         the update a small part of the build, and no search fails or waits for it
+Writes      incremental-LISTINGS.json in --out, and its content to stdout.
+Target      an update in a small part of the time of a build; no search fails or waits for the update
 
-Listings are clouds (wares.evaluation.synthetic_shops), whose vectors cost next to nothing. With towers that have photos to look at,
-a build takes longer and the update's part of it is smaller: this is what is left when encoding is free.
+Listings are synthetic (wares.evaluation.synthetic_shops): their vectors cost next to nothing. With towers that encode
+photos a build takes longer, and the update a smaller part of it: this measures the rest.
 
 Build       of the changed catalogue, from nothing
-Update      of a shop of the catalogue before; the changed listings stand together
-Searches    one after the other by another process that has the shop open and looks for changes before each
+Update      of a shop of the catalogue before the change; the changed listings are consecutive
+Searches    one after the other, by another process that opens the shop and refreshes it before each search
 """
 
 from __future__ import annotations
@@ -47,20 +47,20 @@ def main(
     listings: int = 1_000_000,
     changed: int = 10_000,
     out: Path = Path("benchmarks/results"),
-    kept: Path | None = None,
+    shop: Path | None = None,
 ) -> None:
-    """Build, change, update, build again, print and write.
+    """Build, update, roll back, build the changed catalogue, print and write.
 
-    kept: a shop of so many clouds (benchmarks/scale.py --keep leaves one); a copy of it is what is changed
+    shop: a shop of as many synthetic listings, such as the one of benchmarks/scale.py --keep; a copy of it is updated
     """
     middle = listings // 2
     before, after = SyntheticCatalogue(listings), SyntheticCatalogue(listings, changed=range(middle, middle + changed))
     with TemporaryDirectory() as name:
         folder = Path(name)
-        if kept is None:
+        if shop is None:
             build(before, folder / "shop")
         else:
-            shutil.copytree(kept, folder / "shop")
+            shutil.copytree(shop, folder / "shop")
         quiet = searched(folder / "shop", folder / "quiet", lambda: time.sleep(20))
         began = time.monotonic()
         meanwhile = searched(folder / "shop", folder / "meanwhile", lambda: update(folder / "shop", after, changed))
@@ -82,26 +82,26 @@ def main(
     Console().print(figures)
 
 
-def build(clouds: SyntheticCatalogue, path: Path) -> float:
+def build(catalogue: SyntheticCatalogue, path: Path) -> float:
     """Seconds of a build, in a process of its own."""
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-        return pool.submit(_build, clouds, path).result()
+        return pool.submit(_build, catalogue, path).result()
 
 
-def _build(clouds: SyntheticCatalogue, path: Path) -> float:
+def _build(catalogue: SyntheticCatalogue, path: Path) -> float:
     towers, began = SyntheticTowers(), time.monotonic()
-    write_shop(summarize_catalogue(clouds), towers, towers.chunks(clouds, CHUNK), path)
+    write_shop(summarize_catalogue(catalogue), towers, towers.chunks(catalogue, CHUNK), path)
     return time.monotonic() - began
 
 
-def update(path: Path, clouds: SyntheticCatalogue, changed: int) -> None:
-    """Bring the shop in line. Raises AssertionError where that was not all that it was."""
-    done = update_shop(open_shop(path, SyntheticTowers()), clouds)
+def update(path: Path, catalogue: SyntheticCatalogue, changed: int) -> None:
+    """Update the shop. Raises AssertionError if anything but the changed listings changed."""
+    done = update_shop(open_shop(path, SyntheticTowers()), catalogue)
     assert (done.added, done.changed, done.deleted) == (0, changed, 0), done
 
 
 def searched(path: Path, flag: Path, work: Any) -> dict[str, float]:
-    """What searches of another process take while this one works, in milliseconds."""
+    """Milliseconds of searches in another process while this one works."""
     with ProcessPoolExecutor(1, get_context("spawn")) as pool, _stopped(flag):
         ready = flag.with_suffix(".ready")
         running = pool.submit(_search, path, flag, ready)
@@ -117,7 +117,7 @@ def searched(path: Path, flag: Path, work: Any) -> dict[str, float]:
 
 @contextmanager
 def _stopped(flag: Path) -> Any:
-    """The other process stops, also where something failed here."""
+    """Stop the other process at the end, also after an error."""
     try:
         yield
     finally:

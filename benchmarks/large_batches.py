@@ -1,25 +1,24 @@
-"""Pretraining a CLIP of ViT-B/16's size from random weights: photos a second, use of the chip, memory, as batches grow.
+"""Pretraining a CLIP of the size of ViT-B/16: photos per second, utilisation and memory against the batch size.
 
-    python benchmarks/large_batches.py [--batches 1024,2048,4096,8192,16384] [--views-at-once 256] [--out FOLDER]
-    python benchmarks/large_batches.py --width 64 --batches 8,16 --views-at-once 8 --float32    # on a CPU
+    python benchmarks/large_batches.py [--batches 1024,2048,4096,8192,16384] [--mini-batch-size 256] [--out FOLDER]
+    python benchmarks/large_batches.py --width 64 --batches 8,16 --mini-batch-size 8 --float32    # on a CPU
 
-Cost        about 6 minutes on one data-centre GPU of 80 GB (expected: it has not been run on one), 2 minutes for the
-            second line on 2 cores; no data, no network.
+Cost        about 6 minutes expected on a data-centre GPU of 80 GB, on which it has not run; 2 minutes for the second
+            line on 2 cores; no data, no network.
 Writes      large_batches.json in --out; a table goes to stdout.
-Expected    photos a second hardly depend on the batch, cached gradients cost a quarter of them (one forward pass
-            more), and memory beyond the vectors and the scores of some listings does not grow.
+Expected    photos per second hardly depend on the batch size; cached gradients cost a quarter of them, one more
+            forward pass; memory beyond the vectors and the scores of a block of listings does not grow.
 
 A step is the forward pass of `ListingEncoder` over two photos and two texts of each listing, the loss of
-`wares pretrain` with its defaults, the backward pass and AdamW, in bfloat16 as `--bf16` does it. Photos and texts are
-in memory: what loading them costs is in throughput.py.
+`wares pretrain` with its defaults, the backward pass and AdamW, in bfloat16 as with `--bf16`. Weights are random.
+Photos and texts are in memory; throughput.py measures the cost of loading them.
 
-Plain       keeps every view's activations; "too large" where that does not fit
-Cached      views are encoded some at a time, and again in the backward pass (`--views-at-once`)
-Utilisation operations that the model needs for the step, counted by PyTorch on one listing, recomputation not among
-            them, over the time it took, as a share of what a matrix product of 8,192 rows reaches here in the same
-            precision, measured in the same run
-Memory      highest allocated on the accelerator; of a CPU the highest resident memory so far, so that cells are in the
-            order in which they should grow
+Plain       keeps the activations of all views; "too large" if they do not fit into memory
+Cached      encodes mini-batches of views, and again in the backward pass (`--mini-batch-size`)
+Utilisation operations that the model needs for the step, counted by PyTorch on one listing without recomputation, per
+            second, as a fraction of the rate of a matrix product of 8,192 rows in the same precision and run
+Memory      peak allocated on the accelerator; on a CPU the peak resident memory so far, so cells run in the order in
+            which memory should grow
 """
 
 from __future__ import annotations
@@ -51,21 +50,21 @@ from wares.training.end_to_end import pretraining_loss
 from wares.training.settings import PretrainSettings
 from wares.training.trainer import ListingLoss
 
-SIZE, PATCH, TOKENS, WORDS = 224, 16, 77, 49_408  # as CLIP has them
+SIZE, PATCH, TOKENS, WORDS = 224, 16, 77, 49_408  # as in CLIP
 VIEWS = 2  # of each modality
 WARM_UP, STEPS = 2, 5
-SQUARE = 8192  # rows of the matrix product that utilisation is a share of
+SQUARE = 8192  # rows of the matrix product of which utilisation is a fraction
 SEED = 0
 
 
 def main(
     batches: str = "1024,2048,4096,8192,16384",
-    views_at_once: int = 256,
+    mini_batch_size: int = 256,
     width: int = 768,
     float32: bool = False,
     out: Path = Path("benchmarks/results"),
 ) -> None:
-    """Measure, print and write. width: of the vision transformer; its 12 layers have heads of 64, the text side 2/3"""
+    """Measure, print and write. width: of the vision transformer, with heads of 64; the text side has 2/3 of it"""
     device = torch.accelerator.current_accelerator() or torch.device("cpu")
     kind = torch.float32 if float32 else torch.bfloat16
     towers = clip(width).to(device)
@@ -75,13 +74,13 @@ def main(
     reached = matrix_product(device, kind)
     cells = [
         {"batch": int(batch), "gradients": name} | step_cost(towers, int(batch), at_once, kind, work / reached)
-        for name, at_once in (("cached", views_at_once), ("plain", None))
+        for name, at_once in (("cached", mini_batch_size), ("plain", None))
         for batch in batches.split(",")
     ]
     found = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": {"device": name_of(device), "system": platform.platform(), "torch": torch.__version__},
-        "settings": {"width": width, "views at once": views_at_once, "precision": str(kind).removeprefix("torch.")},
+        "settings": {"width": width, "mini-batch size": mini_batch_size, "precision": str(kind).removeprefix("torch.")},
         "operations a listing": work,
         "operations a second of a matrix product": reached,
         "steps": cells,
@@ -110,11 +109,11 @@ def clip(width: int) -> Towers:
 
 
 def tokenizer() -> Any:
-    """Numbers are words; the model never sees others."""
+    """A tokenizer whose words are numbers."""
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
-    words = {word: place for place, word in enumerate(["<pad>", "<s>", "</s>", *map(str, range(WORDS - 3))])}
+    words = {word: index for index, word in enumerate(["<pad>", "<s>", "</s>", *map(str, range(WORDS - 3))])}
     plain = Tokenizer(models.WordLevel(words, unk_token="<pad>"))
     plain.pre_tokenizer = pre_tokenizers.Whitespace()
     return PreTrainedTokenizerFast(tokenizer_object=plain, pad_token="<pad>", eos_token="</s>", bos_token="<s>")
@@ -125,7 +124,7 @@ def batch_of(towers: Towers, listings: int) -> dict[str, Any]:
     random, device = torch.Generator().manual_seed(SEED), towers.logit_scale.device
     photos = torch.randint(256, (VIEWS * listings, SIZE, SIZE, 3), dtype=torch.uint8, generator=random)
     ids = torch.randint(3, WORDS, (VIEWS * listings, TOKENS), generator=random)
-    ids[:, -1] = 2  # its place is where CLIP reads the text's vector
+    ids[:, -1] = 2  # CLIP reads the text's vector at the end token
     weights = torch.full((listings, VIEWS), 1 / VIEWS)
     return {
         "photos": {"photos": photos.to(device)},
@@ -137,7 +136,7 @@ def batch_of(towers: Towers, listings: int) -> dict[str, Any]:
 
 
 def operations(towers: Towers) -> float:
-    """Floating-point operations that a listing's views take forward and backward."""
+    """Floating-point operations of the forward and backward pass over the views of a listing."""
     model = SentenceTransformer(modules=[ListingEncoder(towers)])
     with FlopCounterMode(display=False) as counter:
         batch_loss(model)([batch_of(towers, 2)]).backward()
@@ -146,7 +145,7 @@ def operations(towers: Towers) -> float:
 
 
 def batch_loss(model: SentenceTransformer) -> ListingLoss:
-    """What pretraining minimises with its defaults."""
+    """The loss of pretraining with its defaults."""
     return ListingLoss(model, partial(pretraining_loss, PretrainSettings()))
 
 
@@ -160,7 +159,7 @@ def matrix_product(device: torch.device, kind: torch.dtype) -> float:
 def step_cost(
     towers: Towers, listings: int, at_once: int | None, kind: torch.dtype, seconds_needed: float
 ) -> dict[str, Any]:
-    """Of a batch: seconds a step, photos a second, utilisation, memory; or that it is too large."""
+    """Seconds per step, photos per second, utilisation and memory of a batch size, or that it is too large."""
     device = towers.logit_scale.device
     compute = batch_loss(SentenceTransformer(modules=[ListingEncoder(towers, at_once)]))
     optimiser = torch.optim.AdamW([p for p in towers.parameters() if p.requires_grad], fused=True)
@@ -188,33 +187,33 @@ def step_cost(
 
 
 def timed(work: Callable[[], Any], device: torch.device) -> list[float]:
-    """Seconds of each run, after some that do not count."""
-    found = []
+    """Seconds of each run, after the warm-up."""
+    times = []
     for _ in range(WARM_UP + STEPS):
         began = time.monotonic()
         work()
         if device.type != "cpu":
             torch.accelerator.synchronize()
-        found.append(time.monotonic() - began)
-    return found[WARM_UP:]
+        times.append(time.monotonic() - began)
+    return times[WARM_UP:]
 
 
 def clear_memory(device: torch.device) -> None:
-    """Forget what was allocated before."""
+    """Free cached memory and reset the peak."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
 
 
 def highest_memory(device: torch.device) -> float:
-    """Bytes."""
+    """Peak memory in bytes."""
     if device.type == "cuda":
         return float(torch.cuda.max_memory_allocated())
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
 
 
 def name_of(device: torch.device) -> str:
-    """What the chip is called."""
+    """Name of the device."""
     return torch.cuda.get_device_name() if device.type == "cuda" else platform.processor() or device.type
 
 

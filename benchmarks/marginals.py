@@ -1,19 +1,19 @@
-"""What marginals do with a listing's photos: the weight of each kind of photo, and what that does to retrieval.
+"""Effect of the kinds of marginals: weight of each kind of photo, and retrieval.
 
     python benchmarks/marginals.py [--out benchmarks/results] [--listings 1000] [--seeds 3]
 
-Cost        10 minutes on 2 busy cores, half of it for drawing the marketplace and encoding its photos; no network.
+Cost        10 minutes on 2 busy cores, half of it to draw the marketplace and encode its photos; no network.
 Writes      marginals.md, marginals.json, and marginals.png in --out.
 Expected    agreement leaves size charts, logos and wrong photos .36 to .42 of their fixed weight; learned marginals
-            leave charts .2 and logos .6, and wrong photos, which look like goods, .9. Retrieval does not move.
+            leave charts .2, logos .6, and wrong photos, which look like goods, .9. Retrieval does not change.
 
-The sample marketplace (seed 0) says of every photo what it shows: the goods, or a size chart, a logo, other goods
-("wrong"). Training never reads that. For each kind of marginals and each training seed:
+The truth of the sample marketplace (seed 0) has the role of every photo: the goods, or a size chart, a logo, other
+goods ("wrong"). Training does not read it. For each kind of marginals and each training seed:
 
-Weights     towers trained on the whole marketplace; the weight of a photo in its listing's mean of photos, over the
-            weight it has under fixed marginals. Listings with a single photo have no choice and are left out.
-Retrieval   nDCG@10 of the fused embeddings for the marketplace's queries, and average precision across views on
-            listings held out from training.
+Weights     with towers trained on the whole marketplace: the weight of a photo in the mean of its listing's photos,
+            relative to its weight under fixed marginals, for listings of several photos.
+Retrieval   nDCG@10 of the fused embeddings for the marketplace's queries, and average precision of the cross-view
+            protocols on listings held out from training.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ from wares.encoders.registry import build_towers
 from wares.encoders.settings import Fusion, Marginals
 from wares.encoders.towers import Towers
 from wares.evaluation.charts import Estimate, draw_dot_chart
-from wares.evaluation.comparison.experiment import HELD_OUT_FRACTION, measure_cross_view_protocols
+from wares.evaluation.comparison.experiment import HELD_OUT_FRACTION
+from wares.evaluation.comparison.protocols import measure_cross_view_protocols
 from wares.evaluation.measures import Qrels, measure, read_qrels
 from wares.samples.marketplace import write_marketplace
 from wares.training.pretraining import pretrain
@@ -48,14 +49,14 @@ from wares.training.settings import PretrainSettings
 
 KINDS = ("fixed", "agreement", "learned")
 ROLES = ("front", "angle", "detail", "in-use", "other-colour", "size-chart", "logo", "wrong")
-STRANGE = ("size-chart", "logo", "wrong")  # photos that do not show the goods
+STRANGE = ("size-chart", "logo", "wrong")  # photos of something other than the goods
 PROTOCOLS = ("query->listing", "title->photos", "description->photos", "photo->title", "photo->primary-photo")
 Values = dict[str, dict[str, list[float]]]  # kind of marginals -> role or protocol -> one value a seed
 
 
 @dataclass(frozen=True)
 class Marketplace:
-    """A sample marketplace with its features and the truth about its photos."""
+    """A sample marketplace with its features and the role of each photo."""
 
     catalogue: Catalogue
     features: CatalogueFeatures
@@ -77,20 +78,20 @@ class Marketplace:
 
 
 def trained(features: CatalogueFeatures, kind: Any, seed: int) -> Towers:
-    """Towers pretrained with the defaults in everything but the marginals."""
+    """Return towers pretrained with defaults except for the marginals."""
     towers = build_towers("offline", seed)
     pretrain(features, towers, PretrainSettings(fusion=Fusion(Marginals(kind)), seed=seed))
     return towers
 
 
 def role_weights(embeddings: Embeddings, marginals: Marginals, roles: dict[str, str]) -> dict[str, float]:
-    """Mean of each role's weight over its fixed weight, in listings of several photos."""
+    """Return the mean ratio of each role's weight to its fixed weight, in listings of several photos."""
     weights = barycentres(embeddings, marginals, "photo")[1] / barycentres(embeddings, Marginals("fixed"), "photo")[1]
     several = embeddings.photo_views.counts[embeddings.photo_views.owners] > 1
-    found = defaultdict(list)
+    ratios = defaultdict(list)
     for name, weight in zip(np.array(embeddings.photo_views.names)[several], weights[several], strict=True):
-        found[roles[name]].append(float(weight))
-    return {role: float(np.mean(found[role])) for role in ROLES}
+        ratios[roles[name]].append(float(weight))
+    return {role: float(np.mean(ratios[role])) for role in ROLES}
 
 
 def query_ndcg(market: Marketplace, embeddings: Embeddings, towers: Towers) -> float:
@@ -98,7 +99,7 @@ def query_ndcg(market: Marketplace, embeddings: Embeddings, towers: Towers) -> f
     scores = embed_texts([query.text for query in market.queries], towers) @ fuse(embeddings, towers.fusion).vectors.T
     ids = [listing.id for listing in market.catalogue.listings]
     run = {
-        query.id: {ids[place]: float(row[place]) for place in np.argsort(-row)[:100]}
+        query.id: {ids[index]: float(row[index]) for index in np.argsort(-row)[:100]}
         for query, row in zip(market.queries, scores, strict=True)
     }
     return float(np.mean(list(measure(run, market.qrels, ["nDCG@10"])["nDCG@10"].values())))
@@ -113,8 +114,8 @@ def cross_view_precision(market: Marketplace, kind: str, seed: int) -> dict[str,
     embeddings = embed_features(market.features.select(held_out), towers)
     ids = np.array([listing.id for listing in market.catalogue.listings])
     groups = relevance_groups(market.catalogue.listings)
-    found = measure_cross_view_protocols(embeddings, groups[held_out], ids[held_out], towers.fusion)
-    return {protocol: float(np.mean(list(values["AP"].values()))) for protocol, values in found.items()}
+    protocols = measure_cross_view_protocols(embeddings, groups[held_out], ids[held_out], towers.fusion)
+    return {protocol: float(np.mean(list(values["AP"].values()))) for protocol, values in protocols.items()}
 
 
 def run(market: Marketplace, seeds: int) -> tuple[Values, Values]:
@@ -137,11 +138,11 @@ def run(market: Marketplace, seeds: int) -> tuple[Values, Values]:
 
 
 def markdown(values: Values, columns: tuple[str, ...], digits: int) -> str:
-    """A table: kinds of marginals down, mean ± standard deviation over seeds."""
+    """Return a table of mean ± standard deviation over seeds, a row for each kind of marginals."""
     rows = [f"| marginals | {' | '.join(columns).replace('->', ' → ')} |", "|---|" + "---:|" * len(columns)]
     for kind in KINDS:
-        found = [values[kind][column] for column in columns]
-        cells = [f"{np.mean(each):.{digits}f} ± {_deviation(each):.{digits}f}" for each in found]
+        by_column = [values[kind][column] for column in columns]
+        cells = [f"{np.mean(seeds):.{digits}f} ± {_deviation(seeds):.{digits}f}" for seeds in by_column]
         rows.append(f"| {kind} | {' | '.join(cells)} |")
     return "\n".join(rows)
 
@@ -151,7 +152,7 @@ def _deviation(values: Any) -> float:
 
 
 def verdict(weights: Values) -> list[str]:
-    """Whether each kind puts less weight than fixed on what does not show the goods."""
+    """Return lines that say whether each kind weights photos of other things less than fixed marginals do."""
     lines = []
     for kind in KINDS[1:]:
         for role in STRANGE:
@@ -160,13 +161,13 @@ def verdict(weights: Values) -> list[str]:
     return lines
 
 
-def picture(weights: Values, out: Path) -> Path:
-    """Weights by role; whiskers are standard deviations over seeds."""
-    marks = {kind: {role: _mark(weights[kind][role]) for role in ROLES} for kind in KINDS}
-    return draw_dot_chart({"Weight of a photo by what it shows": marks}, out, "weight in its listing, fixed = 1")
+def draw_weights(weights: Values, out: Path) -> Path:
+    """Draw weights by role; error bars are standard deviations over seeds."""
+    estimates = {kind: {role: _estimate(weights[kind][role]) for role in ROLES} for kind in KINDS}
+    return draw_dot_chart({"Weight of a photo by its role": estimates}, out, "weight in its listing, fixed = 1")
 
 
-def _mark(values: list[float]) -> Estimate:
+def _estimate(values: list[float]) -> Estimate:
     mean, deviation = float(np.mean(values)), _deviation(values)
     return Estimate(mean, mean - deviation, mean + deviation)
 
@@ -175,9 +176,9 @@ def main(
     out: Path = typer.Option(Path("benchmarks/results"), help="Folder for the results."),
     listings: int = typer.Option(1000, min=100, help="Size of the sample marketplace."),
     seeds: int = typer.Option(3, min=1, help="Trainings of each kind."),
-    catalogue: Path | None = typer.Option(None, help="A sample marketplace that is there, instead of a new one."),
+    catalogue: Path | None = typer.Option(None, help="Folder of an existing sample marketplace."),
 ) -> None:
-    """Measure what marginals do, on a sample marketplace."""
+    """Measure the effect of marginals on a sample marketplace."""
     console = Console()
     with TemporaryDirectory() as folder:
         if catalogue is None:
@@ -185,11 +186,11 @@ def main(
             write_marketplace(catalogue, listings, 0)
         market = Marketplace.read(catalogue)
     weights, retrieval = run(market, seeds)
-    chart = picture(weights, out / "marginals.png")
+    chart = draw_weights(weights, out / "marginals.png")
     chart.with_suffix(".json").write_text(json.dumps({"weights": weights, "retrieval": retrieval}, indent=2) + "\n")
     tables = [
         f"# Marginals on a sample marketplace of {len(market.catalogue):,} listings, {seeds} training seeds",
-        "Weight of a photo by what it shows, over its weight under fixed marginals:",
+        "Weight of a photo by its role, relative to its weight under fixed marginals:",
         markdown(weights, ROLES, 2),
         "\n".join(f"- {line}" for line in verdict(weights)),
         "Retrieval: nDCG@10 for query → listing, else average precision on held-out listings:",

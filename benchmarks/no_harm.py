@@ -1,23 +1,22 @@
-"""Does factorized with chosen weights ever fall below single view? Catalogues spoilt on purpose, one way each.
+"""Is factorized training with selected weights ever below single view? On catalogues spoilt in one way each.
 
     python benchmarks/no_harm.py [--data ../shared/data] [--out benchmarks/results] [--seeds 3] [--development]
 
-Cost        10 minutes on 2 cores once features of photos are cached.
-Writes      no_harm.json, no_harm.md and no_harm.png in --out; what is chosen and the verdict go to stdout.
+Cost        10 minutes on 2 cores, once features of photos are cached.
+Writes      no_harm.json, no_harm.md and no_harm.png in --out; the selections and the verdict go to stdout.
 Expected    title→photos below single view: fixed weights in 13 of 28 catalogues (6 significantly), agreement
-            defaults in 12 (5), chosen weights in 5 (1), by .015 at most; elsewhere chosen weights never.
+            defaults in 12 (5), selected weights in 5 (1), by .015 at most; in other protocols selected weights never.
 
-A variant takes a catalogue and exchanges some of its views: auxiliary photos of other listings, room scenes, size
-charts, boilerplate, numbers for titles, ... Most variants re-point listings to photos that are there already, so that
-little has to be encoded. Everything about choosing was decided on the Magento sample shop, on grocery's products of
-even number and on the sample marketplace of seed 1 (--development); what is reported is grocery's odd products and the
-sample marketplace of seed 8. An earlier, laxer rule was reported on the marketplace of seed 7, and led to the present
-one (docs/log.md).
+A variant replaces some views of a catalogue: auxiliary photos by those of other listings, room scenes, size charts,
+texts by boilerplate, titles by numbers, and more. Most variants refer to existing photos, so little is encoded. All
+decisions about weight selection were made on the Magento sample shop, on the products of grocery with even numbers and
+on the sample marketplace of seed 1 (--development). Reported are the odd products of grocery and the sample marketplace
+of seed 8. An earlier rule was reported on the marketplace of seed 7 and led to the present one (docs/log.md).
 
-Each seed holds out 30 % of the listings, chooses and trains on the rest, and asks as `wares compare` does. A listing's
-value is its mean over the seeds that held it out; differences to single view are tested listing by listing
-(paired t-test, Holm-corrected within a catalogue and protocol). Query → listing, where there are queries, ranks all
-listings with the same towers.
+Each seed holds out 30 % of the listings, selects weights and trains on the rest, and measures as `wares compare` does.
+The value of a listing is its mean over the seeds that held it out. Differences to single view are tested with paired
+t-tests over listings, with Holm's correction within a catalogue and protocol. Query → listing ranks all listings with
+the same towers, for catalogues with queries.
 """
 
 from __future__ import annotations
@@ -50,7 +49,8 @@ from wares.encoders.registry import build_towers
 from wares.encoders.settings import Fusion, Marginals
 from wares.encoders.towers import Towers
 from wares.evaluation.charts import Estimate, draw_dot_chart
-from wares.evaluation.comparison.experiment import HELD_OUT_FRACTION, measure_cross_view_protocols
+from wares.evaluation.comparison.experiment import HELD_OUT_FRACTION
+from wares.evaluation.comparison.protocols import measure_cross_view_protocols
 from wares.evaluation.measures import Qrels, measure, read_qrels
 from wares.evaluation.significance import paired_tests
 from wares.samples.marketplace import write_marketplace
@@ -67,15 +67,15 @@ GIVEN = {
 SYSTEMS = (*GIVEN, CHOSEN)
 PRIMARY, QUERIES = "title->photos", "query->listing"
 MEASURES = {QUERIES: "nDCG@10"}  # average precision elsewhere
-LISTINGS = 130  # of grocery and of the marketplace; few, so that they can be many catalogues
+LISTINGS = 130  # of grocery and of the marketplace; few, because there are many catalogues
 WORKERS = 2  # processes, each of one thread
 
 
-# Spoiling
+# Variants
 
 Random = np.random.Generator
 Variant = Callable[[Catalogue, Random, Path], Catalogue]
-SIDE = 256  # pixels of what is drawn
+SIDE = 256  # pixels of a drawn photo
 SCENES = 2  # room scenes of a listing
 BOILERPLATE = (
     "Free returns within 30 days. We ship within 24 hours, carefully packed, and answer every question.",
@@ -83,7 +83,8 @@ BOILERPLATE = (
 )
 
 
-def as_it_is(catalogue: Catalogue, random: Random, folder: Path) -> Catalogue:
+def unchanged(catalogue: Catalogue, random: Random, folder: Path) -> Catalogue:
+    """The catalogue without changes."""
     return catalogue
 
 
@@ -104,16 +105,16 @@ def charts(catalogue: Catalogue, random: Random, folder: Path) -> Catalogue:
 
 
 def room_scenes(catalogue: Catalogue, random: Random, folder: Path) -> Catalogue:
-    """Every auxiliary photo is a scene of four other listings' goods with the own one small among them."""
-    places = [i for i, listing in enumerate(catalogue.listings) if listing.images]
+    """Every auxiliary photo is a scene of four other listings' goods, with the listing's own goods small among them."""
+    with_photos = [i for i, listing in enumerate(catalogue.listings) if listing.images]
 
-    def scenes(listing: Listing, place: int) -> dict[str, Any]:
+    def scenes(listing: Listing, index: int) -> dict[str, Any]:
         if not listing.images:
             return {}
         names = []
         for number in range(SCENES):
-            goods = [catalogue.listings[i].images[0] for i in random.choice(places, 4)]
-            path = folder / f"scene-{place}-{number}.jpg"
+            goods = [catalogue.listings[i].images[0] for i in random.choice(with_photos, 4)]
+            path = folder / f"scene-{index}-{number}.jpg"
             _scene([catalogue.photo_path(name) for name in (*goods, listing.images[0])], random).save(path, quality=90)
             names.append(str(path))
         return {"images": (listing.images[0], *names)}
@@ -123,13 +124,13 @@ def room_scenes(catalogue: Catalogue, random: Random, folder: Path) -> Catalogue
 
 def boilerplate(catalogue: Catalogue, random: Random, folder: Path) -> Catalogue:
     """Descriptions and tags say nothing about the goods."""
-    return _with(catalogue, lambda listing, place: {"description": BOILERPLATE[place % 2], "tags": ("sale", "new")})
+    return _with(catalogue, lambda listing, index: {"description": BOILERPLATE[index % 2], "tags": ("sale", "new")})
 
 
 def others_texts(catalogue: Catalogue, random: Random, folder: Path) -> Catalogue:
     """Descriptions and tags are those of other listings."""
-    other = [catalogue.listings[i] for i in _elsewhere(len(catalogue), random)]
-    return _with(catalogue, lambda _, place: {"description": other[place].description, "tags": other[place].tags})
+    other = [catalogue.listings[i] for i in _random_cycle(len(catalogue), random)]
+    return _with(catalogue, lambda _, index: {"description": other[index].description, "tags": other[index].tags})
 
 
 def all_others(catalogue: Catalogue, random: Random, folder: Path) -> Catalogue:
@@ -138,17 +139,17 @@ def all_others(catalogue: Catalogue, random: Random, folder: Path) -> Catalogue:
 
 
 def bad_first_photo(catalogue: Catalogue, random: Random, folder: Path) -> Catalogue:
-    """The first photo shows another listing; the others are the own ones."""
-    other = [catalogue.listings[i] for i in _elsewhere(len(catalogue), random)]
-    return _with(catalogue, lambda own, place: {"images": (*other[place].images[:1], *own.images)})
+    """The first photo shows another listing; the listing's own photos follow."""
+    other = [catalogue.listings[i] for i in _random_cycle(len(catalogue), random)]
+    return _with(catalogue, lambda own, index: {"images": (*other[index].images[:1], *own.images)})
 
 
 def bare_titles(catalogue: Catalogue, random: Random, folder: Path) -> Catalogue:
-    """Titles are random numbers; descriptions begin with what the title said."""
+    """Titles are random numbers; descriptions begin with the title."""
     numbers = random.permutation(len(catalogue))
     return _with(
         catalogue,
-        lambda own, place: {"title": f"Item {numbers[place]:05}", "description": f"{own.title}. {own.description}"},
+        lambda own, index: {"title": f"Item {numbers[index]:05}", "description": f"{own.title}. {own.description}"},
     )
 
 
@@ -173,7 +174,7 @@ def titles_only(catalogue: Catalogue, random: Random, folder: Path) -> Catalogue
 
 
 VARIANTS: dict[str, Variant] = {
-    "as it is": as_it_is,
+    "as it is": unchanged,
     "others' photos": others_photos,
     "half others' photos": half_others_photos,
     "logo and chart": charts,
@@ -191,27 +192,27 @@ VARIANTS: dict[str, Variant] = {
 
 
 def _with(catalogue: Catalogue, change: Callable[[Listing, int], dict[str, Any]]) -> Catalogue:
-    changed = (replace(listing, **change(listing, place)) for place, listing in enumerate(catalogue.listings))
+    changed = (replace(listing, **change(listing, index)) for index, listing in enumerate(catalogue.listings))
     return replace(catalogue, listings=tuple(changed))
 
 
-def _elsewhere(count: int, random: Random) -> list[int]:
-    """For each place another place: a random cycle."""
+def _random_cycle(count: int, random: Random) -> list[int]:
+    """Return another index for each index: a random cycle."""
     order = random.permutation(count)
     return [int(i) for i in order[(np.argsort(order) + 1) % count]]
 
 
-def _foreign_photos(catalogue: Catalogue, random: Random, share: float) -> Catalogue:
-    every = [(place, name) for place, listing in enumerate(catalogue.listings) for name in listing.images]
+def _foreign_photos(catalogue: Catalogue, random: Random, fraction: float) -> Catalogue:
+    photos = [(index, name) for index, listing in enumerate(catalogue.listings) for name in listing.images]
 
-    def foreign(place: int) -> str:
+    def foreign(index: int) -> str:
         while True:
-            owner, name = every[random.integers(len(every))]
-            if owner != place:
+            owner, name = photos[random.integers(len(photos))]
+            if owner != index:
                 return name
 
-    def change(listing: Listing, place: int) -> dict[str, Any]:
-        others = [foreign(place) if random.random() < share else name for name in listing.images[1:]]
+    def change(listing: Listing, index: int) -> dict[str, Any]:
+        others = [foreign(index) if random.random() < fraction else name for name in listing.images[1:]]
         return {"images": (*listing.images[:1], *dict.fromkeys(others))}
 
     return _with(catalogue, change)
@@ -255,7 +256,7 @@ def _scene(paths: list[Path], random: Random) -> Image.Image:
 
 @dataclass(frozen=True)
 class Judged:
-    """Queries of a catalogue, as the text tower reads them, and their judgments."""
+    """Queries of a catalogue with their frozen text features, and judgments."""
 
     queries: list[Query]
     features: Features
@@ -264,7 +265,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class Job:
-    """One spoilt catalogue to be measured."""
+    """One variant of a catalogue to measure."""
 
     source: str
     variant: str
@@ -279,7 +280,7 @@ Values = dict[str, dict[str, dict[str, list[float]]]]  # protocol -> system -> l
 
 @dataclass
 class Result:
-    """One spoilt catalogue: values, and what was chosen with each seed."""
+    """Result of one variant: values, and the selection of each seed."""
 
     values: Values
     chosen: list[dict[str, Any]]
@@ -287,21 +288,21 @@ class Result:
     def means(self, protocol: str) -> dict[str, dict[str, float]]:
         """System -> listing -> mean over seeds."""
         systems = self.values[protocol]
-        return {name: {key: float(np.mean(each)) for key, each in systems[name].items()} for name in SYSTEMS}
+        return {name: {key: float(np.mean(seeds)) for key, seeds in systems[name].items()} for name in SYSTEMS}
 
     def row(self, protocol: str) -> dict[str, Any]:
-        """Means of every system, and the difference of each to single view with its p."""
+        """Means of all systems, and their differences to single view with p-values."""
         means = self.means(protocol)
-        tests = paired_tests({name: {protocol: each} for name, each in means.items()}, SINGLE)
+        tests = paired_tests({name: {protocol: values} for name, values in means.items()}, SINGLE)
         return {
-            "means": {name: float(np.mean(list(each.values()))) for name, each in means.items()},
+            "means": {name: float(np.mean(list(values.values()))) for name, values in means.items()},
             "against": {test.system: {"difference": test.difference, "p": test.p_holm} for test in tests},
             "asked": len(means[SINGLE]),
         }
 
 
 def measured(job: Job) -> Result:
-    """Every system on one catalogue, in one thread."""
+    """Train and measure all systems on one variant, in one thread."""
     torch.set_num_threads(1)
     result = Result({}, [])
     groups = relevance_groups(job.catalogue.listings)
@@ -316,19 +317,19 @@ def measured(job: Job) -> Result:
             towers = build_towers("offline", seed)
             pretrain(training, towers, replace(settings, seed=seed))
             part = embed_features(job.features.select(held_out), towers)
-            found = measure_cross_view_protocols(part, groups[held_out], ids[held_out], settings.fusion)
-            values = {protocol: measures["AP"] for protocol, measures in found.items()}
+            protocols = measure_cross_view_protocols(part, groups[held_out], ids[held_out], settings.fusion)
+            values = {protocol: measures["AP"] for protocol, measures in protocols.items()}
             if job.judged is not None:
                 values[QUERIES] = ranked(job.features, towers, job.judged, ids)
-            for protocol, each in values.items():
-                for key, value in each.items():
+            for protocol, by_key in values.items():
+                for key, value in by_key.items():
                     systems = result.values.setdefault(protocol, {})
                     systems.setdefault(name, {}).setdefault(key, []).append(value)
     return result
 
 
 def ranked(features: CatalogueFeatures, towers: Towers, judged: Judged, ids: Any) -> dict[str, float]:
-    """nDCG@10 of every query over all listings."""
+    """nDCG@10 of each query over all listings."""
     fused = fuse(embed_features(features, towers), towers.fusion).vectors
     scores = project_features(towers.text, judged.features, towers.dimension) @ fused.T
     run = {
@@ -339,28 +340,28 @@ def ranked(features: CatalogueFeatures, towers: Towers, judged: Judged, ids: Any
 
 
 def judgments(folder: Path, catalogue: Catalogue, towers: Towers) -> Judged | None:
-    """The queries of a catalogue that have a relevant listing in it, where there are any."""
+    """The queries with a relevant listing in the catalogue; None without judgments."""
     if not (folder / "qrels.txt").exists():
         return None
-    there = {listing.id for listing in catalogue.listings}
-    everything = read_qrels(folder / "qrels.txt")
-    kept = {query: {id: grade for id, grade in grades.items() if id in there} for query, grades in everything.items()}
+    ids = {listing.id for listing in catalogue.listings}
+    all_qrels = read_qrels(folder / "qrels.txt")
+    kept = {query: {id: grade for id, grade in grades.items() if id in ids} for query, grades in all_qrels.items()}
     qrels = {query: grades for query, grades in kept.items() if any(grade > 0 for grade in grades.values())}
     queries = [query for query in read_queries(folder / "queries.jsonl") if query.id in qrels]
     return Judged(queries, towers.text.features([query.text for query in queries]), qrels)
 
 
 def sources(data: Path, scratch: Path, development: bool) -> dict[str, tuple[Path, Catalogue]]:
-    """The catalogues that are spoilt, by name; no listing and no product of grocery is in both sets."""
+    """Original catalogues by name. The two sets of grocery share no listing and no product."""
     seed = 1 if development else 8
     write_marketplace(scratch / "marketplace", LISTINGS, seed=seed)
-    found = {
+    catalogues = {
         f"grocery, {'even' if development else 'odd'} products": (data / "grocery", half_of_grocery(data, development)),
         f"marketplace, seed {seed}": (scratch / "marketplace", read_catalogue(scratch / "marketplace")),
     }
     if development:
-        found["magento"] = (data / "magento", read_catalogue(data / "magento"))
-    return found
+        catalogues["magento"] = (data / "magento", read_catalogue(data / "magento"))
+    return catalogues
 
 
 def half_of_grocery(data: Path, even: bool) -> Catalogue:
@@ -374,7 +375,7 @@ def half_of_grocery(data: Path, even: bool) -> Catalogue:
 
 
 def table(results: Mapping[tuple[str, str], Result]) -> str:
-    """The figures for people, in Markdown."""
+    """Return the figures as Markdown."""
     lines = []
     for protocol in dict.fromkeys(name for result in results.values() for name in result.values):
         lines += [f"## {protocol.replace('->', ' → ')}", "", f"{MEASURES.get(protocol, 'Average precision')}.", ""]
@@ -391,14 +392,14 @@ def table(results: Mapping[tuple[str, str], Result]) -> str:
 
 
 def verdict(results: Mapping[tuple[str, str], Result]) -> dict[str, Any]:
-    """For every system: how often and how far below single view on the primary views, and what it gains elsewhere."""
-    found: dict[str, Any] = {}
+    """Return for each system how often and how far it is below single view in title→photos, and its gain elsewhere."""
+    verdicts: dict[str, Any] = {}
     for name in SYSTEMS[1:]:
         rows = {key: {p: each.row(p)["against"][name] for p in each.values} for key, each in results.items()}
         primary = {key: row[PRIMARY] for key, row in rows.items()}
         others = [np.mean([each["difference"] for p, each in row.items() if p != PRIMARY]) for row in rows.values()]
         worst = min(primary, key=lambda key: primary[key]["difference"])
-        found[name] = {
+        verdicts[name] = {
             "catalogues": len(primary),
             "below": sum(each["difference"] < 0 for each in primary.values()),
             "significantly below": sum(each["difference"] < 0 and each["p"] < 0.05 for each in primary.values()),
@@ -406,19 +407,19 @@ def verdict(results: Mapping[tuple[str, str], Result]) -> dict[str, Any]:
             "mean": float(np.mean([each["difference"] for each in primary.values()])),
             "elsewhere": {"mean": float(np.mean(others)), "below": sum(bool(each < 0) for each in others)},
         }
-    return found
+    return verdicts
 
 
 def plot(results: Mapping[tuple[str, str], Result], out: Path) -> Path:
-    """Title→photos against single view, with 95 % intervals over listings; one panel a source, one row a variant."""
+    """Draw title→photos against single view, with 95 % intervals over listings: a panel for each source."""
     panels: dict[str, dict[str, dict[str, Estimate]]] = {}
     for (source, variant), result in results.items():
         means = result.means(PRIMARY)
         for name in SYSTEMS[1:]:
             difference = np.array([means[name][key] - means[SINGLE][key] for key in means[SINGLE]])
             middle, error = difference.mean(), 1.96 * difference.std() / np.sqrt(len(difference))
-            mark = Estimate(float(middle), float(middle - error), float(middle + error))
-            panels.setdefault(f"{source}: title → photos", {}).setdefault(name, {})[variant] = mark
+            estimate = Estimate(float(middle), float(middle - error), float(middle + error))
+            panels.setdefault(f"{source}: title → photos", {}).setdefault(name, {})[variant] = estimate
     return draw_dot_chart(panels, out, "average precision, difference to single view", zero_line=True)
 
 
@@ -433,16 +434,16 @@ def main(
     with TemporaryDirectory() as scratch:
         jobs: list[Job] = []
         for source, (folder, catalogue) in sources(data, Path(scratch), development).items():
-            for variant, spoil in VARIANTS.items():
-                drawn = Path(scratch) / source / variant
-                drawn.mkdir(parents=True)
-                spoilt = spoil(catalogue, np.random.default_rng(0), drawn)
+            for variant, change in VARIANTS.items():
+                drawn_photos = Path(scratch) / source / variant
+                drawn_photos.mkdir(parents=True)
+                spoilt = change(catalogue, np.random.default_rng(0), drawn_photos)
                 features, judged = catalogue_features(spoilt, towers), judgments(folder, spoilt, towers)
                 jobs.append(Job(source, variant, spoilt, features, judged, seeds))
     results: dict[tuple[str, str], Result] = {}
     with ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn")) as pool:
-        found = progress(pool.map(measured, jobs), "spoilt catalogues", total=len(jobs), unit="catalogues")
-        for job, result in zip(jobs, found, strict=True):
+        finished = progress(pool.map(measured, jobs), "spoilt catalogues", total=len(jobs), unit="catalogues")
+        for job, result in zip(jobs, finished, strict=True):
             results[job.source, job.variant] = result
             chosen = [tuple(each["chosen"].values()) for each in result.chosen]
             difference = result.row(PRIMARY)["against"][CHOSEN]["difference"]

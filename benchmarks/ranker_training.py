@@ -1,18 +1,18 @@
-"""What teaching a ranker costs: queries a second, beside the bare trainer of sentence-transformers on the same pairs.
+"""Rate of ranker training against the bare trainer of sentence-transformers on the same pairs.
 
     python benchmarks/ranker_training.py [--out benchmarks/results] [--queries 96] [--rounds 4]
 
 Cost        about 4 minutes on 2 cores; draws a sample marketplace, needs no network.
 Writes      ranker_training.json in --out; a table goes to stdout.
-Aim         0.95 of the bare trainer, at least.
+Target      at least 0.95 of the rate of the bare trainer
 
-Both train all of MiniLM on the same queries with the same eight listings each and the same labels, sixteen queries a
-step, by the KL divergence of a query's listings (listwise-kl; DistillKLDivLoss), in 32-bit floats. Labels are BM25's.
-The bare trainer encodes each of its nine columns in a pass of its own; wares encodes queries in one pass and listings,
-each once, in another.
+Both train all of MiniLM on the same queries with the same eight listings each and the same labels of BM25, sixteen
+queries per step, with the KL divergence over the listings of a query (listwise-kl; DistillKLDivLoss), in 32-bit floats.
+The bare trainer encodes each of its nine columns in a pass of its own. Wares encodes the queries in one pass, and each
+listing of the batch once in another.
 
-Rounds alternate the two. Starting and the first step are counted in, for both. Rates are of all rounds together:
-queries a second of wall-clock, and of the processor's time, which other programs that share the cores disturb less.
+Rounds alternate the two. The start and the first step are included for both. Rates are over all rounds: queries per
+second of wall-clock, and of processor time, which other load on the cores disturbs less.
 """
 
 from __future__ import annotations
@@ -54,21 +54,21 @@ def main(out: Path = Path("benchmarks/results"), queries: int = 96, rounds: int 
         folder = Path(name)
         write_marketplace(folder / "marketplace", 200, SEED)
         corpus = Corpus(read_catalogue(folder / "marketplace"))
-        lessons = labelled(corpus, queries)
+        soft_labels = labelled(corpus, queries)
         works: dict[str, Callable[[], None]] = {
-            "wares": lambda: teach(corpus, lessons, folder / "wares"),
-            "sentence-transformers": lambda: teach_bare(corpus, lessons, folder / "bare"),
+            "wares": lambda: train(corpus, soft_labels, folder / "wares"),
+            "sentence-transformers": lambda: train_bare(corpus, soft_labels, folder / "bare"),
         }
         times = alternated(works, rounds)
-    found = rates(times, len(lessons))
-    ratios = {clock: each["wares"] / each["sentence-transformers"] for clock, each in found.items()}
-    show_rates("queries a second", found, ratios)
+    rates_by_clock = rates(times, len(soft_labels))
+    ratios = {clock: each["wares"] / each["sentence-transformers"] for clock, each in rates_by_clock.items()}
+    show_rates("queries per second", rates_by_clock, ratios)
     about = {
         "date": datetime.now(UTC).isoformat(),
         "machine": {"cores": os.cpu_count(), "threads": torch.get_num_threads(), "system": platform.platform()},
-        "settings": {"queries": len(lessons), "listings": LISTINGS, "batch": BATCH, "rounds": rounds},
+        "settings": {"queries": len(soft_labels), "listings": LISTINGS, "batch": BATCH, "rounds": rounds},
         "versions": {each: version(each) for each in ("sentence-transformers", "torch", "transformers")},
-        "queries a second": found,
+        "queries a second": rates_by_clock,
         "ratio": ratios,
         "seconds of each round": {
             name: dict(zip(CLOCKS, each.T.tolist(), strict=True)) for name, each in times.items()
@@ -79,23 +79,23 @@ def main(out: Path = Path("benchmarks/results"), queries: int = 96, rounds: int 
 
 
 def labelled(corpus: Corpus, count: int) -> SoftLabels:
-    """Queries that BM25 has enough listings for, with its labels."""
-    found: list[Query] = list(generate_queries(corpus, 3 * count, SEED).queries)
-    labels = BM25().fit(corpus).retrieve(found, LISTINGS)
+    """Soft labels of BM25, for queries with enough listings."""
+    queries: list[Query] = list(generate_queries(corpus, 3 * count, SEED).queries)
+    labels = BM25().fit(corpus).retrieve(queries, LISTINGS)
     full = np.flatnonzero(labels.present.all(axis=1))[:count]
-    shares = log_probs(labels.scores[full].astype(np.float64), 1.0)
-    return SoftLabels([found[place] for place in full], labels.listings[full], shares, np.ones(len(full)))
+    label_log_probs = log_probs(labels.scores[full].astype(np.float64), 1.0)
+    return SoftLabels([queries[index] for index in full], labels.listings[full], label_log_probs, np.ones(len(full)))
 
 
-def teach(corpus: Corpus, lessons: SoftLabels, folder: Path) -> None:
-    """One epoch of wares. A new model each time: what is measured is not how far it came."""
+def train(corpus: Corpus, soft_labels: SoftLabels, folder: Path) -> None:
+    """Train a new model for one epoch with wares."""
     train_ranker(
-        RANKER.fit(corpus, SEED), lessons, RANKER.training_defaults, RankerTrainingSettings(epochs=1), SEED, folder
+        RANKER.fit(corpus, SEED), soft_labels, RANKER.training_defaults, RankerTrainingSettings(epochs=1), SEED, folder
     )
 
 
-def teach_bare(corpus: Corpus, lessons: SoftLabels, folder: Path) -> None:
-    """One epoch of the bare trainer: the same text tower, as sentence-transformers has it."""
+def train_bare(corpus: Corpus, soft_labels: SoftLabels, folder: Path) -> None:
+    """Train the same text tower for one epoch with the trainer of sentence-transformers."""
     from datasets import Dataset
     from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
     from sentence_transformers.sentence_transformer.losses import DistillKLDivLoss
@@ -105,8 +105,8 @@ def teach_bare(corpus: Corpus, lessons: SoftLabels, folder: Path) -> None:
 
     tower: Any = build_towers("offline", SEED).text
     model = tower.backbone.requires_grad_(True)
-    columns = {f"listing {i}": [corpus.texts[place] for place in lessons.listings[:, i]] for i in range(LISTINGS)}
-    rows = {"query": [query.text for query in lessons.queries], **columns, "label": lessons.log_probs.tolist()}
+    columns = {f"listing {i}": [corpus.texts[index] for index in soft_labels.listings[:, i]] for i in range(LISTINGS)}
+    rows = {"query": [query.text for query in soft_labels.queries], **columns, "label": soft_labels.log_probs.tolist()}
     arguments = SentenceTransformerTrainingArguments(
         output_dir=str(folder),
         num_train_epochs=1,

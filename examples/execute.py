@@ -1,4 +1,4 @@
-"""Run the notebooks of this folder anew, and keep what they show in them, without the bars.
+"""Run the notebooks of this folder and save their outputs, without progress bars.
 
 python examples/execute.py [NOTEBOOK...]
 """
@@ -14,23 +14,28 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 EXAMPLES = Path(__file__).resolve().parent
-BAR = "application/vnd.jupyter.widget-view+json"
-LONGEST = 1800  # seconds of a cell
+WIDGET_TYPE = "application/vnd.jupyter.widget-view+json"
+CELL_TIMEOUT = 1800  # seconds
 
 
-def execute(notebook: Path, folder: Path) -> NotebookNode:
-    """A notebook with all of its cells run in `folder`. Raises CellExecutionError where one fails."""
-    found: NotebookNode = nbformat.read(notebook, as_version=4)
-    NotebookClient(found, timeout=LONGEST, record_timing=False, resources={"metadata": {"path": folder}}).execute()
-    return found
+def execute(path: Path, folder: Path) -> NotebookNode:
+    """Return a notebook after running all cells in `folder`. Raises CellExecutionError if a cell fails."""
+    notebook: NotebookNode = nbformat.read(path, as_version=4)
+    client = NotebookClient(
+        notebook, timeout=CELL_TIMEOUT, record_timing=False, resources={"metadata": {"path": folder}}
+    )
+    client.execute()
+    return notebook
 
 
 def tidy(notebook: NotebookNode) -> NotebookNode:
-    """Without bars and what libraries say on standard error, which are of the moment."""
+    """Remove progress bars and standard error from the outputs, because they change with every run."""
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = [
-                each for each in cell.outputs if BAR not in each.get("data", {}) and each.get("name") != "stderr"
+                output
+                for output in cell.outputs
+                if WIDGET_TYPE not in output.get("data", {}) and output.get("name") != "stderr"
             ]
     notebook.metadata.pop("widgets", None)
     return notebook

@@ -22,7 +22,7 @@ AUTHORISED = {"Authorization": f"Bearer {KEY}"}
 
 
 def goods(folder: Path, count: int) -> Path:
-    """A catalogue of so many listings, every other one with a photo."""
+    """A catalogue of `count` listings; every second one has a photo."""
     folder.mkdir(parents=True, exist_ok=True)
     colours = ("red", "green", "blue")
     for colour in colours:
@@ -37,7 +37,7 @@ def goods(folder: Path, count: int) -> Path:
 
 @dataclass(frozen=True)
 class Served:
-    """A server that runs."""
+    """A running server."""
 
     address: str
     process: subprocess.Popen[str]
@@ -70,15 +70,15 @@ def served(shop: Path | str, *options: object, log: Path | None = None) -> Itera
             assert process.stdout is not None
             line = process.stdout.readline()
             assert line, log.read_text()
-            found = Served(line.split()[-1], process, log)
-            until(lambda: found.get("readyz").status_code == 200)
-            yield found
+            server = Served(line.split()[-1], process, log)
+            until(lambda: server.get("readyz").status_code == 200)
+            yield server
         finally:
             process.terminate()
 
 
 def until(true: Callable[[], bool]) -> None:
-    """Ask again and again; what never comes true ends with the test run's own limit."""
+    """Wait until a condition is true; the test run's timeout ends an endless wait."""
     while True:
         with suppress(httpx2.TransportError):
             if true():

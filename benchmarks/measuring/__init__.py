@@ -1,4 +1,4 @@
-"""What benchmarks share: work timed in turns by two clocks, memory, and values averaged over seeds."""
+"""Helpers of several benchmarks: alternating timing by two clocks, memory, and means over seeds."""
 
 from __future__ import annotations
 
@@ -22,45 +22,45 @@ CLOCKS: dict[str, Callable[[], float]] = {"wall": time.monotonic, "processor": t
 
 
 def alternated(works: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, npt.NDArray[np.float64]]:
-    """(rounds, clocks) seconds of each, in turns, after a round that does not count."""
+    """Return name -> (rounds, clocks) seconds of alternating calls, after a warm-up round."""
     times: dict[str, list[list[float]]] = {name: [] for name in works}
     for number in range(rounds + 1):
         for name in sorted(works, reverse=number % 2 == 0):
             times[name].append(seconds(works[name]))
-    return {name: np.array(each[1:]) for name, each in times.items()}
+    return {name: np.array(seconds_by_round[1:]) for name, seconds_by_round in times.items()}
 
 
 def seconds(work: Callable[[], Any]) -> list[float]:
-    """How long something takes, by each clock."""
+    """Return the seconds of a call by each clock."""
     began = [clock() for clock in CLOCKS.values()]
     work()
     return [clock() - start for clock, start in zip(CLOCKS.values(), began, strict=True)]
 
 
 def peak_memory() -> float:
-    """MiB that this process has held at most, on Linux.
+    """Return the peak resident memory of this process in MiB, on Linux.
 
-    Not ru_maxrss, which is that of the process that started this one, where that held more.
+    It reads VmHWM, because ru_maxrss of a child starts at the peak of its parent.
     """
     [peak] = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
     return int(peak) / 1024
 
 
 def rates(times: Mapping[str, npt.NDArray[np.float64]], size: int) -> dict[str, dict[str, float]]:
-    """Clock → what was timed → how many things of `size` a round it did in a second, over all rounds."""
+    """Return clock → name → items per second over all rounds. size: items of a round"""
     return {
-        clock: {name: size * len(each) / float(each[:, column].sum()) for name, each in times.items()}
+        clock: {name: size * len(seconds) / float(seconds[:, column].sum()) for name, seconds in times.items()}
         for column, clock in enumerate(CLOCKS)
     }
 
 
-def show_rates(title: str, found: Mapping[str, Mapping[str, float]], ratios: Mapping[str, float]) -> None:
-    """The rates as a table, a row a clock."""
+def show_rates(title: str, by_clock: Mapping[str, Mapping[str, float]], ratios: Mapping[str, float]) -> None:
+    """Print the rates as a table, a row for each clock."""
     table = Table("clock", title=title)
-    for name in (*next(iter(found.values())), "ratio"):
+    for name in (*next(iter(by_clock.values())), "ratio"):
         table.add_column(name, justify="right")
-    for clock, each in found.items():
-        table.add_row(clock, *(f"{rate:.4g}" for rate in each.values()), f"{ratios[clock]:.2f}")
+    for clock, rates in by_clock.items():
+        table.add_row(clock, *(f"{rate:.4g}" for rate in rates.values()), f"{ratios[clock]:.2f}")
     Console().print(table)
 
 
@@ -68,13 +68,13 @@ def show_rates(title: str, found: Mapping[str, Mapping[str, float]], ratios: Map
 
 
 def mean_of(seeds: Sequence[PerQuery]) -> PerQuery:
-    """Each query's values averaged over seeds."""
+    """Return the mean over seeds of each query's values."""
     return {
-        name: {query: float(np.mean([each[name][query] for each in seeds])) for query in seeds[0][name]}
+        name: {query: float(np.mean([values[name][query] for values in seeds])) for query in seeds[0][name]}
         for name in seeds[0]
     }
 
 
 def means(values: PerQuery) -> dict[str, float]:
-    """Measure → mean over queries."""
-    return {name: float(np.mean(list(each.values()))) for name, each in values.items()}
+    """Return measure → mean over queries."""
+    return {name: float(np.mean(list(by_query.values()))) for name, by_query in values.items()}

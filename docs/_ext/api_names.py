@@ -63,7 +63,7 @@ class CompleteNames(SphinxTransform):
 
 
 def is_alias(app: Sphinx, domain: Any, node: pending_xref) -> bool | None:
-    """Whether a missing link is to a type alias or a name of typing, which autodoc gives no entry."""
+    """Whether a missing link is to a name that autodoc gives no entry: a type alias, or what has no docstring."""
     module, _, name = node["reftarget"].rpartition(".")
     if node.get("refdomain") != "py" or not module.startswith("wares"):
         return None
@@ -73,7 +73,8 @@ def is_alias(app: Sphinx, domain: Any, node: pending_xref) -> bool | None:
         value = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError):
         return None
-    return None if inspect.isclass(value) or inspect.isroutine(value) else True
+    documented = (inspect.isclass(value) or inspect.isroutine(value)) and bool(value.__doc__)
+    return None if documented else True
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -50,17 +50,33 @@ def face(module: ModuleType) -> list[tuple[str, str, str]]:
     return exported
 
 
+def first_line(module: str) -> str:
+    """First line of a module's docstring."""
+    return (importlib.import_module(module).__doc__ or "").strip().partition("\n")[0]
+
+
+def table(title: str, rows: list[tuple[str, str]]) -> list[str]:
+    """Lines of a table with a link and a description in each row; none without rows."""
+    if not rows:
+        return []
+    lines = [f".. list-table:: {title}", "   :widths: 30 70", ""]
+    for link, text in rows:
+        lines += [f"   * - {link}", f"     - {inline(text)}"]
+    return [*lines, ""]
+
+
 def page(name: str, names: list[str]) -> str:
     """Source of one module's page: docstring, exported names, submodules, members."""
     module = importlib.import_module(name)
     lines = [name, "=" * len(name), "", f".. automodule:: {name}", "   :members:", "   :ignore-module-all:", ""]
-    if exported := face(module):
-        lines += [".. list-table:: Exported names", "   :widths: 30 70", ""]
-        for export, home, text in exported:
-            lines += [f"   * - :py:obj:`{export} <{home}.{export}>`", f"     - {inline(text)}"]
-        lines.append("")
-    if children := [child for child in names if child.rpartition(".")[0] == name]:
-        lines += [".. toctree::", "   :maxdepth: 1", "   :titlesonly:", ""]
+    lines += table(
+        "Exported names", [(f":py:obj:`{export} <{home}.{export}>`", text) for export, home, text in face(module)]
+    )
+    children = [child for child in names if child.rpartition(".")[0] == name]
+    if children:
+        described = [(f":doc:`{child.rpartition('.')[2]} <{child}>`", first_line(child)) for child in children]
+        lines += table("Modules", described)
+        lines += [".. toctree::", "   :hidden:", "   :titlesonly:", ""]
         lines += [f"   {child.rpartition('.')[2]} <{child}>" for child in children]
         lines.append("")
     return "\n".join(lines)
@@ -108,7 +124,7 @@ def blocks(lines: list[str]) -> list[list[str]]:
             groups.append(list(lines_of_group))
     merged: list[list[str]] = []
     for group in groups:
-        if merged and group[0].startswith(" ") and merged[-1][0].startswith(" "):
+        if merged and group[0].startswith(" ") and merged[-1][-1].startswith(" "):
             merged[-1] += ["", *group]
         else:
             merged.append(group)
@@ -117,7 +133,7 @@ def blocks(lines: list[str]) -> list[list[str]]:
 
 def described(group: list[str], names: set[str]) -> list[str]:
     """A paragraph whose lines are `name: text` as a list; lines that are no such entry go on as text."""
-    hanging = any(line.startswith(" ") for line in group)
+    hanging = any(line.startswith(" ") for line in group) or all(map(ENTRY.fullmatch, group))
     result: list[str] = []
     in_list = False
     for line in group:
@@ -134,19 +150,28 @@ def described(group: list[str], names: set[str]) -> list[str]:
     return result
 
 
+def code_block(lines: list[str]) -> list[str]:
+    """Lines of code as a directive, in the language that they seem to be in."""
+    code = dedent("\n".join(lines))
+    language = "pycon" if ">>>" in code else "python" if PYTHON.search(code) else "text"
+    return [f".. code-block:: {language}", "", *(f"   {line}" for line in code.split("\n"))]
+
+
 def convert_docstring(app: Sphinx, what: str, name: str, value: Any, options: Any, lines: list[str]) -> None:
     """Rewrite a docstring in place: descriptions of parameters as lists, indented blocks as code."""
     names, result = parameter_names(value), list[str]()
     whole = SPLIT_CODE.sub(lambda code: re.sub(r"\s*\n\s*", " ", code[0]), "\n".join(lines))
     for group in blocks(whole.split("\n")):
         first = ENTRY.fullmatch(group[0])
-        if re.match(r" |@|def ", group[0]):
-            language = "python" if PYTHON.search("\n".join(group)) else "text"
-            code = dedent("\n".join(group)).split("\n")
-            result += [f".. code-block:: {language}", "", *(f"   {line}" for line in code)]
-        elif group[0].startswith(">>>"):
-            result += group
-        elif (first and set(first[1].split(", ")) <= names) or any(line.startswith(" ") for line in group):
+        if re.match(r" |@|def |>>>", group[0]):
+            result += code_block(group)
+        elif group[0].endswith(":") and all(line.startswith(" ") for line in group[1:]):
+            result += [inline(group[0]), "", *code_block(group[1:])] if group[1:] else [inline(group[0])]
+        elif (
+            (first and set(first[1].split(", ")) <= names)
+            or any(line.startswith(" ") for line in group)
+            or (len(group) > 1 and all(map(ENTRY.fullmatch, group)))
+        ):
             result += described(group, names)
         else:
             result += map(inline, group)

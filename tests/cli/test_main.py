@@ -137,7 +137,7 @@ def test_pretrain_chooses_the_weights_that_are_not_given(shop: Shop, tmp_path: P
     assert len(choice["candidates"]) > 1
     assert chosen in [{name: each[name] for name in chosen} for each in choice["candidates"]]
     assert json.loads((tmp_path / "one" / "pretrain.json").read_text(encoding="utf-8"))["choice"] == choice
-    assert "Weights chosen without labels" in done(*train, tmp_path / "two", "--beta", 1, "--intra-modal", 0).out
+    assert "Weights selected without labels" in done(*train, tmp_path / "two", "--beta", 1, "--intra-modal", 0).out
     given = done(*train, tmp_path / "three", "--no-choose", "--beta", 0.7, "--json").json["choice"]
     assert given["chosen"] == {"alpha": 0.5, "beta": 0.7, "intra_modal": 0.25}
     assert given["candidates"] == []
@@ -293,7 +293,7 @@ def test_evaluate_says_what_is_wrong(shop: Shop, tmp_path: Path) -> None:
     assert "'tfidf' is not among the systems: fused, bm25" in refused(
         "evaluate", shop.path, *shop.judged, "--baseline", "tfidf"
     )
-    assert "two systems are called" in refused("evaluate", shop.path, shop.path, *shop.judged)
+    assert "two systems have the name" in refused("evaluate", shop.path, shop.path, *shop.judged)
     assert "is not a shop" in refused("evaluate", tmp_path / "note", *shop.judged)
     assert "cannot be read" in refused("evaluate", tmp_path / "run.txt", *shop.judged)
     assert "'nDCG@ten' is not a measure" in refused("evaluate", shop.path, *shop.judged, "--measures", "nDCG@ten")
@@ -367,7 +367,9 @@ def lamps(tmp_path: Path) -> Path:
 def test_queries_are_written_and_shown(lamps: Path) -> None:
     answer = done("queries", lamps, "--out", lamps / "queries.jsonl", "--count", 8, "--like", lamps / "log.jsonl")
     assert "written: 8 queries written from 2 listings." in answer.out
-    assert "like: 2 distinct queries of 4 in the log: 1 repeated and 1 without a word are left out" in answer.out
+    assert (
+        "like: 2 distinct queries of 4 in the log: 1 duplicates and 1 queries without a word are left out" in answer.out
+    )
     assert re.search(r"terms that no listing has +│ +0\.0% │ +33\.3%", answer.out)
     written = [query.text for query in read_queries(lamps)]
     assert len(written) == 8
@@ -388,7 +390,7 @@ def test_queries_of_a_log(lamps: Path) -> None:
     out = lamps / "tidy.jsonl"
     found = done("queries", lamps, "--out", out, "--log", lamps / "log.jsonl", "--json").json
     assert [query.text for query in read_queries(out)] == found["examples"] == ["Oak lamp", "zebra"]
-    assert found["sets"]["log"]["repeated"] == found["sets"]["log"]["wordless"] == 1
+    assert found["sets"]["log"]["duplicates"] == found["sets"]["log"]["wordless"] == 1
     assert found["sets"]["log"]["unknown_queries"] == 0.5
 
 
@@ -408,7 +410,7 @@ def test_queries_refusals(lamps: Path) -> None:
     assert "name all that it takes" in refused("queries", lamps, "--out", out, "--held-out", lamps / "test.jsonl")
     assert "name all that it takes" in refused("queries", lamps, "--out", out, "--log", log, "--share", 0.5)
     assert "leave them out" in refused("queries", lamps, "--out", out, "--log", log, "--seed", 0)
-    assert "is no file" in refused("queries", lamps, "--out", out, "--log", lamps / "none.jsonl")
+    assert "does not exist" in refused("queries", lamps, "--out", out, "--log", lamps / "none.jsonl")
     assert "No such file or directory" in refused("queries", lamps, "--out", lamps / "none" / "queries.jsonl")
     write_listings([Listing("a", "🍕")], lamps / "listings.jsonl")
     assert "no query can be written" in refused("queries", lamps, "--out", out)
@@ -662,7 +664,7 @@ def test_no_listings_at_all(tmp_path: Path, content: bytes | None) -> None:
 def test_a_model_is_replaced_only_on_purpose(tmp_path: Path) -> None:
     catalogue, model = goods(tmp_path / "c"), tmp_path / "model"
     train = ("pretrain", catalogue, "--towers", "small", "--epochs", 1, "--no-choose", "--out", model)
-    assert f"{model} has no checkpoint to resume from" in refused(*train, "--resume")
+    assert f"{model} has no checkpoint to resume" in refused(*train, "--resume")
     done(*train)
     before = (model / "towers.safetensors").read_bytes()
     assert "holds a model already" in refused(*train, "--seed", 5)
@@ -690,7 +692,7 @@ def test_index_needs_a_model_or_towers_and_not_both(shop: Shop, tmp_path: Path) 
     said = "give either --model MODEL"
     assert said in refused("index", shop.catalogue, *out)
     assert said in refused("index", shop.catalogue, "--model", shop.model, "--towers", "small", *out)
-    assert "holds no model" in refused("index", shop.catalogue, "--model", tmp_path / "none", *out)
+    assert "is not a model" in refused("index", shop.catalogue, "--model", tmp_path / "none", *out)
     assert not (tmp_path / "shop").exists()
 
 
@@ -920,7 +922,7 @@ def test_a_killed_run_is_resumed_from_the_command_line(tmp_path: Path) -> None:
 
     assert "a run that was stopped" in refused(*train, "--epochs", 7), "it is not begun anew unasked"
     assert "of a run with other settings" in refused(*train, "--epochs", 7, "--resume")
-    assert "holds no model" in refused("index", catalogue, "--model", model, "--out", tmp_path / "shop")
+    assert "is not a model" in refused("index", catalogue, "--model", model, "--out", tmp_path / "shop")
     state = torch.load(model / "checkpoint.pt", weights_only=True)
     passed = len(state["record"]["losses"])
     assert passed >= 1

@@ -1,4 +1,4 @@
-"""Interactions: what a row may hold, every bad row with its place, and splits by time."""
+"""Interactions: valid rows, every kind of bad row with its line, and splits by time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from wares.data.interactions import (
 GOOD = {"query": "Red  boots", "listing": "a", "kind": "click", "weight": 2, "time": "2025-03-01T00:00:10Z"}
 
 
-def written(folder: Path, *rows: Any) -> Path:
+def write_interactions(folder: Path, *rows: Any) -> Path:
     lines = [row if isinstance(row, str) else json.dumps(row) for row in rows]
     (folder / "interactions.jsonl").write_text("\n".join(lines) + "\n")
     return folder / "interactions.jsonl"
@@ -35,28 +35,30 @@ def row(query: str, listing: str = "a", time: float = 0.0, weight: float = 1.0) 
     return Interaction(query, listing, "click", weight, time)
 
 
-def test_rows_come_in_the_order_of_time(tmp_path: Path) -> None:
-    path = written(tmp_path, {**GOOD, "time": 1740787300}, GOOD, {**GOOD, "time": "2025-03-01T02:00:05+02:00"})
-    found = read_interactions(path, ["a"]).rows
-    assert [each.time for each in found] == [1740787205.0, 1740787210.0, 1740787300.0]
-    assert found[0] == Interaction("red boots", "a", "click", 2.0, 1740787205.0)
+def test_interactions_are_in_order_of_time(tmp_path: Path) -> None:
+    path = write_interactions(
+        tmp_path, {**GOOD, "time": 1740787300}, GOOD, {**GOOD, "time": "2025-03-01T02:00:05+02:00"}
+    )
+    rows = read_interactions(path, ["a"]).rows
+    assert [row.time for row in rows] == [1740787205.0, 1740787210.0, 1740787300.0]
+    assert rows[0] == Interaction("red boots", "a", "click", 2.0, 1740787205.0)
 
 
 @pytest.mark.parametrize("suffix", FILE_SUFFIXES)
-def test_tables_say_the_same_as_lines(tmp_path: Path, suffix: str) -> None:
+def test_every_format_gives_the_same_interactions(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"clicks{suffix}"
     write_rows([GOOD, {**GOOD, "query": "mug, blue", "time": "1740787300"}], path)
-    found = read_interactions(path, ["a"]).rows
-    assert [(each.query, each.weight, each.time) for each in found] == [
+    rows = read_interactions(path, ["a"]).rows
+    assert [(row.query, row.weight, row.time) for row in rows] == [
         ("red boots", 2.0, 1740787210.0),
         ("mug, blue", 2.0, 1740787300.0),
     ]
 
 
-def test_kinds_may_be_weighed_anew_or_left_out(tmp_path: Path) -> None:
-    path = written(tmp_path, GOOD, {**GOOD, "kind": "purchase"}, {"query": "mug", "listing": "a", "time": 0})
-    found = read_interactions(path, ["a"], {"purchase": 7, "click": 0}).rows
-    assert [(each.kind, each.weight) for each in found] == [("", 1.0), ("purchase", 7.0)]
+def test_weights_by_kind_replace_weights_or_leave_kinds_out(tmp_path: Path) -> None:
+    path = write_interactions(tmp_path, GOOD, {**GOOD, "kind": "purchase"}, {"query": "mug", "listing": "a", "time": 0})
+    rows = read_interactions(path, ["a"], {"purchase": 7, "click": 0}).rows
+    assert [(row.kind, row.weight) for row in rows] == [("", 1.0), ("purchase", 7.0)]
 
 
 @pytest.mark.parametrize(
@@ -77,43 +79,45 @@ def test_kinds_may_be_weighed_anew_or_left_out(tmp_path: Path) -> None:
         ("[1]", "not an object"),
     ],
 )
-def test_a_bad_row_is_named_with_its_place(tmp_path: Path, bad: Any, field: str) -> None:
-    path = written(tmp_path, GOOD, bad)
+def test_a_bad_row_is_reported_with_its_line(tmp_path: Path, bad: Any, field: str) -> None:
+    path = write_interactions(tmp_path, GOOD, bad)
     with pytest.raises(CatalogueError, match=r"interactions\.jsonl, line 2") as caught:
         read_interactions(path, ["a"])
     assert field in str(caught.value)
     assert "\n" not in str(caught.value)
-    found = read_interactions(path, ["a"], on_error="skip")
-    assert len(found) == 1
-    assert [problem.line for problem in found.problems] == [2]
+    interactions = read_interactions(path, ["a"], on_error="skip")
+    assert len(interactions) == 1
+    assert [problem.line for problem in interactions.problems] == [2]
 
 
-def test_nothing_to_learn_from_says_so(tmp_path: Path) -> None:
+def test_a_file_without_interactions_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(CatalogueError, match="does not exist"):
         read_interactions(tmp_path / "none.jsonl", ["a"])
-    with pytest.raises(CatalogueError, match="no interaction"):
-        read_interactions(written(tmp_path, {**GOOD, "listing": "b"}), ["a"], on_error="skip")
+    with pytest.raises(CatalogueError, match="no usable interaction"):
+        read_interactions(write_interactions(tmp_path, {**GOOD, "listing": "b"}), ["a"], on_error="skip")
 
 
 @given(st.lists(st.integers(0, 5), max_size=30), st.floats(0.0, 0.99))
-def test_a_split_keeps_every_row_and_the_order_of_time(times: list[int], later: float) -> None:
+def test_a_split_keeps_every_row_and_the_order_of_time(times: list[int], test_fraction: float) -> None:
     whole = Interactions(tuple(row("q", time=time) for time in sorted(times)))
-    before, after = whole.split(later)
+    before, after = whole.split(test_fraction)
     assert before.rows + after.rows == whole.rows
-    assert len(after) <= later * len(whole)
+    assert len(after) <= test_fraction * len(whole)
     if before.rows and after.rows:
         assert before.rows[-1].time < after.rows[0].time
 
 
-def test_a_share_of_all_is_refused() -> None:
-    with pytest.raises(SettingsError, match="share"):
+def test_a_test_fraction_of_one_is_rejected() -> None:
+    with pytest.raises(SettingsError, match="test fraction"):
         Interactions(()).split(1.0)
 
 
-def test_queries_and_their_listings() -> None:
-    found = Interactions((row("mug", "b"), row("boots", "a", 1, 2.0), row("boots", "a", 2), row("boots", "c", 3)))
-    assert interaction_weights(found) == {"mug": {"b": 1.0}, "boots": {"a": 3.0, "c": 1.0}}
-    queries, chosen = interactions_to_queries(found)
+def test_queries_and_weights_of_their_listings() -> None:
+    interactions = Interactions(
+        (row("mug", "b"), row("boots", "a", 1, 2.0), row("boots", "a", 2), row("boots", "c", 3))
+    )
+    assert interaction_weights(interactions) == {"mug": {"b": 1.0}, "boots": {"a": 3.0, "c": 1.0}}
+    queries, relevance = interactions_to_queries(interactions)
     assert [query.text for query in queries] == ["mug", "boots"]
-    assert chosen[queries[1].id] == {"a": 1, "c": 1}
-    assert [each.query for each in without_queries(found, {"boots"}).rows] == ["mug"]
+    assert relevance[queries[1].id] == {"a": 1, "c": 1}
+    assert [row.query for row in without_queries(interactions, {"boots"}).rows] == ["mug"]

@@ -1,4 +1,4 @@
-"""Photos: shapes and contracts, real bad files built on the spot, and parallel reading equal to reading alone."""
+"""Photos: contracts, cases by eye, bad files built by the tests, and parallel decoding equal to decoding alone."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from toys import png_header
 
-from wares.core.errors import PhotoError, SettingsError, WaresError
-from wares.core.processes import map_in_order
+from wares.core.errors import PhotoError, SettingsError
 from wares.data import photos
 from wares.data.digests import file_digest, file_digests
 from wares.data.photos import MAX_PIXELS, Fit, PhotoInfo, Pixels, check_photos, load_photo, load_photos
@@ -34,7 +33,7 @@ def near(pixel: Pixels, colour: tuple[int, int, int], tolerance: int = 12) -> bo
 
 
 def quarters(side: int = 64) -> Image.Image:
-    """Red and green above, blue and white below: every turn and flip shows."""
+    """Red and green above, blue and white below, so that every rotation and flip differs."""
     image = Image.new("RGB", (side, side), WHITE)
     half = side // 2
     image.paste(RED, (0, 0, half, half))
@@ -53,9 +52,6 @@ def corners(pixels: Pixels) -> list[Pixels]:
     return [pixels[low, low], pixels[low, high], pixels[high, low], pixels[high, high]]
 
 
-# Shapes and contracts --------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("fit", get_args(Fit))
 @pytest.mark.parametrize("shape", [(1, 1), (1, 500), (500, 1), (37, 20), (640, 480)])
 def test_any_shape_becomes_a_square(tmp_path: Path, fit: Fit, shape: tuple[int, int]) -> None:
@@ -68,16 +64,11 @@ def test_any_shape_becomes_a_square(tmp_path: Path, fit: Fit, shape: tuple[int, 
 
 
 @pytest.mark.parametrize(("size", "fit"), [(0, "pad"), (-3, "pad"), (8, "zoom")])
-def test_settings_out_of_range(size: int, fit: Fit) -> None:
+def test_settings_out_of_range_are_rejected(size: int, fit: Fit) -> None:
     with pytest.raises(SettingsError):
         load_photo("any.jpg", size, fit)
     with pytest.raises(SettingsError):
         load_photos([], size, fit)
-
-
-def test_no_workers_is_a_settings_error() -> None:
-    with pytest.raises(SettingsError, match="at least 1"):
-        load_photos(["a.jpg"], 8, workers=0)
 
 
 def test_importing_photos_is_light() -> None:
@@ -85,9 +76,6 @@ def test_importing_photos_is_light() -> None:
         "import sys, wares.data.photos; print([m for m in ('torch', 'transformers', 'pydantic') if m in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
-
-
-# Cases by eye ----------------------------------------------------------------------------------------------------
 
 
 def test_pad_crop_and_stretch_of_a_wide_photo(tmp_path: Path) -> None:
@@ -114,7 +102,7 @@ def test_crop_takes_the_centre_of_a_tall_photo(tmp_path: Path) -> None:
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
 def test_photos_are_turned_upright(tmp_path: Path, orientation: int, suffix: str) -> None:
-    """The file holds the photo as the camera held it; the EXIF note says how to turn it back."""
+    """The file stores the photo as the camera was held; the EXIF orientation turns it upright."""
     undo = {
         2: Image.Transpose.FLIP_LEFT_RIGHT,
         3: Image.Transpose.ROTATE_180,
@@ -124,22 +112,22 @@ def test_photos_are_turned_upright(tmp_path: Path, orientation: int, suffix: str
         7: Image.Transpose.TRANSVERSE,
         8: Image.Transpose.ROTATE_270,
     }
-    held = quarters().transpose(undo[orientation]) if orientation > 1 else quarters()
+    stored = quarters().transpose(undo[orientation]) if orientation > 1 else quarters()
     exif = Image.Exif()
     exif[0x0112] = orientation
-    path = save(held, tmp_path / f"photo.{suffix}", exif=exif, quality=95)
+    path = save(stored, tmp_path / f"photo.{suffix}", exif=exif, quality=95)
     pixels = load_photo(path, 32)
     assert [near(p, c, 40) for p, c in zip(corners(pixels), (RED, GREEN, BLUE, WHITE), strict=True)] == [True] * 4
 
 
-def test_facts_are_of_the_upright_photo(tmp_path: Path) -> None:
+def test_the_size_is_of_the_upright_photo(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     path = save(Image.new("RGB", (60, 20), RED), tmp_path / "photo.jpg", exif=exif)
     assert list(check_photos([path])) == [PhotoInfo(20, 60, file_digest(path), path.suffix)]
 
 
-def test_a_large_jpeg_is_shrunk_without_losing_its_place(tmp_path: Path) -> None:
+def test_a_large_jpeg_is_shrunk_in_place(tmp_path: Path) -> None:
     path = save(quarters(4000), tmp_path / "large.jpg", quality=90)
     assert [near(p, c, 20) for p, c in zip(corners(load_photo(path, 64)), (RED, GREEN, BLUE, WHITE), strict=True)] == [
         True
@@ -204,7 +192,7 @@ def test_every_kind_of_pixel_becomes_rgb(
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "PA"])
-def test_what_is_transparent_is_white(tmp_path: Path, mode: str) -> None:
+def test_transparent_pixels_become_white(tmp_path: Path, mode: str) -> None:
     """The left half is black and opaque; the right half is transparent over black."""
     image = Image.new("RGBA", (40, 40), (0, 0, 0, 0))
     image.paste((0, 0, 0, 255), (0, 0, 20, 40))
@@ -233,21 +221,18 @@ def test_the_colour_under_transparent_pixels_does_not_bleed(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("suffix", ["gif", "webp", "png", "tiff"])
-def test_of_an_animation_the_first_frame(tmp_path: Path, suffix: str) -> None:
+def test_an_animation_gives_its_first_frame(tmp_path: Path, suffix: str) -> None:
     frames = [Image.new("RGB", (40, 40), colour) for colour in (RED, GREEN, BLUE)]
     path = save(frames[0], tmp_path / f"photo.{suffix}", save_all=True, append_images=frames[1:])
     assert near(load_photo(path, 16)[8, 8], RED, 6)
 
 
-def test_avif_where_pillow_reads_it(tmp_path: Path) -> None:
+def test_avif_is_read_if_pillow_supports_it(tmp_path: Path) -> None:
     from PIL import features
 
     if not features.check("avif"):
         pytest.skip("this Pillow was built without AVIF")
     assert near(load_photo(save(quarters(), tmp_path / "photo.avif"), 32)[8, 8], RED, 20)
-
-
-# Bad files -------------------------------------------------------------------------------------------------------
 
 
 def encoded(suffix: str, **options: Any) -> bytes:
@@ -258,7 +243,7 @@ def encoded(suffix: str, **options: Any) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "message"),
     [
         (b"", "is empty \\(0 bytes\\)"),
         (b"hello, this is no photo", "is not a photo"),
@@ -283,17 +268,17 @@ def encoded(suffix: str, **options: Any) -> bytes:
     ],
 )
 @pytest.mark.filterwarnings("error")
-def test_bad_files_are_named_in_one_line(tmp_path: Path, content: bytes, says: str) -> None:
+def test_bad_files_are_named_in_one_line(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "photo.jpg"
     path.write_bytes(content)
-    with pytest.raises(PhotoError, match=says) as caught:
+    with pytest.raises(PhotoError, match=message) as caught:
         load_photo(path, 32)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert [type(found) for found in check_photos([path])] == [PhotoError]
+    assert [type(outcome) for outcome in check_photos([path])] == [PhotoError]
 
 
-def test_a_formats_decoder_outside_the_list_never_runs(tmp_path: Path) -> None:
+def test_decoders_of_other_formats_never_run(tmp_path: Path) -> None:
     path = tmp_path / "photo.jpg"
     Image.new("RGB", (8, 8), RED).save(path, "PPM")
     with pytest.raises(PhotoError, match="is not a photo"):
@@ -301,7 +286,7 @@ def test_a_formats_decoder_outside_the_list_never_runs(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("error")
-def test_a_huge_photo_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+def test_a_huge_photo_is_rejected_before_decoding(tmp_path: Path) -> None:
     path = tmp_path / "huge.png"
     Image.new("1", (20_000, 20_000)).save(path)
     assert path.stat().st_size < 1_000_000
@@ -312,22 +297,22 @@ def test_a_huge_photo_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("error")
-def test_below_our_limit_pillow_does_not_warn(tmp_path: Path) -> None:
-    """Pillow warns from 89 million pixels; ours is the only limit."""
+def test_pillow_does_not_warn_below_our_limit(tmp_path: Path) -> None:
+    """Pillow warns from 89 million pixels, but only our limit counts."""
     path = save(Image.new("L", (10_000, 9_500), 128), tmp_path / "large.png")
     assert Image.MAX_IMAGE_PIXELS is not None
     assert Image.MAX_IMAGE_PIXELS < 95_000_000 < MAX_PIXELS
     assert near(load_photo(path, 16, "stretch")[8, 8], (128, 128, 128))
 
 
-def test_too_many_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_with_too_many_bytes_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(photos, "MAX_BYTES", 100)
     path = save(quarters(), tmp_path / "photo.png")
     with pytest.raises(PhotoError, match="bytes; the limit is 100"):
         load_photo(path, 8)
 
 
-def test_missing_folders_and_devices(tmp_path: Path) -> None:
+def test_missing_files_folders_and_devices_are_errors(tmp_path: Path) -> None:
     with pytest.raises(PhotoError, match="does not exist"):
         load_photo(tmp_path / "none.jpg", 8)
     with pytest.raises(PhotoError, match="is a folder"):
@@ -338,11 +323,11 @@ def test_missing_folders_and_devices(tmp_path: Path) -> None:
         file_digest(tmp_path / "none.jpg")
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe.jpg")
-        with pytest.raises(PhotoError, match="no regular file"):
+        with pytest.raises(PhotoError, match="not a regular file"):
             load_photo(tmp_path / "pipe.jpg", 8)
 
 
-def test_a_photo_that_may_not_be_read(tmp_path: Path) -> None:
+def test_an_unreadable_photo_is_an_error(tmp_path: Path) -> None:
     path = save(quarters(), tmp_path / "photo.png")
     path.chmod(0)
     if os.access(path, os.R_OK):
@@ -351,7 +336,7 @@ def test_a_photo_that_may_not_be_read(tmp_path: Path) -> None:
         load_photo(path, 8)
 
 
-def test_pillows_own_limit_is_put_back(tmp_path: Path) -> None:
+def test_the_limit_of_pillow_is_restored(tmp_path: Path) -> None:
     before = Image.MAX_IMAGE_PIXELS
     path = tmp_path / "photo.jpg"
     path.write_bytes(b"nothing")
@@ -360,16 +345,16 @@ def test_pillows_own_limit_is_put_back(tmp_path: Path) -> None:
     assert before == Image.MAX_IMAGE_PIXELS
 
 
-def test_threads_may_load_at_once(tmp_path: Path) -> None:
+def test_threads_load_concurrently(tmp_path: Path) -> None:
     path = save(quarters(), tmp_path / "photo.png")
-    expected, found = load_photo(path, 32), []
-    threads = [threading.Thread(target=lambda: found.append(load_photo(path, 32))) for _ in range(8)]
+    expected, results = load_photo(path, 32), []
+    threads = [threading.Thread(target=lambda: results.append(load_photo(path, 32))) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert all(np.array_equal(pixels, expected) for pixels in found)
-    assert len(found) == 8
+    assert all(np.array_equal(pixels, expected) for pixels in results)
+    assert len(results) == 8
 
 
 @given(
@@ -378,22 +363,19 @@ def test_threads_may_load_at_once(tmp_path: Path) -> None:
     suffix=st.sampled_from(["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"]),
 )
 @settings(max_examples=100, deadline=None)
-def test_a_damaged_photo_is_pixels_or_a_photo_error(
+def test_a_damaged_photo_decodes_or_raises_a_photo_error(
     tmp_path_factory: pytest.TempPathFactory, cut: float, flips: list[tuple[float, int]], suffix: str
 ) -> None:
     """Whatever is cut off or overwritten, nothing but a PhotoError comes out."""
     content = bytearray(encoded(suffix))
-    for place, value in flips:
-        content[int(place * len(content))] = value
+    for position, value in flips:
+        content[int(position * len(content))] = value
     path = tmp_path_factory.getbasetemp() / "damaged"
     path.write_bytes(content[: int(len(content) * (1 - cut))])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        [found] = load_photos([path], 8)
-    assert "\n" not in str(found) if isinstance(found, PhotoError) else found.shape == (8, 8, 3)
-
-
-# Many photos -----------------------------------------------------------------------------------------------------
+        [result] = load_photos([path], 8)
+    assert "\n" not in str(result) if isinstance(result, PhotoError) else result.shape == (8, 8, 3)
 
 
 @pytest.fixture
@@ -408,10 +390,10 @@ def many(tmp_path: Path) -> list[Path]:
     return paths
 
 
-def test_two_processes_read_what_one_reads_in_order_with_errors_in_place(many: list[Path]) -> None:
-    alone, together = list(load_photos(many, 24, workers=1)), list(load_photos(many, 24, workers=2))
-    assert len(alone) == len(together) == 150
-    for i, (one, other) in enumerate(zip(alone, together, strict=True)):
+def test_two_processes_return_what_one_returns_in_order(many: list[Path]) -> None:
+    one_process, two_processes = list(load_photos(many, 24, workers=1)), list(load_photos(many, 24, workers=2))
+    assert len(one_process) == len(two_processes) == 150
+    for i, (one, other) in enumerate(zip(one_process, two_processes, strict=True)):
         if i in (20, 70, 149):
             assert isinstance(one, PhotoError)
             assert isinstance(other, PhotoError)
@@ -421,32 +403,27 @@ def test_two_processes_read_what_one_reads_in_order_with_errors_in_place(many: l
             assert np.array_equal(np.asarray(one), np.asarray(other))
 
 
-def test_facts_and_digests_come_in_order(many: list[Path]) -> None:
-    facts = list(check_photos(many, workers=2))
+def test_infos_and_digests_are_in_order(many: list[Path]) -> None:
+    infos = list(check_photos(many, workers=2))
     hashes = list(file_digests(many))
-    assert [i for i, found in enumerate(facts) if isinstance(found, PhotoError)] == [20, 70, 149]
-    assert [i for i, found in enumerate(hashes) if isinstance(found, PhotoError)] == [149]
-    assert all(f.digest == h for f, h in zip(facts, hashes, strict=True) if isinstance(f, PhotoInfo))
-    assert [f.width for f in facts if isinstance(f, PhotoInfo)] == [
+    assert [i for i, outcome in enumerate(infos) if isinstance(outcome, PhotoError)] == [20, 70, 149]
+    assert [i for i, outcome in enumerate(hashes) if isinstance(outcome, PhotoError)] == [149]
+    assert all(f.digest == h for f, h in zip(infos, hashes, strict=True) if isinstance(f, PhotoInfo))
+    assert [f.width for f in infos if isinstance(f, PhotoInfo)] == [
         30 + i for i in range(150) if i not in (20, 70, 149)
     ]
 
 
-def test_reading_may_stop_half_way(many: list[Path]) -> None:
+def test_reading_can_stop_early(many: list[Path]) -> None:
     stream = load_photos(many, 8, workers=2)
     assert isinstance(next(stream), np.ndarray)
     assert isinstance(stream, Iterator)
     stream.close()  # type: ignore[attr-defined]
 
 
-def test_no_photos_at_all() -> None:
+def test_no_photos_give_no_results() -> None:
     assert list(load_photos([], 8)) == []
     assert list(file_digests([])) == []
-
-
-def test_a_dead_worker_is_an_error_that_says_so() -> None:
-    with pytest.raises(WaresError, match="A worker reading photos was killed, probably out of memory"):
-        list(map_in_order(os._exit, [3] * 200, 2, "reading photos", "Use fewer workers."))
 
 
 READER = """
@@ -460,8 +437,8 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="asks POSIX whether processes live")
-def test_workers_end_when_their_parent_is_killed(many: list[Path], tmp_path: Path) -> None:
+@pytest.mark.skipif(sys.platform == "win32", reason="uses POSIX signals")
+def test_workers_end_with_their_killed_parent(many: list[Path], tmp_path: Path) -> None:
     script = tmp_path / "reader.py"
     script.write_text(READER)
     parent = subprocess.Popen([sys.executable, str(script), *map(str, many)], stdout=subprocess.PIPE, text=True)
@@ -478,7 +455,7 @@ def test_workers_end_when_their_parent_is_killed(many: list[Path], tmp_path: Pat
 
 
 def alive(pid: int) -> bool:
-    """Whether a process still runs; one that has ended and waits to be collected does not."""
+    """Whether a process runs; a zombie does not."""
     try:
         os.kill(pid, 0)
         return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text() if Path("/proc").is_dir() else True
@@ -486,16 +463,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-def test_the_same_bytes_have_the_same_digest(tmp_path: Path) -> None:
-    one, two, other = tmp_path / "one", tmp_path / "two", tmp_path / "other"
-    one.write_bytes(b"abc")
-    two.write_bytes(b"abc")
-    other.write_bytes(b"abd")
-    assert file_digest(one) == file_digest(two) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    assert file_digest(one) != file_digest(other)
-
-
-def test_real_photos_all_decode(shared_data: Callable[[str], Path]) -> None:
+def test_all_real_photos_decode(shared_data: Callable[[str], Path]) -> None:
     paths = sorted((shared_data("magento") / "images").iterdir())
     decoded = list(load_photos(paths, 64, workers=2))
     assert len(paths) > 700

@@ -1,24 +1,18 @@
-"""Words as counts, of texts and of a corpus: cases by eye, and `collections.Counter` as the oracle."""
+"""Terms of texts and their counts: cases by eye, and `collections.Counter` as the oracle."""
 
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wares.data.corpus import Corpus
-from wares.data.listings import Catalogue, Listing
 from wares.data.terms import TermCounts, analyse
 
 WORDS = ["red", "Boots", "boot", "the", "and", "wool", "running", "runs", "ботинки", "鞋子", "!", "👟", "44"]
 texts = st.lists(st.lists(st.sampled_from(WORDS), max_size=8).map(" ".join), max_size=6)
-
-
-# By eye
 
 
 @pytest.mark.parametrize(
@@ -43,12 +37,12 @@ texts = st.lists(st.lists(st.sampled_from(WORDS), max_size=8).map(" ".join), max
         ("Füße ÉCHARPE", ["füße", "écharp"]),
     ],
 )
-def test_terms_of_a_text(text: str, terms: list[str]) -> None:
-    """Lower case, no stop words, English stems; other languages are left as they are, but for endings like English."""
+def test_terms_of_texts_in_many_scripts(text: str, terms: list[str]) -> None:
+    """Lower case, no stop words, English stems; words of other languages lose only endings that look English."""
     assert analyse(text) == terms
 
 
-def test_three_texts_by_eye() -> None:
+def test_counts_of_three_texts() -> None:
     terms = TermCounts.from_texts(["red boots, red laces", "the boot", "!"])
     assert terms.vocabulary == {"red": 0, "boot": 1, "lace": 2}
     assert terms.term_list == ["red", "boot", "lace"]
@@ -59,7 +53,7 @@ def test_three_texts_by_eye() -> None:
     assert (len(terms), terms.vocabulary_size) == (3, 3)
 
 
-def test_ids_keep_order_and_repetition_and_drop_what_is_unknown() -> None:
+def test_term_ids_keep_order_and_repetition_and_drop_unknown_terms() -> None:
     terms = TermCounts.from_texts(["red boots laces"])
     assert terms.term_ids("boots, GREEN boots of red").tolist() == [1, 1, 0]
     for text in ("", "green", "the", "👟", "靴"):
@@ -68,14 +62,14 @@ def test_ids_keep_order_and_repetition_and_drop_what_is_unknown() -> None:
         assert ids.dtype == np.int64
 
 
-def test_asking_teaches_no_words() -> None:
+def test_term_ids_of_a_query_do_not_extend_the_vocabulary() -> None:
     terms = TermCounts.from_texts(["red boots"])
     terms.term_ids("green scarf")
     assert terms.vocabulary == {"red": 0, "boot": 1}
 
 
 @pytest.mark.parametrize("given", [[], [""], ["the", "👟", " "]])
-def test_no_texts_and_texts_without_words(given: list[str]) -> None:
+def test_texts_without_terms_have_empty_counts(given: list[str]) -> None:
     terms = TermCounts.from_texts(given)
     assert (len(terms), terms.vocabulary_size, terms.term_list) == (len(given), 0, [])
     assert terms.counts.shape == (len(given), 0)
@@ -84,50 +78,37 @@ def test_no_texts_and_texts_without_words(given: list[str]) -> None:
     assert terms.term_ids("red boots").tolist() == []
 
 
-def test_texts_may_come_one_at_a_time() -> None:
+def test_texts_can_be_an_iterator() -> None:
     assert (TermCounts.from_texts(text for text in ["red", "red boots"]).counts.toarray() == [[1, 0], [1, 1]]).all()
 
 
-def test_a_corpus_is_a_text_for_each_listing() -> None:
-    """Every text that a search would read, and nothing else: no price, no attribute, no name of a photo."""
-    boots = Listing("b7", "Red boots", "For winter", ("Shoes", "Wool"), ("photo.png",), 80.0, {"size": 44.0}, "product")
-    mug = Listing("a1", "Mug", description=" ", texts={"care": "Dishwasher safe"})
-    corpus = Corpus(Catalogue(Path("/shop"), (boots, mug)))
-    assert len(corpus) == 2
-    assert corpus.ids.tolist() == ["b7", "a1"]
-    assert corpus.texts == ["Red boots\nFor winter\nShoes, Wool", "Mug\nDishwasher safe"]
-    assert corpus.term_counts.term_list == ["red", "boot", "winter", "shoe", "wool", "mug", "dishwash", "safe"]
-    assert corpus.term_counts.lengths.tolist() == [5, 3]
-
-
-# Oracle
-
-
 @given(texts)
-def test_counts_are_those_of_a_counter(given: list[str]) -> None:
+def test_counts_equal_those_of_a_counter(given: list[str]) -> None:
     terms = TermCounts.from_texts(given)
     counters = [Counter(analyse(text)) for text in given]
     total = sum(counters, Counter())
     assert set(terms.vocabulary) == set(total)
     assert sorted(terms.vocabulary.values()) == list(range(terms.vocabulary_size))
     for row, counter in zip(terms.counts.toarray(), counters, strict=True):
-        assert {word: row[place] for word, place in terms.vocabulary.items() if row[place]} == counter
+        assert {word: row[column] for word, column in terms.vocabulary.items() if row[column]} == counter
     assert terms.lengths.tolist() == [counter.total() for counter in counters]
     assert terms.collection_frequency.tolist() == [total[word] for word in terms.term_list]
-    assert terms.document_frequency.tolist() == [sum(word in each for each in counters) for word in terms.term_list]
+    assert terms.document_frequency.tolist() == [
+        sum(word in counter for counter in counters) for word in terms.term_list
+    ]
 
 
 @given(texts, st.lists(st.sampled_from([*WORDS, "green"]), max_size=6).map(" ".join))
-def test_ids_are_the_known_terms(given: list[str], query: str) -> None:
+def test_term_ids_are_the_known_terms(given: list[str], query: str) -> None:
     terms = TermCounts.from_texts(given)
     known = {term for text in given for term in analyse(text)}
-    assert [terms.term_list[place] for place in terms.term_ids(query)] == [
+    assert [terms.term_list[column] for column in terms.term_ids(query)] == [
         term for term in analyse(query) if term in known
     ]
 
 
 @given(st.text(max_size=30))
-def test_a_term_is_a_lower_case_word(text: str) -> None:
+def test_a_term_is_in_lower_case_without_spaces(text: str) -> None:
     for term in analyse(text):
         assert term
         assert not any(letter.isspace() for letter in term)

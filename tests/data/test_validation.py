@@ -1,4 +1,4 @@
-"""Checking a catalogue: the counts by eye, every problem listed, and nothing vanishing on the way."""
+"""Checks of a catalogue: counts by eye, and every problem in the report."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def photo(folder: Path, name: str, colour: str, size: tuple[int, int] = (40, 30)
     return name
 
 
-def shown(report: CheckReport, width: int = 160) -> str:
+def rendered(report: CheckReport, width: int = 160) -> str:
     console = Console(file=io.StringIO(), width=width)
     report.render(console)
     assert isinstance(console.file, io.StringIO)
@@ -51,7 +51,7 @@ def shop(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_counts_by_eye(shop: Path) -> None:
+def test_counts_of_a_small_catalogue(shop: Path) -> None:
     report = check_catalogue(shop)
     assert report.listings == 4
     assert report.photos == 4
@@ -62,7 +62,7 @@ def test_counts_by_eye(shop: Path) -> None:
     assert report.photo_sides == CountSummary(30, 30, 30)
     assert (report.same_title, report.same_product) == (2, 2)
     assert report.shared_photos == {"logo.png": 2}
-    assert report.kinds == {"unreadable photo": 1, "repeated photo": 1}
+    assert report.kinds == {"unreadable photo": 1, "duplicate photo": 1}
     assert not report.ok
 
 
@@ -78,60 +78,60 @@ def test_stop_raises_at_the_first_bad_photo(shop: Path) -> None:
         check_catalogue(shop, on_error="stop")
 
 
-def test_json_holds_everything(shop: Path) -> None:
-    found = json.loads(json.dumps(check_catalogue(shop).to_json()))
-    assert (found["without_photos"], found["single_photo"], found["without_description"]) == (2, 0, 2)
-    assert found["ok"] is False
-    assert found["kinds"] == {"unreadable photo": 1, "repeated photo": 1}
-    assert [problem["line"] for problem in found["problems"]] == [3, 2]
-    assert found["problems"][0]["text"].startswith("listings.jsonl, line 3: cut.png")
+def test_json_has_counts_and_problems(shop: Path) -> None:
+    report = json.loads(json.dumps(check_catalogue(shop).to_json()))
+    assert (report["without_photos"], report["single_photo"], report["without_description"]) == (2, 0, 2)
+    assert report["ok"] is False
+    assert report["kinds"] == {"unreadable photo": 1, "duplicate photo": 1}
+    assert [problem["line"] for problem in report["problems"]] == [3, 2]
+    assert report["problems"][0]["text"].startswith("listings.jsonl, line 3: cut.png")
 
 
-def test_the_tables_say_what_is_wrong_and_what_to_do(shop: Path) -> None:
-    text = shown(check_catalogue(shop))
+def test_tables_show_problems_and_the_next_step(shop: Path) -> None:
+    text = rendered(check_catalogue(shop))
     assert "unreadable photo" in text
     assert "cut.png is truncated or damaged" in text
     assert text.rstrip().endswith(
-        "go on without it (listings: 0, photos and ends of texts: 1): pass --on-error skip to the next commands."
+        "with --on-error skip in the next commands (it skips 0 listings, and 1 photos or ends of texts)."
     )
 
 
-def test_many_problems_of_a_kind_are_counted_and_a_few_shown(tmp_path: Path) -> None:
+def test_tables_count_many_problems_and_show_a_few(tmp_path: Path) -> None:
     rows = [{"id": "good", "title": "Good"}, *({"id": f"bad{i}"} for i in range(20))]
     (tmp_path / "listings.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    text = shown(check_catalogue(tmp_path))
+    text = rendered(check_catalogue(tmp_path))
     assert "line 4:" in text
     assert "line 5:" not in text
     assert "and 17 more" in text
 
 
-def test_markup_in_a_catalogue_is_only_text(tmp_path: Path) -> None:
+def test_markup_in_a_catalogue_is_shown_as_text(tmp_path: Path) -> None:
     (tmp_path / "listings.jsonl").write_text('{"id": "a", "title": "A", "images": ["[bold]x[/red].jpg"]}')
-    assert "[bold]x[/red].jpg" in shown(check_catalogue(tmp_path))
+    assert "[bold]x[/red].jpg" in rendered(check_catalogue(tmp_path))
 
 
-def test_a_good_catalogue_says_what_comes_next(tmp_path: Path) -> None:
+def test_a_valid_catalogue_names_the_next_command(tmp_path: Path) -> None:
     listing = Listing("a", "A", images=(photo(tmp_path, "a.png", "red"),))
     write_listings([listing], tmp_path / "listings.jsonl")
     report = check_catalogue(tmp_path)
     assert report.ok
-    assert "Problems" not in shown(report)
-    assert f"wares pretrain {tmp_path} --out MODEL" in shown(report, width=500)
+    assert "Problems" not in rendered(report)
+    assert f"wares pretrain {tmp_path} --out MODEL" in rendered(report, width=500)
 
 
-def test_a_catalogue_without_photos(tmp_path: Path) -> None:
+def test_a_catalogue_without_photos_is_valid(tmp_path: Path) -> None:
     write_listings([Listing("a", "A"), Listing("b", "B")], tmp_path / "listings.csv")
     report = check_catalogue(tmp_path)
     assert report.ok
     assert report.photos_per_listing == {0: 2}
-    assert "No listing has a photo" in shown(report)
+    assert "No listing has a photo" in rendered(report)
 
 
-def test_notes_are_shown_and_harmless(tmp_path: Path) -> None:
+def test_notes_are_shown_but_are_no_errors(tmp_path: Path) -> None:
     (tmp_path / "listings.jsonl").write_text('{"id": "a", "title": "A", "care": "Brush."}')
     report = check_catalogue(tmp_path)
     assert report.ok
-    assert 'column "care" is not used' in shown(report)
+    assert 'column "care" is not used' in rendered(report)
     assert check_catalogue(tmp_path, text_fields=["care"]).texts == {"title": 1, "care": 1}
 
 
@@ -148,14 +148,14 @@ def test_every_photo_is_counted_or_a_problem(tmp_path: Path, kinds: list[list[st
     listings = [Listing(str(i), "A", images=tuple(f"{kind}.png" for kind in row)) for i, row in enumerate(kinds)]
     write_listings(listings, tmp_path / "listings.jsonl")
     report = check_catalogue(tmp_path)
-    usable = sum(number * count for number, count in report.photos_per_listing.items())
-    assert usable == sum(kind == "good" for row in kinds for kind in row)
-    assert usable + len(report.problems) == sum(map(len, kinds))
+    decoded = sum(number * count for number, count in report.photos_per_listing.items())
+    assert decoded == sum(kind == "good" for row in kinds for kind in row)
+    assert decoded + len(report.problems) == sum(map(len, kinds))
     assert sum(report.kinds.values()) == len(report.problems)
     assert sum(report.photos_per_listing.values()) == report.listings == len(kinds)
 
 
-def test_real_catalogues(shared_data: Callable[[str], Path]) -> None:
+def test_a_real_catalogue(shared_data: Callable[[str], Path]) -> None:
     report = check_catalogue(shared_data("magento"))
     assert report.ok
     assert report.listings == 197

@@ -156,7 +156,7 @@ def test_unknown_ways_are_refused(how: str, shelf: Path) -> None:
 
 
 def test_what_cannot_be_trained_says_so(shelf: Path) -> None:
-    with pytest.raises(SettingsError, match="always trained whole"):
+    with pytest.raises(SettingsError, match="always trained completely"):
         unfreeze_backbone(build_towers("small").text, "all")
     with pytest.raises(SettingsError, match="2 blocks"):
         unfreeze_backbone(build_towers(named("clip", shelf)).text, "last-3")

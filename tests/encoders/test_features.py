@@ -315,12 +315,12 @@ def test_a_photo_to_search_with_must_be_one(damaged: Catalogue) -> None:
 WORKER = """
 import sys, time
 from pathlib import Path
-from wares.core import cache as kept; from wares.encoders import features as encode
+from wares.core import cache as cache_module; from wares.encoders import features as encode
 from wares.data.catalogue import read_catalogue
 from wares.encoders.registry import build_towers
 
 goods, cache, stop_after = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
-kept.BATCH = encode.BATCH = 4
+cache_module.FEATURES_PER_WRITE = encode.PHOTO_BATCH_SIZE = 4
 towers = build_towers("small")
 small = type(towers.image)
 

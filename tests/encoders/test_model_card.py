@@ -36,7 +36,7 @@ def test_the_header_is_read_and_the_run_is_told() -> None:
         "wares index",
     ):
         assert said in card.text
-    assert "Nothing was measured" in card.text
+    assert "was not measured" in card.text
 
 
 def test_what_was_measured_and_what_is_needed_is_said(shelf: Path) -> None:

@@ -1,4 +1,4 @@
-"""Predictors of query performance in a supervised run's report: what they expect, and how that compares."""
+"""Query performance prediction in the report of a supervision run."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from wares.supervision.predictors.registry import PREDICTORS
 from wares.supervision.recipe import supervise
 from wares.supervision.settings import SuperviseSettings
 
-TESTS = [Query(f"t{place}", word) for place, word in enumerate(WORDS)]
+TESTS = [Query(f"t{index}", word) for index, word in enumerate(WORDS)]
 
 
 @pytest.fixture(scope="module")
 def corpus() -> Corpus:
-    """Each word stands in fewer listings than the one before: one listing has all, the last has the first only."""
-    texts = [" ".join(WORDS[: len(WORDS) - place]) for place in range(len(WORDS))]
-    listings = tuple(Listing(f"l{place}", text, "and more") for place, text in enumerate(texts))
+    """Each word is in fewer listings than the one before: one listing has all words, the last only the first."""
+    texts = [" ".join(WORDS[: len(WORDS) - index]) for index in range(len(WORDS))]
+    listings = tuple(Listing(f"l{index}", text, "and more") for index, text in enumerate(texts))
     return Corpus(Catalogue(Path("/shop"), listings))
 
 
-def test_rare_words_are_expected_to_do_well(corpus: Corpus) -> None:
-    """Nothing is expected of a query that shares no word with the corpus."""
+def test_predictions_rise_with_rare_words(corpus: Corpus) -> None:
+    """A query without a word of the corpus has no prediction."""
     found = predict_performance(corpus, [*TESTS, Query("none", "zzyzx"), Query("empty", "")])
     assert list(found) == list(PREDICTORS)
     values = [found["max-idf"][query.id] for query in TESTS if query.text != "for"]
@@ -47,13 +47,13 @@ def test_rare_words_are_expected_to_do_well(corpus: Corpus) -> None:
         assert math.isnan(each["none"]) and math.isnan(each["empty"]), name
 
 
-def test_paths_in_names_are_cut_where_names_stay_apart() -> None:
+def test_paths_in_names_are_shortened_unless_names_become_equal() -> None:
     names = ["bm25", "two-tower(model='/shops/a/model')", "two-tower(model='/shops/b/model')", "run(file='x/run.txt')"]
     assert list(short_names(names).values()) == [*names[:3], "run(file='run.txt')"]
     assert short_names([names[1], names[1]]) == {names[1]: "two-tower(model='model')"}
 
 
-def test_predictors_are_compared_in_results_and_report(
+def test_predictors_are_in_results_and_report(
     corpus: Corpus, shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WARES_CACHE", str(tmp_path / "cache"))
@@ -64,7 +64,7 @@ def test_predictors_are_compared_in_results_and_report(
     qrels: Qrels = {query.id: {"l0": 1} for query in TESTS if query.text != "for"}
     judged = evaluate_run(run, qrels)
     before = json.loads((run / "results.json").read_text())
-    assert "Predictions, against what was measured" not in write_report(run).read_text(encoding="utf-8")
+    assert "Query performance prediction" not in write_report(run).read_text(encoding="utf-8")
     found = evaluate_predictors(run, judged, predict_performance(corpus, TESTS))
     after = json.loads((run / "results.json").read_text())
     assert {key: after[key] for key in before} == before

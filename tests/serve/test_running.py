@@ -46,7 +46,7 @@ def answered_to(server: Served, request: bytes) -> bytes:
     return b""
 
 
-def test_it_serves_until_it_is_told_to_stop(shop: Path) -> None:
+def test_the_server_runs_until_sigterm(shop: Path) -> None:
     with served(shop) as server:
         assert server.get("api/search", q="red thing").json()["total"] == 12
         endless = b"GET /healthz HTTP/1.1\r\nHost: here\r\nX: " + b"a" * 1_000_000
@@ -58,7 +58,7 @@ def test_it_serves_until_it_is_told_to_stop(shop: Path) -> None:
         server.get("healthz")
 
 
-def test_a_request_under_way_is_answered_before_it_stops(shop: Path) -> None:
+def test_a_running_request_finishes_before_shutdown(shop: Path) -> None:
     body = json.dumps({"title": "late thing"}).encode()
     with served(shop) as server:
         host, port = server.address.removeprefix("http://").rstrip("/").split(":")
@@ -81,7 +81,7 @@ def test_a_request_under_way_is_answered_before_it_stops(shop: Path) -> None:
     assert len(open_shop(shop)) == 13
 
 
-def test_a_change_is_seen_by_every_worker_at_once(shop: Path) -> None:
+def test_every_worker_sees_a_change_immediately(shop: Path) -> None:
     with served(shop, "--workers", 2) as server:
         workers = {line["message"] for line in server.lines() if line["message"].startswith("Started server process")}
         assert len(workers) == 2
@@ -100,7 +100,7 @@ def test_a_worker_that_dies_is_replaced(shop: Path) -> None:
         until(lambda: server.total() == 12)
 
 
-def test_no_answered_change_is_lost_by_a_kill(shop: Path) -> None:
+def test_no_confirmed_change_is_lost_by_a_kill(shop: Path) -> None:
     answered: list[str] = []
     with served(shop) as server:
 

@@ -17,7 +17,8 @@ from toys import BOOTS, MUG, SCARF, THREE, toy_shop
 from wares.core.errors import SettingsError
 from wares.data.listings import Listing
 from wares.evaluation.synthetic_shops import SyntheticCatalogue, SyntheticTowers
-from wares.serve.searcher import Searcher, SearchRequest
+from wares.serve.search_requests import SearchRequest
+from wares.serve.searcher import Searcher
 from wares.serve.settings import ServeSettings
 from wares.shop import memory as in_memory
 from wares.shop import vector_index

@@ -309,4 +309,4 @@ def test_serving_a_replica(published: Published, tmp_path: Path, monkeypatch: py
         (tmp_path / "bucket").rename(tmp_path / "elsewhere")
     with served(f"copy={published.url}", log=tmp_path / "second.log") as server:
         assert server.total() == 20
-        until(lambda: any(line["message"] == "shop cannot be followed" for line in server.lines()))
+        until(lambda: any(line["message"] == "replica cannot catch up" for line in server.lines()))

@@ -1,8 +1,4 @@
-"""Queries and labelers that give trouble, over every ranker and over whole runs: never an exception that the user
-cannot mend, never a score that is no number, and nothing learned from what nobody said.
-
-Every labeler meets the same queries in test_labelers.
-"""
+"""Whole runs with odd queries and labelers: no unexpected error, finite numbers only, no labels from abstention."""
 
 from __future__ import annotations
 
@@ -16,8 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-import torch
-from odd_queries import ODD, UNKNOWN, WORDLESS, check
+from odd_queries import ODD, UNKNOWN, WORDLESS
 from tiny_models import WORDS, named
 
 import wares.supervision.recipe as module
@@ -28,19 +23,22 @@ from wares.data.runs import read_run, write_run
 from wares.encoders.registry import build_towers
 from wares.evaluation.supervision_report import evaluate_predictors, evaluate_run, read_run_results, write_report
 from wares.ranking.labelers.registry import labelers
-from wares.ranking.rankers.base import Ranker, SoftLabels, TrainingDefaults
-from wares.ranking.rankers.registry import get_ranker, rankers
-from wares.ranking.scoring import NO_LISTING
+from wares.ranking.rankers.base import Ranker
+from wares.ranking.rankers.registry import get_ranker
 from wares.ranking.settings import RankerTrainingSettings
-from wares.ranking.training import train_ranker
 from wares.supervision.ensemble import predict_performance
 from wares.supervision.recipe import supervise
 from wares.supervision.settings import SuperviseSettings
 from wares.supervision.strategies import STRATEGIES, Strategy
 
 GOOD = [Query(f"g{i}", f"{one} {other}") for i, (one, other) in enumerate(pairwise(WORDS[:7]))]
+
+
 HARD = [Query(f"h{i}", text) for i, text in enumerate(ODD.values())]
+
+
 SILENT = [Query(f"h{i}", ODD[kind]) for i, kind in enumerate(ODD) if kind in [*WORDLESS, *UNKNOWN, "Cyrillic"]]
+
 
 LABELS = """
 def all_words(query, listings):
@@ -129,55 +127,6 @@ def finite(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
 
 
-# Every ranker
-
-
-@pytest.mark.parametrize("name", rankers())
-def test_rankers_answer_hard_queries_or_leave_them(name: str, make: Callable[[str], Ranker], corpus: Corpus) -> None:
-    """Among others as alone; all scores are numbers; what has no word has no answer."""
-    scorer = make(name).fit(corpus, seed=1).scorer()
-    queries = [GOOD[0], *HARD, GOOD[1]]
-    labels = scorer.retrieve(queries, 20)
-    check(labels, len(queries), 20, len(corpus))
-    assert np.isfinite(labels.scores[labels.present]).all()
-    scores = scorer.score(queries, np.tile(np.arange(len(corpus)), (len(queries), 1)))
-    assert not np.isinf(scores).any()
-    for place, query in enumerate(queries):
-        alone = scorer.retrieve([query], 20)
-        np.testing.assert_array_equal(alone.present[0], labels.present[place])
-        np.testing.assert_allclose(alone.scores[0], labels.scores[place], rtol=1e-4, atol=1e-4)
-        if not query.text.strip():
-            assert not labels.present[place].any()
-    assert labels.present[[0, -1]].any(axis=1).all()
-
-
-@pytest.mark.parametrize("name", rankers())
-def test_rankers_learn_among_hard_queries(
-    name: str, make: Callable[[str], Ranker], corpus: Corpus, tmp_path: Path
-) -> None:
-    """Labels are random where there are any; some queries have none, some one, some no weight."""
-    random, queries = np.random.default_rng(3), [*GOOD, *HARD]
-    listings = np.tile(np.arange(len(corpus)), (len(queries), 1))
-    shares = np.log(random.dirichlet(np.ones(len(corpus)), len(queries)))
-    listings[len(GOOD) : len(GOOD) + 2], shares[len(GOOD) : len(GOOD) + 2] = NO_LISTING, -np.inf
-    listings[0, 1:], shares[0, 1:], shares[0, 0] = NO_LISTING, -np.inf, 0.0
-    weights = np.ones(len(queries))
-    weights[1] = 0.0
-    model, taught = make(name).fit(corpus, seed=1), SoftLabels(queries, listings, shares, weights)
-    record = train_ranker(model, taught, TrainingDefaults(1e-2, 4, 4), RankerTrainingSettings(epochs=1), 0, tmp_path)
-    assert record.steps > 0
-    assert np.isfinite(record.losses).all()
-    assert all(torch.isfinite(value).all() for value in model.trained_state().values())
-
-
-def test_a_cross_encoder_reads_as_much_as_its_encoder_can(make: Callable[[str], Ranker], corpus: Corpus) -> None:
-    scorer = make("cross-encoder").fit(corpus, seed=1).scorer()
-    assert scorer.retrieve([Query("long", ODD["long"])], 3).present.any()
-
-
-# Whole runs
-
-
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_whole_runs_with_hard_queries(
     strategy: Strategy, corpus: Corpus, settings: SuperviseSettings, make: Callable[[str], Ranker], tmp_path: Path
@@ -235,7 +184,7 @@ def test_whole_runs_with_every_labeler(
     assert write_report(tmp_path / "out").exists()
 
 
-def test_labels_of_queries_that_the_ranker_cannot_answer(
+def test_labels_of_queries_that_the_ranker_cannot_score(
     corpus: Corpus, settings: SuperviseSettings, label: Callable[[str], str], tmp_path: Path
 ) -> None:
     """A function labels empty queries as well. Whatever is written holds numbers only."""
@@ -247,7 +196,7 @@ def test_labels_of_queries_that_the_ranker_cannot_answer(
 
 
 @pytest.mark.parametrize("weights", ["clarity", "nqc", "max-idf"])
-def test_hopeless_queries_weigh_nothing(
+def test_queries_without_results_get_no_weight(
     weights: str, corpus: Corpus, settings: SuperviseSettings, tmp_path: Path
 ) -> None:
     supervise(corpus, [*GOOD, *SILENT], replace(settings, query_predictor=weights), tmp_path / "run")
@@ -270,7 +219,7 @@ def test_a_labeler_that_always_abstains_changes_nothing(
 
 
 @pytest.mark.parametrize("kind", ["function", "run"])
-def test_nobody_but_a_labeler_that_always_abstains(
+def test_a_single_labeler_that_always_abstains_is_refused(
     kind: str, corpus: Corpus, settings: SuperviseSettings, label: Callable[[str], str], tmp_path: Path
 ) -> None:
     write_run({"other": {"l0": 1.0}}, tmp_path / "run.txt")
@@ -279,7 +228,7 @@ def test_nobody_but_a_labeler_that_always_abstains(
         supervise(corpus, GOOD, replace(settings, labelers=(name,)), tmp_path / "run")
 
 
-def test_labelers_on_very_different_scales_count_alike(
+def test_scales_of_labelers_do_not_matter(
     corpus: Corpus, settings: SuperviseSettings, label: Callable[[str], str], tmp_path: Path
 ) -> None:
     """One function in millions of millions of another's unit, and shifted: labels are those of the function alone."""
@@ -289,7 +238,7 @@ def test_labelers_on_very_different_scales_count_alike(
         assert labels_of(tmp_path / "both")[text] == pytest.approx(shares, rel=1e-3, abs=1e-6)
 
 
-def test_scores_that_are_no_numbers_teach_nothing(
+def test_non_finite_scores_are_ignored(
     corpus: Corpus, settings: SuperviseSettings, label: Callable[[str], str], tmp_path: Path
 ) -> None:
     """Two listings of three are left out: None, NaN, and both infinities. Results can be read back."""

@@ -59,7 +59,7 @@ def test_reciprocal_ranks_by_eye() -> None:
     assert reciprocal_ranks(Fixed(0, 1, 2), known).tolist() == [pytest.approx(1 / 3), 1, 0, 0]
 
 
-def test_titles_are_searched_where_they_are_not() -> None:
+def test_titles_are_searched_among_untitled_listings() -> None:
     known = title_query_task(SHOP)
     assert known is not None
     assert not any(each.title for each in known.corpus.catalogue.listings)
@@ -77,14 +77,14 @@ def test_titles_are_searched_where_they_are_not() -> None:
     }, "by their descriptions"
 
 
-def test_photos_are_something_to_be_found_by() -> None:
+def test_photos_make_untitled_listings_findable() -> None:
     assert title_query_task(corpus(("red boots", ""), ("mug", ""))) is None
     known = title_query_task(corpus(("red boots", ""), ("mug", ""), images=["a.jpg"]))
     assert known is not None
     assert len(known.queries) == 2
 
 
-def test_of_a_large_corpus_some_are_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_corpus_is_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("wares.supervision.known_item.MAX_LISTINGS", 30)
     monkeypatch.setattr("wares.supervision.known_item.MAX_QUERIES", 12)
     large = corpus(*((f"title{i} word", f"text{i}") for i in range(90)), *((f"bare{i}", "") for i in range(5)))
@@ -100,14 +100,14 @@ def test_of_a_large_corpus_some_are_searched(monkeypatch: pytest.MonkeyPatch) ->
     assert {query.text for query in other.queries} != {query.text for query in known.queries}
 
 
-def test_written_queries_want_their_listings() -> None:
+def test_generated_queries_find_their_listings() -> None:
     known = generated_query_task(SHOP)
     assert known is not None
     assert reciprocal_ranks(get_labeler("bm25").fit(SHOP), known).mean() > 0.8
     assert reciprocal_ranks(Fixed(2), known).mean() < 0.5
 
 
-def test_differences_by_eye() -> None:
+def test_paired_differences_by_eye() -> None:
     low, high = np.array([0.1, 0.2, 0.1, 0.3]), np.array([0.5, 0.7, 0.4, 0.9])
     assert paired_difference(low, high).is_worse
     assert paired_difference(low, high).mean == pytest.approx(-0.45)
@@ -117,7 +117,7 @@ def test_differences_by_eye() -> None:
     assert not paired_difference(np.array([0.0, 1.0, 0.4]), np.array([1.0, 0.1, 0.4])).is_worse, "by chance"
 
 
-def test_the_better_one_is_kept() -> None:
+def test_the_best_round_is_recommended() -> None:
     """What training made worse is said to be, and what there was is kept."""
     values = np.array([0.5, 0.6, 0.4, 0.5])
     untrained, level = (

@@ -82,7 +82,7 @@ def stamps(folder: Path) -> dict[str, tuple[int, int]]:
 # What is said and written
 
 
-def test_labels_are_mixed_scores_of_the_best_and_of_some_drawn(tmp_path: Path) -> None:
+def test_labels_aggregate_scores_of_retrieved_and_random_candidates(tmp_path: Path) -> None:
     asked = mixture()
     found = label_queries(asked, QUERIES, tmp_path, 1)
     best = [scorer.retrieve(QUERIES, 5).listings for scorer in asked.scorers]
@@ -99,7 +99,7 @@ def test_labels_are_mixed_scores_of_the_best_and_of_some_drawn(tmp_path: Path) -
     assert np.isnan(found.predictions).all()
 
 
-def test_files_hold_what_is_returned(tmp_path: Path) -> None:
+def test_label_files_hold_the_returned_labels(tmp_path: Path) -> None:
     found = label_queries(mixture(), QUERIES, tmp_path / "labels", 1)
     paths = sorted((tmp_path / "labels").iterdir())
     assert [path.name for path in paths] == [f"part-{number:05}.parquet" for number in range(7)]
@@ -112,7 +112,7 @@ def test_files_hold_what_is_returned(tmp_path: Path) -> None:
     assert same(found, label_queries(mixture(), QUERIES, tmp_path / "labels", 1))
 
 
-def test_draws_follow_from_the_seed_and_the_block(tmp_path: Path) -> None:
+def test_random_candidates_depend_on_seed_and_block(tmp_path: Path) -> None:
     one = label_queries(mixture(), QUERIES, tmp_path / "one", 1)
     assert same(one, label_queries(mixture(), QUERIES, tmp_path / "again", 1))
     assert not same(one, label_queries(replace(mixture(), seed=(0, 2)), QUERIES, tmp_path / "round", 1))
@@ -122,7 +122,7 @@ def test_draws_follow_from_the_seed_and_the_block(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["nqc", "clarity(k=3)", "avg-idf"])
-def test_performance_is_predicted_as_of_all_queries_at_once(name: str, tmp_path: Path) -> None:
+def test_predictions_do_not_depend_on_blocks(name: str, tmp_path: Path) -> None:
     lexical = BM25().fit(CORPUS)
     asked = replace(mixture(), predictor=QueryPerformancePredictor(get_predictor(name), lexical))
     found = label_queries(asked, QUERIES, tmp_path, 1)
@@ -134,14 +134,14 @@ def test_performance_is_predicted_as_of_all_queries_at_once(name: str, tmp_path:
     assert np.isfinite(found.predictions).sum() > 20
 
 
-def test_no_queries_and_no_answers(tmp_path: Path) -> None:
+def test_no_queries_and_no_results(tmp_path: Path) -> None:
     assert label_queries(mixture(), [], tmp_path / "none").listings.shape[0] == 0
     found = label_queries(mixture(), [Query("x", "xyzzy"), Query("y", "")], tmp_path / "unknown")
     assert (found.listings == NO_LISTING).all()
     assert (found.log_probs == -np.inf).all()
 
 
-def test_what_cannot_be(tmp_path: Path) -> None:
+def test_other_queries_listings_or_processes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="processes must be at least 1, not 0"):
         label_queries(mixture(), QUERIES, tmp_path, 0)
     label_queries(mixture(), QUERIES, tmp_path, 1)
@@ -166,7 +166,7 @@ def pids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "pids"
 
 
-def test_processes_make_no_difference(tmp_path: Path) -> None:
+def test_the_number_of_processes_changes_no_label(tmp_path: Path) -> None:
     asked = replace(mixture(), predictor=QueryPerformancePredictor(get_predictor("nqc"), BM25().fit(CORPUS)))
     alone = label_queries(asked, QUERIES, tmp_path / "alone", 1)
     together = label_queries(asked, QUERIES, tmp_path / "together", 2)
@@ -175,13 +175,15 @@ def test_processes_make_no_difference(tmp_path: Path) -> None:
         assert path.read_bytes() == (tmp_path / "together" / path.name).read_bytes()
 
 
-def test_other_processes_do_the_work(tmp_path: Path, pids: Path) -> None:
+def test_work_is_spread_over_processes(tmp_path: Path, pids: Path) -> None:
     label_queries(functional(), QUERIES, tmp_path / "labels", 2)
     assert {path.name for path in pids.iterdir()} > {str(os.getpid())}
 
 
 @pytest.mark.parametrize("reason", ["one process", "little work", "a function of its own", "another kind of scorer"])
-def test_work_that_stays_here(reason: str, tmp_path: Path, pids: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_work_that_stays_in_this_process(
+    reason: str, tmp_path: Path, pids: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if reason == "little work":
         monkeypatch.setattr(module, "MIN_PARALLEL_SECONDS", 1e9)
 
@@ -215,7 +217,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize(("processes", "victim"), [(1, "self"), (2, "self"), (2, "parent")])
-def test_a_run_that_was_killed_redoes_only_what_was_not_done(processes: int, victim: str, tmp_path: Path) -> None:
+def test_only_unfinished_blocks_are_labelled_again_after_a_kill(processes: int, victim: str, tmp_path: Path) -> None:
     """Killed among the queries of the sixth block, whoever labels it: a worker, or, by a worker, who shares out.
 
     That the script returns at all shows that no worker outlives its parent: they hold its output open.
@@ -255,13 +257,13 @@ def test_a_killed_worker_is_an_error_of_one_line(tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.usefixtures("pids")
-def test_what_a_worker_raises_is_raised(tmp_path: Path) -> None:
+def test_errors_of_workers_are_raised(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="fickle returned 0 scores for"):
         label_queries(mixture(FunctionScorer(fickle, LISTINGS)), QUERIES, tmp_path / "labels", 2)
 
 
 @pytest.mark.usefixtures("pids")
-def test_a_function_that_processes_cannot_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_function_that_workers_cannot_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     here_only = ModuleType("here_only")
     exec("def always(query, listings):\n    return [1.0] * len(listings)", here_only.__dict__)
     monkeypatch.setitem(sys.modules, "here_only", here_only)

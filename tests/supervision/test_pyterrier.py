@@ -73,7 +73,7 @@ def test_reranking_by_eye(bm25: Retriever, by_price: Reranker) -> None:
     assert rows((bm25 >> by_price)(TOPICS)) == [("1", "scarf", 0), ("1", "boots", 1), ("2", "scarf", 0)]
 
 
-def test_no_result_is_lost_where_the_scorer_abstains(by_price: Reranker) -> None:
+def test_results_from_which_the_scorer_abstains_come_last(by_price: Reranker) -> None:
     """It comes last; a query of which nothing is said keeps its order; queries may be mixed."""
     listed = [("b", "mug"), ("a", "mug"), ("a", "boots"), ("b", "mug"), ("a", "scarf")]
     given = pd.DataFrame([{"qid": qid, "docno": docno, "query": "x", "score": 1.0, "rank": 9} for qid, docno in listed])
@@ -83,7 +83,7 @@ def test_no_result_is_lost_where_the_scorer_abstains(by_price: Reranker) -> None
     assert given["score"].tolist() == [1.0] * 5, "what was given stays as it was"
 
 
-def test_what_is_absent_is_below_the_lowest() -> None:
+def test_abstained_scores_are_below_the_lowest() -> None:
     nan = math.nan
     given = np.array([[nan, 2.0, nan, -3.0], [nan, nan, nan, nan]])
     assert rank_abstained_last(given).tolist() == [[-4, 2, -5, -3], [-1, -2, -3, -4]]
@@ -173,7 +173,7 @@ assert not pt.java.started() and "jnius" not in sys.modules
 """
 
 
-def test_importing_starts_no_java_and_asks_no_network(tmp_path: Path) -> None:
+def test_importing_needs_no_java_and_no_network(tmp_path: Path) -> None:
     """With no program to be found, and nobody to connect to."""
     source = str(Path(__file__).resolve().parents[2] / "src")
     environment = {**os.environ, "PYTHONPATH": source, "PATH": str(tmp_path), "HOME": str(tmp_path), "JAVA_HOME": ""}
@@ -181,7 +181,7 @@ def test_importing_starts_no_java_and_asks_no_network(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_without_the_package_it_says_what_to_install() -> None:
+def test_a_missing_package_is_named() -> None:
     script = "import sys; sys.modules['pyterrier'] = None; import wares.supervision.pyterrier"
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2] / "src")}
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, timeout=120)

@@ -47,7 +47,7 @@ def test_the_same_product_is_no_negative() -> None:
         others = losses.pairwise_loss(single(photos), single(texts), 10.0, same)
         assert torch.isfinite(without) and torch.isfinite(others)
     alone = losses.info_nce(torch.ones(2, 2), 1.0, torch.ones(2, 2, dtype=torch.bool))
-    assert float(alone) == pytest.approx(0.0, abs=1e-6), "nothing left to be told apart"
+    assert float(alone) == pytest.approx(0.0, abs=1e-6), "no negatives are left"
 
 
 def test_a_listing_without_photos_is_left_out_of_barycentres_but_its_title_is_still_a_negative() -> None:

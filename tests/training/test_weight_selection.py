@@ -1,4 +1,4 @@
-"""Choosing weights: toys whose answer can be seen by eye, catalogues at the edge, fixed knobs, and the arithmetic."""
+"""Choosing weights: toys whose answer can be seen by eye, catalogues at the edge, fixed weights, and the arithmetic."""
 
 from __future__ import annotations
 
@@ -20,21 +20,23 @@ from wares.encoders.base import ImageTower, Inputs, LinearHead, TextTower
 from wares.encoders.features import CatalogueFeatures, Vectors
 from wares.encoders.settings import Fusion, Marginals
 from wares.encoders.towers import Towers
+from wares.training.held_out import (
+    LOG_PROBABILITY,
+    TITLE_TO_PHOTOS,
+    average_precision_by_score,
+    log_probability,
+    score_held_out,
+)
 from wares.training.pretraining import pretrain
 from wares.training.settings import PretrainSettings, method_fusion
 from wares.training.weight_selection import (
     ENOUGH_HELD_OUT,
-    LOG_PROBABILITY,
     MAX_LISTINGS,
-    TITLE_TO_PHOTOS,
     Candidate,
     WeightSelection,
     assess_candidates,
-    average_precision_by_score,
     candidate_settings,
-    log_probability,
     preference_key,
-    score_held_out,
     select_weights,
     selectable_weights,
     split_folds,
@@ -242,7 +244,7 @@ def test_progress_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("wares.training.weight_selection.progress", Bar)
     select_weights(catalogue(16), "toy", replace(SETTINGS, epochs=1))
-    assert updates == [("choosing settings", 25), *[("trial", 1)] * 25]
+    assert updates == [("selecting weights", 25), *[("trial", 1)] * 25]
 
 
 def test_bad_settings_are_refused_as_ever() -> None:

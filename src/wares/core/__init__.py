@@ -1,4 +1,4 @@
-"""What every package stands on: errors, component specs, progress, cache, atomic files, processes, runners.
+"""The foundation of all packages: errors, component specs, progress, cache, atomic files, processes, runners.
 
 May import: nothing of wares.
 Add a member: a file here, if two packages need it and it knows nothing of listings or models.

@@ -34,6 +34,13 @@ class FeatureCache:
     """Features of one tower by content key, in a SQLite file that processes can share.
 
     Rows are written while others are computed, so an interrupted job resumes where it stopped.
+
+    Example:
+        >>> import numpy as np
+        >>> cache = FeatureCache(Path("cache"), "tower")
+        >>> features, errors = cache.get_or_compute(["a", "b", "a"], lambda indices: [np.ones(4) for _ in indices])
+        >>> features.shape, errors
+        ((3, 4), {})
     """
 
     def __init__(self, folder: Path, tower_key: str) -> None:

@@ -47,6 +47,16 @@ def describe(family: Mapping[str, type]) -> list[Description]:
     """Descriptions of all members of a family, in its order.
 
     The summary is the first line of a member's docstring. `requires` and `source` are class variables of the member.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> @dataclass(frozen=True)
+        ... class Boot:
+        ...     "Keeps feet dry."
+        ...
+        ...     size: int = 42
+        >>> [(boot.name, boot.summary, boot.settings) for boot in describe({"boot": Boot})]
+        [('boot', 'Keeps feet dry', 'size=42')]
     """
     return [
         Description(name, _summary(member), _default_settings(member), *_class_texts(member, "requires", "source"))

@@ -1,8 +1,8 @@
-"""What comes in: listings, photos, queries, interactions and runs; read, checked, cleaned and written.
+"""Input data: listings, photos, queries, interactions and runs; readers, checks, cleaning and writers.
 
 May import: core.
-Add a member: a file format is a reader in `formats` and a writer in `writers`; a check of listings goes into
-`validation`.
+Add a member: a file format is a reader in `formats` and a writer in `writers`; a check of rows goes into `schema`
+or `listing_reader`, a count into `validation`.
 """
 
 import lazy_loader

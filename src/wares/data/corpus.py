@@ -1,6 +1,6 @@
-"""A corpus: listings, and what each says as one text. Passages are listings without photos.
+"""A corpus: the listings of a catalogue as one text each, which labelers and rankers score.
 
-What labels or ranks listings for queries starts here.
+Passages are listings without photos.
 """
 
 from __future__ import annotations
@@ -24,9 +24,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Corpus:
-    """The listings of a catalogue, as one text each.
+    """The listings of a catalogue as one text each, with term counts.
 
-    on_error: what a photo that cannot be used does, to who looks at photos; problems: those that were left out
+    on_error: whether an unusable photo stops the encoding of photos or is skipped
+    problems: of skipped photos
+
+    Example:
+        >>> from pathlib import Path
+        >>> from wares import Catalogue, Listing
+        >>> corpus = Corpus(Catalogue(Path("."), (Listing("1", "Red boots", "Warm."),)))
+        >>> corpus.texts[0].splitlines()
+        ['Red boots', 'Warm.']
     """
 
     catalogue: Catalogue
@@ -37,13 +45,13 @@ class Corpus:
         return len(self.catalogue)
 
     def add_problems(self, problems: Sequence[Problem]) -> None:
-        """Add problems that are not known yet."""
+        """Add problems, without duplicates."""
         self.problems[:] = dict.fromkeys([*self.problems, *problems])
 
     @cached_property
     def texts(self) -> list[str]:
-        """All texts of each listing as one, a line each."""
-        return ["\n".join(text for _, text in listing_texts(each)) for each in self.catalogue.listings]
+        """All texts of each listing, joined by line breaks."""
+        return ["\n".join(text for _, text in listing_texts(listing)) for listing in self.catalogue.listings]
 
     @cached_property
     def term_counts(self) -> TermCounts:
@@ -52,5 +60,5 @@ class Corpus:
 
     @cached_property
     def ids(self) -> npt.NDArray[np.object_]:
-        """(N,) the listings' ids."""
-        return np.array([each.id for each in self.catalogue.listings], dtype=np.object_)
+        """(N,) ids of the listings."""
+        return np.array([listing.id for listing in self.catalogue.listings], dtype=np.object_)

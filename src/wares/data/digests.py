@@ -1,4 +1,4 @@
-"""SHA-256 digests of photo files, cached by size, inode and times."""
+"""SHA-256 digests of photo files, cached by path, size, inode and times."""
 
 from __future__ import annotations
 
@@ -20,16 +20,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 
-MIN_AGE_NS = 2_000_000_000  # nanoseconds after which another change of a file has another time
+MIN_AGE_NS = 2_000_000_000  # a younger file may change again without changing its times
 
 
 def photo_digests(paths: Sequence[Path], cache: Path | None = None) -> list[str | PhotoError]:
-    """SHA-256 of each photo's bytes, or why it cannot be read; a file that has not changed is not read again.
+    """SHA-256 digest of each photo's bytes, or its PhotoError; unchanged files are not read again.
 
-    cache: folder, `default_cache()` where None
+    cache: folder; None is `default_cache()`
 
-    What has not changed: a file of the same size, inode and times, none of them so young that a further change could
-    have left them as they are.
+    A file is unchanged if its size, inode and times are the same and its times are at least two seconds old.
     """
     folder = cache or default_cache()
     folder.mkdir(parents=True, exist_ok=True)
@@ -37,17 +36,19 @@ def photo_digests(paths: Sequence[Path], cache: Path | None = None) -> list[str 
         database.execute("CREATE TABLE IF NOT EXISTS digests (path BLOB PRIMARY KEY, stamp TEXT, digest TEXT)")
         names = [os.fsencode(os.path.abspath(path)) for path in paths]
         stamps = [_stamp(name) for name in names]
-        found: list[str | PhotoError | None] = [
+        digests: list[str | PhotoError | None] = [
             None if stamp is None else _cached_digest(database, name, stamp)
             for name, stamp in zip(names, stamps, strict=True)
         ]
-        new = [place for place, digest in enumerate(found) if digest is None]
-        for place, digest in zip(new, file_digests([paths[place] for place in new]), strict=True):
-            found[place] = digest
-        rows = [(names[i], stamps[i], found[i]) for i in new if stamps[i] is not None and isinstance(found[i], str)]
+        unknown = [index for index, digest in enumerate(digests) if digest is None]
+        for index, digest in zip(unknown, file_digests([paths[index] for index in unknown]), strict=True):
+            digests[index] = digest
+        rows = [
+            (names[i], stamps[i], digests[i]) for i in unknown if stamps[i] is not None and isinstance(digests[i], str)
+        ]
         with database:
             database.executemany("INSERT OR REPLACE INTO digests VALUES (?, ?, ?)", rows)
-    return [digest for digest in found if digest is not None]
+    return [digest for digest in digests if digest is not None]
 
 
 def _cached_digest(database: sqlite3.Connection, name: bytes, stamp: str) -> str | None:
@@ -56,20 +57,20 @@ def _cached_digest(database: sqlite3.Connection, name: bytes, stamp: str) -> str
 
 
 def _stamp(name: bytes) -> str | None:
-    """What another change of a file would change; None where it might not, or there is no such file."""
+    """Size, inode and times of a file; None if the file is missing, or too young for them to show a change."""
     try:
-        found = os.stat(name)
+        status = os.stat(name)
     except (OSError, ValueError):
         return None
-    young = time.time_ns() - max(found.st_mtime_ns, found.st_ctime_ns) < MIN_AGE_NS
-    return None if young else f"{found.st_size} {found.st_ino} {found.st_mtime_ns} {found.st_ctime_ns}"
+    is_young = time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) < MIN_AGE_NS
+    return None if is_young else f"{status.st_size} {status.st_ino} {status.st_mtime_ns} {status.st_ctime_ns}"
 
 
 PhotoPath: TypeAlias = str | os.PathLike[str]
 
 
 def file_digest(path: PhotoPath) -> str:
-    """SHA-256 of the file's bytes, in hex. Raises PhotoError where it cannot be read."""
+    """SHA-256 digest of a file in hex. Raises PhotoError if the file is unreadable."""
     try:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -78,10 +79,10 @@ def file_digest(path: PhotoPath) -> str:
 
 
 def file_digests(paths: Iterable[PhotoPath], workers: int | None = None) -> Iterator[str | PhotoError]:
-    """Digests of many photos, in order, computed in threads (hashing does not hold the interpreter)."""
+    """Digests of many files in order, computed by threads: hashing releases the GIL."""
     with ThreadPoolExecutor(number_of_workers(workers)) as pool:
-        for part in pool.map(lambda part: [_digest_or_error(path) for path in part], batched(paths, CHUNK)):
-            yield from part
+        for chunk in pool.map(lambda chunk: [_digest_or_error(path) for path in chunk], batched(paths, CHUNK)):
+            yield from chunk
 
 
 def path_text(path: PhotoPath) -> str:

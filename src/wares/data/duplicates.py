@@ -1,6 +1,6 @@
-"""Which listings are the same item: the one definition for training, checks and evaluation.
+"""Duplicate listings: the definition that training, checks and evaluation share.
 
-Two listings are duplicates if they share a product or a title. Titles are compared without case and spacing.
+Two listings are duplicates if they share a product or a title, ignoring case and spacing.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ Labels = TypeVar("Labels", bound=Any)  # an array of NumPy, or a tensor
 
 
 def normalised_title(title: str) -> str:
-    """A title without case and with single spaces."""
+    """A title in lower case with single spaces."""
     return " ".join(title.casefold().split())
 
 
 def duplicate_labels(listings: Sequence[Listing]) -> Groups:
-    """(N, 2) labels of product and title: two listings are the same item if either label is the same.
+    """(N, 2) labels of product and title; duplicates share at least one label.
 
-    A listing without a product is a product of its own.
+    A listing without a product gets a product label of its own.
     """
     products = [listing.product or f"\0{index}" for index, listing in enumerate(listings)]
     titles = [normalised_title(listing.title) for listing in listings]
@@ -35,7 +35,7 @@ def duplicate_labels(listings: Sequence[Listing]) -> Groups:
 
 
 def duplicate_mask(labels: Labels, others: Labels | None = None) -> Labels:
-    """(B, C) True if two listings are the same item, and so are no negatives of each other.
+    """(B, C) True for duplicates, which must not be negatives of each other.
 
     labels, others: (B, 2) and (C, 2) of `duplicate_labels`, as arrays or tensors; others defaults to labels
     """
@@ -44,9 +44,9 @@ def duplicate_mask(labels: Labels, others: Labels | None = None) -> Labels:
 
 
 def relevance_groups(listings: Sequence[Listing]) -> Groups:
-    """(N,) the same number for listings relevant to each other: the same product, or else the same title.
+    """(N,) group numbers; listings of a group are relevant to each other.
 
-    Groups are disjoint, so a listing with a product is not matched by its title.
+    A group shares a product, or a title if its listings have no product. Groups are disjoint.
     """
     groups: dict[tuple[str, str], int] = {}
     keys = [

@@ -1,4 +1,4 @@
-"""Rows of JSON Lines, CSV and Parquet files, each with its line number."""
+"""Readers of JSON Lines, CSV and Parquet files: rows with their line numbers."""
 
 from __future__ import annotations
 
@@ -8,41 +8,39 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import (
-    Any,
-    TypeAlias,
-    TypeVar,
-)
+from typing import Any, TypeAlias, TypeVar
 
 from pydantic_core import from_json
 
-from wares.core.errors import CatalogueError
+from wares.core.errors import CatalogueError, one_line
 from wares.data.listings import OnError, Problem
 
 FILE_SUFFIXES = (".jsonl", ".csv", ".parquet")
 T = TypeVar("T")
-RowIterator: TypeAlias = Iterator[tuple[int, "dict[str, Any] | Problem"]]  # line, and the row or what is wrong with it
+RowIterator: TypeAlias = Iterator[tuple[int, "dict[str, Any] | Problem"]]  # line, and row or its problem
 
 
 def json_excerpt(value: object) -> str:
-    """A value as JSON would have it, shortened."""
+    """A value as JSON, cut to 60 characters."""
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def display_name(name: str) -> str:
-    """An id or a path as it is, or as JSON where it could not be told from the sentence around it."""
+    """An id or a path for a message; as JSON if it is blank, long or has unprintable characters."""
     return name if name.isprintable() and 0 < len(name.strip()) == len(name) <= 200 else json_excerpt(name)
 
 
 def read_rows(path: Path, required: Sequence[str] = (), keep_empty: Collection[str] = ()) -> RowIterator:
-    """Every row of a .jsonl, .csv or .parquet file: its number, and its values by name or what is wrong with it.
+    """Each row of a .jsonl, .csv or .parquet file: line number, and values by name or a problem.
 
-    required: columns that a table has to have; keep_empty: columns of CSV in which an empty cell is an empty text, and not
-    no value. Raises CatalogueError where the file as a whole cannot be read.
+    required: columns that a table must have
+    keep_empty: columns of a CSV file in which an empty cell is an empty text, not a missing value
+
+    Raises CatalogueError if the file as a whole is not readable.
     """
     if path.suffix not in FILE_SUFFIXES:
-        raise CatalogueError(f"{path} is none of {', '.join(FILE_SUFFIXES)}. Name such a file.")
+        raise CatalogueError(f"{path} has an unknown format. Name a .jsonl, .csv or .parquet file.")
     if path.suffix == ".jsonl":
         return _jsonl_rows(path)
     return _csv_rows(path, required, keep_empty) if path.suffix == ".csv" else _parquet_rows(path, required)
@@ -51,26 +49,27 @@ def read_rows(path: Path, required: Sequence[str] = (), keep_empty: Collection[s
 def collect_valid_rows(
     rows: RowIterator, parse: Callable[[int, dict[str, Any]], T | Problem], on_error: OnError
 ) -> tuple[list[T], list[Problem]]:
-    """What rows say, and the problems of those that cannot be used.
+    """Parsed values of all valid rows, and the problems of the others.
 
-    parse: what a row says, by its number and its values. Raises CatalogueError at the first problem where on_error is
-    "stop".
+    parse: returns the value or the problem of a line number and its row
+
+    Raises CatalogueError at the first problem if on_error is "stop".
     """
-    said: list[T] = []
+    values: list[T] = []
     problems: list[Problem] = []
     for line, row in rows:
-        found = row if isinstance(row, Problem) else parse(line, row)
-        if not isinstance(found, Problem):
-            said.append(found)
+        value = row if isinstance(row, Problem) else parse(line, row)
+        if not isinstance(value, Problem):
+            values.append(value)
         elif on_error == "stop":
-            raise CatalogueError(f"{found} Or pass --on-error skip.")
+            raise CatalogueError(f"{value} Or pass --on-error skip.")
         else:
-            problems.append(found)
-    return said, problems
+            problems.append(value)
+    return values, problems
 
 
 def _jsonl_rows(path: Path) -> RowIterator:
-    """Every line that is not empty, without nulls."""
+    """Rows of all lines that are not blank."""
     with path.open("rb") as file:
         for line, raw in enumerate(file, 1):
             raw = raw.removeprefix(b"\xef\xbb\xbf") if line == 1 else raw
@@ -79,9 +78,9 @@ def _jsonl_rows(path: Path) -> RowIterator:
 
 
 def _parse_json_line(file: str, line: int, raw: bytes) -> dict[str, Any] | Problem:
-    """One line of JSON, without its nulls."""
+    """The object of one line without its nulls, or a problem."""
     try:
-        row = from_json(raw.rstrip())  # so that where it ends is counted on its line
+        row = from_json(raw.rstrip())  # else errors at the end are counted on the next line
     except ValueError as error:
         try:
             raw.decode("utf-8")
@@ -96,6 +95,7 @@ def _parse_json_line(file: str, line: int, raw: bytes) -> dict[str, Any] | Probl
 
 
 def json_error_reason(error: ValueError) -> str:
+    """A parser's message, which locates the error by character: the text is a single line."""
     return re.sub(r" at line \d+ column (\d+)$", r" at character \1", str(error))
 
 
@@ -105,7 +105,7 @@ def _broken_utf8(file: str, line: int, error: UnicodeDecodeError) -> Problem:
 
 
 class _DecodedLines:
-    """Lines of a file as text; a line of broken UTF-8 is noted in `broken` and decoded as well as can be."""
+    """Lines of a file as text; problems of lines with broken UTF-8, which are decoded lossily, are in `broken`."""
 
     def __init__(self, name: str, file: Iterable[bytes]) -> None:
         self.name, self.file = name, file
@@ -121,7 +121,7 @@ class _DecodedLines:
                 yield raw.decode("utf-8", errors="replace")
 
 
-def _csv_rows(path: Path, required: Sequence[str], filled: Collection[str]) -> RowIterator:
+def _csv_rows(path: Path, required: Sequence[str], keep_empty: Collection[str]) -> RowIterator:
     with path.open("rb") as file, _unlimited_cells():
         lines = _DecodedLines(path.name, file)
         reader = csv.reader(iter(lines), strict=True)
@@ -146,23 +146,23 @@ def _csv_rows(path: Path, required: Sequence[str], filled: Collection[str]) -> R
             elif broken:
                 yield line, broken[0]
             elif cells:
-                yield line, _csv_row(path.name, line, header, cells, filled)
+                yield line, _csv_row(path.name, line, header, cells, keep_empty)
 
 
 @contextmanager
 def _unlimited_cells() -> Iterator[None]:
-    """Let CSV cells be as long as they are, so that a long text is reported as a long text."""
-    before = csv.field_size_limit(2**31 - 1)
+    """Lift the length limit of CSV cells, so that the check of texts reports a long text."""
+    limit = csv.field_size_limit(2**31 - 1)
     try:
         yield
     finally:
-        csv.field_size_limit(before)
+        csv.field_size_limit(limit)
 
 
 def _check_header(
     path: Path, cells: Iterable[str], required: Sequence[str], broken: Sequence[Problem] = ()
 ) -> list[str]:
-    """The columns, checked for the required ones."""
+    """Names of the columns. Raises CatalogueError if a required one is missing or one is there twice."""
     if broken:
         raise CatalogueError(str(broken[0]))
     names = [cell.strip() for cell in cells]
@@ -172,19 +172,19 @@ def _check_header(
                 f'{path} has no column "{name}"; it has {", ".join(names)}. '
                 "Name the columns in the first line, separated by commas."
             )
-    if repeated := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
-        raise CatalogueError(f'{path} has column "{repeated[0]}" more than once. Rename or remove one.')
+    if duplicates := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+        raise CatalogueError(f'{path} has column "{duplicates[0]}" more than once. Rename or remove one.')
     return names
 
 
 def _csv_row(
-    file: str, line: int, header: list[str], cells: list[str], filled: Collection[str]
+    file: str, line: int, header: list[str], cells: list[str], keep_empty: Collection[str]
 ) -> dict[str, Any] | Problem:
-    """A row of CSV; an empty cell is no value, save in a column that is to be filled."""
+    """A row of CSV by column; an empty cell is left out, except in the columns `keep_empty`."""
     if len(cells) != len(header):
         message = f"{len(cells)} cells under {len(header)} columns"
-        return Problem(file, line, "", message, "Quote cells that hold commas", "broken CSV", "row")
-    return {name: cell for name, cell in zip(header, cells, strict=True) if cell.strip() or name in filled}
+        return Problem(file, line, "", message, "Quote cells that contain commas", "broken CSV", "row")
+    return {name: cell for name, cell in zip(header, cells, strict=True) if cell.strip() or name in keep_empty}
 
 
 def _parquet_rows(path: Path, required: Sequence[str]) -> RowIterator:
@@ -200,20 +200,19 @@ def _parquet_rows(path: Path, required: Sequence[str]) -> RowIterator:
                 line += 1
                 yield line, row
     except (pa.ArrowException, UnicodeDecodeError) as error:
-        reason = str(error).splitlines()[0]
-        raise CatalogueError(f"{path} is no readable Parquet file ({reason}). Write it again.") from error
+        raise CatalogueError(f"{path} is not a readable Parquet file ({one_line(error)}). Write it again.") from error
 
 
-def _arrow_rows(file: str, done: int, header: list[str], batch: Any) -> Iterator[dict[str, Any] | Problem]:
+def _arrow_rows(file: str, rows_before: int, header: list[str], batch: Any) -> Iterator[dict[str, Any] | Problem]:
     try:
         columns = [column.to_pylist(maps_as_pydicts="strict") for column in batch.columns]
     except UnicodeDecodeError:
-        for place in range(batch.num_rows):
+        for index in range(batch.num_rows):
             try:
-                values = [column[place].as_py(maps_as_pydicts="strict") for column in batch.columns]
+                values = [column[index].as_py(maps_as_pydicts="strict") for column in batch.columns]
             except UnicodeDecodeError:
                 message, remedy = "broken UTF-8", "Write the file again from UTF-8"
-                yield Problem(file, done + place + 1, "", message, remedy, "broken UTF-8", "row")
+                yield Problem(file, rows_before + index + 1, "", message, remedy, "broken UTF-8", "row")
             else:
                 yield _arrow_row(header, values)
         return

@@ -1,7 +1,7 @@
-"""What shoppers did with what they were shown: read, check, and split by time.
+"""Interactions of shoppers with listings, such as clicks and purchases: read, checked and split by time.
 
-A file has one {"query", "listing", "kind", "weight", "time"} a line. They are behaviour, not judgments: a listing
-that was clicked was shown first, and one that was not may never have been.
+A file has one {"query", "listing", "kind", "weight", "time"} per line. Interactions are behaviour, not judgments:
+shoppers click only on listings that they see.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from wares.data.listings import OnError, Problem, Query
 
 @dataclass(frozen=True, slots=True)
 class Interaction:
-    """Somebody typed a query and did something with a listing.
+    """A shopper's interaction with a listing after a query.
 
-    kind: "click", "purchase", ...; weight: importance, > 0; time: seconds since 1970, UTC
+    kind: "click", "purchase", ...; weight: importance, > 0; time: seconds since 1970 (UTC)
     """
 
     query: str
@@ -33,7 +33,7 @@ class Interaction:
 
 @dataclass(frozen=True)
 class Interactions:
-    """Interactions in the order of time, and the problems of the rows that are left out."""
+    """Interactions in order of time, and the problems of skipped rows."""
 
     rows: tuple[Interaction, ...]
     problems: tuple[Problem, ...] = ()
@@ -42,12 +42,12 @@ class Interactions:
         return len(self.rows)
 
     def split(self, test_fraction: float) -> tuple[Interactions, Interactions]:
-        """The earlier and the later ones; rows of the same moment stay together.
+        """The earlier and the later interactions; equal times are not separated.
 
-        test_fraction: share of the interactions that come after the cut, in [0, 1)
+        test_fraction: maximal fraction of later interactions, in [0, 1)
         """
         if not 0.0 <= test_fraction < 1.0:
-            raise SettingsError(f"the later share is in [0, 1), not {test_fraction}.")
+            raise SettingsError(f"test fraction must be in [0, 1), not {test_fraction}.")
         cut = len(self.rows) - int(len(self.rows) * test_fraction)
         while 0 < cut < len(self.rows) and self.rows[cut].time == self.rows[cut - 1].time:
             cut += 1
@@ -60,57 +60,64 @@ def read_interactions(
     kind_weights: Mapping[str, float] | None = None,
     on_error: OnError = "stop",
 ) -> Interactions:
-    """Read and check interactions, a row each.
+    """Read and check interactions, one per row.
 
     path: a .jsonl, .csv or .parquet file
-    listings: ids that exist; a row of another listing is a problem
-    kind_weights: what a row of this kind counts, in place of its own weight; a kind of weight 0 is left out, as asked
+    listings: ids of the catalogue; a row with another id is a problem
+    kind_weights: weights by kind, which replace the weights of rows; 0 leaves a kind out
     on_error: "stop" raises at the first problem; "skip" leaves the row out and lists it in `problems`
 
-    A row without a weight counts 1. Queries are compared without regard to case and spacing. Raises CatalogueError,
-    also where nothing is left.
+    The default weight is 1. Queries are lower-cased with single spaces. Raises CatalogueError at a problem, or if no
+    interaction is left.
+
+    Example:
+        >>> from pathlib import Path
+        >>> row = '{"query": "Red boots", "listing": "1", "kind": "click", "time": "2025-03-01T12:00:00Z"}'
+        >>> _ = Path("interactions.jsonl").write_text(row)
+        >>> read_interactions("interactions.jsonl", ["1"]).rows[0].query
+        'red boots'
     """
     source = Path(path)
     if not source.is_file():
-        raise CatalogueError(f'{source} does not exist. Interactions are rows of "query", "listing" and "time".')
-    known = frozenset(listings)
+        raise CatalogueError(f'{source} does not exist. Write rows with "query", "listing" and "time".')
+    ids = frozenset(listings)
 
-    def read(line: int, row: dict[str, Any]) -> Interaction | Problem:
-        return _checked(source.name, line, row, known, kind_weights or {})
+    def parse(line: int, row: dict[str, Any]) -> Interaction | Problem:
+        return _parse_row(source.name, line, row, ids, kind_weights or {})
 
-    rows, problems = collect_valid_rows(read_rows(source, ("query", "listing")), read, on_error)
+    rows, problems = collect_valid_rows(read_rows(source, ("query", "listing")), parse, on_error)
     rows = [row for row in rows if row.weight > 0]
     if not rows:
-        raise CatalogueError(f"{source} has no interaction that can be used.")
+        raise CatalogueError(f"{source} has no usable interaction. Check its ids, and the weights of kinds.")
     return Interactions(tuple(sorted(rows, key=lambda row: row.time)), tuple(problems))
 
 
-def _checked(
+def _parse_row(
     file: str, line: int, row: dict[str, Any], listings: frozenset[str], kinds: Mapping[str, float]
 ) -> Interaction | Problem:
-    def wrong(field: str, message: str, remedy: str) -> Problem:
+    def problem(field: str, message: str, remedy: str) -> Problem:
         return Problem(file, line, field, message, remedy, "unusable interaction", "row")
 
     query = row.get("query")
     if not isinstance(query, str) or not query.strip():
-        return wrong("query", '"query" is missing or empty', "Write what was typed")
+        return problem("query", '"query" is missing or empty', "Write the search query")
     listing = str(row.get("listing", "")).strip()
     if listing not in listings:
-        return wrong("listing", f'"listing" {listing!r} is not in the catalogue', "Correct it, or remove the row")
+        return problem("listing", f'"listing" {listing!r} is not in the catalogue', "Correct it, or remove the row")
     kind = row.get("kind", "")
     if not isinstance(kind, str):
-        return wrong("kind", f'"kind" is {kind!r}, not text', "Write a word, as click")
+        return problem("kind", f'"kind" is {kind!r}, not text', "Write a word, such as click")
     weight = _number(kinds.get(kind, row.get("weight", 1.0)))
     if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < float("inf"):
-        return wrong("weight", f'"weight" is {weight!r}, not a number of 0 or more', "Write a number")
+        return problem("weight", f'"weight" is {weight!r}, not a number of 0 or more', "Write a number")
     time = _seconds(row.get("time"))
     if time is None:
-        return wrong("time", f'"time" is {row.get("time")!r}', "Write it as 2025-03-01T12:00:00Z, or in seconds")
+        return problem("time", f'"time" is {row.get("time")!r}', "Write it as 2025-03-01T12:00:00Z, or in seconds")
     return Interaction(" ".join(query.casefold().split()), listing, kind, float(weight), time)
 
 
 def _number(value: object) -> object:
-    """The number that a text of a table is; what is none stays as it is."""
+    """A text as a number if it is one; other values unchanged."""
     try:
         return float(value) if isinstance(value, str) else value
     except ValueError:
@@ -118,7 +125,7 @@ def _number(value: object) -> object:
 
 
 def _seconds(value: object) -> float | None:
-    """Seconds since 1970 of a number or of an ISO 8601 text, UTC where it names no zone."""
+    """Seconds since 1970 of a number or an ISO 8601 text (UTC unless it names a zone), or None."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
     try:
@@ -130,18 +137,18 @@ def _seconds(value: object) -> float | None:
 
 
 def interaction_weights(interactions: Interactions) -> dict[str, dict[str, float]]:
-    """Query → listing → summed weight, in the order in which the queries were first asked."""
-    found: dict[str, dict[str, float]] = {}
+    """Summed weight by query and listing; queries in order of their first interaction."""
+    weights: dict[str, dict[str, float]] = {}
     for row in interactions.rows:
-        listings = found.setdefault(row.query, {})
+        listings = weights.setdefault(row.query, {})
         listings[row.listing] = listings.get(row.listing, 0.0) + row.weight
-    return found
+    return weights
 
 
 def interactions_to_queries(interactions: Interactions) -> tuple[list[Query], dict[str, dict[str, int]]]:
-    """Every query that was asked, and what was interacted with after it, in the shape of judgments.
+    """Distinct queries, and relevance 1 for each listing with an interaction, in the form of judgments.
 
-    They say what shoppers chose among what they were shown, and nothing of what they were not shown.
+    Listings that shoppers never saw are missing, so these are not judgments.
     """
     listings = interaction_weights(interactions)
     queries = [Query(f"asked-{number}", text) for number, text in enumerate(listings, 1)]
@@ -149,6 +156,6 @@ def interactions_to_queries(interactions: Interactions) -> tuple[list[Query], di
 
 
 def without_queries(interactions: Interactions, queries: Sequence[str] | set[str]) -> Interactions:
-    """The interactions of all other queries."""
-    left_out = set(queries)
-    return Interactions(tuple(row for row in interactions.rows if row.query not in left_out))
+    """Interactions of all other queries."""
+    excluded = set(queries)
+    return Interactions(tuple(row for row in interactions.rows if row.query not in excluded))

@@ -6,15 +6,11 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import (
-    Literal,
-    Protocol,
-    TypeAlias,
-)
+from typing import Literal, Protocol, TypeAlias
 
 from wares.core.errors import PhotoError
 
-MAX_TEXT_LENGTH = 20_000  # characters in one text of a listing
+MAX_TEXT_LENGTH = 20_000  # characters of one text of a listing
 Attribute: TypeAlias = str | float | bool | list[str]
 OnError = Literal["stop", "skip"]
 Severity = Literal["row", "view", "note"]
@@ -22,10 +18,14 @@ Severity = Literal["row", "view", "note"]
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One item for sale: several photos (paths inside the catalogue), several texts, price and attributes.
+    """An item for sale: photos (paths inside the catalogue), texts, price and attributes.
 
-    product: what listings of the same product share; None where unknown
+    product: shared by listings of the same product; None if unknown
     texts: further text fields, by name
+
+    Example:
+        >>> Listing("7", "Red boots", "Warm.", images=("photos/boots.jpg",), price=80.0).title
+        'Red boots'
     """
 
     id: str
@@ -41,11 +41,11 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something in a catalogue that cannot be used as it is: where, what, and what to do.
+    """An unusable part of a catalogue: where it is, what is wrong, and what to do.
 
     line: 1-based line (row of a Parquet file); 0 for the file as a whole
-    kind: a short name shared by problems of the same sort
-    severity: what skipping costs: the "row", one "view" of it (a photo, the end of a text), or nothing ("note")
+    kind: a short name that problems of the same kind share
+    severity: what skipping loses: the "row", one "view" (a photo, the end of a text), or nothing ("note")
     """
 
     file: str
@@ -58,11 +58,12 @@ class Problem:
 
     @property
     def loses_row(self) -> bool:
-        """Whether the whole row is lost."""
+        """Whether skipping the problem loses the whole row."""
         return self.severity == "row"
 
     @property
     def location(self) -> str:
+        """File and line, for messages."""
         return f"{self.file}, {line_reference(self.file, self.line)}" if self.line else self.file
 
     def __str__(self) -> str:
@@ -70,12 +71,18 @@ class Problem:
 
 
 def line_reference(file: str, line: int) -> str:
+    """A line as messages name it: "line 3", or "row 3" in a Parquet file."""
     return f"{'row' if file.endswith('.parquet') else 'line'} {line}"
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What somebody types into the search box."""
+    """A search query.
+
+    Example:
+        >>> Query("q1", "red boots")
+        Query(id='q1', text='red boots')
+    """
 
     id: str
     text: str
@@ -83,11 +90,17 @@ class Query:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Listings that passed every check, and the problems of those that did not.
+    """Valid listings of a catalogue, and the problems of the others.
 
     folder: absolute; photo paths are relative to it
-    file_name: name of the file in it that was read
-    lines: line (row of a Parquet file) of each listing; empty where they come from no file
+    file_name: of the file in that folder
+    lines: line (row of a Parquet file) of each listing; empty if the listings come from no file
+
+    Example:
+        >>> from pathlib import Path
+        >>> catalogue = Catalogue(Path("."), (Listing("1", "Red boots"), Listing("2", "Blue mug")))
+        >>> [listing.id for listing in catalogue.subset([1]).listings]
+        ['2']
     """
 
     folder: Path
@@ -100,34 +113,34 @@ class Catalogue:
         return len(self.listings)
 
     def photo_path(self, name: str) -> Path:
-        """Absolute path of a listing's photo; reading has checked that it stays inside the folder."""
+        """Absolute path of a listing's photo; the reader has checked that it is inside the folder."""
         return self.folder / name
 
     def chunks(self, size: int) -> Iterator[Catalogue]:
-        """So many listings at a time; all problems come with the first."""
+        """Catalogues of `size` listings; the first has all problems."""
         for start in range(0, len(self), size):
-            part = self.subset(range(start, min(start + size, len(self))))
-            yield part if start == 0 else replace(part, problems=())
+            chunk = self.subset(range(start, min(start + size, len(self))))
+            yield chunk if start == 0 else replace(chunk, problems=())
 
     def read(self) -> Catalogue:
-        """Itself: it has been read."""
+        """The catalogue itself: it is in memory already."""
         return self
 
     def subset(self, indices: Iterable[int]) -> Catalogue:
-        """The listings at these places, in this order."""
-        places = [int(i) for i in indices]
-        lines = tuple(self.lines[i] for i in places) if self.lines else ()
-        return replace(self, listings=tuple(self.listings[i] for i in places), lines=lines)
+        """The listings at some indices, in the given order."""
+        chosen = [int(i) for i in indices]
+        lines = tuple(self.lines[i] for i in chosen) if self.lines else ()
+        return replace(self, listings=tuple(self.listings[i] for i in chosen), lines=lines)
 
     def photo_problem(self, index: int, error: PhotoError) -> Problem:
-        """What to report where a photo of listing `index` does not decode."""
+        """The problem to report if a photo of listing `index` does not decode."""
         line = self.lines[index] if self.lines else 0
         message = str(error).replace(f"{self.folder}{os.sep}", "")
         return Problem(self.file_name, line, "images", message, kind="unreadable photo")
 
 
 class AnyCatalogue(Protocol):
-    """Listings that can be read chunk by chunk, and as a whole: a `Catalogue`, a `CatalogueFile`, or a shop's own."""
+    """A catalogue that is read as a whole or in chunks: `Catalogue`, `CatalogueFile`, or the listings of a shop."""
 
     @property
     def folder(self) -> Path: ...

@@ -1,8 +1,7 @@
-"""Photos: decode one, or many in parallel processes, into small RGB arrays. Which photo is whose, the catalogue knows.
+"""Photos decoded into small RGB arrays, one at a time or in parallel processes.
 
-Photos come from strangers: sizes are checked in the header before anything is decoded, only the formats that
-shops use are tried, and whatever a decoder raises becomes one `PhotoError`. Worker processes import nothing
-heavier than this module.
+Photos are untrusted input: sizes are checked in the header before decoding, only formats that shops use are tried, and
+any error of a decoder becomes a `PhotoError`. Worker processes import nothing heavier than this module.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from wares.core.errors import PhotoError, SettingsError
+from wares.core.errors import PhotoError, SettingsError, one_line
 from wares.core.processes import map_in_order
 from wares.data.digests import file_digest, path_text, unreadable_photo
 
@@ -28,13 +27,13 @@ if TYPE_CHECKING:
     from wares.data.digests import PhotoPath
 
 
-MAX_BYTES = 100_000_000  # of a photo's file
+MAX_BYTES = 100_000_000  # size of a file
 MAX_PIXELS = 120_000_000  # width times height
 Fit = Literal["pad", "crop", "stretch"]
 T = TypeVar("T")
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 PixelsOrError: TypeAlias = "Pixels | PhotoError"
-_SUFFIXES = {  # and what their files are called
+_SUFFIXES = {  # Pillow's names of accepted formats -> suffix
     "JPEG": ".jpg",
     "MPO": ".jpg",
     "PNG": ".png",
@@ -44,7 +43,7 @@ _SUFFIXES = {  # and what their files are called
     "TIFF": ".tif",
     "AVIF": ".avif",
 }
-_TRANSPOSITIONS = {
+_TRANSPOSITIONS = {  # EXIF orientation -> how to turn the photo upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -53,13 +52,13 @@ _TRANSPOSITIONS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_ORIENTATION = 0x0112
+_ORIENTATION = 0x0112  # EXIF tag
 _OPEN_LOCK = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
 class PhotoInfo:
-    """What a full decode found: the upright size in pixels, the digest of the file, and how such files are called."""
+    """Facts about a photo that decodes: upright size in pixels, digest of its file, and suffix of its format."""
 
     width: int
     height: int
@@ -68,12 +67,14 @@ class PhotoInfo:
 
 
 def load_photo(path: PhotoPath, size: int, fit: Fit = "pad") -> Pixels:
-    """Decode one photo, upright, as (size, size, 3) RGB; transparency becomes white, of animations the first frame.
+    """Decode one photo as upright (size, size, 3) RGB.
+
+    Transparency becomes white; an animation gives its first frame.
 
     size: side in pixels, >= 1
     fit: "pad" letterboxes on white, "crop" fits the shorter side and takes the centre, "stretch" distorts
 
-    Raises PhotoError where the file is missing, empty, too large, truncated or not a photo.
+    Raises PhotoError if the file is missing, empty, too large, truncated or not a photo.
     """
     _check_settings(size, fit)
     with _opened(path) as image:
@@ -81,30 +82,30 @@ def load_photo(path: PhotoPath, size: int, fit: Fit = "pad") -> Pixels:
 
 
 def decode_photo(image: Image.Image, size: int, fit: Fit = "pad") -> Pixels:
-    """An open photo as `load_photo` gives it."""
+    """Decode an open photo as `load_photo` does."""
     _check_settings(size, fit)
     return _decode(image, size, fit)
 
 
 def thumbnail(path: PhotoPath, size: int) -> bytes:
-    """A photo as JPEG, upright and on white, its longer side `size` pixels at most. Raises PhotoError."""
+    """A photo as an upright JPEG on white; its longer side is at most `size` pixels. Raises PhotoError."""
     _check_settings(size, "pad")
     with _opened(path) as image:
-        turn = _TRANSPOSITIONS.get(image.getexif().get(_ORIENTATION, 1))
+        transposition = _TRANSPOSITIONS.get(image.getexif().get(_ORIENTATION, 1))
         image.draft(None, (2 * size, 2 * size))
         image.load()
-        shown = _colours(image)
-        shown.thumbnail((size, size), Image.Resampling.BICUBIC, reducing_gap=2.0)
-        shown = shown.transpose(turn) if turn is not None else shown
-        canvas = Image.new("RGB", shown.size, "white")
-        canvas.paste(shown, None, shown if shown.mode == "RGBA" else None)
+        small = _colours(image)
+        small.thumbnail((size, size), Image.Resampling.BICUBIC, reducing_gap=2.0)
+        small = small.transpose(transposition) if transposition is not None else small
+        canvas = Image.new("RGB", small.size, "white")
+        canvas.paste(small, None, small if small.mode == "RGBA" else None)
         content = BytesIO()
         canvas.save(content, "JPEG", quality=85, progressive=True)
     return content.getvalue()
 
 
 def photo_media_type(path: PhotoPath, max_pixels: int = MAX_PIXELS) -> str:
-    """Media type of a photo, by its header. Raises PhotoError where it is none, or has more pixels than allowed."""
+    """Media type of a photo from its header. Raises PhotoError if it is not a photo, or has too many pixels."""
     with _opened(path) as image:
         width, height = image.size
         if width * height > max_pixels:
@@ -115,10 +116,9 @@ def photo_media_type(path: PhotoPath, max_pixels: int = MAX_PIXELS) -> str:
 
 
 def augment(pixels: Pixels, random: np.random.Generator) -> Pixels:
-    """A photo of the same goods taken a little differently: cropped to at least 4/5 of its area, a little lighter or
-    darker, with a little more or less contrast.
+    """A random variant of a photo: cropped to 80-100 % of its area, brightness and contrast changed by up to 15 %.
 
-    It is never mirrored (lettering; left shoes) and keeps its hues: both are what goods are told apart by.
+    Goods differ by lettering, side (left shoes) and colour, so photos are not mirrored and keep their hues.
     """
     size = len(pixels)
     side = size * float(np.sqrt(random.uniform(0.8, 1.0)))
@@ -127,56 +127,52 @@ def augment(pixels: Pixels, random: np.random.Generator) -> Pixels:
     cropped = Image.fromarray(pixels).resize((size, size), Image.Resampling.BILINEAR, box=box)
     brightness, contrast = random.uniform(0.85, 1.15, 2)
     values = np.asarray(cropped, dtype=np.float32)
-    middle = values.mean()
-    changed: Pixels = ((values - middle) * contrast + middle * brightness).round().clip(0, 255).astype(np.uint8)
-    return changed
+    mean = values.mean()
+    augmented: Pixels = ((values - mean) * contrast + mean * brightness).round().clip(0, 255).astype(np.uint8)
+    return augmented
 
 
 def load_photos(
     paths: Iterable[PhotoPath], size: int, fit: Fit = "pad", workers: int | None = None
 ) -> Iterator[PixelsOrError]:
-    """Decode many photos, in order; a photo that does not decode yields its PhotoError.
+    """Decode many photos in order; a photo that does not decode yields its PhotoError.
 
-    workers: processes; by default one a core. A script that calls this guards its own start with
-        `if __name__ == "__main__":`
+    workers: processes, by default one per core; a script must call this under `if __name__ == "__main__":`
 
-    Memory holds a few chunks of photos however many there are. Raises WaresError where a worker dies.
+    Memory holds only a few chunks of photos. Raises WaresError if a worker dies.
     """
     _check_settings(size, fit)
     return _read_in_order(partial(_load_or_error, size=size, fit=fit), paths, workers)
 
 
 def check_photos(paths: Iterable[PhotoPath], workers: int | None = None) -> Iterator[PhotoInfo | PhotoError]:
-    """Decode many photos fully, in order, and say what they are or why they cannot be used."""
-    return _read_in_order(_facts_or_error, paths, workers)
+    """Decode many photos in order, and yield their info or error."""
+    return _read_in_order(_info_or_error, paths, workers)
 
 
 def _check_settings(size: int, fit: str) -> None:
     if size < 1:
-        raise SettingsError(f"a photo's side is at least 1 pixel, not {size}.")
+        raise SettingsError(f"photo size must be at least 1 pixel, not {size}.")
     if fit not in get_args(Fit):
-        raise SettingsError(f'fit is "pad", "crop" or "stretch", not "{fit}".')
-
-
-# One photo -------------------------------------------------------------------------------------------------------
+        raise SettingsError(f'fit must be "pad", "crop" or "stretch", not "{fit}".')
 
 
 @contextmanager
 def _opened(path: PhotoPath) -> Iterator[Image.Image]:
-    """The photo, its header read and checked; errors inside the block become PhotoErrors too."""
+    """An open photo with a checked header; errors in the block become PhotoErrors."""
     try:
         _check_file(path)
         with _header(path) as image:
             _check_size(path, image.size)
             yield image
     except UnidentifiedImageError as error:
-        raise PhotoError(f"{path_text(path)} {_what_it_is(path)}") from error
+        raise PhotoError(f"{path_text(path)} {_guess_content(path)}") from error
     except PhotoError:
         raise
     except MemoryError as error:
         raise PhotoError(f"{path_text(path)} does not fit into memory. Save it smaller.") from error
     except Exception as error:  # decoders raise nearly anything on damaged files
-        raise PhotoError(f"{path_text(path)} is truncated or damaged ({_reason(error)}). Restore the file.") from error
+        raise PhotoError(f"{path_text(path)} is truncated or damaged ({one_line(error)}). Restore the file.") from error
 
 
 def _check_file(path: PhotoPath) -> None:
@@ -186,7 +182,7 @@ def _check_file(path: PhotoPath) -> None:
         raise unreadable_photo(path, error) from error
     if not os.path.isfile(path):
         raise PhotoError(
-            f"{path_text(path)} is {'a folder' if os.path.isdir(path) else 'no regular file'}, not a photo."
+            f"{path_text(path)} is {'a folder' if os.path.isdir(path) else 'not a regular file'}. Name a photo."
         )
     if length == 0:
         raise PhotoError(f"{path_text(path)} is empty (0 bytes). Restore the file.")
@@ -195,7 +191,7 @@ def _check_file(path: PhotoPath) -> None:
 
 
 def _header(path: PhotoPath) -> Image.Image:
-    """Open without Pillow's own limit on pixels, which warns from 89 million and is global: ours follows."""
+    """Open without Pillow's own limit on pixels, which is global and warns from 89 million; `_check_size` has ours."""
     try:
         with _OPEN_LOCK:
             limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
@@ -228,8 +224,8 @@ def _check_size(path: PhotoPath, size: tuple[int, int]) -> None:
 
 
 def _decode(image: Image.Image, size: int, fit: Fit) -> Pixels:
-    """Shrink first, then turn and composite: the steps that copy see few pixels."""
-    turn = _TRANSPOSITIONS.get(image.getexif().get(_ORIENTATION, 1))
+    """Shrink first, then turn and composite, so that the steps that copy see few pixels."""
+    transposition = _TRANSPOSITIONS.get(image.getexif().get(_ORIENTATION, 1))
     width, height = _fitted(image.size, size, fit)
     image.draft(None, (2 * width, 2 * height))
     image.load()
@@ -240,7 +236,7 @@ def _decode(image: Image.Image, size: int, fit: Fit) -> Pixels:
         left, top = (width - side) / 2, (height - side) / 2
         target, box = (size, size), (left, top, left + side, top + side)
     image = image.resize(target, Image.Resampling.BICUBIC, box=box, reducing_gap=2.0)
-    image = image.transpose(turn) if turn is not None else image
+    image = image.transpose(transposition) if transposition is not None else image
     canvas = Image.new("RGB", (size, size), "white")
     corner = ((size - image.width) // 2, (size - image.height) // 2)
     canvas.paste(image, corner, image if image.mode == "RGBA" else None)
@@ -248,7 +244,7 @@ def _decode(image: Image.Image, size: int, fit: Fit) -> Pixels:
 
 
 def _fitted(source: tuple[int, int], size: int, fit: Fit) -> tuple[int, int]:
-    """Width and height of the whole photo once it is scaled to a square of `size`."""
+    """Width and height of a photo when it is scaled to a square of `size`."""
     if fit == "stretch":
         return size, size
     scale = size / (max(source) if fit == "pad" else min(source))
@@ -256,7 +252,7 @@ def _fitted(source: tuple[int, int], size: int, fit: Fit) -> tuple[int, int]:
 
 
 def _colours(image: Image.Image) -> Image.Image:
-    """The photo as RGB, or as RGBA where anything may be transparent."""
+    """The photo as RGB, or as RGBA if it may have transparent pixels."""
     if image.mode.startswith(("I", "F")):
         image = _eight_bits(image)
     mode = "RGBA" if image.has_transparency_data else "RGB"
@@ -264,19 +260,15 @@ def _colours(image: Image.Image) -> Image.Image:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """Greyscale of more than 8 bits: black is 0, white the top of the range that the values need."""
+    """Greyscale of more than 8 bits as 8 bits: 0 is black, the top of the smallest range of all values is white."""
     values = np.nan_to_num(np.asarray(image, dtype=np.float32))
     highest = float(values.max())
     top = 65535.0 if image.mode.startswith("I;16") else next((t for t in (1, 255, 65535) if highest <= t), highest)
     return Image.fromarray((values.clip(0, top) * (255.0 / top)).round().astype(np.uint8))
 
 
-def _reason(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".") or type(error).__name__
-
-
-def _what_it_is(path: PhotoPath) -> str:
-    """What a file that is no photo seems to be, and what to do about it."""
+def _guess_content(path: PhotoPath) -> str:
+    """What an unidentified file seems to be, and the remedy."""
     with open(path, "rb") as file:
         start = file.read(512).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if b"<svg" in start:
@@ -290,9 +282,6 @@ def _what_it_is(path: PhotoPath) -> str:
     return "is not a photo (JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF). Replace it."
 
 
-# Many photos -----------------------------------------------------------------------------------------------------
-
-
 def _read_in_order(read: Callable[[PhotoPath], T], paths: Iterable[PhotoPath], workers: int | None) -> Iterator[T]:
     return map_in_order(read, paths, workers, "reading photos", "Use fewer workers.")
 
@@ -304,7 +293,7 @@ def _load_or_error(path: PhotoPath, size: int, fit: Fit) -> PixelsOrError:
         return error
 
 
-def _facts_or_error(path: PhotoPath) -> PhotoInfo | PhotoError:
+def _info_or_error(path: PhotoPath) -> PhotoInfo | PhotoError:
     try:
         with _opened(path) as image:
             width, height = image.size

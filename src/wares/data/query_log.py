@@ -1,9 +1,4 @@
-"""Queries to learn from: those of a log, or, for a shop that has none, queries written from its listings.
-
-No judgment and no language model is needed: a query is written from a listing by term statistics. How written
-queries look beside those of a log is what `query_statistics` measures. What scores listings for them is next door, in
-`labelers`.
-"""
+"""Query logs: read, cleaned, deduplicated and split."""
 
 from __future__ import annotations
 
@@ -12,9 +7,6 @@ import unicodedata
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
-import numpy.typing as npt
 
 from wares.core.errors import CatalogueError, SettingsError
 from wares.data.formats import collect_valid_rows, read_rows
@@ -25,22 +17,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-MAX_QUERY_LENGTH = 1_000  # characters; what is longer was pasted, not typed
-Floats = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.int64]
-
-
-# A log -----------------------------------------------------------------------------------------------------------
+MAX_QUERY_LENGTH = 1_000  # characters; longer queries are pasted, not typed
 
 
 @dataclass(frozen=True)
 class QueryLog:
-    """The distinct queries of a log, and what became of the others.
+    """Distinct queries of a log, and counts of the others.
 
-    wordless: queries left out because there is no letter or digit in them (nothing, spaces, signs, emoji)
-    duplicates: queries left out because they are there already
-    truncated: queries that were cut to MAX_QUERY characters
-    problems: rows that are no queries
+    wordless: queries without a letter or digit (empty, punctuation, emoji), which are left out
+    duplicates: repetitions, which are left out
+    truncated: queries cut to MAX_QUERY_LENGTH characters
+    problems: rows that are not queries
     """
 
     queries: tuple[Query, ...]
@@ -55,30 +42,30 @@ class QueryLog:
     def __str__(self) -> str:
         return (
             f"{len(self):,} distinct queries of {len(self) + self.wordless + self.duplicates:,} in the log: "
-            f"{self.duplicates:,} repeated and {self.wordless:,} without a word are left out, "
+            f"{self.duplicates:,} duplicates and {self.wordless:,} queries without a word are left out, "
             f"{self.truncated:,} are cut to {MAX_QUERY_LENGTH:,} characters."
         )
 
     def to_json(self) -> dict[str, int]:
-        return {"wordless": self.wordless, "repeated": self.duplicates, "shortened": self.truncated}
+        return {"wordless": self.wordless, "duplicates": self.duplicates, "truncated": self.truncated}
 
 
 def read_query_log(path: str | Path, on_error: OnError = "stop") -> tuple[list[Query], list[Problem]]:
-    """Every query of a log, and the rows that are none: queries with a "text", or interactions with a "query".
+    """All queries of a log, and the problems of rows without one.
 
-    path: a .jsonl, .csv or .parquet file
-    on_error: "stop" raises at the first row that is no query; "skip" leaves it out and lists it
+    path: a .jsonl, .csv or .parquet file; rows have a "text", or a "query" as interactions do
+    on_error: "stop" raises at the first row without a query; "skip" lists it as a problem
 
-    Ids are `log-` and the line, since the same query may stand in many lines; it may be empty, too.
-    Raises CatalogueError, also where there is no query.
+    Queries may be empty or duplicates. The id of a query is "log-" and its line. Raises CatalogueError at a problem, or
+    if there is no query.
     """
     source = Path(path)
     if not source.is_file():
-        raise CatalogueError(f'{source} is no file. A log has a row of "text" or "query" for each query.')
+        raise CatalogueError(f'{source} does not exist. Name a file with a "text" or "query" per row.')
     rows = read_rows(source, (), ("text", "query"))
     queries, problems = collect_valid_rows(rows, lambda line, row: _query_from_row(source.name, line, row), on_error)
     if not queries:
-        raise CatalogueError(f'{source} has no queries. Write one "text" a row.')
+        raise CatalogueError(f'{source} has no queries. Write one "text" per row.')
     return queries, problems
 
 
@@ -87,14 +74,14 @@ def _query_from_row(file: str, line: int, row: dict[str, Any]) -> Query | Proble
     if isinstance(text, str):
         return Query(f"log-{line}", text)
     return Problem(
-        file, line, "text", 'neither "text" nor "query" is a text', "Write what was typed", "no query", "row"
+        file, line, "text", 'neither "text" nor "query" is a text', "Write the search query", "no query", "row"
     )
 
 
 def clean_query_log(path: str | Path, on_error: OnError = "stop") -> QueryLog:
-    """The distinct queries of a log file, read as `read_query_log` does.
+    """Distinct, normalised queries of a log file; see `read_query_log` and `clean_queries`.
 
-    Raises CatalogueError where it has none that can be used.
+    Raises CatalogueError if no query has a letter or digit.
     """
     queries, problems = read_query_log(path, on_error)
     log = replace(clean_queries(queries), problems=tuple(problems))
@@ -104,27 +91,27 @@ def clean_query_log(path: str | Path, on_error: OnError = "stop") -> QueryLog:
 
 
 def clean_queries(queries: Sequence[Query]) -> QueryLog:
-    """Normalise the queries of a log and keep each once, the first of those that differ in case and spacing only."""
-    kept: dict[str, Query] = {}
-    wordless = shortened = 0
+    """Normalise the queries of a log and drop duplicates, ignoring case and spacing."""
+    distinct: dict[str, Query] = {}
+    wordless = truncated = 0
     for query in queries:
         text = normalise_text(query.text)
-        short = _truncate(text)
-        shortened += short != text
-        if TOKEN_PATTERN.search(short):
-            kept.setdefault(short.casefold(), Query(query.id, short))
+        query_text = _truncate(text)
+        truncated += query_text != text
+        if TOKEN_PATTERN.search(query_text):
+            distinct.setdefault(query_text.casefold(), Query(query.id, query_text))
         else:
             wordless += 1
-    return QueryLog(tuple(kept.values()), wordless, len(queries) - wordless - len(kept), shortened)
+    return QueryLog(tuple(distinct.values()), wordless, len(queries) - wordless - len(distinct), truncated)
 
 
 def normalise_text(text: str) -> str:
-    """The text with its signs in one form (Unicode NFKC) and single spaces."""
+    """A text in Unicode NFKC with single spaces."""
     return " ".join(unicodedata.normalize("NFKC", text).split())
 
 
 def _truncate(text: str) -> str:
-    """The text up to the last space within MAX_QUERY characters; where there is none, cut through."""
+    """A text cut at the last space within MAX_QUERY_LENGTH characters, or at that length if it has none."""
     if len(text) <= MAX_QUERY_LENGTH:
         return text
     cut = text[: MAX_QUERY_LENGTH + 1]
@@ -132,14 +119,14 @@ def _truncate(text: str) -> str:
 
 
 def split_queries(queries: Sequence[Query], held_out_fraction: float, seed: int = 0) -> tuple[list[Query], list[Query]]:
-    """Queries to learn from, and about this share of them held out, both in their order.
+    """Queries for training, and held-out queries, both in order.
 
-    held_out_fraction: in [0, 1)
+    held_out_fraction: expected fraction of held-out queries, in [0, 1)
 
-    A query's side follows from its text and the seed alone, whatever else is in the log.
+    Whether a query is held out depends only on its text and the seed, not on other queries.
     """
     if not 0.0 <= held_out_fraction < 1.0:
-        raise SettingsError(f"the share held out is in [0, 1), not {held_out_fraction}.")
+        raise SettingsError(f"held-out fraction must be in [0, 1), not {held_out_fraction}.")
     sides: tuple[list[Query], list[Query]] = ([], [])
     for query in queries:
         sides[_pseudo_random(query.text, seed) < held_out_fraction].append(query)
@@ -147,7 +134,7 @@ def split_queries(queries: Sequence[Query], held_out_fraction: float, seed: int 
 
 
 def _pseudo_random(text: str, seed: int) -> float:
-    """A number in [0, 1) that looks drawn, and is the same wherever the text comes up."""
+    """A hash of text and seed, uniform in [0, 1)."""
     digest = hashlib.blake2b(
         f"{seed} {normalise_text(text).casefold()}".encode("utf-8", "surrogatepass"), digest_size=8
     )

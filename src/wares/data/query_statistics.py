@@ -1,4 +1,4 @@
-"""Statistics of a set of queries, to compare written queries with a log."""
+"""Statistics of a set of queries, to compare generated queries with a log."""
 
 from __future__ import annotations
 
@@ -19,17 +19,14 @@ if TYPE_CHECKING:
     from wares.data.corpus import Corpus
 
 
-# How queries look --------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class QueryStatistics:
-    """What a set of queries looks like to a corpus; stop words are not counted, and every mean of nothing is 0.
+    """Statistics of a set of queries over a corpus; stop words do not count, means of no values are 0.
 
-    terms: per query, on average; quartiles: of the same
-    idf: ln(listings / listings with the term), mean over the terms that the corpus knows
-    unknown_terms: share of the terms that no listing has
-    unknown_queries: share of the queries that have no term in common with any listing
+    terms, quartiles: mean and quartiles of the number of terms per query
+    idf: mean of ln(listings / listings with the term) over terms in the corpus
+    unknown_terms: fraction of terms that no listing has
+    unknown_queries: fraction of queries without a term that a listing has
     """
 
     queries: int
@@ -44,11 +41,11 @@ class QueryStatistics:
 
 
 def query_statistics(queries: Sequence[Query], corpus: Corpus) -> QueryStatistics:
-    """Statistics of queries, to be held beside those of other queries over the same corpus."""
+    """Statistics of queries, comparable with those of other queries over the same corpus."""
     terms = corpus.term_counts
     lengths = np.array([len(analyse(query.text)) for query in queries])
-    known = [terms.term_ids(query.text) for query in queries]
-    columns = np.concatenate([np.zeros(0, dtype=np.int64), *known])
+    term_ids = [terms.term_ids(query.text) for query in queries]
+    columns = np.concatenate([np.zeros(0, dtype=np.int64), *term_ids])
     idf = np.log(len(corpus) / terms.document_frequency[columns])
     low, middle, high = np.percentile(lengths, [25, 50, 75]) if len(queries) else (0.0, 0.0, 0.0)
     return QueryStatistics(
@@ -57,7 +54,7 @@ def query_statistics(queries: Sequence[Query], corpus: Corpus) -> QueryStatistic
         quartiles=(float(low), float(middle), float(high)),
         idf=_mean(idf),
         unknown_terms=float(1.0 - len(columns) / lengths.sum()) if lengths.sum() else 0.0,
-        unknown_queries=_mean(np.array([len(each) == 0 for each in known])),
+        unknown_queries=_mean(np.array([len(ids) == 0 for ids in term_ids])),
     )
 
 
@@ -66,21 +63,21 @@ def _mean(values: npt.NDArray[Any]) -> float:
 
 
 def render_query_statistics(console: Console, sets: Mapping[str, QueryStatistics]) -> None:
-    """Print sets of queries side by side, one column a set."""
+    """Print the statistics of sets of queries as a table with a column per set."""
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title="How the queries look to the catalogue", title_justify="left")
+    table = Table(title="Queries compared with the catalogue", title_justify="left")
     table.add_column("")
     for name in sets:
         table.add_column(escape(name), justify="right")
     rows = {
-        "queries": [f"{each.queries:,}" for each in sets.values()],
-        "terms per query, mean": [f"{each.terms:.2f}" for each in sets.values()],
-        "terms per query, quartiles": [" / ".join(f"{each:g}" for each in one.quartiles) for one in sets.values()],
-        "idf of known terms, mean": [f"{each.idf:.2f}" for each in sets.values()],
-        "terms that no listing has": [f"{each.unknown_terms:.1%}" for each in sets.values()],
-        "queries with no known term": [f"{each.unknown_queries:.1%}" for each in sets.values()],
+        "queries": [f"{stats.queries:,}" for stats in sets.values()],
+        "terms per query, mean": [f"{stats.terms:.2f}" for stats in sets.values()],
+        "terms per query, quartiles": [" / ".join(f"{n:g}" for n in stats.quartiles) for stats in sets.values()],
+        "idf of known terms, mean": [f"{stats.idf:.2f}" for stats in sets.values()],
+        "terms that no listing has": [f"{stats.unknown_terms:.1%}" for stats in sets.values()],
+        "queries with no known term": [f"{stats.unknown_queries:.1%}" for stats in sets.values()],
     }
     for name, cells in rows.items():
         table.add_row(name, *cells)

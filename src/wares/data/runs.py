@@ -1,4 +1,4 @@
-"""Runs: ranked results, as files in TREC format and as plain dictionaries."""
+"""Runs: ranked results as dictionaries, and as files in TREC format."""
 
 from __future__ import annotations
 
@@ -14,25 +14,39 @@ Run = dict[str, dict[str, float]]  # query id -> listing id -> score
 
 
 def read_run(path: Path | str) -> Run:
-    """Ranked results in TREC format: `query Q0 listing rank score tag`. The scores count, not the ranks.
+    r"""Read ranked results in TREC format: `query Q0 listing rank score tag`; ranks are ignored.
 
-    Raises EvaluationError with file and line where a row cannot be read or ranks a listing twice.
+    Raises EvaluationError with file and line if a row is malformed or ranks a listing twice.
+
+    Example:
+        >>> from pathlib import Path
+        >>> _ = Path("run.txt").write_text("q1 Q0 boots 1 2.5 bm25\n")
+        >>> read_run("run.txt")
+        {'q1': {'boots': 2.5}}
     """
     run: Run = {}
-    for where, (query, _, listing, _, score, _) in read_trec_rows(path, "query Q0 listing rank score tag"):
-        add_once(run.setdefault(query, {}), query, listing, _score(score, where), where)
+    for location, (query, _, listing, _, score, _) in read_trec_rows(path, "query Q0 listing rank score tag"):
+        add_once(run.setdefault(query, {}), query, listing, _parse_score(score, location), location)
     return run
 
 
 def write_run(run: Run, path: Path | str, tag: str = "wares") -> None:
-    """Write ranked results in TREC format, best first; `read_run` reads the same scores back."""
+    """Write ranked results in TREC format, best first; `read_run` restores the scores exactly.
+
+    Raises EvaluationError if an id has spaces.
+
+    Example:
+        >>> write_run({"q1": {"boots": 2.5, "mug": 1.0}}, "run.txt")
+        >>> read_run("run.txt")["q1"]["mug"]
+        1.0
+    """
     lines = []
     for query, scores in run.items():
         for rank, listing in enumerate(ranked_ids(scores), start=1):
             fields = (query, "Q0", listing, str(rank), repr(float(scores[listing])), tag)
             if bad := [field for field in fields if not field or field.split() != [field]]:
                 raise EvaluationError(
-                    f"{bad[0]!r} cannot stand in {path}, where columns are separated by spaces. Rename it."
+                    f"{bad[0]!r} is empty or contains spaces, which separate the columns of {path}. Rename it."
                 )
             lines.append(" ".join(fields))
     with atomic_write(Path(path)) as part:
@@ -40,13 +54,18 @@ def write_run(run: Run, path: Path | str, tag: str = "wares") -> None:
 
 
 def ranked_ids(scores: Mapping[str, float]) -> list[str]:
-    """Listing ids, best first; equal scores by descending id, as trec_eval does."""
+    """Listing ids, best first; ties by descending id, as in trec_eval."""
     return sorted(scores, key=lambda listing: (scores[listing], listing), reverse=True)
 
 
 def read_trec_rows(path: Path | str, header: str) -> Iterator[tuple[str, list[str]]]:
-    """Lines of a file in TREC format as columns, each with its place for messages. header: names of the columns"""
-    path, columns, empty = Path(path), header.split(), True
+    """Location (for messages) and columns of each line in a file in TREC format.
+
+    header: names of the columns, separated by spaces
+
+    Raises EvaluationError if the file is unreadable or empty, or a line has another number of columns.
+    """
+    path, columns, is_empty = Path(path), header.split(), True
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
@@ -55,26 +74,28 @@ def read_trec_rows(path: Path | str, header: str) -> Iterator[tuple[str, list[st
         raise EvaluationError(f"{path} is not UTF-8 text. Convert it, or name another file.") from error
     for number, line in enumerate(lines, start=1):
         if fields := line.split():
-            empty, where = False, f"{path.name}, line {number}"
+            is_empty, location = False, f"{path.name}, line {number}"
             if len(fields) != len(columns):
-                raise EvaluationError(f"{where}: expected {len(columns)} columns ({header}), found {len(fields)}.")
-            yield where, fields
-    if empty:
+                raise EvaluationError(f"{location}: expected {len(columns)} columns ({header}), found {len(fields)}.")
+            yield location, fields
+    if is_empty:
         raise EvaluationError(f"{path} is empty: expected lines of {header!r}.")
 
 
-def _score(text: str, where: str) -> float:
+def _parse_score(text: str, location: str) -> float:
     try:
         score = float(text)
     except ValueError:
         score = math.nan
     if not math.isfinite(score):
-        raise EvaluationError(f"{where}: score is a finite number, not {text!r}.")
+        raise EvaluationError(f"{location}: score must be a finite number, not {text!r}.")
     return score
 
 
-def add_once(row: dict[str, Any], query: str, listing: str, value: float, where: str) -> None:
-    """Put a value under a listing. Raises EvaluationError where there is one already."""
+def add_once(row: dict[str, Any], query: str, listing: str, value: float, location: str) -> None:
+    """Store the value of a listing. Raises EvaluationError if the listing has one already."""
     if listing in row:
-        raise EvaluationError(f"{where}: listing {listing} stands twice under query {query}. Remove one line.")
+        raise EvaluationError(
+            f"{location}: duplicate listing {listing} for query {query}. Remove one of the two lines."
+        )
     row[listing] = value

@@ -1,20 +1,15 @@
-"""Fields of listings and queries, validated, with messages that name the field."""
+"""Fields of listings and queries, and the validation of rows; messages name the field."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import (
-    Annotated,
-    Any,
-    Required,  # pydantic asks for these before Python 3.12
-    TypeVar,
-)
+from typing import Annotated, Any, Required, TypeVar
 
 from pydantic import Field, FiniteFloat, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
-from typing_extensions import TypedDict
+from typing_extensions import TypedDict  # pydantic requires this one before Python 3.12
 
 from wares.data.formats import display_name, json_excerpt
 from wares.data.listings import MAX_TEXT_LENGTH, Listing, Problem, line_reference
@@ -22,10 +17,9 @@ from wares.data.listings import MAX_TEXT_LENGTH, Listing, Problem, line_referenc
 T = TypeVar("T")
 
 
-# What one row may hold -------------------------------------------------------------------------------------------
-
-
 class ListingRow(TypedDict, total=False):
+    """Fields of a listing, by type."""
+
     id: Required[str | int]
     title: Required[str]
     description: str
@@ -37,6 +31,8 @@ class ListingRow(TypedDict, total=False):
 
 
 class QueryRow(TypedDict):
+    """Fields of a query, by type."""
+
     id: str | int
     text: str
 
@@ -65,19 +61,18 @@ _EXPECTED_ITEM_TYPES = {
 
 
 def listing_problems(listing: Listing) -> list[Problem]:
-    """What keeps a listing that comes from no file out of a catalogue; whether its photos are there is not asked."""
-    where = f'listing "{listing.id}"'
-    checked = validate_row(LISTING_SCHEMA, where, 0, listing_to_row(listing), {})
-    if isinstance(checked, list):
-        return checked
+    """Problems of a listing that does not come from a file; photos need not exist."""
+    file = f'listing "{listing.id}"'
+    values = validate_row(LISTING_SCHEMA, file, 0, listing_to_row(listing), {})
+    if isinstance(values, list):
+        return values
     return [
-        Problem(where, 0, name, message, remedy, kind, "row")
-        for name, message, remedy, kind in _value_problems(listing)
+        Problem(file, 0, name, message, remedy, kind, "row") for name, message, remedy, kind in _value_problems(listing)
     ]
 
 
 def _value_problems(listing: Listing) -> Iterator[tuple[str, str, str, str]]:
-    """Field, message, remedy and kind of what types do not tell."""
+    """Field, message, remedy and kind of problems that types do not show."""
     if listing.id != listing.id.strip():
         yield "id", '"id" has spaces around it', "Remove them", "wrong type"
     texts = {"title": listing.title, "description": listing.description, "tags": ", ".join(listing.tags)}
@@ -87,34 +82,34 @@ def _value_problems(listing: Listing) -> Iterator[tuple[str, str, str, str]]:
             yield name, message, "Shorten it", "long text"
     for name, count in Counter(listing.images).items():
         if count > 1:
-            yield "images", f'"images" names {display_name(name)} more than once', "Name it once", "repeated photo"
+            yield "images", f'"images" names {display_name(name)} more than once', "Name it once", "duplicate photo"
     try:
         json.dumps(listing_to_row(listing), ensure_ascii=False).encode()
     except UnicodeEncodeError:
-        yield "", "it holds a letter that UTF-8 does not have", "Write it as UTF-8", "broken UTF-8"
+        yield "", "it contains a character that UTF-8 cannot encode", "Write it as UTF-8", "broken UTF-8"
 
 
 def validate_row(
-    kind: TypeAdapter[T], file: str, line: int, row: dict[str, Any], first: Mapping[str, int]
+    schema: TypeAdapter[T], file: str, line: int, row: dict[str, Any], line_of_id: Mapping[str, int]
 ) -> T | list[Problem]:
-    """The row with its types checked, or what is wrong with it, one problem a field.
+    """The row with validated types, or its problems: one per field.
 
-    first: the line of every id so far
+    line_of_id: line of each earlier id
     """
     try:
-        values = kind.validate_python(row, strict=True)
+        values = schema.validate_python(row, strict=True)
     except ValidationError as error:
         by_field: dict[str, ErrorDetails] = {}
         for detail in error.errors(include_url=False):
             by_field.setdefault(str(detail["loc"][0]), detail)
         return [_field_problem(file, line, name, detail, row) for name, detail in by_field.items()]
-    for name in REQUIRED_FIELDS if kind is LISTING_SCHEMA else ("id", "text"):
+    for name in REQUIRED_FIELDS if schema is LISTING_SCHEMA else ("id", "text"):
         if not str(row[name]).strip():
             remedy = "Fill it in, or remove the row"
             return [Problem(file, line, name, f'"{name}" is empty', remedy, "empty field", "row")]
-    if (id := str(row["id"]).strip()) in first:
-        message = f'"id" {display_name(id)} is already the id of {line_reference(file, first[id])}'
-        return [Problem(file, line, "id", message, "Give every row an id of its own", "repeated id", "row")]
+    if (id := str(row["id"]).strip()) in line_of_id:
+        message = f'"id" {display_name(id)} is already the id of {line_reference(file, line_of_id[id])}'
+        return [Problem(file, line, "id", message, "Give every row its own id", "duplicate id", "row")]
     return values
 
 
@@ -122,25 +117,25 @@ def _field_problem(file: str, line: int, name: str, detail: ErrorDetails, row: d
     if detail["type"] == "missing":
         message = f'"{name}" is missing; the row has {", ".join(row) or "nothing"}'
         return Problem(file, line, name, message, "Fill it in, or remove the row", "missing field", "row")
-    inner, value, expected = "", row[name], EXPECTED_TYPES[name]
+    item, value, expected = "", row[name], EXPECTED_TYPES[name]
     if len(detail["loc"]) > 1 and name in _EXPECTED_ITEM_TYPES:
         key = detail["loc"][1]
-        inner, value, expected = (
-            (f"item {key + 1}" if isinstance(key, int) else f'"{key}"'),
-            value[key],
-            _EXPECTED_ITEM_TYPES[name],
-        )
-    return wrong_type_problem(file, line, name, value, expected, inner)
+        item = f"item {key + 1}" if isinstance(key, int) else f'"{key}"'
+        value, expected = value[key], _EXPECTED_ITEM_TYPES[name]
+    return wrong_type_problem(file, line, name, value, expected, item)
 
 
-def wrong_type_problem(file: str, line: int, name: str, value: object, expected: str, inner: str = "") -> Problem:
+def wrong_type_problem(file: str, line: int, name: str, value: object, expected: str, item: str = "") -> Problem:
+    """The problem of a value of the wrong type. item: of a list or an object, as messages name it"""
     kind = "bad price" if name == "price" else "wrong type"
-    what = f'{inner} of "{name}"' if inner else f'"{name}"'
-    return Problem(file, line, name, f"{what} must be {expected}, not {json_excerpt(value)}", "Correct it", kind, "row")
+    subject = f'{item} of "{name}"' if item else f'"{name}"'
+    return Problem(
+        file, line, name, f"{subject} must be {expected}, not {json_excerpt(value)}", "Correct it", kind, "row"
+    )
 
 
 def listing_to_row(listing: Listing) -> dict[str, Any]:
-    """Only what the listing has."""
+    """A listing as a JSON object without its empty fields."""
     row = {
         "id": listing.id,
         "title": listing.title,

@@ -1,7 +1,7 @@
-"""Words as counts: what lexical labelers, performance predictors and queries written from listings share.
+"""Terms of texts and their counts, for lexical labelers, query performance predictors and query generation.
 
-A term is a word in lower case and composed Unicode (NFKC), no stop word, cut to its English stem (Snowball). Writing
-without spaces between words is one term a run of letters.
+A term is a word in NFKC and lower case, reduced to its English stem (Snowball); stop words are dropped. Scripts without
+spaces between words give one term per run of letters.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 
 
 Counts = npt.NDArray[np.int64]
-# A letter or digit, and what follows it; unlike that of re, \w here has the vowels that Hindi, Thai or Hebrew write as
-# marks. A mark alone is no word: emoji have them, too.
+# A letter or digit, then word characters. Unlike in `re`, \w includes marks, which are the vowels of Hindi, Thai or
+# Hebrew. A mark alone is not a word: emoji have marks, too.
 TOKEN_PATTERN = regex.compile(r"[\p{L}\p{N}_]\w*")
 
 
 @dataclass(frozen=True)
 class TermCounts:
-    """How often each term stands in each text of a collection.
+    """Counts of each term in each text of a collection.
 
     vocabulary: term -> column
-    counts: (N, V) sparse, int32; a row for each text
+    counts: (N, V) sparse, int32; one row per text
     """
 
     vocabulary: dict[str, int]
@@ -41,7 +41,7 @@ class TermCounts:
 
     @classmethod
     def from_texts(cls, texts: Iterable[str]) -> TermCounts:
-        """Count the terms of these texts."""
+        """Count the terms of texts."""
         from scipy.sparse import csr_array
 
         vocabulary: dict[str, int] = {}
@@ -58,37 +58,37 @@ class TermCounts:
 
     @property
     def vocabulary_size(self) -> int:
-        """V, how many terms there are."""
+        """Number of terms, V."""
         return len(self.vocabulary)
 
     def term_ids(self, text: str) -> Counts:
-        """Columns of the terms of a text that the collection knows, repeated as they are in the text."""
-        known = [self.vocabulary[term] for term in analyse(text) if term in self.vocabulary]
-        return np.asarray(known, dtype=np.int64)
+        """Columns of the terms of a text, in order and with repetitions; unknown terms are left out."""
+        columns = [self.vocabulary[term] for term in analyse(text) if term in self.vocabulary]
+        return np.asarray(columns, dtype=np.int64)
 
     @cached_property
     def lengths(self) -> Counts:
-        """(N,) terms of each text, repetitions counted."""
+        """(N,) number of terms of each text, with repetitions."""
         return np.asarray(self.counts.sum(axis=1), dtype=np.int64)
 
     @cached_property
     def document_frequency(self) -> Counts:
-        """(V,) how many texts hold each term."""
+        """(V,) number of texts with each term."""
         return np.bincount(self.counts.indices, minlength=self.vocabulary_size).astype(np.int64)
 
     @cached_property
     def collection_frequency(self) -> Counts:
-        """(V,) how often each term stands in all texts together."""
+        """(V,) number of occurrences of each term in all texts."""
         return np.asarray(self.counts.sum(axis=0), dtype=np.int64)
 
     @cached_property
     def term_list(self) -> list[str]:
-        """(V,) the terms, by column."""
+        """(V,) the term of each column."""
         return list(self.vocabulary)
 
 
 def analyse(text: str) -> list[str]:
-    """The terms of a text, in their order."""
+    """Terms of a text, in order."""
     words = [
         word for word in TOKEN_PATTERN.findall(unicodedata.normalize("NFKC", text).lower()) if word not in _stop_words()
     ]

@@ -1,4 +1,4 @@
-"""What is in a catalogue and what is wrong with it: `wares check`. Nothing is encoded or trained here."""
+"""Checks of a catalogue for `wares check`: counts, and every problem."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ SEVERITY_COSTS: dict[Severity, str] = {
     "view": "the photo, or the end of the text",
     "note": "nothing",
 }
-TEXT_COLUMNS = ("costs", "for example")  # columns of words
-MAX_EXAMPLES = 3  # problems of each kind that `render` shows
+TEXT_COLUMNS = ("costs", "for example")  # left-aligned
+MAX_EXAMPLES = 3  # problems shown per kind
 
 
 @dataclass(frozen=True, slots=True)
 class CountSummary:
-    """Least, median and most of some counts; all 0 where there are none."""
+    """Minimum, median and maximum of counts; all 0 if there are none."""
 
     minimum: float
     median: float
@@ -44,19 +44,19 @@ class CountSummary:
 
     @classmethod
     def from_counts(cls, counts: Iterable[float]) -> CountSummary:
-        found = list(counts) or [0]
-        return cls(min(found), median(found), max(found))
+        values = list(counts) or [0]
+        return cls(min(values), median(values), max(values))
 
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What `check_catalogue` found; photos that do not decode are not counted among a listing's photos.
+    """Results of `check_catalogue`; photos that do not decode do not count as photos.
 
-    texts: listings that have each text field, and lengths: its characters
+    texts, lengths: by text field, number of listings that have it, and its length in characters
     photos_per_listing, texts_per_listing: number of views -> number of listings
     photo_sides: shorter side of the photos, in pixels
-    same_title, same_product: listings that share it with another listing
-    shared_photos: photo -> listings with the very same file content, where there is more than one
+    same_title, same_product: number of listings that share it with another listing
+    shared_photos: photo -> number of listings with the same file content, if more than one
     """
 
     catalogue: str
@@ -74,7 +74,7 @@ class CheckReport:
 
     @property
     def ok(self) -> bool:
-        """Whether everything in the catalogue can be used; notes do not count."""
+        """Whether the whole catalogue is usable; notes do not count."""
         return all(problem.severity == "note" for problem in self.problems)
 
     @property
@@ -84,18 +84,19 @@ class CheckReport:
 
     @property
     def next_step(self) -> str:
+        """What the user does next, in one sentence or two."""
         if not self.ok:
             rows, views = (sum(problem.severity == kind for problem in self.problems) for kind in ("row", "view"))
             return (
-                f"Mend what is listed above, or go on without it (listings: {rows:,}, photos and ends of texts: "
-                f"{views:,}): pass --on-error skip to the next commands."
+                "Fix the problems above, or skip those rows and photos with --on-error skip in the next commands "
+                f"(it skips {rows:,} listings, and {views:,} photos or ends of texts)."
             )
         if self.photos == 0:
-            return "No listing has a photo, so search will be by text alone. Add photos, or build the shop as it is."
-        return f"Everything can be used. Next: wares pretrain {self.catalogue} --out MODEL"
+            return "No listing has a photo, so search uses texts only. Add photos, or build the shop without them."
+        return f"The whole catalogue is usable. Next: wares pretrain {self.catalogue} --out MODEL"
 
     def to_json(self) -> dict[str, Any]:
-        """Everything as plain values; every problem with the sentence that describes it."""
+        """The report as JSON values, with each problem as a sentence."""
         problems = [{**asdict(problem), "text": str(problem)} for problem in self.problems]
         counts = {
             "without_photos": self.photos_per_listing.get(0, 0),
@@ -105,14 +106,14 @@ class CheckReport:
         return {**asdict(self), **counts, "ok": self.ok, "kinds": self.kinds, "problems": problems}
 
     def render(self, console: Console) -> None:
-        """Print tables for people, and what to do next."""
+        """Print the report as tables, and the next step."""
         for table in (self._overview(), self._texts(), self._views(), self._problems()):
             if table.row_count:
                 console.print(table)
         console.print(self.next_step, markup=False, highlight=False, soft_wrap=True)
 
     def _overview(self) -> Table:
-        without = self.listings - self.texts.get("description", 0)
+        without_description = self.listings - self.texts.get("description", 0)
         sides = self.photo_sides
         rows = [
             ("listings", f"{self.listings:,}"),
@@ -123,7 +124,7 @@ class CheckReport:
             ),
             ("listings without photos", f"{self.photos_per_listing.get(0, 0):,}"),
             ("listings with a single photo", f"{self.photos_per_listing.get(1, 0):,}"),
-            ("listings without a description", f"{without:,}"),
+            ("listings without a description", f"{without_description:,}"),
             ("listings that share their title", f"{self.same_title:,}"),
             ("listings that share their product", f"{self.same_product:,}"),
             ("photos that several listings use (logos, size charts?)", f"{len(self.shared_photos):,}"),
@@ -142,13 +143,13 @@ class CheckReport:
         rows = [
             (str(n), f"{self.photos_per_listing.get(n, 0):,}", f"{self.texts_per_listing.get(n, 0):,}") for n in numbers
         ]
-        return _table("Views", ["views", "listings with so many photos", "with so many texts"], rows)
+        return _table("Views", ["views", "listings with this number of photos", "with this number of texts"], rows)
 
     def _problems(self) -> Table:
         rows = []
         for kind, count in self.kinds.items():
-            every = [str(problem) for problem in self.problems if problem.kind == kind]
-            shown = every[:MAX_EXAMPLES] + [f"and {count - MAX_EXAMPLES:,} more (all with --json)"] * (
+            examples = [str(problem) for problem in self.problems if problem.kind == kind]
+            shown = examples[:MAX_EXAMPLES] + [f"and {count - MAX_EXAMPLES:,} more (all with --json)"] * (
                 count > MAX_EXAMPLES
             )
             costs = {SEVERITY_COSTS[problem.severity] for problem in self.problems if problem.kind == kind}
@@ -157,76 +158,78 @@ class CheckReport:
 
 
 def check_catalogue(path: str | Path, on_error: OnError = "skip", text_fields: Sequence[str] = ()) -> CheckReport:
-    """Read a whole catalogue, decode every photo, and count.
+    """Read a whole catalogue, decode every photo, and count views and problems.
 
     on_error: "skip" lists every problem in the report; "stop" raises CatalogueError at the first
-    text_fields: other columns that are texts of a listing
+    text_fields: further columns that are texts of a listing
 
-    Raises CatalogueError where nothing can be read at all.
+    Raises CatalogueError if no listing is readable.
     """
     catalogue = read_catalogue(path, on_error, text_fields)
-    found = _decode_all_photos(catalogue)
-    bad = tuple(_unreadable_photos(catalogue, found))
-    if bad and on_error == "stop":
-        raise CatalogueError(f"{bad[0]} Or pass --on-error skip.")
-    facts = {name: fact for name, fact in found.items() if isinstance(fact, PhotoInfo)}
-    photos = [[name for name in listing.images if name in facts] for listing in catalogue.listings]
+    outcomes = _decode_all_photos(catalogue)
+    unreadable = tuple(_unreadable_photos(catalogue, outcomes))
+    if unreadable and on_error == "stop":
+        raise CatalogueError(f"{unreadable[0]} Or pass --on-error skip.")
+    infos = {name: info for name, info in outcomes.items() if isinstance(info, PhotoInfo)}
+    photos = [[name for name in listing.images if name in infos] for listing in catalogue.listings]
     texts = [listing_texts(listing) for listing in catalogue.listings]
     lengths: dict[str, list[int]] = defaultdict(list)
     for name, text in chain.from_iterable(texts):
         lengths[name].append(len(text))
-    shared, repeated = _duplicate_photos(catalogue, photos, facts)
+    shared, duplicates = _duplicate_photos(catalogue, photos, infos)
     return CheckReport(
         catalogue=str(path),
         listings=len(catalogue),
-        photos=len(facts),
+        photos=len(infos),
         texts={name: len(counts) for name, counts in lengths.items()},
         lengths={name: CountSummary.from_counts(counts) for name, counts in lengths.items()},
         photos_per_listing=_histogram(photos),
         texts_per_listing=_histogram(texts),
-        photo_sides=CountSummary.from_counts(min(fact.width, fact.height) for fact in facts.values()),
+        photo_sides=CountSummary.from_counts(min(info.width, info.height) for info in infos.values()),
         same_title=_count_shared(normalised_title(listing.title) for listing in catalogue.listings),
         same_product=_count_shared(listing.product for listing in catalogue.listings),
         shared_photos=shared,
-        problems=(*catalogue.problems, *bad, *repeated),
+        problems=(*catalogue.problems, *unreadable, *duplicates),
     )
 
 
 def _decode_all_photos(catalogue: Catalogue) -> dict[str, PhotoInfo | PhotoError]:
-    """Every photo of the catalogue, decoded once."""
+    """Decode each photo of the catalogue once."""
     names = list(dict.fromkeys(name for listing in catalogue.listings for name in listing.images))
-    facts = check_photos([catalogue.photo_path(name) for name in names])
-    return dict(zip(names, progress(facts, "decoding photos", total=len(names), unit="photos"), strict=True))
+    outcomes = check_photos([catalogue.photo_path(name) for name in names])
+    return dict(zip(names, progress(outcomes, "decoding photos", total=len(names), unit="photos"), strict=True))
 
 
-def _unreadable_photos(catalogue: Catalogue, found: dict[str, PhotoInfo | PhotoError]) -> Iterator[Problem]:
+def _unreadable_photos(catalogue: Catalogue, outcomes: dict[str, PhotoInfo | PhotoError]) -> Iterator[Problem]:
     for index, listing in enumerate(catalogue.listings):
         for name in listing.images:
-            fact = found[name]
-            if isinstance(fact, PhotoError):
-                yield catalogue.photo_problem(index, fact)
+            outcome = outcomes[name]
+            if isinstance(outcome, PhotoError):
+                yield catalogue.photo_problem(index, outcome)
 
 
 def _duplicate_photos(
-    catalogue: Catalogue, photos: Sequence[Sequence[str]], facts: dict[str, PhotoInfo]
+    catalogue: Catalogue, photos: Sequence[Sequence[str]], infos: dict[str, PhotoInfo]
 ) -> tuple[dict[str, int], list[Problem]]:
-    """Photos of the same content: how many listings share each, and those repeated within one listing."""
-    names: dict[str, str] = {}  # digest -> the first photo of that content
-    owners: dict[str, int] = Counter()
-    repeated = []
-    for index, listing in enumerate(photos):
+    """Numbers of listings that share a photo's content, and problems of duplicates within a listing."""
+    names: dict[str, str] = {}  # digest -> the first photo with that content
+    listings: dict[str, int] = Counter()
+    duplicates = []
+    for index, listing_photos in enumerate(photos):
         seen: dict[str, str] = {}
-        for name in listing:
-            digest = facts[name].digest
+        for name in listing_photos:
+            digest = infos[name].digest
             if digest in seen:
                 message = f"{name} is the same photo as {seen[digest]}"
                 line = catalogue.lines[index]
                 remedy = "Remove one of them"
-                repeated.append(Problem(catalogue.file_name, line, "images", message, remedy, "repeated photo", "note"))
+                duplicates.append(
+                    Problem(catalogue.file_name, line, "images", message, remedy, "duplicate photo", "note")
+                )
             seen.setdefault(digest, name)
         for digest, name in seen.items():
-            owners[names.setdefault(digest, name)] += 1
-    return {name: count for name, count in owners.items() if count > 1}, repeated
+            listings[names.setdefault(digest, name)] += 1
+    return {name: count for name, count in listings.items() if count > 1}, duplicates
 
 
 def _histogram(views: Iterable[Sequence[object]]) -> dict[int, int]:
@@ -234,7 +237,7 @@ def _histogram(views: Iterable[Sequence[object]]) -> dict[int, int]:
 
 
 def _count_shared(keys: Iterable[str | None]) -> int:
-    """How many have a key that another has too."""
+    """Number of keys that occur more than once, with repetitions; None does not count."""
     return sum(count for key, count in Counter(keys).items() if key and count > 1)
 
 
@@ -243,8 +246,8 @@ def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) ->
     from rich.text import Text
 
     table = Table(title=title, title_justify="left")
-    for place, name in enumerate(columns):
-        table.add_column(name, justify="left" if place == 0 or name in TEXT_COLUMNS else "right", overflow="fold")
+    for index, name in enumerate(columns):
+        table.add_column(name, justify="left" if index == 0 or name in TEXT_COLUMNS else "right", overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     return table

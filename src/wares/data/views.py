@@ -1,8 +1,6 @@
-"""Views of listings: which photos and texts there are, what each weighs, and which are drawn in a training step.
+"""Views of listings: their photos and texts, as ragged tables.
 
-A listing's first photo and its title are its primary views, all others are auxiliary. The views of many
-listings are held as one ragged table (`Views`), and handed to the mathematics as padded blocks, shape
-(B, V), in which a weight of zero marks a place without a view.
+A listing's first photo and its title are its primary views; all others are auxiliary.
 """
 
 from __future__ import annotations
@@ -21,11 +19,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Views:
-    """The views of one modality of many listings, in listing order, each listing's primary view first.
+    """Views of one modality of many listings, in listing order, each listing's primary view first.
 
-    names: (V,) what a view is called in an explanation: a text field, or a photo's path
-    items: (V,) what a tower reads: the text, or the photo's path inside the catalogue
-    offsets: (N+1,) the views of listing i are offsets[i] to offsets[i+1]
+    names: (V,) name in explanations: a text field, or a photo's path
+    items: (V,) input of the tower: the text, or the photo's path inside the catalogue
+    offsets: (N+1,) the views of listing i are offsets[i] to offsets[i+1] - 1
     """
 
     names: list[str]
@@ -39,39 +37,39 @@ class Views:
 
     @property
     def owners(self) -> npt.NDArray[np.int64]:
-        """(V,) the listing that each view belongs to."""
+        """(V,) index of the listing of each view."""
         return np.repeat(np.arange(len(self.offsets) - 1), self.counts)
 
     def filter(self, mask: npt.NDArray[np.bool_]) -> Views:
-        """The same listings with only the views marked in `mask`, shape (V,)."""
+        """The same listings with only some of their views. mask: (V,) True for views to keep"""
         counts = np.bincount(self.owners[mask], minlength=len(self.offsets) - 1)
-        return self._at(np.flatnonzero(mask), counts)
+        return self._take(np.flatnonzero(mask), counts)
 
     def view_indices(self, listings: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Where the views of some listings stand in this table, listing by listing."""
+        """Indices of the views of some listings, listing by listing."""
         ranges = [np.arange(self.offsets[i], self.offsets[i + 1]) for i in listings]
         return np.concatenate(ranges) if ranges else np.zeros(0, dtype=np.int64)
 
     def select(self, listings: npt.NDArray[np.int64]) -> Views:
-        """The table of some listings, in the order given."""
-        return self._at(self.view_indices(listings), self.counts[listings])
+        """Views of some listings, in the given order."""
+        return self._take(self.view_indices(listings), self.counts[listings])
 
-    def _at(self, places: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> Views:
-        return Views([self.names[i] for i in places], [self.items[i] for i in places], _offsets(counts))
+    def _take(self, indices: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> Views:
+        return Views([self.names[i] for i in indices], [self.items[i] for i in indices], _offsets(counts))
 
 
 def photo_views(catalogue: Catalogue) -> Views:
-    """Every photo of every listing, the first photo first."""
+    """All photos of all listings."""
     return _table([(name, name) for name in listing.images] for listing in catalogue.listings)
 
 
 def text_views(catalogue: Catalogue) -> Views:
-    """Every text of every listing, the title first; an empty text is no view."""
+    """All texts of all listings that are not blank."""
     return _table(listing_texts(listing) for listing in catalogue.listings)
 
 
 def listing_texts(listing: Listing) -> list[tuple[str, str]]:
-    """Named texts of one listing: title, description, tags, then other declared fields."""
+    """Names and texts of a listing: title, description, tags, then further text fields; blank texts are left out."""
     named = [("title", listing.title), ("description", listing.description), ("tags", ", ".join(listing.tags))]
     return [(name, text) for name, text in [*named, *listing.texts.items()] if text.strip()]
 
@@ -90,20 +88,20 @@ def _offsets(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 
 def with_joint_text(catalogue: Catalogue) -> Catalogue:
-    """The catalogue as joint-text sees it: the first photo, and one text that is all texts, a line each.
+    """A catalogue for the joint-text baseline: each listing has its first photo and all texts joined as its title.
 
-    A baseline: what a shop does that has one image tower and one text tower and knows of no views. Titles are gone,
-    so that which listings share one is to be asked of the catalogue that came in.
+    The baseline has one image, one text and no notion of views. Titles change, so take duplicates from the original
+    catalogue.
     """
     listings = tuple(
         replace(
-            each,
-            title="\n".join(text for _, text in listing_texts(each)),
+            listing,
+            title="\n".join(text for _, text in listing_texts(listing)),
             description="",
             tags=(),
             texts={},
-            images=each.images[:1],
+            images=listing.images[:1],
         )
-        for each in catalogue.listings
+        for listing in catalogue.listings
     )
     return replace(catalogue, listings=listings)

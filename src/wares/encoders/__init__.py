@@ -1,7 +1,7 @@
-"""Photos and texts to vectors, and all views of a listing to one: towers, features, marginals, fusion.
+"""Photos and texts to vectors, and all views of a listing to one vector: towers, features, marginals, fusion.
 
 May import: core, data.
-Add a member: a tower is a file with `build() -> Towers` and a line in the table of `registry`;
+Add towers: a module with `build() -> Towers`, and a class and a line in the table of `families`;
 tests/encoders/test_towers.py runs the contract tests over that table.
 """
 

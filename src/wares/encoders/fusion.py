@@ -1,7 +1,7 @@
-"""All views of a listing into one cached embedding, and each view's exact share of a score.
+"""Fusing all views of a listing into one cached embedding, and the exact contribution of each view to a score.
 
-The fused embedding is normalize(γ f̄ + (1-γ) ḡ), a weighted sum of the views; so a query's score is exactly
-the same weighted sum of its scores with the views, and the terms of that sum are the shares.
+The fused embedding is normalize(γ f̄ + (1-γ) ḡ), a weighted sum of the views. A query's score is therefore exactly
+the same weighted sum of its scores with the views, and the terms of that sum are the contributions.
 
 Source: "all views are fused into a single cached embedding" (arXiv 2512.18117); the formula is our reading.
 """
@@ -29,11 +29,11 @@ LISTINGS_PER_BLOCK = 2048
 
 @dataclass(frozen=True)
 class FusedEmbeddings:
-    """One embedding per listing and what each view weighs in it.
+    """One embedding per listing, and the weight of each view in it.
 
     vectors: (N, d) unit vectors
-    photo_weights: (Vp,), text_weights: (Vt,): the fused vector is exactly the sum of these weights times
-        the views; they include gamma and the norm, so they need not sum to 1
+    photo_weights, text_weights: (Vp,), (Vt,) weights that sum the views exactly to the fused vector; they include gamma
+        and the norm, so they need not sum to 1
     """
 
     vectors: Vectors
@@ -42,53 +42,69 @@ class FusedEmbeddings:
 
 
 def fuse(embeddings: Embeddings, fusion: Fusion) -> FusedEmbeddings:
-    """The cached embedding of every listing. A listing without one modality is fused from the other alone."""
+    """Fuse the views of every listing into one embedding.
+
+    A listing without views of one modality is fused from the other modality alone.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from wares import Catalogue, Listing, build_towers
+        >>> from wares.encoders import Fusion, embed, fuse
+        >>> catalogue = Catalogue(Path("."), (Listing("1", "Red boots"), Listing("2", "Blue scarf")))
+        >>> fuse(embed(catalogue, build_towers("small")), Fusion(gamma=0.4)).vectors.shape
+        (2, 128)
+    """
     f, photo_weights = barycentres(embeddings, fusion.marginals, "photo")
     g, text_weights = barycentres(embeddings, fusion.marginals, "text")
     photo_counts, text_counts = embeddings.photo_views.counts, embeddings.text_views.counts
     gamma = np.where(text_counts == 0, 1.0, np.where(photo_counts == 0, 0.0, fusion.gamma)).astype(np.float32)
-    mixed = gamma[:, None] * f + (1 - gamma)[:, None] * g
-    norm = np.maximum(np.linalg.norm(mixed, axis=1), 1e-12)
+    weighted_sum = gamma[:, None] * f + (1 - gamma)[:, None] * g
+    norm = np.maximum(np.linalg.norm(weighted_sum, axis=1), 1e-12)
     return FusedEmbeddings(
-        mixed / norm[:, None],
+        weighted_sum / norm[:, None],
         photo_weights * (gamma / norm)[embeddings.photo_views.owners],
         text_weights * ((1 - gamma) / norm)[embeddings.text_views.owners],
     )
 
 
 def contributions(query: Vectors, views: Vectors, weights: Vectors) -> Vectors:
-    """(V,) what each view adds to <query, fused>; the shares sum to the score.
+    """(V,) contribution of each view to the score <query, fused>; the contributions sum to the score.
 
-    query: (d,) unit vector; views: (V, d) the listing's views; weights: (V,) from `FusedEmbeddings`
+    query: (d,) unit vector
+    views: (V, d) views of the listing
+    weights: (V,) weights of these views in `FusedEmbeddings`
     """
     return weights * (views @ query)
 
 
 def barycentres(embeddings: Embeddings, marginals: Marginals, modality: str) -> tuple[Vectors, Vectors]:
-    """(N, d) weighted means of each listing's views of one modality, and (V,) the weights used.
+    """(N, d) weighted means of each listing's views of one modality, and (V,) the weights.
 
-    modality: "photo" or "text"; listings without a view of it get zeros
+    modality: "photo" or "text"; a listing without such a view gets zeros
     """
     blocks = [
-        _block(embeddings, marginals, modality, start) for start in range(0, _listings(embeddings), LISTINGS_PER_BLOCK)
+        _block_barycentres(embeddings, marginals, modality, start)
+        for start in range(0, _listing_count(embeddings), LISTINGS_PER_BLOCK)
     ]
     return np.concatenate([mean for mean, _ in blocks]), np.concatenate([weights for _, weights in blocks])
 
 
-def _block(embeddings: Embeddings, marginals: Marginals, modality: str, start: int) -> tuple[Vectors, Vectors]:
-    listings = np.arange(start, min(start + LISTINGS_PER_BLOCK, _listings(embeddings)))
+def _block_barycentres(
+    embeddings: Embeddings, marginals: Marginals, modality: str, start: int
+) -> tuple[Vectors, Vectors]:
+    listings = np.arange(start, min(start + LISTINGS_PER_BLOCK, _listing_count(embeddings)))
     if modality == "text":
         views = embeddings.text_views
-        chosen = pad_all_views(views, embeddings.texts, listings, marginals.primary_weight("text"))
+        batch = pad_all_views(views, embeddings.texts, listings, marginals.primary_weight("text"))
     else:
         views = embeddings.photo_views
-        chosen = _photos_weighed(embeddings, marginals, listings)
+        batch = _weighted_photos(embeddings, marginals, listings)
     counts = torch.from_numpy(views.counts[listings])
-    real = torch.arange(chosen.weights.shape[1]) < counts[:, None]
-    return chosen.barycentre().numpy(), chosen.weights[real].numpy()
+    is_view = torch.arange(batch.weights.shape[1]) < counts[:, None]
+    return batch.barycentre().numpy(), batch.weights[is_view].numpy()
 
 
-def _photos_weighed(embeddings: Embeddings, marginals: Marginals, listings: npt.NDArray[np.int64]) -> ViewBatch:
+def _weighted_photos(embeddings: Embeddings, marginals: Marginals, listings: npt.NDArray[np.int64]) -> ViewBatch:
     photos = pad_all_views(embeddings.photo_views, embeddings.photos, listings, marginals.primary_weight("photo"))
     if marginals.kind == "agreement":
         texts = pad_all_views(embeddings.text_views, embeddings.texts, listings, marginals.primary_weight("text"))
@@ -101,12 +117,12 @@ def _photos_weighed(embeddings: Embeddings, marginals: Marginals, listings: npt.
 def pad_all_views(
     views: Views, vectors: Vectors, listings: npt.NDArray[np.int64], primary_weight: float | None
 ) -> ViewBatch:
-    """All views of some listings as a padded batch with the fixed marginal (see `all_views`)."""
-    chosen = all_views(torch.from_numpy(views.counts[listings]), primary_weight)
-    places = torch.from_numpy(views.offsets[listings])[:, None] + chosen.indices
+    """All views of the given listings as a padded batch with fixed marginals (see `all_views`)."""
+    sampled = all_views(torch.from_numpy(views.counts[listings]), primary_weight)
+    indices = torch.from_numpy(views.offsets[listings])[:, None] + sampled.indices
     table = torch.from_numpy(vectors) if len(vectors) else torch.zeros(1, vectors.shape[1])
-    return ViewBatch(table[places.clamp(max=len(table) - 1)], chosen.weights)
+    return ViewBatch(table[indices.clamp(max=len(table) - 1)], sampled.weights)
 
 
-def _listings(embeddings: Embeddings) -> int:
+def _listing_count(embeddings: Embeddings) -> int:
     return len(embeddings.photo_views.offsets) - 1

@@ -1,10 +1,10 @@
-"""Towers around any published model: a joint one (CLIP, SigLIP), or a vision model and a text model.
+"""Towers around published models: a joint model (CLIP, SigLIP), or a vision model and a text model.
 
     build("google/siglip2-base-patch16-224")
     build("facebook/dinov2-small+sentence-transformers/all-MiniLM-L6-v2")
 
-The backbones are frozen; heads start as the identity in a joint model's shared space, and at random for a
-vision model that has never seen the text model's space. Any name may be a folder on disk.
+The backbones are frozen. The heads of a joint model start as the identity, because its two sides share a space; the
+head of a separate vision model starts at random. Any name may be a folder on disk.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ LOAD_ERRORS = (OSError, ValueError, RuntimeError, SafetensorError)  # what loade
 
 
 class VisionTower(ImageTower):
-    """The vision side of a transformers model, frozen, under a linear head."""
+    """The vision side of a transformers model, frozen, and a linear head."""
 
     def __init__(self, name: str, model: Any, dimension: int | None = None) -> None:
         super().__init__()
@@ -42,17 +42,17 @@ class VisionTower(ImageTower):
         self.size = int(frame.get("height") or frame["shortest_edge"])
         self.fit: Fit = "crop" if getattr(processor, "do_center_crop", False) else "stretch"
         self.key = f"{name}@{_revision(model)}, {self.size} px, {self.fit}"
-        self._model = [model.eval().requires_grad_(False)]  # in a list: no part of it is a parameter of the tower
+        self._model = [model.eval().requires_grad_(False)]  # in a list, so that no weight is a parameter of the tower
         self._mean, self._std = torch.tensor(processor.image_mean), torch.tensor(processor.image_std)
         width = _vision_width(model)
         self.head = LinearHead(width, dimension)
 
     def preprocess(self, items: Sequence[Any]) -> Inputs:
-        """The photos, (n, size, size, 3) uint8."""
+        """(n, size, size, 3) uint8 pixels."""
         return {"photos": stack_photos(items)}
 
     def encode(self, inputs: Inputs) -> Tensor:
-        """(n, width) pooled and projected as the model does it."""
+        """(n, width) features, pooled and projected by the model."""
         mean, std = self._mean.to(self.device), self._std.to(self.device)
         pixels = (inputs["photos"].float() / 255.0 - mean) / std
         model = self._model[0].to(self.device)
@@ -61,7 +61,7 @@ class VisionTower(ImageTower):
         return pooled
 
     def trainable_backbone(self) -> nn.Module:
-        return _side(self._model[0], "vis")
+        return _submodules(self._model[0], "vis")
 
     def forward(self, features: Tensor) -> Tensor:
         vectors: Tensor = self.head(features)
@@ -69,7 +69,7 @@ class VisionTower(ImageTower):
 
 
 class JointTextTower(TextTower):
-    """The text side of a joint model, frozen, under a linear head that starts as the identity."""
+    """The text side of a joint model, frozen, and a linear head that starts as the identity."""
 
     def __init__(self, name: str, model: Any) -> None:
         super().__init__()
@@ -78,12 +78,13 @@ class JointTextTower(TextTower):
         self.key = f"{name}@{_revision(model)}, text"
         self._model = [model]
         self._tokenizer = load_pretrained(AutoTokenizer, name)
-        self._uncut = deepcopy(self._tokenizer)  # being asked not to cut changes a tokenizer, also for other threads
+        # A copy: counting without truncation changes a tokenizer, even for other threads.
+        self._counting_tokenizer = deepcopy(self._tokenizer)
         self._limit = int(model.config.text_config.max_position_embeddings)
         self.head = LinearHead(_text_width(model))
 
     def preprocess(self, items: Sequence[Any]) -> Inputs:
-        """Tokens, padded to the model's length, as SigLIP was trained."""
+        """Token ids and masks, padded to the model's length, as SigLIP was trained."""
         tokens = self._tokenizer(
             [str(item) for item in items],
             padding="max_length",
@@ -94,17 +95,17 @@ class JointTextTower(TextTower):
         return {name: tokens[name] for name in ("input_ids", "attention_mask") if name in tokens}
 
     def encode(self, inputs: Inputs) -> Tensor:
-        """(n, width) pooled and projected as the model does it."""
+        """(n, width) features, pooled and projected by the model."""
         pooled: Tensor = self._model[0].to(self.device).get_text_features(**inputs).pooler_output
         return pooled
 
     def trainable_backbone(self) -> nn.Module:
-        return _side(self._model[0], "text")
+        return _submodules(self._model[0], "text")
 
     def truncation_mask(self, texts: Sequence[str]) -> list[bool]:
         if not texts:
             return []
-        lengths = self._uncut(list(texts), truncation=False, verbose=False)["input_ids"]
+        lengths = self._counting_tokenizer(list(texts), truncation=False, verbose=False)["input_ids"]
         return [len(tokens) > self._limit for tokens in lengths]
 
     def forward(self, features: Tensor) -> Tensor:
@@ -113,56 +114,62 @@ class JointTextTower(TextTower):
 
 
 def build(name: str) -> Towers:
-    """Towers around the model(s) named. Raises ModelError where they cannot be loaded or do not fit."""
+    """Build towers around one joint model, or VISION+TEXT. Raises ModelError if a model does not load or fit."""
     from transformers import AutoModel
     from transformers.utils import logging
 
     logging.disable_progress_bar()
     if "+" in name:
         vision_name, text_name = name.split("+", 1)
-        text = _sentence_tower(text_name)
+        text = _build_sentence_tower(text_name)
         dimension = text.head.out_features
         image = VisionTower(vision_name, load_pretrained(AutoModel, vision_name), dimension)
         return Towers(name, image, text, dimension)
     model = load_pretrained(AutoModel, name)
     if not hasattr(model, "get_image_features") or not hasattr(model, "get_text_features"):
-        raise ModelError(f"{name} is not a joint photo and text model. Name two models as VISION+TEXT.")
+        raise ModelError(f"{name} is not a joint model of photos and texts. Name two models as VISION+TEXT.")
     joint_text = JointTextTower(name, model)
     return Towers(name, VisionTower(name, model), joint_text, joint_text.head.out_features)
 
 
-def _sentence_tower(name: str) -> SentenceTower:
+def _build_sentence_tower(name: str) -> SentenceTower:
     try:
         model = load_sentence_model(name)
     except LOAD_ERRORS as error:
-        raise _unavailable(name, error) from None
+        raise _load_error(name, error) from None
     if not model.supports("text"):
-        raise ModelError(f"{name} reads no texts. Name two models as VISION+TEXT, the text model last.")
+        raise ModelError(f"{name} is not a text model. Name two models as VISION+TEXT, the text model last.")
     dimension = int(model.get_embedding_dimension() or 0)
     return SentenceTower(lambda: model, f"{name}@{_revision(model[0].auto_model)}, sentences", dimension)
 
 
 def load_pretrained(loader: Any, name: str) -> Any:
+    """Load a model, processor or tokenizer with a transformers class. Raises ModelError if it does not load."""
     try:
         return loader.from_pretrained(name)
     except LOAD_ERRORS as error:
-        raise _unavailable(name, error) from None
+        raise _load_error(name, error) from None
 
 
-def _unavailable(name: str, error: Exception) -> ModelError:
+def _load_error(name: str, error: Exception) -> ModelError:
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return ModelError(f"no model {name!r} on the hub or on disk ({reason}). Known without a hub: offline, small.")
+    return ModelError(
+        f"cannot load model {name!r} from the hub or from disk ({reason}). Check the name, or use offline or small."
+    )
 
 
-def _side(model: Any, prefix: str) -> nn.Module:
-    """What a joint model runs for photos ("vision_model", "visual_projection") or texts; of a single model, all."""
+def _submodules(model: Any, prefix: str) -> nn.Module:
+    """The modules of a joint model whose names start with the prefix; a single model itself.
+
+    prefix: "vis" (vision_model, visual_projection) or "text"
+    """
     if not hasattr(model, "get_image_features"):
         return model  # type: ignore[no-any-return]
     return nn.ModuleDict({name: child for name, child in model.named_children() if name.startswith(prefix)})
 
 
 def _revision(model: Any) -> str:
-    """The hub's commit, or a digest of the weights of a model on disk."""
+    """Commit of a model on the hub, or a digest of the weights of a model on disk."""
     commit = getattr(model.config, "_commit_hash", None)
     if commit:
         return str(commit)

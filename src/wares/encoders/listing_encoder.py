@@ -1,7 +1,7 @@
-"""Towers as a module of sentence-transformers: what its trainer trains, and what `SentenceTransformer(path)` loads.
+"""Towers as a module of sentence-transformers, for its trainer and for `SentenceTransformer(path)`.
 
-All views of a batch go through one forward of one module, which also owns the temperature. So the defaults of
-distributed training, checkpoints and resuming hold.
+One forward of one module encodes all views of a batch, and the module owns the temperature, so distributed training,
+checkpoints and resuming work as for any other module.
 
     model = SentenceTransformer("model", trust_remote_code=True)  # with wares installed
     model.encode(["red leather boots", Image.open("boots.jpg")])
@@ -32,12 +32,11 @@ Batch = dict[str, Any]
 
 
 class ListingEncoder(InputModule):
-    """An image tower and a text tower behind one forward.
+    """An image tower and a text tower with one forward.
 
-    towers: see wares.encoders.registry
-    mini_batch_size: None keeps every view's activations until the backward pass; a number encodes that many views
-        at a time and computes them again in the backward pass. The gradients are the same and memory no longer
-        grows with the batch (gradient caching, arXiv 2101.06983)
+    mini_batch_size: None keeps the activations of every view until the backward pass. A number encodes that many views
+        at once and computes them again in the backward pass: the gradients are the same, and memory does not grow
+        with the batch (gradient caching, arXiv 2101.06983)
     """
 
     def __init__(self, towers: Towers, mini_batch_size: int | None = None) -> None:
@@ -50,7 +49,7 @@ class ListingEncoder(InputModule):
         return ["text", "image"]
 
     def preprocess(self, inputs: Sequence[Any], prompt: str | None = None, **_: Any) -> Batch:
-        """Texts, or photos (PIL images or paths), for `SentenceTransformer.encode`. Raises PhotoError."""
+        """Inputs of `forward` for texts, or for photos (PIL images or paths). Raises PhotoError."""
         if isinstance(inputs[0], str) and Path(inputs[0]).suffix.lower() not in Image.registered_extensions():
             return {"texts": self.towers.text.preprocess([(prompt or "") + text for text in inputs])}
         image = self.towers.image
@@ -63,46 +62,45 @@ class ListingEncoder(InputModule):
         return {"photos": image.preprocess(photos)}
 
     def forward(self, features: Batch, **_: Any) -> Batch:
-        """Encode everything in a batch.
+        """Encode the photos, texts and queries of a batch.
 
-        photos, texts, queries: inputs of the towers, or under "features" what a frozen backbone gave
-        photo_weights, text_weights: (..., V) marginals; the photos and texts above are the views that weigh
-            anything, row by row
+        photos, texts, queries: inputs of the towers, or features of a frozen backbone as "features"
+        photo_weights, text_weights: (..., V) marginals; photos and texts are the views of positive weight, row by row
 
-        Returns the batch with "sentence_embedding" (n, d) where only one modality came, as from `preprocess`;
-        else with "photos" and "texts" as (..., V, d), "queries" as (Q, d), and the towers' "scale" and "photo_attention".
+        Returns the batch of `preprocess`, which has one modality, with "sentence_embedding" (n, d); any other batch
+        with "photos" and "texts" as (..., V, d), "queries" as (Q, d), and the towers' "scale" and "photo_attention".
         """
         if "photo_weights" not in features:
             side = "photos" if "photos" in features else "texts"
             return features | {"sentence_embedding": self._encode(side, features[side])}
         encoded = {
-            f"{side}s": self._placed(f"{side}s", features[f"{side}s"], features[f"{side}_weights"])
+            f"{side}s": self._encode_views(f"{side}s", features[f"{side}s"], features[f"{side}_weights"])
             for side in ("photo", "text")
         }
         if "queries" in features:
             encoded["queries"] = self._encode("queries", features["queries"])
         return features | encoded | {"scale": self.towers.scale, "photo_attention": self.towers.photo_attention}
 
-    def _placed(self, side: str, inputs: Inputs, weights: Tensor) -> Tensor:
-        """(..., V, d) vectors where there is a view, zeros elsewhere."""
+    def _encode_views(self, side: str, inputs: Inputs, weights: Tensor) -> Tensor:
+        """(..., V, d) vectors of the views, zeros without a view."""
         present = weights > 0
-        placed = torch.zeros(*present.shape, self.towers.dimension, device=weights.device)
+        vectors = torch.zeros(*present.shape, self.towers.dimension, device=weights.device)
         if present.any():
-            placed[present] = self._encode(side, inputs)
-            return placed
-        # Every weight takes part in every step, as distributed training relies on.
-        idle = [parameter.sum() for parameter in self._tower(side).parameters() if parameter.requires_grad]
-        return placed + 0.0 * sum(idle, start=torch.zeros((), device=weights.device))
+            vectors[present] = self._encode(side, inputs)
+            return vectors
+        # Distributed training needs every weight in every step, even in a batch without such views.
+        zeros = [parameter.sum() for parameter in self._tower(side).parameters() if parameter.requires_grad]
+        return vectors + 0.0 * sum(zeros, start=torch.zeros((), device=weights.device))
 
     def _encode(self, side: str, inputs: Inputs) -> Tensor:
-        """(n, d) unit vectors, in float32 whatever the tower computes in."""
+        """(n, d) float32 unit vectors, whatever the precision of the tower."""
         tower = self._tower(side)
         count = len(next(iter(inputs.values())))
         if self.mini_batch_size is None or "features" in inputs or not torch.is_grad_enabled():
-            return _run(tower, inputs)
+            return _run_tower(tower, inputs)
         starts = range(0, count, self.mini_batch_size)
         parts = [{name: value[i : i + self.mini_batch_size] for name, value in inputs.items()} for i in starts]
-        return torch.cat([checkpoint(_run, tower, part, use_reentrant=False) for part in parts])
+        return torch.cat([checkpoint(_run_tower, tower, part, use_reentrant=False) for part in parts])
 
     def _tower(self, side: str) -> Tower:
         return self.towers.image if side == "photos" else self.towers.text
@@ -125,14 +123,14 @@ class ListingEncoder(InputModule):
         init_defaults: dict[str, Any] | None = None,
         **_: Any,
     ) -> ListingEncoder:
-        """From a folder or a hub name. Raises ModelError."""
+        """Load a model from a folder or by its hub name. Raises ModelError."""
         folder = cls.load_dir_path(model_name_or_path, subfolder, token, cache_folder, revision, local_files_only)
         if folder is None:
-            raise ModelError(f"no model {model_name_or_path!r} on the hub or on disk.")
+            raise ModelError(f"cannot find model {model_name_or_path!r} on the hub or on disk. Check the name.")
         return cls(load_towers(folder).eval())
 
 
-def _run(tower: Tower, inputs: Inputs) -> Tensor:
+def _run_tower(tower: Tower, inputs: Inputs) -> Tensor:
     features = inputs["features"] if "features" in inputs else tower.encode(inputs)
     vectors: Tensor = tower(features)
     return vectors.float()

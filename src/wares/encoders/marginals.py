@@ -1,4 +1,4 @@
-"""Marginals: the weights of a listing's views within a modality."""
+"""Marginals: the weights of a listing's views within a modality, fixed or adapted to the views."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from wares.core.errors import SettingsError
 class ViewBatch:
     """Encoded views of one modality for a batch of listings.
 
-    vectors: (B, V, d) unit vectors; where the weight is zero the vector is ignored
+    vectors: (B, V, d) unit vectors; a vector of weight zero is ignored
     weights: (B, V) marginals
     """
 
@@ -22,34 +22,36 @@ class ViewBatch:
     weights: Tensor
 
     def barycentre(self) -> Tensor:
-        """(B, d) f̄ = Σ_k a_k f_k, not normalised: inner products of barycentres are plan scores."""
+        """(B, d) f̄ = Σ_k a_k f_k, not normalised, because inner products of barycentres are plan scores."""
         return torch.einsum("bv,bvd->bd", self.weights, self.vectors)
 
     def detach(self) -> ViewBatch:
-        """The same views and weights, the weights no longer a function of anything."""
+        """The same views, with weights that pass no gradient on."""
         return ViewBatch(self.vectors, self.weights.detach())
 
     @property
     def present(self) -> Tensor:
-        """(B, V) where there is a view that weighs anything."""
+        """(B, V) True for each view of positive weight."""
         return self.weights > 0
 
 
 def reweight(views: ViewBatch, logits: Tensor) -> ViewBatch:
-    """Reweigh each listing's views: a_k ∝ a_k exp(logits_k), summing to what they did. logits: (B, V)."""
+    """Reweigh each listing's views, a_k ∝ a_k exp(logits_k), with the same sum. logits: (B, V)"""
     total = views.weights.sum(1, keepdim=True)
     logarithms = torch.where(total > 0, views.weights.log(), 0.0)
     return ViewBatch(views.vectors, torch.softmax(logarithms + logits, dim=1) * total)
 
 
 def text_agreement_marginals(photos: ViewBatch, texts: ViewBatch, epsilon: float) -> ViewBatch:
-    """Reweigh each listing's photos by how well they agree with its texts.
+    """Reweigh each listing's photos by their agreement with its texts.
 
-    a_k ∝ a_k exp(<f_k, ḡ>/ε), with ḡ under the weights that came in: one step from the factorized plan towards
-    the entropic one, the plan still factorized. No gradient flows through the weights. A listing without texts
-    keeps its weights. Texts are not reweighed: one that says what no photo shows is information, not an error.
+    a_k ∝ a_k exp(<f_k, ḡ>/ε), where ḡ uses the given weights of the texts: one step from the factorized plan towards
+    the entropic plan, while the plan stays factorized. No gradient flows through the weights. A listing without texts
+    keeps its weights. Texts are not reweighed, because a text about something that no photo shows is information.
 
-    epsilon: temperature, > 0; its limit for large values is the weights that came in. Source: our reading.
+    epsilon: temperature, > 0; large values approach the given weights
+
+    Source: our reading.
     """
     with torch.no_grad():
         return reweight(
@@ -60,14 +62,19 @@ def text_agreement_marginals(photos: ViewBatch, texts: ViewBatch, epsilon: float
 def learned_marginals(photos: ViewBatch, direction: Tensor) -> ViewBatch:
     """Reweigh each listing's photos by a learned direction u of the shared space: a_k ∝ a_k exp(√d <u, f_k>).
 
-    Gradients flow into u, shape (d,), and not, through the weights, into the views. Zero gives the weights that came
-    in. √d brings the coordinates of unit vectors to the scale of one, so that u learns at the pace of other weights.
-    Texts are not reweighed, as in `text_agreement_marginals`. Source: our reading.
+    Gradients flow into u, but not through the weights into the views. Texts are not reweighed, as in
+    `text_agreement_marginals`. The factor √d scales the coordinates of unit vectors to about one, so that u learns at
+    the same rate as other weights.
+
+    direction: (d,) u; zeros keep the given weights
+
+    Source: our reading.
     """
     return reweight(photos, photos.vectors.detach() @ direction * len(direction) ** 0.5)
 
 
 def check_positive(value: float) -> float:
+    """The value itself; raises SettingsError if it is not above 0."""
     if not value > 0.0:
         raise SettingsError(f"a regularisation or temperature must be above 0, not {value}.")
     return value
@@ -75,11 +82,10 @@ def check_positive(value: float) -> float:
 
 @dataclass(frozen=True)
 class SampledViews:
-    """Views chosen for a batch of listings.
+    """The views of a batch of listings that a step encodes, with their weights.
 
-    indices: (B, V) int64, the place of each chosen view among its listing's own views; 0 is primary
-    weights: (B, V) float32; 0 marks a place without a view. A row sums to 1, or to 0 where the
-        listing has no view of this modality
+    indices: (B, V) int64 index of each view among the views of its listing; 0 is the primary view
+    weights: (B, V) float32; 0 means no view. A row sums to 1, or to 0 if the listing has no view of this modality
     """
 
     indices: Tensor
@@ -87,15 +93,14 @@ class SampledViews:
 
 
 def all_views(counts: Tensor, primary_weight: float | None) -> SampledViews:
-    """Every view, with the fixed marginal: `primary_weight` for the first, the rest shared equally; None shares all equally.
+    """Every view with its fixed marginal.
 
-    counts: (B,) number of views, >= 0. A listing with a single view gives it all the weight,
-    whatever `primary_weight` is.
+    counts: (B,) number of views of each listing, >= 0
+    primary_weight: weight of the primary view; the other views share the rest equally. A single view has all the
+        weight. None gives all views the same weight
     """
-    import torch
-
-    places = torch.arange(max(1, int(counts.max()))).expand(len(counts), -1)
+    indices = torch.arange(max(1, int(counts.max()))).expand(len(counts), -1)
     first = 1.0 / counts.clamp(min=1)[:, None] if primary_weight is None else torch.tensor(primary_weight)
-    weights = torch.where(places == 0, first, (1.0 - first) / (counts - 1).clamp(min=1)[:, None])
+    weights = torch.where(indices == 0, first, (1.0 - first) / (counts - 1).clamp(min=1)[:, None])
     weights = torch.where(counts[:, None] == 1, 1.0, weights)
-    return SampledViews(places, torch.where(places < counts[:, None], weights, 0.0))
+    return SampledViews(indices, torch.where(indices < counts[:, None], weights, 0.0))

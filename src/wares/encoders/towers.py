@@ -27,7 +27,7 @@ TOWER_NAMES = ("image", "text")
 class Towers(nn.Module):
     """An image tower and a text tower, their temperature, and how their views are fused.
 
-    photo_attention: (d,) direction of the shared space by which learned marginals reweigh photos; trained for them alone
+    photo_attention: (d,) direction of the shared space by which learned marginals reweigh photos; trained only for them
     """
 
     image: ImageTower
@@ -52,15 +52,16 @@ class Towers(nn.Module):
 
     @property
     def identity(self) -> str:
-        """Digest of everything that decides an embedding: weights, frozen parts and fusion."""
-        about = [self.image.key, self.text.key, asdict(self.fusion), weights_digest(self)]
-        return hashlib.sha256(json.dumps(about).encode()).hexdigest()
+        """SHA-256 of everything that decides an embedding: weights, keys of the frozen parts, and fusion."""
+        parts = [self.image.key, self.text.key, asdict(self.fusion), weights_digest(self)]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
-    def save(self, folder: Path) -> None:
-        """Write `towers.json` and `towers.safetensors`: the trained part and the names of the frozen ones.
+    def save(self, folder: Path | str) -> None:
+        """Write the trained weights (`towers.safetensors`) and the keys of the frozen parts (`towers.json`).
 
-        And `modules.json`, so that `SentenceTransformer(folder, trust_remote_code=True)` loads it as well.
+        `modules.json` is written too, so that `SentenceTransformer(folder, trust_remote_code=True)` loads the model.
         """
+        folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         save_weights(self.state_dict(), folder / "towers.safetensors")
         about = {

@@ -1,8 +1,9 @@
 """Measures, significance, comparisons and reports: the only package that reads judgments.
 
 May import: every package below it, and not serve, samples or cli.
-Add a member: a measure that ir_measures knows needs nothing; a cross-view measure is a line in `cross_view`; a
-column of the comparison goes into `comparison/report`.
+Add a member: measures of ir_measures work by their names, `measures.DEFAULT_MEASURES` lists those of reports; a
+cross-view measure is a line in `cross_view.CROSS_VIEW_MEASURES`; a column of the comparison report is a line in
+`comparison/columns`.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""Correlation of query performance predictions with measured performance."""
+"""Correlation of predicted with measured query performance."""
 
 from __future__ import annotations
 
@@ -14,15 +14,12 @@ if TYPE_CHECKING:
     from wares.evaluation.measures import PerQuery
 
 
-# Predicted performance
-
-
 @dataclass(frozen=True)
 class Correlation:
-    """How well a query performance predictor orders queries by a measure, in [-1, 1] by each of three coefficients.
+    """Correlation of a predictor with a measure over queries, as three coefficients in [-1, 1].
 
-    queries: that have both a prediction and a value
-    kendall: tau-b; spearman: rho; pearson: r. None where queries are fewer than three, or all alike in either
+    queries: number of queries with both a prediction and a measured value
+    kendall: tau-b; spearman: rho; pearson: r. None for fewer than three queries, or if either side is constant
     """
 
     predictor: str
@@ -34,14 +31,15 @@ class Correlation:
 
 
 def correlations(predictions: Mapping[str, Mapping[str, float]], values: PerQuery) -> list[Correlation]:
-    """Each predictor against each measure, query by query. It says how good predictors are; nothing is chosen by it.
+    """Correlate each predictor with each measure over queries, to report how good the predictors are.
 
-    predictions: predictor -> query id -> prediction, NaN where there is none; values: of the run that was predicted
+    predictions: predictor -> query id -> prediction, NaN for a query without one
+    values: measure -> query id -> value, of the run whose performance was predicted
     """
     return [
-        _correlation(predictor, name, [(by_query[query], each[query]) for query in each if query in by_query])
+        _correlation(predictor, name, [(by_query[query], measured[query]) for query in measured if query in by_query])
         for predictor, by_query in predictions.items()
-        for name, each in values.items()
+        for name, measured in values.items()
     ]
 
 
@@ -51,26 +49,28 @@ def _correlation(predictor: str, name: str, pairs: Sequence[tuple[float, float]]
     known = np.array([pair for pair in pairs if not np.isnan(pair[0])], dtype=np.float64).reshape(-1, 2)
     if len(known) < 3 or not np.ptp(known, axis=0).all():
         return Correlation(predictor, name, len(known), None, None, None)
-    predicted, found = known.T
-    coefficients = (stats.kendalltau, stats.spearmanr, stats.pearsonr)
-    kendall, spearman, pearson = (float(each(predicted, found).statistic) for each in coefficients)
+    predicted, measured = known.T
+    kendall, spearman, pearson = (
+        float(coefficient(predicted, measured).statistic)
+        for coefficient in (stats.kendalltau, stats.spearmanr, stats.pearsonr)
+    )
     return Correlation(predictor, name, len(known), kendall, spearman, pearson)
 
 
-def render_correlations(found: Sequence[Correlation], console: Console) -> None:
-    """Print them, a row for each predictor."""
+def render_correlations(coefficients: Sequence[Correlation], console: Console) -> None:
+    """Print a table of the coefficients, a row for each predictor."""
     from rich.table import Table
 
-    measures = list(dict.fromkeys(each.measure for each in found))
-    table = Table(title="Predictions of how well BM25 answers a query, against how well it does")
+    measures = list(dict.fromkeys(row.measure for row in coefficients))
+    table = Table(title="Correlation of predicted with measured performance of BM25")
     table.add_column("predictor")
     for name in measures:
         for coefficient in ("τ", "ρ", "r"):
             table.add_column(f"{name} {coefficient}", justify="right")
-    for predictor in dict.fromkeys(each.predictor for each in found):
-        rows = [each for each in found if each.predictor == predictor]
-        values = [value for each in rows for value in (each.kendall, each.spearman, each.pearson)]
+    for predictor in dict.fromkeys(row.predictor for row in coefficients):
+        rows = [row for row in coefficients if row.predictor == predictor]
+        values = [value for row in rows for value in (row.kendall, row.spearman, row.pearson)]
         table.add_row(predictor, *("–" if value is None else f"{value:.2f}" for value in values))
     console.print(table)
-    about = "τ: Kendall, ρ: Spearman, r: Pearson; over judged queries, for reporting only."
-    console.print(about, style="dim", markup=False, highlight=False)
+    note = "τ: Kendall, ρ: Spearman, r: Pearson; over judged queries, for reporting only."
+    console.print(note, style="dim", markup=False, highlight=False)

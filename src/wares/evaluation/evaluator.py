@@ -1,8 +1,6 @@
-"""Judging: rank measures, significance, and cross-view protocols.
+"""Evaluation of runs against judgments: means, significance tests, and what the means leave out.
 
-The one room that sees judgments; nothing that trains or makes labels may import it. Measures bear the names of
-ir_measures (`nDCG@10`, `R@100`, `AP(rel=2)`), which parse and print to the same thing. Tables and plots of
-whole comparisons are next door, in `report`.
+Measures have the names of ir_measures, as `nDCG@10`, `R@100` or `AP(rel=2)`.
 """
 
 from __future__ import annotations
@@ -25,15 +23,14 @@ if TYPE_CHECKING:
     from wares.evaluation.significance import PairedTest, SignificanceTest
 
 
-# Whole evaluations
-
-
 @dataclass(frozen=True)
 class Evaluation:
-    """Systems on the same judged query_count: means, tests against a baseline, and what was left out.
+    """Systems measured on the same judged queries: means, and tests against a baseline.
 
     per_query: system -> measure -> query -> value
-    coverage: system -> how its run met the judgments
+    tests: empty without a baseline
+    coverage: system -> which queries its means include
+    method: of the tests
     """
 
     per_query: dict[str, PerQuery]
@@ -43,7 +40,7 @@ class Evaluation:
 
     @property
     def query_count(self) -> int:
-        """How many queries every mean is over."""
+        """Number of queries in each mean."""
         return len(next(iter(self.coverage.values())).judged)
 
     @property
@@ -55,11 +52,11 @@ class Evaluation:
         }
 
     def to_json(self) -> dict[str, Any]:
-        """The shape that `wares evaluate --json` writes."""
+        """Return the object that `wares evaluate --json` writes."""
         return {"queries": self.query_count, "systems": self.means, "tests": [asdict(test) for test in self.tests]}
 
     def render(self, console: Console) -> None:
-        """Print the means as a table: the best in bold, significant differences marked."""
+        """Print a table of the means: the best in bold, significant differences marked."""
         from rich.markup import escape
         from rich.table import Table
 
@@ -95,24 +92,26 @@ class Evaluation:
         without = len(next(iter(self.coverage.values())).without_relevant)
         if without:
             lines.append(f"Judged queries without a relevant listing, left out: {without}.")
-        lines += self._told("judged queries without results, scored 0", [m.unanswered for m in self.coverage.values()])
-        lines += self._told("queries without judgments, ignored", [met.unjudged for met in self.coverage.values()])
+        lines += self._query_counts(
+            "judged queries without results, scored 0", [c.unanswered for c in self.coverage.values()]
+        )
+        lines += self._query_counts("queries without judgments, ignored", [c.unjudged for c in self.coverage.values()])
         return "\n".join(lines)
 
-    def _told(self, what: str, queries: Sequence[Sequence[str]]) -> list[str]:
-        """How many queries there are of some kind: a line for each system that has any, or one for all of them."""
-        if len(self.coverage) > 1 and queries[0] and all(each == queries[0] for each in queries):
-            return [f"All systems: {what}: {len(queries[0])}."]
+    def _query_counts(self, kind: str, queries: Sequence[Sequence[str]]) -> list[str]:
+        """A line for each system with queries of this kind, or one line if all systems have the same ones."""
+        if len(self.coverage) > 1 and queries[0] and all(others == queries[0] for others in queries):
+            return [f"All systems: {kind}: {len(queries[0])}."]
         counts = zip(self.coverage, map(len, queries), strict=True)
-        return [f"{system}: {what}: {count}." for system, count in counts if count]
+        return [f"{system}: {kind}: {count}." for system, count in counts if count]
 
 
 def _check_listings(runs: Mapping[str, Run], qrels: Qrels) -> None:
     judged = {listing for row in qrels.values() for listing in row}
-    found = {listing for run in runs.values() for row in run.values() for listing in row}
-    if judged and found and not judged & found:
+    ranked = {listing for run in runs.values() for row in run.values() for listing in row}
+    if judged and ranked and not judged & ranked:
         raise EvaluationError(
-            f"runs and judgments share no listing id ({min(found)!r} against {min(judged)!r}). Do they belong together?"
+            f"runs and judgments share no listing id ({min(ranked)!r} against {min(judged)!r}). Use other judgments."
         )
 
 
@@ -123,12 +122,20 @@ def evaluate(
     measures: Sequence[str] = DEFAULT_MEASURES,
     method: SignificanceTest = "t",
 ) -> Evaluation:
-    """Measure every run on the same judgments and test each against the baseline.
+    """Measure each run on the same judgments and test it against the baseline.
 
     runs: name -> run; baseline: one of these names, or None for no tests
+    measures: names of ir_measures; method: "t" for paired t-tests, "permutation" for sign-flip tests
 
-    Raises EvaluationError where there is nothing to measure, the baseline is unknown, or no run has any listing that is
-    judged, which says that ids do not agree.
+    Raises EvaluationError without runs or relevant listings, for an unknown baseline or measure, and if runs and
+    judgments have no listing in common.
+
+    Example:
+        >>> from wares import evaluate
+        >>> runs = {"ours": {"q1": {"a": 2.0, "b": 1.0}}, "bm25": {"q1": {"b": 2.0, "a": 1.0}}}
+        >>> evaluation = evaluate(runs, {"q1": {"a": 1}}, baseline="bm25", measures=["RR"])
+        >>> evaluation.means
+        {'ours': {'RR': 1.0}, 'bm25': {'RR': 0.5}}
     """
     if not runs:
         raise EvaluationError("there is no run to evaluate. Name a run file or a shop.")

@@ -46,14 +46,12 @@ def render_result(result: SupervisionResult, console: Console) -> None:
     render_rounds(result.rounds, console)
     reliability = result.reliability
     if not reliability.labeler_mrr:
-        console.print("No query can be generated from the listings, so labelers are not checked.")
+        console.print("No query can be generated from the listings, so labelers cannot be checked.")
     for name, value in reliability.labeler_mrr.items():
         if value is None:
             console.print(f"{name} has results for its own queries only, so it is not checked.")
     for name in reliability.unreliable_labelers:
-        console.print(
-            f"Warning: {name} rarely finds the listings that queries were generated from. Its labels may harm."
-        )
+        console.print(f"Warning: {name} rarely finds the listings of generated queries. Its labels may harm.")
     if not reliability.ranker_mrr:
         console.print("Listings have no text but their titles, so rankers cannot be checked without judgments.")
         return

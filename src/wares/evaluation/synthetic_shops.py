@@ -1,12 +1,12 @@
-"""Shops of any size that nobody has: listings whose words, photos and vectors are computed from their numbers.
+"""Synthetic catalogues of any size, for benchmarks and tests of what depends on size.
 
-For measuring what depends on size. A category, a type of goods and a common word each have a vector, and that of a
-text is the sum of its words'. A listing is of a type, popular types having most of the listings, and has words of its
-own; the vector of its photo is that of its words with noise, which decays over directions as it does in trained
-embeddings. So listings lie in clouds within clouds, a query of two words lies off to the side of what it asks for, as
-texts do of photos, and which listing it was written for is known.
+`benchmarks/` and the tests of memory and vector indexes use them; no command does. Words, photos and vectors of a
+listing are computed from its number: listing 7,000,000 costs as much as listing 0 and is the same in every process.
 
-Nothing is drawn in order: listing 7,000,000 costs what listing 0 does, and is the same in every process.
+A category, a type of goods and a common word each have a vector, and the vector of a text is the sum of those of its
+words. A listing has a type, popular types having most listings, and common words of its own. The vector of its photo is
+that of its title plus noise, whose variance decays over dimensions as in trained embeddings. So vectors are clustered
+at two levels, the vector of a two-word query is not near any listing, and the target listing of a query is known.
 """
 
 from __future__ import annotations
@@ -32,24 +32,24 @@ if TYPE_CHECKING:
     from wares.data.listings import OnError
 
 
-CATEGORY_COUNT, TYPE_COUNT, COMMON_WORD_COUNT = 60, 3_000, 20_000  # words of each sort
-COMMON_WORDS_PER_TITLE = 3  # common words in a title
-WORD_VECTOR_LENGTHS = {"category": 1.0, "type": 1.4, "common": 0.5}  # of the words' vectors
-PHOTO_NOISE = 0.6  # length of a photo's noise beside the unit vector of its listing's words
-SPECTRUM_DECAY = 0.5  # direction i of a vector is i ** -DECAY of the first
+CATEGORY_COUNT, TYPE_COUNT, COMMON_WORD_COUNT = 60, 3_000, 20_000  # vocabulary size of each kind
+COMMON_WORDS_PER_TITLE = 3  # besides category and type
+WORD_VECTOR_LENGTHS = {"category": 1.0, "type": 1.4, "common": 0.5}  # norms of word vectors
+PHOTO_NOISE = 0.6  # norm of the noise added to the unit vector of the title
+SPECTRUM_DECAY = 0.5  # dimension i has i ** -SPECTRUM_DECAY of the scale of the first
 COLOURS = ("black", "white", "red", "blue", "green", "grey", "beige", "pink", "brown", "gold", "silver", "other")
 TYPE_STREAM, PRICE_STREAM, POPULARITY_STREAM, SECOND_WORD_STREAM, COLOUR_STREAM, WORD_STREAM = range(
     6
-)  # what a number is drawn for
+)  # streams of random numbers
 Vectors = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class SyntheticCatalogue:
-    """So many listings, as a catalogue that is computed where it is read.
+    """A catalogue whose listings are computed when they are read.
 
-    photos_per_listing: of each listing; changed: listings whose words are others than they were
+    listing_count: number of listings; changed: range of listings with other words than before a change
     """
 
     listing_count: int
@@ -61,109 +61,114 @@ class SyntheticCatalogue:
 
     @property
     def folder(self) -> Path:
-        """Where the photos would be."""
-        return Path("/clouds")
+        """Folder in the paths of photos, which do not exist."""
+        return Path("/synthetic")
 
     def chunks(self, size: int) -> Iterator[Catalogue]:
-        """So many listings at a time."""
+        """Yield catalogues of `size` listings."""
         for start in range(0, self.listing_count, size):
             yield self._part(np.arange(start, min(start + size, self.listing_count)))
 
     def read(self) -> Catalogue:
-        """All of them."""
+        """Return the catalogue of all listings."""
         return self._part(np.arange(self.listing_count))
 
     def queries(self, count: int) -> tuple[list[Query], list[str]]:
-        """A log of queries, popular listings coming more often, and the id of the listing that each was written for.
+        """Return a log of queries, and the id of the target listing of each; popular listings are targets more often.
 
-        A query is the word of the listing's type and one of its common words.
+        A query is the word of the target's type and one of its common words.
         """
-        numbers, said = np.arange(count), _vocabulary()
+        numbers, vocabulary = np.arange(count), _vocabulary()
         listings = (self.listing_count * _uniform(numbers, POPULARITY_STREAM) ** 3).astype(np.int64)
         words = self._words(listings)
         second = words[numbers, 2 + (COMMON_WORDS_PER_TITLE * _uniform(numbers, SECOND_WORD_STREAM)).astype(np.int64)]
         pairs = zip(words[:, 1].tolist(), second.tolist(), strict=True)
-        queries = [Query(f"q{i}", f"{said[kind]} {said[own]}") for i, (kind, own) in enumerate(pairs)]
-        return queries, [_id(place) for place in listings]
+        queries = [Query(f"q{i}", f"{vocabulary[type]} {vocabulary[common]}") for i, (type, common) in enumerate(pairs)]
+        return queries, [_id(number) for number in listings]
 
-    def _part(self, places: Integers) -> Catalogue:
-        prices = np.round(np.exp(2 + 4 * _uniform(places, PRICE_STREAM)), 2).tolist()
-        colours = (len(COLOURS) * _uniform(places, COLOUR_STREAM)).astype(np.int64)
-        rows = zip(places.tolist(), self._words(places), prices, colours, strict=True)
+    def _part(self, numbers: Integers) -> Catalogue:
+        prices = np.round(np.exp(2 + 4 * _uniform(numbers, PRICE_STREAM)), 2).tolist()
+        colours = (len(COLOURS) * _uniform(numbers, COLOUR_STREAM)).astype(np.int64)
+        rows = zip(numbers.tolist(), self._words(numbers), prices, colours, strict=True)
         return Catalogue(self.folder, tuple(self._listing(*row) for row in rows))
 
-    def _listing(self, place: int, words: Integers, price: float, colour: int) -> Listing:
-        said = [_vocabulary()[word] for word in words]
+    def _listing(self, number: int, words: Integers, price: float, colour: int) -> Listing:
+        title = [_vocabulary()[word] for word in words]
         return Listing(
-            _id(place),
-            " ".join(said),
-            description=f"{said[0]} {said[1]} in {COLOURS[colour]}",
-            images=tuple(f"{place}-{view}.jpg" for view in range(self.photos_per_listing)),
+            _id(number),
+            " ".join(title),
+            description=f"{title[0]} {title[1]} in {COLOURS[colour]}",
+            images=tuple(f"{number}-{view}.jpg" for view in range(self.photos_per_listing)),
             price=price,
             attributes={"colour": COLOURS[colour]},
         )
 
-    def _words(self, places: Integers) -> Integers:
-        """(n, 5) the words of titles: category, type, and common ones."""
-        anew = (places >= self.changed.start) & (places < self.changed.stop)
-        type = (TYPE_COUNT * _uniform(places, TYPE_STREAM) ** 2).astype(np.int64)
+    def _words(self, numbers: Integers) -> Integers:
+        """(n, 5) word numbers of titles: category, type, and common words."""
+        is_changed = (numbers >= self.changed.start) & (numbers < self.changed.stop)
+        type = (TYPE_COUNT * _uniform(numbers, TYPE_STREAM) ** 2).astype(np.int64)
         draws = [
             np.where(
-                anew, _uniform(places, WORD_STREAM + COMMON_WORDS_PER_TITLE + i), _uniform(places, WORD_STREAM + i)
+                is_changed,
+                _uniform(numbers, WORD_STREAM + COMMON_WORDS_PER_TITLE + i),
+                _uniform(numbers, WORD_STREAM + i),
             )
             for i in range(COMMON_WORDS_PER_TITLE)
         ]
-        own = [(COMMON_WORD_COUNT * draw**3).astype(np.int64) + CATEGORY_COUNT + TYPE_COUNT for draw in draws]
-        return np.stack([type % CATEGORY_COUNT, CATEGORY_COUNT + type, *own], axis=1)
+        common = [(COMMON_WORD_COUNT * draw**3).astype(np.int64) + CATEGORY_COUNT + TYPE_COUNT for draw in draws]
+        return np.stack([type % CATEGORY_COUNT, CATEGORY_COUNT + type, *common], axis=1)
 
 
 @dataclass(frozen=True)
 class SyntheticTowers:
-    """What makes the vectors of clouds: the model of their shop, and its encoder."""
+    """Towers whose vectors are computed from words and photo names: both model and encoder of a shop."""
 
     dimension: int = 256
     fusion: Fusion = field(default_factory=Fusion)
 
     @property
     def identity(self) -> str:
-        """Tells these vectors from others."""
-        return f"clouds-{self.dimension}"
+        """Digest of the model."""
+        return f"synthetic-{self.dimension}"
 
     def save(self, folder: Path) -> None:
-        """Nothing has to be kept but that."""
+        """Write the identity, which is all of the model."""
         folder.mkdir(parents=True)
-        (folder / "clouds.txt").write_text(self.identity + "\n", encoding="utf-8")
+        (folder / "synthetic.txt").write_text(self.identity + "\n", encoding="utf-8")
 
     def encode_texts(self, texts: Sequence[str]) -> Vectors:
-        """(n, d) unit vectors of texts: the sums of their words'; other words than clouds have count for nothing."""
-        words = [[_numbers()[word] for word in text.split() if word in _numbers()] or [0] for text in texts]
+        """(n, d) unit vectors of texts, the sums of their word vectors; unknown words are ignored."""
+        words = [[_word_numbers()[word] for word in text.split() if word in _word_numbers()] or [0] for text in texts]
         starts = np.cumsum([0, *map(len, words[:-1])])
-        return _unit(np.add.reduceat(self._of_words[[word for row in words for word in row]], starts))
+        return _unit(np.add.reduceat(self._word_vectors[[word for row in words for word in row]], starts))
 
     def encode_photos(self, paths: Sequence[Path]) -> Vectors:
-        """(n, d) unit vectors of photos, which are told by their names."""
-        found = _of_photos([path.name for path in paths])
-        return self._photos(
-            self.encode_texts([listing.title for listing in SyntheticCatalogue(0)._part(found[:, 0]).listings]), found
+        """(n, d) unit vectors of photos, computed from their file names."""
+        photo_numbers = _photo_numbers([path.name for path in paths])
+        return self._photo_vectors(
+            self.encode_texts([listing.title for listing in SyntheticCatalogue(0)._part(photo_numbers[:, 0]).listings]),
+            photo_numbers,
         )
 
     def encode_listings(self, catalogue: Catalogue, on_error: OnError) -> tuple[Embeddings, FusedEmbeddings]:
-        """The views of listings, and what they fuse to."""
+        """Return the embeddings of all views, and the fused embeddings."""
         photos, texts = photo_views(catalogue), text_views(catalogue)
-        of_texts = self.encode_texts(texts.items)
-        found = _of_photos(photos.items)
-        titles = of_texts[texts.offsets[:-1]]
-        embeddings = round_to_float16(Embeddings(photos, self._photos(titles[photos.owners], found), texts, of_texts))
+        text_vectors = self.encode_texts(texts.items)
+        photo_numbers = _photo_numbers(photos.items)
+        titles = text_vectors[texts.offsets[:-1]]
+        embeddings = round_to_float16(
+            Embeddings(photos, self._photo_vectors(titles[photos.owners], photo_numbers), texts, text_vectors)
+        )
         return embeddings, fuse(embeddings, self.fusion)
 
     def chunks(self, catalogue: SyntheticCatalogue, size: int) -> Iterator[EmbeddedListings]:
-        """The listings with their vectors, for `wares.shop.build.write_shop`."""
+        """Yield the listings with their vectors, for `wares.shop.build.write_shop`."""
         for part in catalogue.chunks(size):
             yield EmbeddedListings(part, *self.encode_listings(part, "stop"), content_hashes(part))
 
-    def _photos(self, titles: Vectors, found: Integers) -> Vectors:
-        """titles: (n, d) of the photos' listings; found: (n, 2) listing and place of each photo"""
-        cells = (100 * found[:, :1] + found[:, 1:]) * self.dimension + np.arange(self.dimension)
+    def _photo_vectors(self, titles: Vectors, photo_numbers: Integers) -> Vectors:
+        """(n, d) vectors of photos. titles: (n, d) of their listings; photo_numbers: (n, 2) of `_photo_numbers`"""
+        cells = (100 * photo_numbers[:, :1] + photo_numbers[:, 1:]) * self.dimension + np.arange(self.dimension)
         noise = (2 * _uniform(cells, WORD_STREAM + 2 * COMMON_WORDS_PER_TITLE).astype(np.float32) - 1) * self._spectrum
         return _unit(titles + PHOTO_NOISE * _unit(noise))
 
@@ -172,44 +177,44 @@ class SyntheticTowers:
         return np.arange(1, self.dimension + 1, dtype=np.float32) ** -SPECTRUM_DECAY
 
     @cached_property
-    def _of_words(self) -> Vectors:
-        """(W, d) vectors of all words."""
-        drawn = np.random.default_rng(0).normal(size=(len(_vocabulary()), self.dimension)).astype(np.float32)
+    def _word_vectors(self) -> Vectors:
+        """(W, d) vectors of the vocabulary."""
+        normal = np.random.default_rng(0).normal(size=(len(_vocabulary()), self.dimension)).astype(np.float32)
         lengths = np.repeat(
             np.array(list(WORD_VECTOR_LENGTHS.values()), dtype=np.float32),
             [CATEGORY_COUNT, TYPE_COUNT, COMMON_WORD_COUNT],
         )
-        return lengths[:, None] * _unit(drawn * self._spectrum)
+        return lengths[:, None] * _unit(normal * self._spectrum)
 
 
 @cache
 def _vocabulary() -> tuple[str, ...]:
-    """Words that can be said: those of categories, of types, and common ones."""
+    """All words: of categories, of types, and common ones."""
     syllables = [first + vowel for first in "bdfgklmnprstvz" for vowel in "aeiou"]
     numbers = np.random.default_rng(0).choice(
         len(syllables) ** 3, CATEGORY_COUNT + TYPE_COUNT + COMMON_WORD_COUNT, replace=False
     )
-    return tuple("".join(syllables[number // 70**place % 70] for place in range(3)) for number in numbers.tolist())
+    return tuple("".join(syllables[number // 70**digit % 70] for digit in range(3)) for number in numbers.tolist())
 
 
 @cache
-def _numbers() -> dict[str, int]:
+def _word_numbers() -> dict[str, int]:
     return {word: number for number, word in enumerate(_vocabulary())}
 
 
-def _of_photos(names: Sequence[str]) -> Integers:
-    """(n, 2) listing and place in it of each photo."""
+def _photo_numbers(names: Sequence[str]) -> Integers:
+    """(n, 2) number of the listing, and index of the photo in it."""
     numbers = [name.removesuffix(".jpg").split("-") for name in names]
     return np.array(numbers, dtype=np.int64).reshape(-1, 2)
 
 
-def _id(place: int) -> str:
-    return f"g{place:09d}"
+def _id(number: int) -> str:
+    return f"g{number:09d}"
 
 
-def _uniform(numbers: Integers, drawn_for: int) -> npt.NDArray[np.float64]:
-    """Numbers in [0, 1) that look random, each by its own number and what it is drawn for alone (SplitMix64)."""
-    salt = np.uint64((drawn_for + 1) * 0xD1B54A32D192ED03 % 2**64)
+def _uniform(numbers: Integers, stream: int) -> npt.NDArray[np.float64]:
+    """Pseudorandom numbers in [0, 1), each a hash of its number and the stream (SplitMix64)."""
+    salt = np.uint64((stream + 1) * 0xD1B54A32D192ED03 % 2**64)
     bits = numbers.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + salt
     bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

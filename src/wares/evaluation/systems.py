@@ -21,19 +21,25 @@ if TYPE_CHECKING:
     from wares.shop.shop import Shop
 
 
-RUN_DEPTH = 500  # results of a run that are measured, as R@500 needs
-
-
-# Shops
+RUN_DEPTH = 500  # results per query in a run: R@500 needs as many
 
 
 def shop_runs(shop: Shop, queries: Sequence[Query], depth: int = RUN_DEPTH) -> dict[str, Run]:
-    """What a shop's systems and its baselines find, best `depth` listings for each query.
+    """Return the runs of a shop's systems and its baselines, with the best `depth` listings for each query.
 
-    fused, bm25, fused+bm25: the shop's own systems (wares.shop.searching)
-    dense: the baseline, the shop's text tower untrained, on all texts of a listing as one
-    bm25+dense: reciprocal rank fusion of the two baselines
-    reranked: fused+bm25 and the shop's ranker together, where it has one
+    fused, bm25, fused+bm25: systems of the shop (wares.shop.searching)
+    reranked: fused+bm25 reranked by the shop's ranker, if it has one
+    dense: baseline, the untrained text tower of the shop on the concatenated texts of a listing
+    bm25+dense: baseline, reciprocal rank fusion of bm25 and dense
+
+    Example:
+        >>> from pathlib import Path
+        >>> from wares import Catalogue, Listing, Query, build_shop, build_towers
+        >>> from wares.evaluation import shop_runs
+        >>> catalogue = Catalogue(Path("."), (Listing("1", "Red boots"), Listing("2", "Blue mug")))
+        >>> shop = build_shop(catalogue, build_towers("small"), "shop")
+        >>> list(shop_runs(shop, [Query("q1", "boots")]))
+        ['fused', 'bm25', 'fused+bm25', 'dense', 'bm25+dense']
     """
     from wares.shop.reranking import RERANK_DEPTH as RERANKED
     from wares.shop.retrieval import SYSTEMS
@@ -47,10 +53,10 @@ def shop_runs(shop: Shop, queries: Sequence[Query], depth: int = RUN_DEPTH) -> d
 
 
 def named_runs(paths: Sequence[Path], queries: Sequence[Query]) -> dict[str, Run]:
-    """Runs by name: a run file is called after itself; a single shop's systems have plain names, and where there
-    are several shops, `<shop>/<system>`.
+    """Return the runs of run files and shops by name.
 
-    Raises EvaluationError where a path is neither, or two systems have one name.
+    A run file has its name without the suffix, the systems of a shop their names, or `<shop>/<system>` if there are
+    several shops. Raises EvaluationError if a file is no run, or if two systems have the same name.
     """
     from wares.shop.shop import open_shop
 
@@ -59,24 +65,24 @@ def named_runs(paths: Sequence[Path], queries: Sequence[Query]) -> dict[str, Run
     for path in paths:
         if path.is_dir():
             prefix = f"{path.name}/" if len(shops) > 1 else ""
-            found = {f"{prefix}{name}": run for name, run in shop_runs(open_shop(path), queries).items()}
+            new_runs = {f"{prefix}{name}": run for name, run in shop_runs(open_shop(path), queries).items()}
         else:
-            found = {path.stem: read_run(path)}
-        for name in found:
+            new_runs = {path.stem: read_run(path)}
+        for name in new_runs:
             if name in runs:
-                raise EvaluationError(f"two systems are called {name!r}. Rename {path}.")
-        runs |= found
+                raise EvaluationError(f"two systems have the name {name!r}. Rename {path}.")
+        runs |= new_runs
     return runs
 
 
 def dense_run(shop: Shop, queries: Sequence[Query], depth: int = RUN_DEPTH) -> Run:
-    """The shop's text tower as it was before any training, on the concatenated texts of each listing."""
+    """Return the run of the shop's text tower before any training, on the concatenated texts of each listing."""
     from wares.encoders.features import embed_texts, project_features, text_features
     from wares.encoders.registry import build_towers, load_towers
 
     untrained = build_towers(load_towers(shop.build_folder / "model").name)
     rows = shop.table.search().select(["id", "text"]).limit(len(shop)).to_arrow()
-    features = text_features(rows["text"].to_pylist(), untrained.text)  # from the cache, where it has been
+    features = text_features(rows["text"].to_pylist(), untrained.text)  # cached, if they were computed before
     ids, listings = rows["id"].to_pylist(), project_features(untrained.text, features, untrained.dimension)
     vectors = embed_texts([query.text for query in queries], untrained)
     return {query.id: _best(listings @ vector, ids, depth) for query, vector in zip(queries, vectors, strict=True)}
@@ -85,7 +91,7 @@ def dense_run(shop: Shop, queries: Sequence[Query], depth: int = RUN_DEPTH) -> R
 def towers_run(
     features: CatalogueFeatures, towers: Towers, ids: Sequence[str], queries: Sequence[Query], depth: int = RUN_DEPTH
 ) -> Run:
-    """Queries against the fused embeddings of listings, without a shop. ids: of the listings, in their order."""
+    """Return the run of fused embeddings, without a shop. ids: of the listings of `features`, in their order"""
     from wares.encoders.features import embed_features, embed_texts
     from wares.encoders.fusion import fuse
 
@@ -95,7 +101,7 @@ def towers_run(
 
 
 def _best(scores: Floats | npt.NDArray[np.float32], ids: Sequence[str], depth: int) -> dict[str, float]:
-    return {ids[place]: float(scores[place]) for place in np.argsort(-scores, kind="stable")[:depth]}
+    return {ids[index]: float(scores[index]) for index in np.argsort(-scores, kind="stable")[:depth]}
 
 
 def fused_runs(first: Run, second: Run, *, depth: int = RUN_DEPTH) -> Run:

@@ -1,8 +1,8 @@
-"""Everything that scores a query against listings: the scoring protocol, score fusion, labelers, rankers.
+"""Everything that scores queries against listings: labelers, rankers and their losses, score fusion, rerankers.
 
 May import: core, data, encoders.
-Add a member: a labeler is a file in `labelers/` and a line in its registry; a ranker the same in `rankers/`; a loss
-is a function in `losses` with a line in its table.
+To add a labeler, write a file in `labelers/` and a line in `labelers/registry.py`; a ranker likewise in `rankers/`. A
+loss is a function in `losses.py`, with a line in its table and its name in `settings.py`.
 """
 
 import lazy_loader

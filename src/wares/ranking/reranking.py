@@ -37,7 +37,7 @@ class Reranker(Protocol):
     """Scores candidates by their ids or their texts."""
 
     def score(self, query: str, ids: Sequence[str], texts: Callable[[], Sequence[str]]) -> Scores:
-        """(n,) scores of n listings; NaN if it abstains. texts: returns their texts, and is called only if needed"""
+        """(n,) scores of n listings; NaN if it abstains. texts: returns their texts; it is called only if needed"""
 
 
 class CorpusReranker:
@@ -69,7 +69,7 @@ class EmbeddingReranker:
 
     def score(self, query: str, ids: Sequence[str], texts: Callable[[], Sequence[str]]) -> Scores:
         """By the ids, and by the texts of new listings."""
-        from wares.ranking.labelers.embeddings import EmbeddingScorer
+        from wares.ranking.labelers.embedding_scorer import EmbeddingScorer
 
         indices = np.array([self.index_of.get(id, NO_LISTING) for id in ids], dtype=np.int64)
         vectors, new = self.vectors[indices], np.flatnonzero(indices == NO_LISTING).tolist()
@@ -119,7 +119,7 @@ def read_listing_vectors(path: Path) -> tuple[list[str], Vectors]:
     try:
         table = pq.read_table(path).combine_chunks()
         vectors = table["vector"].combine_chunks()
-        flat = np.array(vectors.flatten())  # a copy: torch takes no arrays that cannot be written
+        flat = np.array(vectors.flatten())  # a copy, because torch needs writable arrays
         return table["id"].to_pylist(), flat.reshape(table.num_rows, vectors.type.list_size)
     except (OSError, KeyError, pa.ArrowException) as error:
         reason = " ".join(str(error).split())[:200].rstrip(".")

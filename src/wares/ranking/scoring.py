@@ -1,4 +1,4 @@
-"""The scoring protocol: labelers, scorers, and the scored listings that they return."""
+"""The scoring protocol: labelers, scorers, and the labels that scorers return."""
 
 from __future__ import annotations
 
@@ -17,32 +17,44 @@ if TYPE_CHECKING:
 
 Indices = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float32]
-NO_LISTING = -1  # in the place of a listing, where there is none
+NO_LISTING = -1  # pads rows of listing indices
 
 
 class Scorer(Protocol):
-    """What tells how well listings of one corpus answer queries."""
+    """Scores how well the listings of one corpus answer queries. It may abstain from a query or from a pair.
+
+    A scorer of arrays and Python objects that uses one thread sets `single_threaded = True`: many processes can run it.
+    """
 
     def retrieve(self, queries: Sequence[Query], k: int) -> Labels:
-        """The k best listings of the corpus for each query; fewer, or none, where it has nothing to say."""
+        """The k best listings of the corpus per query; fewer, or none, if it abstains."""
 
     def score(self, queries: Sequence[Query], listings: Indices) -> Scores:
-        """(Q, K) scores of these listings, (Q, K) places in the corpus; NaN where it abstains or there is none."""
+        """(Q, K) scores of given listings; NaN if it abstains, and for padding.
+
+        listings: (Q, K) indices into the corpus, or NO_LISTING
+        """
 
 
 class Labeler(Protocol):
-    """Settings of a teacher."""
+    """Settings of a teacher, a frozen dataclass."""
 
     def fit(self, corpus: Corpus) -> Scorer:
-        """The labeler at work on a corpus."""
+        """The labeler as a scorer of a corpus."""
 
 
 @dataclass(frozen=True)
 class Labels:
-    """What a scorer says of some queries: for each, listings and their scores, the best first.
+    """Listings that a scorer ranks for each of Q queries, with their scores, best first.
 
-    listings: (Q, K) places in the corpus; `NO_LISTING` where there are fewer than K
-    scores: (Q, K), falling along each row; NaN where there is no listing
+    listings: (Q, K) indices into the corpus, padded with NO_LISTING
+    scores: (Q, K), falling along each row, padded with NaN
+
+    Example:
+        >>> import numpy as np
+        >>> labels = Labels.from_scores(np.array([[0, 1, 2]]), np.array([[0.5, np.nan, 2.0]], dtype=np.float32))
+        >>> labels.listings.tolist(), labels.top(1).scores.tolist()
+        ([[2, 0, -1]], [[2.0]])
     """
 
     listings: Indices
@@ -53,12 +65,12 @@ class Labels:
 
     @property
     def present(self) -> npt.NDArray[np.bool_]:
-        """(Q, K) where there is a listing."""
+        """(Q, K) bool, False for padding."""
         return np.asarray(self.listings != NO_LISTING)
 
     @classmethod
     def from_scores(cls, listings: Indices, scores: Scores) -> Labels:
-        """Sorted, the best first; equal scores in the order of the corpus; NaN is no label, and comes last."""
+        """Labels sorted best first, equal scores by ascending index. Listings whose score is NaN are dropped."""
         absent = np.isnan(scores) | (listings == NO_LISTING)
         order = np.lexsort((listings, np.where(absent, np.inf, -scores)), axis=1)
         absent = np.take_along_axis(absent, order, axis=1)
@@ -67,21 +79,22 @@ class Labels:
         return cls(sorted_listings, sorted_scores.astype(np.float32))
 
     def scores_of(self, listings: Indices) -> Scores:
-        """(Q, K) what was said of these listings; NaN of others, and where there is none."""
+        """(Q, K) scores of given listings; NaN for listings without a label and for padding."""
         from wares.ranking.labelers.kernels import fill_known_scores
 
-        said = np.full(listings.shape, np.nan, dtype=np.float32)
-        fill_known_scores(*(np.ascontiguousarray(each) for each in (self.listings, self.scores, listings)), said)
-        return said
+        scores = np.full(listings.shape, np.nan, dtype=np.float32)
+        known = (self.listings, self.scores, listings)
+        fill_known_scores(*(np.ascontiguousarray(array) for array in known), scores)
+        return scores
 
     def select(self, queries: npt.NDArray[np.int64] | slice) -> Labels:
-        """Of some of the queries."""
+        """Labels of some of the queries."""
         return Labels(self.listings[queries], self.scores[queries])
 
     def top(self, k: int) -> Labels:
-        """The k best of each query, in K = k columns however many there are."""
+        """The k best listings of each query, padded to K = k columns."""
         listings, scores = self.listings[:, :k], self.scores[:, :k]
-        missing = ((0, 0), (0, k - listings.shape[1]))
+        padding = ((0, 0), (0, k - listings.shape[1]))
         return Labels(
-            np.pad(listings, missing, constant_values=NO_LISTING), np.pad(scores, missing, constant_values=np.nan)
+            np.pad(listings, padding, constant_values=NO_LISTING), np.pad(scores, padding, constant_values=np.nan)
         )

@@ -1,4 +1,4 @@
-"""A trained ranker as a shop stores it."""
+"""A trained ranker of a supervision run."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainedRanker:
-    """A ranker of a run. folder: of its weights; round: 0 where the run keeps the ranker as it was before training
+    """A ranker that a run trained.
 
-    seed: of the run; run_folder: its folder
+    name: its spec; round: whose weights these are, 0 for the untrained ranker
+    folder: of the weights; seed, run_folder: of the run
     """
 
     name: str
@@ -28,17 +29,17 @@ class TrainedRanker:
 
     @property
     def untrained(self) -> bool:
-        """Whether the run found no round better than what there was."""
+        """Whether the run found no round better than the untrained ranker."""
         return self.round == 0
 
     @property
     def ranker(self) -> Ranker:
-        """Its settings. Raises SettingsError where there is no such ranker."""
+        """Its settings. Raises SettingsError if the name is not a ranker's."""
         from wares.ranking.rankers.registry import get_ranker
 
         return get_ranker(self.name)
 
     @property
     def replaces_query_tower(self) -> bool:
-        """Whether it takes the place of the query tower, and does not rerank."""
+        """Whether it replaces a shop's query tower instead of reranking."""
         return self.ranker.replaces_query_tower

@@ -1,6 +1,6 @@
-"""What is asked at the same time is worked on together, in threads, while the event loop goes on.
+"""Micro-batching: items that arrive at the same time are processed together in threads.
 
-No request waits for a batch to fill: while one batch is worked on, the next one gathers.
+No item waits for a batch to fill: while one batch runs, the next one collects items.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ A = TypeVar("A")
 
 
 @dataclass(frozen=True, eq=False)
-class _Waiting(Generic[Q, A]):
-    kind: Hashable
-    question: Q
-    answer: asyncio.Future[A]
+class _Pending(Generic[Q, A]):
+    key: Hashable
+    item: Q
+    result: asyncio.Future[A]
 
 
 class Batcher(Generic[Q, A]):
-    """Answers questions by a function of many at once; of one event loop.
+    """Runs a batch function on items that many tasks of one event loop submit.
 
-    work: what is asked together -> an answer to each, in order; an exception is the answer to all of them
-    pool: of threads; at_once: batches worked on at the same time; most: questions in a batch
-    observe: is told the size of every batch
+    process: items of a batch -> their results, in order; an exception is raised for each item of the batch
+    executor: runs the batches; max_running: batches that run at the same time; max_size: items in a batch
+    observe_size: receives the size of every batch
     """
 
     def __init__(
@@ -38,46 +38,42 @@ class Batcher(Generic[Q, A]):
         max_size: int,
         observe_size: Callable[[int], None] = lambda size: None,
     ) -> None:
-        self._work, self._pool, self._at_once, self._most, self._observe = (
-            process,
-            executor,
-            max_running,
-            max_size,
-            observe_size,
-        )
-        self._waiting: list[_Waiting[Q, A]] = []
+        self._process, self._executor, self._observe_size = process, executor, observe_size
+        self._max_running, self._max_size = max_running, max_size
+        self._pending: list[_Pending[Q, A]] = []
         self._running = 0
 
     async def submit(self, item: Q, key: Hashable = None) -> A:
-        """key: only questions of the same kind are worked on together"""
-        waiting = _Waiting[Q, A](key, item, asyncio.get_running_loop().create_future())
-        self._waiting.append(waiting)
+        """The result for an item. key: only items with equal keys share a batch"""
+        pending = _Pending[Q, A](key, item, asyncio.get_running_loop().create_future())
+        self._pending.append(pending)
         self._start()
-        return await waiting.answer
+        return await pending.result
 
     def _start(self) -> None:
-        """Put idle threads to work, first come, first served. Questions whose asker has gone are dropped."""
-        while self._running < self._at_once:
-            self._waiting = [each for each in self._waiting if not each.answer.done()]
-            if not self._waiting:
+        """Start batches until `max_running` run, first come, first served. Drops items whose task was cancelled."""
+        while self._running < self._max_running:
+            self._pending = [pending for pending in self._pending if not pending.result.done()]
+            if not self._pending:
                 return
-            batch = [each for each in self._waiting if each.kind == self._waiting[0].kind][: self._most]
-            taken = set(batch)
-            self._waiting = [each for each in self._waiting if each not in taken]
+            key = self._pending[0].key
+            batch = [pending for pending in self._pending if pending.key == key][: self._max_size]
+            started = set(batch)
+            self._pending = [pending for pending in self._pending if pending not in started]
             self._running += 1
-            self._observe(len(batch))
-            questions = [each.question for each in batch]
-            work = asyncio.get_running_loop().run_in_executor(self._pool, self._work, questions)
-            work.add_done_callback(lambda done, batch=batch: self._finish(batch, done))  # type: ignore[misc]
+            self._observe_size(len(batch))
+            items = [pending.item for pending in batch]
+            future = asyncio.get_running_loop().run_in_executor(self._executor, self._process, items)
+            future.add_done_callback(lambda done, batch=batch: self._finish(batch, done))  # type: ignore[misc]
 
-    def _finish(self, batch: Sequence[_Waiting[Q, A]], done: asyncio.Future[Sequence[A]]) -> None:
+    def _finish(self, batch: Sequence[_Pending[Q, A]], done: asyncio.Future[Sequence[A]]) -> None:
         self._running -= 1
         error = done.exception()
-        for place, each in enumerate(batch):
-            if each.answer.done():
+        for index, pending in enumerate(batch):
+            if pending.result.done():
                 continue
             if error is None:
-                each.answer.set_result(done.result()[place])
+                pending.result.set_result(done.result()[index])
             else:
-                each.answer.set_exception(error)
+                pending.result.set_exception(error)
         self._start()

@@ -1,9 +1,9 @@
-"""Filters of requests: parsed against a shop's columns and written anew as SQL, never passed through.
+"""Filters of requests, parsed against a shop's columns and converted to SQL; their text is never passed through.
 
     price<=50    attributes.gender=men    attributes.colors!=red
 
-A filter is a column, an operator and a value. Several `=` on one column mean any of the values; everything else has
-to hold together. On a column of lists, `=` asks whether the list contains the value.
+A filter is a column, an operator and a value. Several `=` filters on one column match any of their values; all other
+filters must match. On a column of lists, `=` matches lists that contain the value.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from wares.core.errors import FilterError
+from wares.serve.errors import MAX_SHOWN_LENGTH
 from wares.shop.filters import sql_string
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ STANDARD_COLUMNS: Mapping[str, ColumnKind] = {
 
 @dataclass(frozen=True)
 class Column:
-    """A column that filters may name. name: as in a request; sql: as Lance spells it"""
+    """A column that filters may name. name: as in a request; sql: as in an SQL expression of Lance"""
 
     name: str
     sql: str
@@ -44,7 +45,7 @@ class Column:
 
 @dataclass(frozen=True)
 class ColumnFilter:
-    """One condition. value: as it stood in the request"""
+    """One filter. value: text from the request"""
 
     column: Column
     operator: str
@@ -52,24 +53,25 @@ class ColumnFilter:
 
     @property
     def sql(self) -> str:
-        """Raises FilterError where the value or the operator does not go with the column."""
+        """The filter as an SQL expression. Raises FilterError if the value or operator does not suit the column."""
         name, kind = self.column.sql, self.column.kind
         if kind == "number":
-            return f"{name} {self.operator} {self._number()}" if self.operator != "!=" else self._other(self._number())
+            number = self._number()
+            return self._differs(number) if self.operator == "!=" else f"{name} {self.operator} {number}"
         if self.operator not in ("=", "!="):
-            raise FilterError(f'filter "{self}": {self.column.name} is no number, so only = and != go with it.')
+            raise FilterError(f'filter "{self}": {self.column.name} is not a column of numbers. Use = or !=.')
         if kind == "bool":
             if self.value not in ("true", "false"):
-                raise FilterError(f'filter "{self}": {self.column.name} is true or false.')
-            return f"{name} = {self.value}" if self.operator == "=" else self._other(self.value)
+                raise FilterError(f'filter "{self}": {self.column.name} is a column of booleans. Write true or false.')
+            return f"{name} = {self.value}" if self.operator == "=" else self._differs(self.value)
         value = sql_string(self.value)
         if kind == "list":
             contains = f"array_has({name}, {value})"
             return contains if self.operator == "=" else f"({name} IS NULL OR NOT {contains})"
-        return f"{name} = {value}" if self.operator == "=" else self._other(value)
+        return f"{name} = {value}" if self.operator == "=" else self._differs(value)
 
-    def _other(self, value: str) -> str:
-        """A listing that says nothing is not this value either."""
+    def _differs(self, value: str) -> str:
+        """SQL for !=: a listing without a value differs from every value."""
         return f"({self.column.sql} IS NULL OR {self.column.sql} != {value})"
 
     def _number(self) -> str:
@@ -78,7 +80,7 @@ class ColumnFilter:
         except ValueError:
             number = math.nan
         if not math.isfinite(number):
-            raise FilterError(f'filter "{self}": {self.column.name} is a number, and "{self.value}" is none.')
+            raise FilterError(f'filter "{self}": "{self.value}" is not a number. Write a finite number.')
         return repr(number)
 
     def __str__(self) -> str:
@@ -86,12 +88,12 @@ class ColumnFilter:
 
 
 def filterable_columns(schema: pa.Schema) -> dict[str, Column]:
-    """The columns of a shop's table that filters may name."""
+    """The columns of a shop's table that filters may name, by name."""
     import pyarrow.types as types
 
     from wares.shop.attributes import quote_column
 
-    found = {name: Column(name, name, kind) for name, kind in STANDARD_COLUMNS.items() if name in schema.names}
+    columns = {name: Column(name, name, kind) for name, kind in STANDARD_COLUMNS.items() if name in schema.names}
     for field in schema.field("attributes").type if "attributes" in schema.names else ():
         kind: ColumnKind = "string"
         if types.is_list(field.type):
@@ -99,29 +101,31 @@ def filterable_columns(schema: pa.Schema) -> dict[str, Column]:
         elif types.is_boolean(field.type) or types.is_floating(field.type):
             kind = "bool" if types.is_boolean(field.type) else "number"
         name = f"attributes.{field.name}"
-        found[name] = Column(name, f"attributes.{quote_column(field.name)}", kind)
-    return found
+        columns[name] = Column(name, f"attributes.{quote_column(field.name)}", kind)
+    return columns
 
 
 def parse_filter(text: str, columns: Mapping[str, Column]) -> ColumnFilter:
-    """Raises FilterError where it is no filter, or names a column that is not there."""
-    for name in sorted(columns, key=len, reverse=True):  # a name may contain an operator
+    """The filter that a request's text describes. Raises FilterError if it is not valid for these columns."""
+    for name in sorted(columns, key=len, reverse=True):  # longest first: a name may contain an operator
         rest = text.removeprefix(name).lstrip() if text.startswith(name) else ""
-        operator = next((each for each in OPERATORS if rest.startswith(each)), None)
+        operator = next((operator for operator in OPERATORS if rest.startswith(operator)), None)
         if operator is not None:
             parsed = ColumnFilter(columns[name], operator, rest.removeprefix(operator).strip())
-            _ = parsed.sql
+            _ = parsed.sql  # raises FilterError
             return parsed
-    shown = text if len(text) <= 80 else text[:80] + "…"
+    shown = text if len(text) <= MAX_SHOWN_LENGTH else text[:MAX_SHOWN_LENGTH] + "…"
     if not re.search(r"[<>=]", text):
         raise FilterError(f'filter "{shown}" has no operator. Write COLUMN, one of {" ".join(OPERATORS)}, VALUE.')
-    raise FilterError(f'filter "{shown}" names no column of this shop. There are {", ".join(columns)}.')
+    raise FilterError(f'filter "{shown}" names no column of this shop. Use one of {", ".join(columns)}.')
 
 
 def sql_condition(filters: Sequence[ColumnFilter], excluded_column: str | None = None) -> str | None:
     """All filters as one SQL condition; None without filters. excluded_column: its filters are left out"""
-    used = [each for each in filters if each.column.name != excluded_column]
-    any_of: dict[str, list[str]] = {}
-    for each in used:
-        any_of.setdefault(each.column.name if each.operator == "=" else str(each), []).append(each.sql)
-    return " AND ".join(f"({' OR '.join(parts)})" for parts in any_of.values()) or None
+    alternatives: dict[str, list[str]] = {}
+    for column_filter in filters:
+        name = column_filter.column.name
+        if name != excluded_column:
+            group = name if column_filter.operator == "=" else str(column_filter)
+            alternatives.setdefault(group, []).append(column_filter.sql)
+    return " AND ".join(f"({' OR '.join(group)})" for group in alternatives.values()) or None

@@ -1,6 +1,6 @@
-"""Starting servers: one process, or several that share a socket.
+"""Start a server: one process, or several worker processes that share a socket.
 
-Processes are spawned, never forked: Lance does not survive a fork.
+Workers are spawned, not forked: Lance does not survive a fork.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 
-_SETTINGS_VARIABLE = "WARES_SERVE_SETTINGS"
-SHUTDOWN_SECONDS = 30  # seconds that requests under way are given when the server is told to stop
-MAX_PENDING_CONNECTIONS = 2048  # connections that wait to be accepted, at most
+_SETTINGS_VARIABLE = "WARES_SERVE_SETTINGS"  # how worker processes receive the settings
+SHUTDOWN_SECONDS = 30  # that running requests get after SIGTERM
+MAX_PENDING_CONNECTIONS = 2048
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -38,84 +38,92 @@ LOGGING: dict[str, Any] = {
 
 
 def run(settings: ServeSettings, host: str, port: int, workers: int) -> None:
-    """Serve until the process is told to stop. Requests are logged to stderr, one line of JSON each.
+    """Serve until the process receives SIGTERM or SIGINT. Logs requests to stderr, one line of JSON each.
 
-    Raises SettingsError where the address cannot be had, or a library, and ShopError where there is no shop.
+    port: 0 for any free port; workers: number of processes, at least 1
+
+    Raises SettingsError if the address is in use or a library is missing, ShopError if a shop cannot be opened.
+
+    Example:
+        >>> from wares.serve import ServeSettings, run
+        >>> settings = ServeSettings(shops=(("june", "shops/june"),))
+        >>> run(settings, "127.0.0.1", 7700, workers=1)  # doctest: +SKIP
+        june at http://127.0.0.1:7700/
     """
+    if settings.in_memory:
+        import_faiss()
+    for _, location in settings.shops:
+        _check_shop(location)
+    os.environ[DISABLE_BARS_VARIABLE] = "1"  # stderr carries lines of JSON from here on
+    listener = _listen(host, port)
+    os.environ[_SETTINGS_VARIABLE] = settings.to_json()
+    names = ", ".join(name for name, _ in settings.shops)
+    print(f"{names} at http://{host}:{listener.getsockname()[1]}/", flush=True)
+    _serve(listener, workers)
+
+
+def _serve(listener: socket.socket, workers: int) -> None:
     import uvicorn
     from uvicorn.supervisors import Multiprocess
 
-    if settings.in_memory:
-        import_faiss()
-    for _, place in settings.shops:
-        _check_shop(place)
-    os.environ[DISABLE_BARS_VARIABLE] = "1"  # from here on, what goes to stderr is for programs
-    listening = _listen(host, port)
-    os.environ[_SETTINGS_VARIABLE] = settings.to_json()
     config = uvicorn.Config(
         "wares.serve.running:app" if workers == 1 else "wares.serve.running:worker_app",
         factory=True,
         workers=workers,
-        http="h11",  # which limits how long headers may be; httptools, a little faster, does not
+        http="h11",  # limits the size of headers; httptools, a little faster, does not
         ws="none",
         log_config=LOGGING,
         access_log=False,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
-        timeout_worker_healthcheck=SHUTDOWN_SECONDS,  # loading a model may keep a worker from answering for seconds
+        timeout_worker_healthcheck=SHUTDOWN_SECONDS,  # a worker that loads a model does not respond for seconds
         server_header=False,
     )
-    names = ", ".join(name for name, _ in settings.shops)
-    print(f"{names} at http://{host}:{listening.getsockname()[1]}/", flush=True)
     if workers == 1:
-        uvicorn.Server(config).run([listening])
+        uvicorn.Server(config).run([listener])
         return
-    with tempfile.TemporaryDirectory() as counts:
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = counts
-        Multiprocess(config, [listening]).run()
+    with tempfile.TemporaryDirectory() as metrics_folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics_folder
+        Multiprocess(config, [listener]).run()
 
 
 def app() -> FastAPI:
-    """The app, with the settings that were left in the environment."""
+    """The app of a single process, with the settings that `run` stored in the environment."""
     from wares.serve.api import create_app
 
     return create_app(ServeSettings.from_json(os.environ[_SETTINGS_VARIABLE]))
 
 
 def worker_app() -> FastAPI:
-    """The app of a worker. It leaves requests to the other workers until its shops are open."""
+    """The app of a worker process. It leaves requests to the other workers until its shops are open."""
     from wares.serve.api import create_app
 
     return create_app(ServeSettings.from_json(os.environ[_SETTINGS_VARIABLE]), wait_for_shops=True)
 
 
-def _check_shop(place: str) -> None:
-    """Raises ShopError where there is no shop. A replica is brought up to date, or served as it was left."""
-    if not is_url(place):
-        open_shop(place)
+def _check_shop(location: str) -> None:
+    """Raise ShopError unless the location is a shop. A replica catches up first, if it can."""
+    if not is_url(location):
+        open_shop(location)
         return
-    replica = Replica(place)
+    replica = Replica(location)
     try:
         replica.catch_up()
     except ShopError:
         if not (replica.folder / CURRENT_FILE).exists():
-            raise  # otherwise the server says the same in its log, and tries again
+            raise  # otherwise the server logs the same error, and retries
     open_shop(replica.folder)
 
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listening.bind((host, port))
-        listening.listen(
-            MAX_PENDING_CONNECTIONS
-        )  # from here on clients wait for the server to start, and are not turned away
+        listener.bind((host, port))
+        listener.listen(MAX_PENDING_CONNECTIONS)  # clients that connect before the server starts wait for it
     except OSError as error:
-        listening.close()
+        listener.close()
         reason = error.strerror or str(error)
-        raise SettingsError(
-            f"{host}:{port} cannot be listened at ({reason}). Choose another --host or --port."
-        ) from None
-    listening.set_inheritable(True)
-    return listening
+        raise SettingsError(f"cannot listen on {host}:{port} ({reason}). Choose another --host or --port.") from None
+    listener.set_inheritable(True)
+    return listener

@@ -1,4 +1,4 @@
-"""What keeps strangers from doing harm: security headers, limits of size and of rate, and the key for writing."""
+"""Protection of a public server: security headers, limits of body size and request rate, and the API key."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
     "font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-CLOSE_CONNECTION = {"Connection": "close"}  # what is left of a body is not waited for
+CLOSE_CONNECTION = {"Connection": "close"}  # the server does not wait for the rest of the body
 SECURITY_HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -27,71 +27,69 @@ SECURITY_HEADERS = {
 
 
 class SecurityHeadersMiddleware:
-    """Adds the headers above to every answer."""
+    """Adds `SECURITY_HEADERS` to every response."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
         self._headers = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request."""
+        """Handle one request."""
 
-        async def sending(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message.get("headers", ()), *self._headers]
             await send(message)
 
-        await self.app(scope, receive, sending)
+        await self.app(scope, receive, send_with_headers)
 
 
 class BodyLimitMiddleware:
-    """Stops reading a body that is longer than allowed, whatever its header says, or takes longer than allowed.
+    """Stops reading a request body that is too large or too slow, whatever its Content-Length.
 
-    max_bytes: bytes; timeout: until the last of them
+    max_bytes: size of a body; timeout: seconds from the start of the request to the end of its body
     """
 
     def __init__(self, app: ASGIApp, max_bytes: int, timeout: float) -> None:
         self.app, self.max_bytes, self.timeout = app, max_bytes, timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request."""
+        """Handle one request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        read, whole = 0, False
-        ends = asyncio.get_running_loop().time() + self.timeout
-        stated = dict(scope["headers"]).get(b"content-length", b"0")
+        received, complete = 0, False
+        deadline = asyncio.get_running_loop().time() + self.timeout
+        content_length = dict(scope["headers"]).get(b"content-length", b"0")
 
-        async def receiving() -> Message:
-            nonlocal read, whole
-            if stated.isdigit() and int(stated) > self.max_bytes:
+        async def receive_limited() -> Message:
+            nonlocal received, complete
+            if content_length.isdigit() and int(content_length) > self.max_bytes:
                 raise self._too_large()
             try:
-                async with asyncio.timeout_at(None if whole else ends):
+                async with asyncio.timeout_at(None if complete else deadline):
                     message = await receive()
             except TimeoutError:
                 raise self._too_slow() from None
-            read += len(message.get("body", b""))
-            whole = not message.get("more_body", False)
-            if read > self.max_bytes:
+            received += len(message.get("body", b""))
+            complete = not message.get("more_body", False)
+            if received > self.max_bytes:
                 raise self._too_large()
             return message
 
-        await self.app(scope, receiving, send)
+        await self.app(scope, receive_limited, send)
 
     def _too_large(self) -> ApiError:
-        message = (
-            f"the request's body is longer than {self.max_bytes:,} bytes. Send a smaller photo, or fewer listings."
-        )
+        message = f"the request body is larger than {self.max_bytes:,} bytes. Send a smaller photo, or fewer listings."
         return ApiError(413, "too_large", message, CLOSE_CONNECTION)
 
     def _too_slow(self) -> ApiError:
-        message = f"the request's body took longer than {self.timeout:g} seconds. Send it again, or something smaller."
+        message = f"the request body took longer than {self.timeout:g} seconds. Send it again, or send a smaller one."
         return ApiError(408, "too_slow", message, CLOSE_CONNECTION)
 
 
 class RateLimiter:
-    """Requests of a client in a time. rate: as ServeSettings says; None for no limit"""
+    """Limits the requests of each client. rate_limit: such as "20/second"; None for no limit"""
 
     def __init__(self, rate_limit: str | None) -> None:
         from limits import parse
@@ -102,9 +100,9 @@ class RateLimiter:
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
 
     def check(self, client: str) -> None:
-        """Raises Refused where the client asks too often."""
+        """Count a request. Raises ApiError if the client exceeds the limit. client: its address"""
         if self._limit is not None and not self._limiter.hit(self._limit, client):
-            message = f"more than {self._limit} came from this address. Wait a moment."
+            message = f"this address sent more than {self._limit}. Wait a moment."
             raise ApiError(429, "rate", message, {"Retry-After": "1"})
 
 
@@ -114,8 +112,8 @@ def check_api_key(authorization: str | None, api_key: str | None) -> None:
     authorization: the Authorization header, its bytes decoded as latin-1
     """
     if api_key is None:
-        raise ApiError(403, "closed", "this server takes no changes: it was started without a key for them.")
+        raise ApiError(403, "closed", "this server is read-only. Start it with --api-key to allow changes.")
     expected = f"Bearer {api_key}".encode()
     if authorization is None or not hmac.compare_digest(authorization.encode("latin-1"), expected):
-        message = "changes need the header Authorization: Bearer KEY, with the key that the server was started with."
+        message = "the API key is missing or wrong. Send the header Authorization: Bearer KEY with the server's key."
         raise ApiError(401, "key", message, {"WWW-Authenticate": "Bearer"})

@@ -69,7 +69,7 @@ def retrieve(
 def reciprocal_rank_fusion(
     vector_list: Sequence[RankedListing], bm25_list: Sequence[RankedListing]
 ) -> list[RankedListing]:
-    """Fuse two lists by reciprocal ranks, best first. The scores of a listing are its contributions by list."""
+    """Fuse two lists by reciprocal ranks, best first; each score is the contribution of the rank in that list."""
     views, words = (RANK_FUSION.contributions([hit.id for hit in hits]) for hits in (vector_list, bm25_list))
     rows = {hit.id: hit.row_id for hit in [*vector_list, *bm25_list]}
     return _best_first(RankedListing(row, id, views.get(id, 0.0), words.get(id, 0.0)) for id, row in rows.items())

@@ -139,10 +139,9 @@ def rerank(shop: Shop, text: str, ranked: Sequence[RankedListing], depth: int) -
         for listing, score in zip(candidates, scores, strict=True)
     ]
     scored = [listing for listing in reranked if listing.rerank_score is not None]
-    both = np.array(
-        [[listing.score for listing in scored], [listing.rerank_score for listing in scored]], dtype=np.float32
-    )
-    total = ZScore().fuse(both[:1], both[1:])[0]
+    retrieval_scores = np.array([[listing.score for listing in scored]], dtype=np.float32)
+    rerank_scores = np.array([[listing.rerank_score for listing in scored]], dtype=np.float32)
+    total = ZScore().fuse(retrieval_scores, rerank_scores)[0]
     order = sorted(range(len(scored)), key=lambda index: (-total[index], scored[index].id))
     unscored = [listing for listing in reranked if listing.rerank_score is None]
     return [*(scored[index] for index in order), *unscored, *ranked[depth:]]

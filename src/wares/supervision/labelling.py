@@ -20,11 +20,6 @@ from typing import TYPE_CHECKING
 from wares.core.errors import SettingsError
 from wares.core.processes import available_cores, worker_pool
 from wares.core.progress import progress
-from wares.ranking.labelers.bm25 import BM25Scorer
-from wares.ranking.labelers.function import FunctionScorer
-from wares.ranking.labelers.query_likelihood import QueryLikelihoodScorer
-from wares.ranking.labelers.rm3 import RM3Scorer
-from wares.ranking.labelers.run_file import RunScorer
 from wares.supervision.ensemble import QueryBlock
 from wares.supervision.label_files import read_label_blocks, write_label_block
 
@@ -39,9 +34,6 @@ if TYPE_CHECKING:
 
 BLOCK_SIZE = 1024  # queries in a file; random candidates depend on it
 MIN_PARALLEL_SECONDS = 10.0  # of work: for less it is not worth starting processes, which takes two or three seconds
-# These use one thread, and hold nothing but arrays and Python objects, so many processes can run them. Others, such as
-# those of torch, use all cores from this process.
-SINGLE_THREADED_SCORERS = (BM25Scorer, QueryLikelihoodScorer, RM3Scorer, RunScorer, FunctionScorer)
 
 
 def label_queries(
@@ -130,7 +122,8 @@ class _LabelBlock:
 
 def _pickled(ensemble: TeacherEnsemble) -> bytes | None:
     """The ensemble for other processes; None if it cannot leave this one, as with a function defined in a function."""
-    if not all(isinstance(scorer, SINGLE_THREADED_SCORERS) for scorer in ensemble.scorers):
+    # Scorers with threads of their own, such as those of torch, use all cores from this process.
+    if not all(getattr(scorer, "single_threaded", False) for scorer in ensemble.scorers):
         return None
     try:
         return pickle.dumps(ensemble, protocol=pickle.HIGHEST_PROTOCOL)

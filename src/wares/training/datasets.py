@@ -30,7 +30,11 @@ if TYPE_CHECKING:
 
 
 class ListingDraw(NamedTuple):
-    """A listing in a batch, and the numbers in [0, 1) by which its views are drawn; `seed` is of its augmentation."""
+    """A listing of a batch, and its random numbers.
+
+    photo_draw, text_draw: uniform in [0, 1), to sample its views
+    seed: seed of the augmentation of its photos
+    """
 
     listing: int
     photo_draw: float
@@ -39,29 +43,27 @@ class ListingDraw(NamedTuple):
 
 
 class BatchSchedule(Sampler[list[ListingDraw]]):
-    """Every batch of a run, epoch after epoch, all of one size; a few listings sit out an epoch to make it so.
+    """Every batch of a run, epoch after epoch.
 
-    listing_count: how many there are; batch_size: at most this many in a batch, over all processes
-    rank, world_size: which of how many processes this is; it gets its part of every batch
+    All batches have the same size, so an epoch leaves out a few random listings.
 
-    Raises SettingsError where a batch would leave a process less than one listing.
+    batch_size: largest size of a batch over all processes
+    rank, world_size: number of this process, and number of processes; each process gets its part of every batch
+
+    Raises SettingsError if a batch has less than one listing for each process.
     """
 
     def __init__(
         self, listing_count: int, batch_size: int, epochs: int, seed: int, rank: int = 0, world_size: int = 1
     ) -> None:
-        self.listing_count, self.epochs, self.seed, self.rank, self.world_size = (
-            listing_count,
-            epochs,
-            seed,
-            rank,
-            world_size,
-        )
+        self.listing_count, self.epochs, self.seed = listing_count, epochs, seed
+        self.rank, self.world_size = rank, world_size
         self.steps_per_epoch = -(-listing_count // batch_size)
         self.rank_batch_size = listing_count // self.steps_per_epoch // world_size
         if self.rank_batch_size < 1:
             raise SettingsError(
-                f"{listing_count} listings in batches of {batch_size} are too few for {world_size} processes."
+                f"{listing_count} listings in batches of {batch_size} are too few for {world_size} processes. "
+                "Start fewer processes."
             )
 
     def __len__(self) -> int:
@@ -81,20 +83,21 @@ class BatchSchedule(Sampler[list[ListingDraw]]):
 
 
 class BatchDataset(Protocol):
-    """Training data: so many rows, and a batch for some of them."""
+    """Training data that returns whole batches."""
 
     def __len__(self) -> int: ...
 
     def __getitems__(self, draws: Sequence[ListingDraw]) -> Batch:
-        """Called in a worker."""
+        """The batch of the given rows; called in a worker."""
 
 
 @dataclass(frozen=True)
 class ModalityData:
-    """One modality of the training data: features of a frozen backbone, or what a trained one is to read.
+    """One modality of the training data: features of a frozen backbone, or photos or texts for a trained one.
 
-    features: (V, ...) or None where the items are to be read
-    paths: of the photos, with the size and fit of the image tower; None for texts
+    features: (V, ...) features; None if photos or texts are read in every step
+    paths: photo files; None for texts
+    size, fit: of the image tower
     """
 
     views: Views
@@ -104,24 +107,28 @@ class ModalityData:
     fit: Fit = "pad"
 
     def load(self, indices: Tensor, seeds: Tensor | None) -> Batch:
-        """Features under "features", or photos and texts under "items"; seeds: (n,) of augmentations, if any."""
+        """Load the views at the given indices, as "features", or as "items" if they are photos or texts.
+
+        seeds: (n,) seeds to augment photos with; None leaves them unchanged
+        """
         if self.features is not None:
             return {"features": torch.from_numpy(self.features[indices.numpy()])}
         if self.paths is None:
-            return {"items": [self.views.items[place] for place in indices.tolist()]}
-        photos = [load_photo(self.paths[place], self.size, self.fit) for place in indices.tolist()]
+            return {"items": [self.views.items[index] for index in indices.tolist()]}
+        photos = [load_photo(self.paths[index], self.size, self.fit) for index in indices.tolist()]
         if seeds is not None:
-            each = zip(photos, seeds.tolist(), strict=True)
-            photos = [augment(photo, np.random.default_rng(seed)) for photo, seed in each]
+            photo_seeds = zip(photos, seeds.tolist(), strict=True)
+            photos = [augment(photo, np.random.default_rng(seed)) for photo, seed in photo_seeds]
         return {"items": torch.from_numpy(np.stack(photos)) if photos else torch.zeros(0, self.size, self.size, 3)}
 
 
 @dataclass(frozen=True)
 class ListingDataset(Dataset[Any]):
-    """Listings as batches of chosen views.
+    """Listings as batches of sampled views.
 
     duplicate_labels: (N, 2) labels of product and title
-    sample_views: (photo counts, photo draws, text counts, text draws), each (B,), to the views of either modality
+    sample_views: function of photo counts, photo draws, text counts and text draws, each (B,), that returns the
+        sampled photos and the sampled texts
     """
 
     photos: ModalityData
@@ -139,7 +146,7 @@ class ListingDataset(Dataset[Any]):
         settings: TrainerSettings,
         sample_views: Any,
     ) -> ListingDataset:
-        """Of a catalogue: a frozen backbone's side is the features it gave, a trained one reads photos or texts."""
+        """The dataset of a catalogue: features for a frozen backbone, photos or texts for a trained one."""
         photos, texts, image = features.photo_views, features.text_views, towers.image
         paths = [catalogue.photo_path(name) for name in photos.items]
         return cls(
@@ -156,23 +163,23 @@ class ListingDataset(Dataset[Any]):
         return len(self.duplicate_labels)
 
     def __getitems__(self, draws: Sequence[ListingDraw]) -> Batch:
-        """One batch; called in a worker."""
+        """The batch of the given listings; called in a worker."""
         listings = torch.tensor([draw.listing for draw in draws])
         seeds = torch.tensor([draw.seed for draw in draws])
         counts = [torch.from_numpy(side.views.counts)[listings] for side in (self.photos, self.texts)]
-        numbers = torch.tensor([[draw.photo_draw, draw.text_draw] for draw in draws], dtype=torch.float64)
-        photos, texts = self.sample_views(counts[0], numbers[:, 0], counts[1], numbers[:, 1])
+        random = torch.tensor([[draw.photo_draw, draw.text_draw] for draw in draws], dtype=torch.float64)
+        photos, texts = self.sample_views(counts[0], random[:, 0], counts[1], random[:, 1])
         return {
-            "photos": self._read(self.photos, listings, photos, seeds if self.augment else None),
+            "photos": self._load(self.photos, listings, photos, seeds if self.augment else None),
             "photo_weights": photos.weights,
-            "texts": self._read(self.texts, listings, texts, None),
+            "texts": self._load(self.texts, listings, texts, None),
             "text_weights": texts.weights,
             "duplicate_labels": self.duplicate_labels[listings],
         }
 
     @staticmethod
-    def _read(side: ModalityData, listings: Tensor, chosen: SampledViews, seeds: Tensor | None) -> Batch:
-        present = chosen.weights > 0
-        places = (torch.from_numpy(side.views.offsets)[listings][:, None] + chosen.indices)[present]
-        each = None if seeds is None else (seeds[:, None] + chosen.indices)[present]
-        return side.load(places, each)
+    def _load(side: ModalityData, listings: Tensor, sampled: SampledViews, seeds: Tensor | None) -> Batch:
+        present = sampled.weights > 0
+        indices = (torch.from_numpy(side.views.offsets)[listings][:, None] + sampled.indices)[present]
+        view_seeds = None if seeds is None else (seeds[:, None] + sampled.indices)[present]
+        return side.load(indices, view_seeds)

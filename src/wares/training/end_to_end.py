@@ -1,11 +1,12 @@
-"""Recipe: as `pretrain`, with the backbones trained as well, on photos and texts that are read in every step.
+"""Recipe: pretraining that trains the backbones too, on photos and texts that are read in every step.
 
     towers = build_towers("google/siglip2-base-patch16-224")
     features = catalogue_features(catalogue, towers)
     trainer = TrainerSettings(image_backbone="last-2", text_backbone="lora", bf16=True)
     record = pretrain_end_to_end(catalogue, features, towers, PretrainSettings(epochs=5), trainer, out)
 
-Under torchrun or accelerate every process runs this, takes its part of every batch and contrasts it with all of it.
+Under torchrun or accelerate every process runs this recipe; each encodes its part of a batch and contrasts it with
+the whole batch.
 """
 
 from __future__ import annotations
@@ -44,17 +45,30 @@ def pretrain_end_to_end(
     out: Path,
     resume: bool = False,
 ) -> TrainingRecord:
-    """Train the towers in place and save them in `out` with a record of what was done.
+    """Train the towers and their backbones in place, and save them in `out` with the training record.
 
-    features: of the catalogue under the towers as they are; a modality whose backbone stays frozen is trained on
-        them, and photos that could not be read are known from them
-    resume: continue from the checkpoint in `out`, to the weights of an uninterrupted run
+    features: features of the catalogue from these towers; a modality with a frozen backbone is trained on them, and
+        they know which photos cannot be read
+    resume: continue from the checkpoint in `out`, to the same weights as an uninterrupted run
 
-    Raises SettingsError where there is nothing to align or the settings do not apply here, ModelError where the
-    checkpoint is another run's.
+    Raises SettingsError if there is nothing to align or a setting does not apply, ModelError if the checkpoint belongs
+    to another run.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from wares import Catalogue, Listing, PretrainSettings, build_towers
+        >>> from wares.encoders import catalogue_features
+        >>> from wares.training import TrainerSettings, pretrain_end_to_end
+        >>> listings = Listing("1", "Red boots", description="Leather"), Listing("2", "Blue scarf", description="Wool")
+        >>> catalogue = Catalogue(Path("."), listings)
+        >>> towers = build_towers("small")
+        >>> features = catalogue_features(catalogue, towers)
+        >>> settings = PretrainSettings(epochs=1)
+        >>> pretrain_end_to_end(catalogue, features, towers, settings, TrainerSettings(), Path("model")).steps
+        1
     """
     if settings.seconds is not None:
-        raise SettingsError("with trained backbones a run is measured in epochs; leave out --seconds.")
+        raise SettingsError("--seconds does not work with trained backbones. Use --epochs.")
     check_trainable(
         ModalityFeatures.from_views(features.photo_views, features.photos),
         ModalityFeatures.from_views(features.text_views, features.texts),
@@ -63,11 +77,12 @@ def pretrain_end_to_end(
     record = new_record(features, settings)
     record.settings["trainer"] = asdict(trainer)
     towers.photo_attention.requires_grad_(settings.fusion.marginals.kind == "learned")
-    data = ListingDataset.from_catalogue(catalogue, features, towers, trainer, partial(sample_method_views, settings))
-    run = {"towers": [towers.image.key, towers.text.key], "settings": record.settings, "listings": len(data)}
-    trained = train_towers(
+    sample = partial(sample_method_views, settings)
+    dataset = ListingDataset.from_catalogue(catalogue, features, towers, trainer, sample)
+    run = {"towers": [towers.image.key, towers.text.key], "settings": record.settings, "listings": len(dataset)}
+    result = train_towers(
         towers,
-        data,
+        dataset,
         partial(pretraining_loss, settings),
         trainer,
         description=f"pretraining ({settings.method})",
@@ -80,9 +95,9 @@ def pretrain_end_to_end(
         run_settings=run,
         resume=resume,
     )
-    record.steps, record.seconds, record.losses = trained.steps, trained.seconds, trained.losses
+    record.steps, record.seconds, record.losses = result.steps, result.seconds, result.losses
     towers.fusion = settings.fusion
-    if trained.is_first_process:
+    if result.is_first_process:
         save_trained_model(out, towers, record)
     return record
 
@@ -90,7 +105,11 @@ def pretrain_end_to_end(
 def sample_method_views(
     settings: PretrainSettings, photos: Tensor, photo_draws: Tensor, texts: Tensor, text_draws: Tensor
 ) -> tuple[SampledViews, SampledViews]:
-    """Which photos and texts a step encodes. photos, texts: (B,) views per listing; draws: (B,) in [0, 1)."""
+    """Sample the photos and texts that a step encodes.
+
+    photos, texts: (B,) number of views of each listing
+    photo_draws, text_draws: (B,) uniform random numbers in [0, 1)
+    """
     marginals = settings.fusion.marginals
     return (
         sample_views(settings.method, photos, marginals.alpha, photo_draws),
@@ -99,7 +118,7 @@ def sample_method_views(
 
 
 def pretraining_loss(settings: PretrainSettings, batch: dict[str, Any]) -> Tensor:
-    """What a step minimises, over the listings of all processes."""
+    """The loss that a step minimises, over the listings of all processes."""
     photos, texts = (ViewBatch(batch[f"{side}s"], batch[f"{side}_weights"]) for side in ("photo", "text"))
     return batch_loss(
         photos, texts, duplicate_mask(batch["duplicate_labels"]), batch["scale"], settings, batch["photo_attention"]

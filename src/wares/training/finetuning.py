@@ -1,15 +1,15 @@
-"""Recipe: interactions of shoppers to towers whose queries find what shoppers choose.
+"""Recipe: interactions of shoppers to towers that rank what shoppers choose.
 
     towers = load_towers("model")
     features = catalogue_features(catalogue, towers)
-    earlier, later = read_interactions(path, ids).split(later=0.2)
+    earlier, later = read_interactions(path, ids).split(test_fraction=0.2)
     finetune(catalogue, features, towers, earlier, FinetuneSettings(), TrainerSettings(), out)
 
-A query goes through the text tower, a listing is the fusion of its primary views and one auxiliary view drawn
-at random per modality, and the query is to find its listing among those of the batch and some that the model
-confuses with it. Served is the fusion of all views, as ever.
+The text tower encodes a query. A listing is the fusion of its primary view and one random auxiliary view per modality.
+The query retrieves its listing among the listings of the batch and hard negatives of the query. A shop still serves the
+fusion of all views.
 
-Source: query → item of arXiv 2512.18117; what is fused, mined and corrected is our reading, docs/method.md.
+Source: query → item of arXiv 2512.18117; fusion, mining and correction are our reading, docs/method.md.
 """
 
 from __future__ import annotations
@@ -28,12 +28,14 @@ from torch.utils.data import Dataset
 
 from wares.core.errors import SettingsError
 from wares.core.runners import LOCAL_RUNNER
+from wares.data.duplicates import duplicate_mask
 from wares.data.interactions import Interactions, interaction_weights
 from wares.data.views import Views
 from wares.encoders.features import embed_features, embed_texts
 from wares.encoders.fusion import fuse
 from wares.encoders.marginals import ViewBatch, learned_marginals, text_agreement_marginals
 from wares.training.datasets import ListingDataset, ListingDraw, ModalityData
+from wares.training.losses import MASK_VALUE
 from wares.training.records import new_record, save_trained_model
 from wares.training.trainer import CHECKPOINT_FOLDER, train_towers
 from wares.training.view_sampling import sample_primary_and_auxiliary
@@ -53,9 +55,8 @@ if TYPE_CHECKING:
     from wares.training.settings import FinetuneSettings, TrainerSettings
 
 
-QUERIES_PER_BLOCK = 32  # queries that negatives are mined for at once
+QUERIES_PER_BLOCK = 32  # queries that are scored at once to mine negatives
 Indices = npt.NDArray[np.int64]
-_FAR = -1e4
 
 
 def finetune(
@@ -69,30 +70,47 @@ def finetune(
     resume: bool = False,
     runner: Runner = LOCAL_RUNNER,
 ) -> TrainingRecord:
-    """Train the towers in place on interactions and save them in `out` with a record of what was done.
+    """Train the towers in place on interactions, and save them in `out` with the training record.
 
-    features: of the catalogue under these towers
-    interactions: those to learn from; keep the later ones apart to see what it gained
-    resume: continue from the checkpoint in `out`; runner: where negatives are mined (wares.core.runners)
+    features: features of the catalogue from these towers
+    interactions: training interactions; hold the latest ones out to measure the gain
+    resume: continue from the checkpoint in `out`
+    runner: runs the mining of hard negatives (wares.core.runners)
 
-    Raises SettingsError where there are fewer than two interactions, ModelError where the checkpoint is another run's.
+    Raises SettingsError if there are fewer than two interactions, ModelError if the checkpoint belongs to another run.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from wares import Catalogue, Listing, build_towers, finetune
+        >>> from wares.data.interactions import Interaction, Interactions
+        >>> from wares.encoders import catalogue_features
+        >>> from wares.training import FinetuneSettings, TrainerSettings
+        >>> catalogue = Catalogue(Path("."), (Listing("1", "Red boots"), Listing("2", "Blue scarf")))
+        >>> clicks = Interactions(
+        ...     (Interaction("shoes", "1", "click", 1.0, 0.0), Interaction("winter", "2", "click", 1.0, 1.0))
+        ... )
+        >>> towers = build_towers("small")
+        >>> features = catalogue_features(catalogue, towers)
+        >>> settings = FinetuneSettings(epochs=1, hard_negatives=1)
+        >>> finetune(catalogue, features, towers, clicks, settings, TrainerSettings(), Path("tuned")).steps
+        1
     """
     if len(interactions) < 2:
-        raise SettingsError(f"{len(interactions)} interactions are too few to learn from.")
-    data = build_interaction_dataset(catalogue, features, towers, interactions, settings, trainer, runner)
+        raise SettingsError(f"{len(interactions)} interactions are too few to train on. Collect at least two.")
+    dataset = build_interaction_dataset(catalogue, features, towers, interactions, settings, trainer, runner)
     record = new_record(features, settings)
     record.settings |= {
         "trainer": asdict(trainer),
         "interactions": len(interactions),
-        "queries": len(data.negative_candidates),
+        "queries": len(dataset.negative_candidates),
     }
-    of_photos = [parameter for parameter in towers.image.parameters() if parameter.requires_grad]
-    for parameter in of_photos:
+    image_weights = [parameter for parameter in towers.image.parameters() if parameter.requires_grad]
+    for parameter in image_weights:
         parameter.requires_grad_(settings.train_image_head)
-    trained = train_towers(
+    result = train_towers(
         towers,
-        data,
-        partial(interaction_loss, towers.fusion, data, settings.logq_correction),
+        dataset,
+        partial(interaction_loss, towers.fusion, dataset, settings.logq_correction),
         trainer,
         description="fine-tuning",
         batch_size=settings.batch_size,
@@ -108,22 +126,23 @@ def finetune(
         },
         resume=resume,
     )
-    for parameter in of_photos:
+    for parameter in image_weights:
         parameter.requires_grad_(True)
-    record.steps, record.seconds, record.losses = trained.steps, trained.seconds, trained.losses
-    if trained.is_first_process:
+    record.steps, record.seconds, record.losses = result.steps, result.seconds, result.losses
+    if result.is_first_process:
         save_trained_model(out, towers, record, name="finetune.json")
     return record
 
 
 @dataclass(frozen=True)
 class InteractionDataset(Dataset[Any]):
-    """Interactions as batches of a query, its listing and mined negatives.
+    """Interactions as batches of a query, its listing and hard negatives.
 
-    interactions: (M, 2) query and listing of each interaction; weights: (M,)
-    negative_candidates: (Q, H) listings to mine negatives from, by query
-    known_pairs: sorted query x listings + listing of every pair that was interacted with: no negatives of each other
-    log_popularity: (N,) logarithm of each listing's share of the interactions, a share being at least 1/N
+    interactions, weights: (M, 2) query and listing of each interaction, and (M,) its weight
+    negative_candidates: (Q, H) listings to sample the hard negatives of each query from
+    known_pairs: sorted `query * N + listing` of every interaction; these pairs are not negatives of each other
+    log_popularity: (N,) logarithm of each listing's fraction of the interactions, at least 1/N
+    hard_negatives: number of hard negatives of each query
     """
 
     listings: ListingDataset
@@ -139,29 +158,35 @@ class InteractionDataset(Dataset[Any]):
         return len(self.interactions)
 
     def __getitems__(self, draws: Sequence[ListingDraw]) -> Batch:
-        """One batch; called in a worker. Listings stand in (B, 1 + negatives), the one interacted with first."""
-        places = np.array([draw.listing for draw in draws])
-        query, listing = self.interactions[places].T
-        random = [np.random.default_rng(draw.seed) for draw in draws]
-        mined = [
-            each.choice(self.negative_candidates[q], self.hard_negatives) for each, q in zip(random, query, strict=True)
+        """The batch of the given interactions; called in a worker.
+
+        Its listings have shape (B, 1 + hard_negatives), with the listing of the interaction first.
+        """
+        rows = np.array([draw.listing for draw in draws])
+        query, positive = self.interactions[rows].T
+        generators = [np.random.default_rng(draw.seed) for draw in draws]
+        negatives = [
+            generator.choice(self.negative_candidates[q], self.hard_negatives)
+            for generator, q in zip(generators, query, strict=True)
         ]
-        shown = np.concatenate([listing[:, None], np.array(mined, dtype=np.int64).reshape(len(draws), -1)], axis=1)
-        numbers = np.array([each.random((shown.shape[1], 2)) for each in random]).reshape(-1, 2)
-        seeds = [each.integers(2**62, size=shown.shape[1]) for each in random]
-        flat = [
-            ListingDraw(int(place), float(photo), float(text), int(seed))
-            for place, (photo, text), seed in zip(shown.flat, numbers, np.concatenate(seeds), strict=True)
+        listings = np.concatenate(
+            [positive[:, None], np.array(negatives, dtype=np.int64).reshape(len(draws), -1)], axis=1
+        )
+        view_draws = np.array([generator.random((listings.shape[1], 2)) for generator in generators]).reshape(-1, 2)
+        seeds = [generator.integers(2**62, size=listings.shape[1]) for generator in generators]
+        listing_draws = [
+            ListingDraw(int(listing), float(photo), float(text), int(seed))
+            for listing, (photo, text), seed in zip(listings.flat, view_draws, np.concatenate(seeds), strict=True)
         ]
-        batch = self.listings.__getitems__(flat)
+        batch = self.listings.__getitems__(listing_draws)
         for name in ("photo_weights", "text_weights"):
-            batch[name] = batch[name].reshape(*shown.shape, -1)
+            batch[name] = batch[name].reshape(*listings.shape, -1)
         return batch | {
             "queries": self.queries.load(torch.from_numpy(query), None),
             "query": torch.from_numpy(query),
-            "listing": torch.from_numpy(shown),
-            "duplicate_labels": batch["duplicate_labels"].reshape(*shown.shape, 2),
-            "weight": self.weights[places],
+            "listing": torch.from_numpy(listings),
+            "duplicate_labels": batch["duplicate_labels"].reshape(*listings.shape, 2),
+            "weight": self.weights[rows],
         }
 
 
@@ -174,14 +199,16 @@ def build_interaction_dataset(
     trainer: TrainerSettings,
     runner: Runner = LOCAL_RUNNER,
 ) -> InteractionDataset:
-    """The training data of a run, its hard negatives mined with the towers as they are."""
-    places = {listing.id: place for place, listing in enumerate(catalogue.listings)}
+    """The training data of a run, with hard negatives that these towers mine."""
+    listing_indices = {listing.id: index for index, listing in enumerate(catalogue.listings)}
     texts = list(interaction_weights(interactions))
-    number = {text: place for place, text in enumerate(texts)}
-    rows = np.array([(number[row.query], places[row.listing]) for row in interactions.rows], dtype=np.int64)
-    counts = np.bincount(rows[:, 1], minlength=len(places))
-    share = np.maximum(counts / counts.sum(), 1 / len(places))
-    pairs = np.unique(rows[:, 0] * len(places) + rows[:, 1])
+    query_indices = {text: index for index, text in enumerate(texts)}
+    rows = np.array(
+        [(query_indices[row.query], listing_indices[row.listing]) for row in interactions.rows], dtype=np.int64
+    )
+    counts = np.bincount(rows[:, 1], minlength=len(listing_indices))
+    popularity = np.maximum(counts / counts.sum(), 1 / len(listing_indices))
+    pairs = np.unique(rows[:, 0] * len(listing_indices) + rows[:, 1])
     views = Views(texts, texts, np.arange(len(texts) + 1))
     frozen = trainer.text_backbone == "frozen"
     return InteractionDataset(
@@ -193,7 +220,7 @@ def build_interaction_dataset(
         torch.tensor([row.weight for row in interactions.rows], dtype=torch.float32),
         mine_hard_negatives(features, towers, texts, pairs, settings.hard_negative_ranks, runner),
         torch.from_numpy(pairs),
-        torch.from_numpy(np.log(share)).float(),
+        torch.from_numpy(np.log(popularity)).float(),
         settings.hard_negatives,
     )
 
@@ -206,38 +233,48 @@ def mine_hard_negatives(
     ranks: tuple[int, int],
     runner: Runner = LOCAL_RUNNER,
 ) -> Indices:
-    """(Q, H) listings that the towers rank between `ranks` for each query, those interacted with left out.
+    """(Q, H) listings that the towers rank between `ranks` for each query, without its interactions.
 
-    known_pairs: sorted query x listings + listing of those. Memory holds a few queries' scores of all listings.
+    known_pairs: sorted `query * N + listing` of all interactions
+    ranks: first rank, counted from 0, and the rank after the last
+
+    Memory holds the scores of all listings for `QUERIES_PER_BLOCK` queries.
     """
     listings = fuse(embed_features(features, towers), towers.fusion).vectors
     queries = embed_texts(texts, towers)
     first, last = min(ranks[0], max(0, len(listings) - 2)), min(ranks[1], len(listings))
     bounds = np.searchsorted(known_pairs, np.arange(len(queries) + 1) * len(listings))
     known = [known_pairs[start:end] % len(listings) for start, end in pairwise(bounds)]
-    asked = (
+    blocks = (
         (queries[i : i + QUERIES_PER_BLOCK], known[i : i + QUERIES_PER_BLOCK])
         for i in range(0, len(queries), QUERIES_PER_BLOCK)
     )
-    found = list(runner.map(HardNegativeMiner(listings, last), asked))
-    return np.concatenate(found)[:, first:] if found else np.zeros((0, last - first), dtype=np.int64)
+    mined = list(runner.map(HardNegativeMiner(listings, last), blocks))
+    return np.concatenate(mined)[:, first:] if mined else np.zeros((0, last - first), dtype=np.int64)
 
 
 @dataclass(frozen=True)
 class HardNegativeMiner:
-    """The work of `mine_hard_negatives`. listings: (N, d); depth: how many are found for a query, at most N"""
+    """Ranks listings for a block of queries.
+
+    listings: (N, d) embeddings
+    depth: number of listings to return for each query, at most N
+    """
 
     listings: Vectors
     depth: int
 
-    def __call__(self, asked: tuple[Vectors, list[Indices]]) -> Indices:
-        """(Q, last) the best listings of each query, the best first; those that it knows come after all others."""
+    def __call__(self, block: tuple[Vectors, list[Indices]]) -> Indices:
+        """(Q, depth) best listings of each query, best first; known listings come last.
+
+        block: (Q, d) queries, and the known listings of each query
+        """
         rows = []
-        queries, pairs = asked
-        for scores, known in zip(queries @ self.listings.T, pairs, strict=True):
+        queries, known_listings = block
+        for scores, known in zip(queries @ self.listings.T, known_listings, strict=True):
             scores[known] = -np.inf
-            least = np.partition(scores, len(scores) - self.depth)[len(scores) - self.depth]
-            best = np.flatnonzero(scores >= least)  # more than are wanted where some score the same
+            minimum = np.partition(scores, len(scores) - self.depth)[len(scores) - self.depth]
+            best = np.flatnonzero(scores >= minimum)  # more than depth if scores tie
             rows.append(best[np.argsort(-scores[best], kind="stable")][: self.depth])
         return np.array(rows, dtype=np.int64)
 
@@ -245,41 +282,42 @@ class HardNegativeMiner:
 def sample_primary_and_auxiliary_views(
     fusion: Fusion, photos: Tensor, photo_draws: Tensor, texts: Tensor, text_draws: Tensor
 ) -> tuple[SampledViews, SampledViews]:
-    """The primary view and one auxiliary view per modality (see `sample_primary_and_auxiliary`)."""
+    """Sample the primary view and one auxiliary view per modality (see `sample_primary_and_auxiliary`)."""
     marginals = fusion.marginals
-    return sample_primary_and_auxiliary(photos, marginals.alpha, photo_draws), sample_primary_and_auxiliary(
-        texts, marginals.beta, text_draws
+    return (
+        sample_primary_and_auxiliary(photos, marginals.alpha, photo_draws),
+        sample_primary_and_auxiliary(texts, marginals.beta, text_draws),
     )
 
 
 def interaction_loss(
     fusion: Fusion, dataset: InteractionDataset, logq_correction: bool, batch: dict[str, Any]
 ) -> Tensor:
-    """Weighted InfoNCE of queries against the listings of the batch, those of all processes.
+    """Weighted InfoNCE of queries against the listings of the batch, over all processes.
 
-    batch: queries (B, d); views, listing, duplicates (B, 1 + H, ...), the listing interacted with first; weight (B,)
+    batch: queries (B, d); weight (B,); views, listing and duplicate_labels (B, 1 + H, ...), with the listing of the
+        interaction first
     """
     listings, columns = fuse_batch(batch, fusion), batch["listing"].reshape(-1)
-    rows, shown = batch["listing"].shape
-    own = torch.arange(rows, device=columns.device) * shown
+    rows, listings_per_row = batch["listing"].shape
+    own = torch.arange(rows, device=columns.device) * listings_per_row
     scores = batch["queries"] @ listings.T * batch["scale"]
     if logq_correction:
-        # A mined listing was not met by its popularity: it counts as one that nobody chose.
-        share = dataset.log_popularity.to(columns.device)
-        met = share.min().expand(len(columns)).scatter(0, own, share[columns[own]])
-        scores = scores - met
+        # A hard negative is not sampled by its popularity: it is corrected as a listing that nobody chose.
+        popularity = dataset.log_popularity.to(columns.device)
+        scores = scores - popularity.min().expand(len(columns)).scatter(0, own, popularity[columns[own]])
     labels = batch["duplicate_labels"].reshape(-1, 2)
     pairs = batch["query"][:, None] * len(dataset.log_popularity) + columns
-    excused = torch.isin(pairs, dataset.known_pairs.to(columns.device)) | (labels[own][:, None] == labels).any(2)
-    excused = excused.scatter(1, own[:, None], False)
-    losses = scores.masked_fill(excused, _FAR).logsumexp(1) - scores.gather(1, own[:, None])[:, 0]
+    masked = torch.isin(pairs, dataset.known_pairs.to(columns.device)) | duplicate_mask(labels[own], labels)
+    masked = masked.scatter(1, own[:, None], False)
+    losses = scores.masked_fill(masked, MASK_VALUE).logsumexp(1) - scores.gather(1, own[:, None])[:, 0]
     weights: Tensor = batch["weight"]
     loss: Tensor = (losses * weights).sum() / weights.sum()
     return loss
 
 
 def fuse_batch(batch: dict[str, Any], fusion: Fusion) -> Tensor:
-    """(n, d) the fused embedding of each listing in a batch, from its sampled views, as `fuse` does it for all."""
+    """(n, d) fused embedding of each listing in a batch from its sampled views, as `fuse` computes it from all."""
     photos, texts = (
         ViewBatch(batch[f"{side}s"].flatten(0, -3), batch[f"{side}_weights"].flatten(0, -2))
         for side in ("photo", "text")

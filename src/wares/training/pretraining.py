@@ -1,17 +1,17 @@
-"""Recipe: a catalogue without labels to towers that put a listing's photos and texts side by side.
+"""Recipe: a catalogue without labels to towers that embed the photos and texts of a listing close together.
 
     towers = build_towers("offline")
     record = pretrain(catalogue_features(catalogue, towers), towers, PretrainSettings(seed=1), out=folder)
 
-The methods differ only in which views they choose for a step and how they score two listings:
+The methods differ only in the views that they sample for a step and in the score of two listings:
 
-    factorized       primary view and one auxiliary view per modality, drawn at random: constant work per listing
+    factorized       primary view and one random auxiliary view per modality: constant work per listing
     single-view      first photo and title only
-    random-view      one view per modality, drawn at random
+    random-view      one random view per modality
     all-pairs        every view with every view
-    full-transport   every view, scored by the best entropic plan of each of the B² pairs of listings
+    full-transport   every view, scored by the optimal entropic plan of each of the B² pairs of listings
     low-rank-transport   the same with plans of rank two
-    mean-views       every view, scored by the plain means of both modalities, and so fused
+    mean-views       every view, scored and fused by the plain means of both modalities
     joint-text       single-view, on a catalogue made by `views.with_joint_text`
 
 Source: arXiv 2512.18117; the losses and marginals are our reading of it, docs/method.md.
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 
 TRANSPORT_RANK = 2  # of low-rank-transport
-CHECKPOINT_SECONDS = 5.0  # seconds of training between checkpoints, which are made at the end of an epoch
+CHECKPOINT_SECONDS = 5.0  # seconds of training between checkpoints, which are saved at the end of an epoch
 
 
 def pretrain(
@@ -59,12 +59,23 @@ def pretrain(
     out: Path | None = None,
     resume: bool = False,
 ) -> TrainingRecord:
-    """Train the towers in place; with `out`, save them there with a record of what was done.
+    """Train the towers in place on a catalogue, without labels.
 
-    out: folder of the model; checkpoints are kept in it while training runs
-    resume: continue from the checkpoint in `out`, to the weights of an uninterrupted run of as many epochs
+    out: folder for the model and the training record, and for checkpoints during training; None saves nothing
+    resume: continue from the checkpoint in `out`, to the same weights as an uninterrupted run of as many epochs
 
-    Raises SettingsError where the catalogue has nothing to align, ModelError where the checkpoint is another run's.
+    Raises SettingsError if the catalogue has nothing to align, ModelError if the checkpoint belongs to another run.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from wares import Catalogue, Listing, PretrainSettings, build_towers, pretrain
+        >>> from wares.encoders import catalogue_features
+        >>> boots = Listing("1", "Red boots", description="Leather, lined")
+        >>> scarf = Listing("2", "Blue scarf", description="Wool for winter")
+        >>> towers = build_towers("small")
+        >>> features = catalogue_features(Catalogue(Path("."), (boots, scarf)), towers)
+        >>> pretrain(features, towers, PretrainSettings(epochs=2)).steps
+        2
     """
     photos = ModalityFeatures.from_views(features.photo_views, features.photos)
     texts = ModalityFeatures.from_views(features.text_views, features.texts)
@@ -97,30 +108,33 @@ def pretrain(
 def train_epoch(
     photos: ModalityFeatures,
     texts: ModalityFeatures,
-    duplicates: Tensor,
+    duplicate_labels: Tensor,
     towers: Towers,
     optimiser: torch.optim.Optimizer,
     settings: PretrainSettings,
     record: TrainingRecord,
 ) -> float:
-    """One pass over the listings; returns its mean loss. Its randomness follows from the seed and its number."""
+    """Train for one pass over the listings; returns the mean loss.
+
+    The seed and the number of the epoch decide all randomness.
+    """
     generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + len(record.losses))
     marginals = settings.fusion.marginals
-    steps = math.ceil(len(duplicates) / settings.batch_size)
-    sums, passed = 0.0, len(record.losses)
-    for number, listings in enumerate(torch.randperm(len(duplicates), generator=generator).tensor_split(steps)):
-        began = time.monotonic()
-        share = fraction_done(record, settings, passed + number / steps)
-        if share >= 1.0:
-            return sums / max(1, number)
-        optimiser.param_groups[0]["lr"] = settings.learning_rate * (1 + math.cos(math.pi * share)) / 2
+    steps = math.ceil(len(duplicate_labels) / settings.batch_size)
+    loss_sum, epochs_before = 0.0, len(record.losses)
+    for step, listings in enumerate(torch.randperm(len(duplicate_labels), generator=generator).tensor_split(steps)):
+        start = time.monotonic()
+        done = fraction_done(record, settings, epochs_before + step / steps)
+        if done >= 1.0:
+            return loss_sum / max(1, step)
+        optimiser.param_groups[0]["lr"] = settings.learning_rate * (1 + math.cos(math.pi * done)) / 2
         draws = torch.rand(2, len(listings), generator=generator, dtype=torch.float64)
-        chosen_photos = sample_views(settings.method, photos.counts[listings], marginals.alpha, draws[0])
-        chosen_texts = sample_views(settings.method, texts.counts[listings], marginals.beta, draws[1])
+        sampled_photos = sample_views(settings.method, photos.counts[listings], marginals.alpha, draws[0])
+        sampled_texts = sample_views(settings.method, texts.counts[listings], marginals.beta, draws[1])
         loss = batch_loss(
-            photos.encode(towers.image, listings, chosen_photos, towers.dimension),
-            texts.encode(towers.text, listings, chosen_texts, towers.dimension),
-            duplicate_mask(duplicates[listings]),
+            photos.encode(towers.image, listings, sampled_photos, towers.dimension),
+            texts.encode(towers.text, listings, sampled_texts, towers.dimension),
+            duplicate_mask(duplicate_labels[listings]),
             towers.scale,
             settings,
             towers.photo_attention,
@@ -129,22 +143,23 @@ def train_epoch(
         loss.backward()
         optimiser.step()
         record.steps += 1
-        record.seconds += time.monotonic() - began
-        sums += float(loss.detach())
-    return sums / steps
+        record.seconds += time.monotonic() - start
+        loss_sum += float(loss.detach())
+    return loss_sum / steps
 
 
 def fraction_done(record: TrainingRecord, settings: PretrainSettings, epochs: float | None = None) -> float:
-    """How much of the run is over, from 0 to 1: by the clock, or by epochs."""
+    """Completed part of the run, from 0 to 1: of the training time if it is limited, otherwise of the epochs."""
     if settings.seconds is not None:
         return min(1.0, record.seconds / settings.seconds)
     return (len(record.losses) if epochs is None else epochs) / settings.epochs
 
 
 def sample_views(method: Method, counts: Tensor, primary_weight: float, draws: Tensor) -> SampledViews:
-    """Which views of one modality a step encodes, and their weights.
+    """Sample the views of one modality that a step encodes.
 
-    counts: (B,) views per listing; draws: (B,) uniform in [0, 1), for the methods that draw
+    counts: (B,) number of views of each listing
+    draws: (B,) uniform random numbers in [0, 1), for the methods that sample at random
     """
     match method:
         case "factorized":
@@ -161,7 +176,10 @@ def sample_views(method: Method, counts: Tensor, primary_weight: float, draws: T
 
 @dataclass(frozen=True)
 class ModalityFeatures:
-    """One modality's part of the training data: features of all views and where each listing's begin."""
+    """Features of all views of one modality.
+
+    features: (V, ...); offsets: (N+1,) the first view of each listing; counts: (N,) number of its views
+    """
 
     features: Tensor
     offsets: Tensor
@@ -172,12 +190,12 @@ class ModalityFeatures:
         return cls(torch.from_numpy(features), torch.from_numpy(views.offsets), torch.from_numpy(views.counts))
 
     def encode(self, tower: Tower, listings: Tensor, sampled: SampledViews, dimension: int) -> ViewBatch:
-        """Run the tower once over every chosen view of a batch of listings."""
+        """Encode every sampled view of a batch of listings in one forward pass."""
         present = sampled.weights > 0
-        places = (self.offsets[listings][:, None] + sampled.indices)[present]
+        indices = (self.offsets[listings][:, None] + sampled.indices)[present]
         vectors = torch.zeros(*present.shape, dimension)
-        if len(places):
-            vectors[present] = tower(self.features[places])
+        if len(indices):
+            vectors[present] = tower(self.features[indices])
         return ViewBatch(vectors, sampled.weights)
 
 
@@ -189,7 +207,7 @@ def batch_loss(
     settings: PretrainSettings,
     photo_attention: Tensor | None = None,
 ) -> Tensor:
-    """What a step minimises. photo_attention: (d,) direction of learned marginals."""
+    """The loss that a step minimises. photo_attention: (d,) direction of learned marginals"""
     match settings.method:
         case "full-transport":
             return losses.plan_score_loss(transport.full_scores(photos, texts), photos, texts, scale, duplicate_mask)
@@ -199,15 +217,15 @@ def batch_loss(
             )
         case "mean-views":
             return losses.barycentric_loss(photos, texts, scale, duplicate_mask)
-    marginals, weighing = settings.fusion.marginals, torch.zeros(())
+    marginals, marginal_loss = settings.fusion.marginals, torch.zeros(())
     if marginals.kind == "agreement":
         photos = text_agreement_marginals(photos, texts, marginals.epsilon)
     elif marginals.kind == "learned" and photo_attention is not None:
         photos = learned_marginals(photos, photo_attention)
-        weighing = losses.marginal_loss(photos, texts, scale, duplicate_mask)
+        marginal_loss = losses.marginal_loss(photos, texts, scale, duplicate_mask)
         photos = photos.detach()
     between = losses.pairwise_loss if settings.loss == "pairwise" else losses.barycentric_loss
-    loss = between(photos, texts, scale, duplicate_mask) + weighing
+    loss = between(photos, texts, scale, duplicate_mask) + marginal_loss
     if settings.intra_modal:
         within = losses.intra_modal_loss(photos, scale, duplicate_mask) + losses.intra_modal_loss(
             texts, scale, duplicate_mask
@@ -217,13 +235,13 @@ def batch_loss(
 
 
 def check_trainable(photos: ModalityFeatures, texts: ModalityFeatures, settings: PretrainSettings) -> None:
-    """Raise SettingsError where no loss could tell two listings apart."""
+    """Raise SettingsError if the catalogue gives the loss nothing to align."""
     both = int(((photos.counts > 0) & (texts.counts > 0)).sum())
     several = int(((photos.counts > 1) | (texts.counts > 1)).sum())
     if len(photos.counts) < 2:
-        raise SettingsError("a catalogue of one listing has nothing to be told apart from. Index it untrained.")
+        raise SettingsError("one listing is too few to train on. Index it untrained: `wares index --towers offline`.")
     if both < 2 and (several < 2 or not settings.intra_modal or settings.method not in MULTI_VIEW_METHODS):
         raise SettingsError(
             f"{both} listings have both a photo and a text, so there is nothing to align. Add photos, "
-            "or index with untrained towers (`wares index --towers offline`)."
+            "or index the catalogue with untrained towers (`wares index --towers offline`)."
         )

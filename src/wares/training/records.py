@@ -1,4 +1,4 @@
-"""Records, checkpoints and model cards of pretraining."""
+"""Records, checkpoints and model cards of pretraining and fine-tuning."""
 
 from __future__ import annotations
 
@@ -26,10 +26,12 @@ if TYPE_CHECKING:
 
 @dataclass
 class TrainingRecord:
-    """What a run did; written beside the model as `pretrain.json`.
+    """Data, settings and results of a training run, saved with the model as `pretrain.json` or `finetune.json`.
 
-    seconds: of training, over all the times it was resumed
-    losses: mean of each epoch
+    skipped_photos: number of photos that could not be read
+    seconds: training time, over all resumed parts of the run
+    resumed: number of times the run was resumed
+    losses: mean loss of each epoch
     """
 
     settings: dict[str, Any]
@@ -46,7 +48,7 @@ class TrainingRecord:
 
 
 def new_record(features: CatalogueFeatures, settings: DataclassInstance) -> TrainingRecord:
-    """A record of a run that has not begun. settings: of the recipe, a data class"""
+    """The record of a run that starts now. settings: settings of the recipe, a dataclass"""
     packages = ("wares", "torch", "numpy")
     return TrainingRecord(
         settings=asdict(settings),
@@ -60,7 +62,7 @@ def new_record(features: CatalogueFeatures, settings: DataclassInstance) -> Trai
 
 
 def save_checkpoint(out: Path, towers: Towers, optimiser: torch.optim.Optimizer, record: TrainingRecord) -> None:
-    """Write `save_checkpoint.pt` so that a kill at any moment leaves a whole one."""
+    """Write `checkpoint.pt` atomically, so that a killed run leaves a complete checkpoint."""
     out.mkdir(parents=True, exist_ok=True)
     state = {
         "towers": towers.state_dict(),
@@ -73,21 +75,20 @@ def save_checkpoint(out: Path, towers: Towers, optimiser: torch.optim.Optimizer,
 
 
 def restore_checkpoint(out: Path, towers: Towers, optimiser: torch.optim.Optimizer, record: TrainingRecord) -> None:
-    """Continue the run whose checkpoint lies in `out`: fill the towers, the optimiser and the record."""
+    """Load the checkpoint in `out` into the towers, the optimiser and the record.
+
+    Raises ModelError if there is no checkpoint, it is damaged, or it belongs to another run.
+    """
     path = out / "checkpoint.pt"
     if not path.exists():
-        raise ModelError(f"{out} has no checkpoint to resume from. Leave out --resume to start a run.")
+        raise ModelError(f"{out} has no checkpoint to resume. Start the run without --resume.")
     try:
         state = torch.load(path, weights_only=True)
-        then = {"towers": state["keys"]} | state["record"]
+        saved = {"towers": state["keys"]} | state["record"]
     except (OSError, EOFError, RuntimeError, UnpicklingError, LookupError, TypeError):
-        raise ModelError(f"{path} is damaged. Leave out --resume to start anew.") from None
-    now = {"towers": [towers.image.key, towers.text.key]} | asdict(record)
-    for name in ("towers", "settings", "listings", "photos", "texts"):
-        if then[name] != now[name]:
-            raise ModelError(
-                f"{path} is of a run with other {name} ({then[name]}; this run: {now[name]}). Choose another --out."
-            )
+        raise ModelError(f"{path} is damaged. Start the run again without --resume.") from None
+    current = {"towers": [towers.image.key, towers.text.key]} | asdict(record)
+    check_same_run(path, saved, {name: current[name] for name in ("towers", "settings", "listings", "photos", "texts")})
     towers.load_state_dict(state["towers"])
     optimiser.load_state_dict(state["optimiser"])
     for name in ("steps", "seconds", "losses"):
@@ -95,8 +96,18 @@ def restore_checkpoint(out: Path, towers: Towers, optimiser: torch.optim.Optimiz
     record.resumed = state["record"]["resumed"] + 1
 
 
+def check_same_run(checkpoint: Path, saved: Mapping[str, Any], current: Mapping[str, Any]) -> None:
+    """Raise ModelError if a checkpoint belongs to a run with another value of `current`."""
+    for name, value in current.items():
+        if saved.get(name) != value:
+            raise ModelError(
+                f"{checkpoint} belongs to a run with other {name} ({saved.get(name)}; this run: {value}). "
+                "Choose another --out."
+            )
+
+
 def save_trained_model(out: Path, towers: Towers, record: TrainingRecord, name: str = "pretrain.json") -> None:
-    """Save the towers, the record under a name, and the model's card; the checkpoint has served."""
+    """Save the towers, the record and the model card, and delete the checkpoint. name: file of the record"""
     towers.save(out)
     write_model_card(out, towers, record)
     write_json(asdict(record), out / name)
@@ -106,6 +117,6 @@ def save_trained_model(out: Path, towers: Towers, record: TrainingRecord, name: 
 def write_model_card(
     out: Path, towers: Towers, record: TrainingRecord, quality: Mapping[str, Mapping[str, float]] | None = None
 ) -> None:
-    """Write the model's card; quality: system → measure → mean, where it was measured."""
+    """Write the model card. quality: system → measure → mean; None if the model was not measured"""
     card = model_card(towers, asdict(record), record.versions["wares"], quality)
     (out / "README.md").write_text(card, encoding="utf-8")

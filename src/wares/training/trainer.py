@@ -1,9 +1,9 @@
-"""Training with trained backbones: photos and texts from disk, through the trainer of sentence-transformers.
+"""Training towers on photos and texts from disk, with the trainer of sentence-transformers.
 
-The recipes hand over a loss and the views; here is what loads them. Two things make a run independent of how it
-is carried out. A `BatchSchedule` is the whole run in one list of batches, so that resuming is skipping and a process
-takes its part of every batch. And every listing's views are drawn by numbers that stand in the schedule, so that
-they are the same in any worker and on any process.
+A recipe supplies a loss and a dataset. Two things make the result independent of how the run is executed. A
+`BatchSchedule` lists all batches of the run in advance, so that resuming skips batches and each process takes its part
+of every batch. The schedule also contains the random numbers that sample the views of a listing, so that they are the
+same in every worker and process.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from wares.encoders.base import save_weights
 from wares.encoders.listing_encoder import ListingEncoder
 from wares.encoders.settings import FROZEN
 from wares.training.datasets import BatchSchedule
+from wares.training.records import check_same_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,16 +44,16 @@ if TYPE_CHECKING:
 
 
 CHECKPOINT_FOLDER = "checkpoints"
-WARMUP_FRACTION = 0.05  # share of the steps in which the learning rate rises
+WARMUP_FRACTION = 0.05  # fraction of the steps in which the learning rate rises
 
 
 class ListingLoss(nn.Module):
-    """A recipe's loss over the encoded batch of all processes together.
+    """The loss of a recipe over the encoded batch of all processes.
 
-    Every process computes the same number from the embeddings of all, and gradients flow back to each; averaged
-    over processes as distributed training does, they are those of one process with the whole batch.
+    Every process computes the same loss from the embeddings of all processes, and gradients flow back to each. Averaged
+    over processes, as distributed training does, they are the gradients of one process with the whole batch.
 
-    loss_function: what ListingEncoder gives for a batch, and what else ListingViews put there, to a scalar
+    loss_function: scalar loss of a batch as ListingEncoder returns it, with the other columns of the dataset
     """
 
     def __init__(self, model: SentenceTransformer, loss_function: Callable[[Batch], Tensor]) -> None:
@@ -70,7 +71,7 @@ class ListingLoss(nn.Module):
 
 
 class ListingTrainer(SentenceTransformerTrainer):
-    """The trainer of sentence-transformers, fed by a schedule and kept from what listings have no use for."""
+    """The trainer of sentence-transformers on a batch schedule, without its column handling and model card."""
 
     def __init__(self, *args: Any, schedule: BatchSchedule, **kwargs: Any) -> None:
         self.schedule = schedule
@@ -78,7 +79,7 @@ class ListingTrainer(SentenceTransformerTrainer):
         self.remove_callback(PrinterCallback)
 
     def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
-        """The model card is the recipe's."""
+        """Add none: the recipe writes the model card."""
 
     def preprocess_dataset(self, dataset: Any = None, dataset_name: str | None = None) -> Any:
         return dataset
@@ -88,7 +89,7 @@ class ListingTrainer(SentenceTransformerTrainer):
         return DataLoader(
             self.train_dataset,  # type: ignore[arg-type]
             batch_sampler=self.schedule,
-            collate_fn=_as_it_is,
+            collate_fn=_identity,
             num_workers=workers,
             prefetch_factor=2 if workers else None,
             pin_memory=torch.cuda.is_available(),
@@ -96,7 +97,7 @@ class ListingTrainer(SentenceTransformerTrainer):
         )
 
     def collect_features(self, inputs: Batch) -> tuple[list[Batch], None]:
-        """Tokens and pixels of what the workers read."""
+        """Prepare token ids and pixels from the texts and photos that the workers read."""
         encoder: Any = self.model[0]
         towers: Towers = encoder.towers
         for side, tower in (("photos", towers.image), ("texts", towers.text), ("queries", towers.text)):
@@ -115,7 +116,7 @@ class ListingTrainer(SentenceTransformerTrainer):
 
 
 class ProgressCallback(TrainerCallback):
-    """Our progress bar, on the first process."""
+    """The progress bar of wares, on the first process."""
 
     def __init__(self, description: str) -> None:
         self.description = description
@@ -139,10 +140,11 @@ class ProgressCallback(TrainerCallback):
 
 @dataclass(frozen=True)
 class TrainerResult:
-    """What a run of the trainer did.
+    """Steps, time and losses of a run.
 
-    seconds: of this process, loading included; losses: mean of each epoch
-    is_first_process: whether this is the process that writes
+    seconds: running time of this process, including loading
+    losses: mean loss of each epoch
+    is_first_process: True on the process that writes files
     """
 
     steps: int
@@ -167,13 +169,17 @@ def train_towers(
     run_settings: dict[str, Any],
     resume: bool = False,
 ) -> TrainerResult:
-    """Train towers in place on all processes that were started (torchrun, accelerate), or on this one.
+    """Train towers in place, on all processes that torchrun or accelerate started.
 
-    dataset: what to learn from; loss_function: the loss (see ListingLoss); description: names the job on its progress bar
-    batch_size: listings that are told apart from each other, over all processes
-    learning_rate: of the heads, after a warm-up, falling to zero along a cosine as the backbones' does
-    checkpoint_folder: checkpoints are kept in it while training runs
-    run_settings: what makes this run the one it is; a checkpoint with another `run_settings` is not resumed (ModelError)
+    loss_function: see ListingLoss
+    description: label of the progress bar
+    batch_size: listings that are contrasted with each other, over all processes
+    learning_rate: learning rate of the heads after the warm-up; it falls to zero along a cosine, as that of the
+        backbones does
+    checkpoint_folder: folder for checkpoints during training
+    run_settings: settings that identify the run
+
+    Raises ModelError if the checkpoint to resume has other `run_settings`.
     """
     model, args = build_model_and_arguments(
         towers, settings, epochs, learning_rate, weight_decay, seed, checkpoint_folder
@@ -188,7 +194,7 @@ def train_towers(
         callbacks=[ProgressCallback(description)],
         schedule=schedule,
     )
-    found = trainer.train(
+    output = trainer.train(
         resume_from_checkpoint=find_checkpoint(checkpoint_folder, run_settings, resume, trainer.is_world_process_zero())
     )
     for tower in (towers.image, towers.text):
@@ -199,11 +205,11 @@ def train_towers(
     losses = [float(entry["loss"]) for entry in trainer.state.log_history if "loss" in entry]
     if trainer.is_world_process_zero():
         shutil.rmtree(checkpoint_folder)
-    return TrainerResult(found.global_step, found.metrics["train_runtime"], losses, trainer.is_world_process_zero())
+    return TrainerResult(output.global_step, output.metrics["train_runtime"], losses, trainer.is_world_process_zero())
 
 
 def current_process() -> PartialState:
-    """The process that this is among those that torchrun or accelerate started."""
+    """State of this process among those that torchrun or accelerate started."""
     return PartialState(cpu=not torch.accelerator.is_available())
 
 
@@ -216,9 +222,9 @@ def build_model_and_arguments(
     seed: int,
     folder: Path,
 ) -> tuple[SentenceTransformer, SentenceTransformerTrainingArguments]:
-    """The model with its backbones made trainable, and the trainer's arguments."""
-    for tower, how in ((towers.image, settings.image_backbone), (towers.text, settings.text_backbone)):
-        unfreeze_backbone(tower, how)
+    """The model with trainable backbones, and the arguments of the trainer."""
+    for tower, mode in ((towers.image, settings.image_backbone), (towers.text, settings.text_backbone)):
+        unfreeze_backbone(tower, mode)
         if settings.compile:
             compile_backbone(tower)
     model = SentenceTransformer(modules=[ListingEncoder(towers, settings.mini_batch_size)])
@@ -239,7 +245,7 @@ def build_model_and_arguments(
         save_steps=settings.checkpoint_steps,
         save_total_limit=1,
         report_to=list(settings.report_to) or "none",
-        dataloader_num_workers=0 if settings.image_backbone == FROZEN else _decoders(settings.num_workers),
+        dataloader_num_workers=0 if settings.image_backbone == FROZEN else _worker_count(settings.num_workers),
         disable_tqdm=True,
         ddp_find_unused_parameters=False,
     )
@@ -247,37 +253,34 @@ def build_model_and_arguments(
 
 
 def find_checkpoint(folder: Path, run_settings: dict[str, Any], resume: bool, is_first_process: bool) -> str | None:
-    """The newest checkpoint of this very run, or None to begin one. Raises ModelError."""
-    about, now = folder / "run.json", json.loads(json.dumps(run_settings))
+    """Path of the newest checkpoint to resume, or None to start a run.
+
+    Raises ModelError if there is no checkpoint, or it belongs to another run.
+    """
+    file, current = folder / "run.json", json.loads(json.dumps(run_settings))
     if not resume:
         if is_first_process:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
-            write_json(now, about)
+            write_json(current, file)
         return None
-    found = last_checkpoint(folder)
-    if found is None:
-        raise ModelError(f"{folder} has no checkpoint to resume from. Leave out --resume to start a run.")
-    then = json.loads(about.read_text(encoding="utf-8"))
-    for name in now:
-        if then.get(name) != now[name]:
-            raise ModelError(
-                f"{folder} is of a run with other {name} ({then.get(name)}; this run: {now[name]}). "
-                "Choose another --out."
-            )
-    return found
+    checkpoint = last_checkpoint(folder)
+    if checkpoint is None:
+        raise ModelError(f"{folder} has no checkpoint to resume. Start the run without --resume.")
+    check_same_run(folder, json.loads(file.read_text(encoding="utf-8")), current)
+    return checkpoint
 
 
-def _decoders(workers: int | None) -> int:
-    """For this process. `LOCAL_WORLD_SIZE` is what torchrun says of how many train on this machine."""
-    training = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
-    return max(1, (os.cpu_count() or 1) // training) if workers is None else workers
+def _worker_count(num_workers: int | None) -> int:
+    """Photo decoding processes for this training process; torchrun sets `LOCAL_WORLD_SIZE` per machine."""
+    training_processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    return max(1, (os.cpu_count() or 1) // training_processes) if num_workers is None else num_workers
 
 
-def _as_it_is(batch: Any) -> Any:
+def _identity(batch: Any) -> Any:
     return batch
 
 
 def _start_worker(_: int) -> None:
-    """Photos are decoded one a process: threads of libraries would only get in each other's way."""
+    """Use one thread per worker, because several workers already use all cores."""
     torch.set_num_threads(1)

@@ -28,12 +28,9 @@ import numpy as np
 import numpy.typing as npt
 
 from wares.core.files import write_json
-from wares.core.hits import average_precision
 from wares.core.progress import progress
-from wares.data.duplicates import duplicate_mask
-from wares.encoders.features import embed_features
-from wares.encoders.fusion import barycentres
 from wares.encoders.registry import build_towers
+from wares.training.held_out import LOG_PROBABILITY, TITLE_TO_PHOTOS, Floats, score_held_out
 from wares.training.pretraining import pretrain
 from wares.training.settings import method_fusion
 
@@ -43,33 +40,28 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from wares.data.views import Views
-    from wares.encoders.features import CatalogueFeatures, Embeddings, Vectors
-    from wares.encoders.settings import Marginals
-    from wares.encoders.towers import Towers
+    from wares.encoders.features import CatalogueFeatures
     from wares.training.settings import PretrainSettings
 
 
 WeightName = Literal["alpha", "beta", "intra_modal"]
-Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
-TITLE_TO_PHOTOS = "title->photos"  # the protocol in which nothing may fall behind single view
-LOG_PROBABILITY = "log probability"  # that the title gives to its own photos among all those held out
-MARGIN_IN_STANDARD_ERRORS = 1.0  # standard errors of average precision that are put down to chance
-MIN_LISTINGS = 8  # listings that can be split
-FOLD_COUNT = 5  # a fifth is held out: trials that learn from far fewer listings flatter auxiliary views
-ENOUGH_HELD_OUT = 300  # listings held out, after which no further fold is tried
-MAX_LISTINGS = 2000  # listings that are looked at
+MARGIN_IN_STANDARD_ERRORS = 1.0  # in average precision, attributed to chance
+MIN_LISTINGS = 8  # with both a photo and a text
+FOLD_COUNT = 5  # a fifth is held out: trials on far fewer training listings favour auxiliary views
+ENOUGH_HELD_OUT = 300  # listings; no further fold is tried after this many
+MAX_LISTINGS = 2000  # of a larger catalogue, a sample
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """Settings that were tried, and how they did on listings held out of training.
+    """Settings that were tried, and their scores on held-out listings.
 
-    scores: protocol -> mean average precision
-    difference, error: to primary views alone in title→photos, in average precision: mean over listings, standard error
-    harmless: whether it may be chosen
-    log_prob_difference, log_prob_error: as `paired_difference` and `error`, in the log probability that a title gives to its photos
+    scores: protocol → mean average precision
+    difference, error: difference to primary views alone in average precision of title→photos: mean over listings, and
+        its standard error
+    harmless: True if the settings may be chosen
+    log_prob_difference, log_prob_error: the same for the log probability that a title gives to its photos
     """
 
     alpha: float
@@ -90,11 +82,12 @@ class Candidate:
 
 @dataclass(frozen=True)
 class WeightSelection:
-    """Settings to train with, and why.
+    """The selected settings and the scores of all candidates.
 
-    settings: those that were given, with the chosen values put in
-    candidates: everything tried, primary views alone first; empty where there was nothing to choose
-    listings: how many were held out, all folds together
+    settings: the given settings with the selected weights
+    candidates: all candidates, primary views alone first; empty if there was nothing to select
+    listings: number of held-out listings, over all folds
+    seconds: time of the selection
     """
 
     settings: PretrainSettings
@@ -103,117 +96,128 @@ class WeightSelection:
     seconds: float
 
     def to_json(self) -> dict[str, Any]:
-        """For the record of the run, and for reports."""
+        """The selection as JSON, for the training record and for reports."""
         return {
             "chosen": selectable_weights(self.settings),
             "listings": self.listings,
             "seconds": self.seconds,
-            "candidates": [asdict(each) | {"mean": each.mean} for each in self.candidates],
+            "candidates": [asdict(candidate) | {"mean": candidate.mean} for candidate in self.candidates],
         }
 
     def add_to_record(self, model: Path) -> None:
-        """Add what was chosen, and why, to the record of the run beside a model, `pretrain.json`."""
+        """Add the selection to the training record of a saved model, `pretrain.json`."""
         path = model / "pretrain.json"
         record = json.loads(path.read_text(encoding="utf-8")) | {"choice": self.to_json()}
         write_json(record, path)
 
     def render(self, console: Console) -> None:
-        """Print the candidates side by side, the chosen one in bold; nothing where there was nothing to choose."""
+        """Print the candidates side by side, the selected one in bold. Print nothing if there are no candidates."""
         from rich.table import Table
 
-        if not self.candidates:
+        candidates = self.candidates
+        if not candidates:
             return
         table = Table(
-            title=f"Weights chosen without labels, on {self.listings:,} listings held out",
-            caption="Mean average precision. The last three rows: title → photos, against the first column.",
+            title=f"Weights selected without labels, on {self.listings:,} held-out listings",
+            caption="Mean average precision. Last three rows: title → photos, compared with the first column.",
             show_header=False,
         )
         table.add_column()
-        for each in self.candidates:
-            weights = {"alpha": each.alpha, "beta": each.beta, "intra_modal": each.intra_modal}
+        for c in candidates:
+            weights = {"alpha": c.alpha, "beta": c.beta, "intra_modal": c.intra_modal}
             table.add_column(
                 justify="right", style="bold" if weights == selectable_weights(self.settings) else "", no_wrap=True
             )
-        table.add_row("α", *(f"{each.alpha:g}" for each in self.candidates))
-        table.add_row("β", *(f"{each.beta:g}" for each in self.candidates))
-        table.add_row("intra-modal", *(f"{each.intra_modal:g}" for each in self.candidates), end_section=True)
-        for name in self.candidates[0].scores:
-            table.add_row(name.replace("->", " → "), *(f"{each.scores[name]:.3f}" for each in self.candidates))
-        table.add_row("mean", *(f"{each.mean:.3f}" for each in self.candidates), end_section=True)
-        table.add_row("ahead", *(f"{each.difference:+.3f} ± {each.error:.3f}" for each in self.candidates))
-        log_probability = (f"{each.log_prob_difference:+.2f} ± {each.log_prob_error:.2f}" for each in self.candidates)
+        table.add_row("α", *(f"{c.alpha:g}" for c in candidates))
+        table.add_row("β", *(f"{c.beta:g}" for c in candidates))
+        table.add_row("intra-modal", *(f"{c.intra_modal:g}" for c in candidates), end_section=True)
+        for name in candidates[0].scores:
+            table.add_row(name.replace("->", " → "), *(f"{c.scores[name]:.3f}" for c in candidates))
+        table.add_row("mean", *(f"{c.mean:.3f}" for c in candidates), end_section=True)
+        table.add_row("ahead", *(f"{c.difference:+.3f} ± {c.error:.3f}" for c in candidates))
+        log_probability = (f"{c.log_prob_difference:+.2f} ± {c.log_prob_error:.2f}" for c in candidates)
         table.add_row("log probability", *log_probability)
-        table.add_row("harm", *("" if each.harmless else "yes" for each in self.candidates))
+        table.add_row("harm", *("" if c.harmless else "yes" for c in candidates))
         console.print(table)
 
 
 def select_weights(
     features: CatalogueFeatures, towers: str, settings: PretrainSettings, fixed: Collection[WeightName] = ()
 ) -> WeightSelection:
-    """The settings with alpha, beta and the intra-modal weight chosen for this catalogue.
+    """Select alpha, beta and the intra-modal weight for a catalogue, without labels.
 
-    features: of the listings that will be trained on; nothing else is looked at
-    towers: name of the towers; heads on their frozen features are trained, also where a backbone will be
-    settings: of the method, and the boldest that will be tried; `seed` decides splits and trials
-    fixed: knobs that keep the value they have in `settings`
+    features: features of the training listings
+    towers: name of the towers; the trials train heads on frozen features, even if a backbone is trained later
+    settings: settings of the run; no candidate gives auxiliary views more weight; `seed` decides folds and trials
+    fixed: weights that keep their value in `settings`
 
-    Nothing is tried, and the settings come back as they are, where nothing is free, the method has weights of its own
+    Returns the given settings without candidates if all weights are fixed, the method has weights of its own
     (single-view), no listing has an auxiliary view, or fewer than `MIN_LISTINGS` listings have both a photo and a text.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from wares import Catalogue, Listing, PretrainSettings, build_towers
+        >>> from wares.encoders import catalogue_features
+        >>> from wares.training import select_weights
+        >>> features = catalogue_features(Catalogue(Path("."), (Listing("1", "Red boots"),)), build_towers("small"))
+        >>> select_weights(features, "small", PretrainSettings()).candidates
+        ()
     """
-    began = time.monotonic()
-    tried = candidate_settings(settings, fixed)
+    start = time.monotonic()
+    candidates = candidate_settings(settings, fixed)
     both = (features.photo_views.counts > 0) & (features.text_views.counts > 0)
     several = (features.photo_views.counts > 1) | (features.text_views.counts > 1)
-    free = [
-        place
-        for place, each in enumerate(tried)
-        if all(selectable_weights(each)[k] == selectable_weights(settings)[k] for k in fixed)
+    eligible = [
+        index
+        for index, candidate in enumerate(candidates)
+        if all(selectable_weights(candidate)[name] == selectable_weights(settings)[name] for name in fixed)
     ]
-    alike = len({each.fusion for each in tried}) == 1  # a method that knows no such weights
-    if len(free) < 2 or alike or not several.any() or both.sum() < MIN_LISTINGS:
-        return WeightSelection(settings, (), 0, time.monotonic() - began)
+    same_fusion = len({candidate.fusion for candidate in candidates}) == 1  # the method has weights of its own
+    if len(eligible) < 2 or same_fusion or not several.any() or both.sum() < MIN_LISTINGS:
+        return WeightSelection(settings, (), 0, time.monotonic() - start)
     splits = list(split_folds(both, settings.seed))
     model = build_towers(towers, settings.seed)
-    start = {name: weights.clone() for name, weights in model.state_dict().items()}
-    found: list[list[dict[str, Floats]]] = [[] for _ in tried]
-    with progress(None, "choosing settings", total=len(splits) * len(tried), unit="trials") as bar:
-        for (training, held_out), (place, candidate) in product(splits, enumerate(tried)):
-            model.load_state_dict(start)
+    initial_weights = {name: weights.clone() for name, weights in model.state_dict().items()}
+    scores: list[list[dict[str, Floats]]] = [[] for _ in candidates]
+    with progress(None, "selecting weights", total=len(splits) * len(candidates), unit="trials") as bar:
+        for (training, held_out), (index, candidate) in product(splits, enumerate(candidates)):
+            model.load_state_dict(initial_weights)
             pretrain(features.select(training), model, trial_settings(candidate))
-            found[place].append(score_held_out(features.select(held_out), model))
+            scores[index].append(score_held_out(features.select(held_out), model))
             bar.update()
-    table = assess_candidates(tried, [concatenate_folds(parts) for parts in found])
-    best = max(free, key=lambda place: preference_key(table[place]))
+    assessed = assess_candidates(candidates, [concatenate_folds(parts) for parts in scores])
+    best = max(eligible, key=lambda index: preference_key(assessed[index]))
     listings = sum(len(held_out) for _, held_out in splits)
-    return WeightSelection(tried[best], tuple(table), listings, time.monotonic() - began)
+    return WeightSelection(candidates[best], tuple(assessed), listings, time.monotonic() - start)
 
 
 def candidate_settings(settings: PretrainSettings, fixed: Collection[WeightName] = ()) -> list[PretrainSettings]:
-    """What is tried: primary views alone, the settings as given, and some that lean less on auxiliary views.
+    """Candidates: primary views alone, the given settings, and settings with less weight on auxiliary views.
 
-    Fixed knobs keep their value, and what becomes equal is tried once. Primary views alone are always there, to be
-    compared with.
+    Fixed weights keep their value, and equal candidates occur once. Primary views alone ignore `fixed`: all others are
+    compared with them.
     """
     given = selectable_weights(settings)
-    leaning: list[dict[WeightName, float]] = [
+    changes: list[dict[WeightName, float]] = [
         {},
         {"alpha": (1 + given["alpha"]) / 2, "beta": (1 + given["beta"]) / 2, "intra_modal": 0.0},
         {"alpha": 1.0, "intra_modal": 0.0},
         {"beta": 1.0, "intra_modal": 0.0},
     ]
-    tried = [with_weights(settings, {"alpha": 1.0, "beta": 1.0, "intra_modal": 0.0})]
-    tried += [with_weights(settings, {k: value for k, value in each.items() if k not in fixed}) for each in leaning]
-    return list(dict.fromkeys(replace(each, fusion=method_fusion(each.method, each.fusion)) for each in tried))
+    candidates = [with_weights(settings, {"alpha": 1.0, "beta": 1.0, "intra_modal": 0.0})]
+    for change in changes:
+        candidates.append(with_weights(settings, {name: value for name, value in change.items() if name not in fixed}))
+    return list(dict.fromkeys(replace(c, fusion=method_fusion(c.method, c.fusion)) for c in candidates))
 
 
 def selectable_weights(settings: PretrainSettings) -> dict[WeightName, float]:
-    """What can be chosen, as it is in some settings."""
+    """Values of the weights that can be selected."""
     marginals = settings.fusion.marginals
     return {"alpha": marginals.alpha, "beta": marginals.beta, "intra_modal": settings.intra_modal}
 
 
 def with_weights(settings: PretrainSettings, values: Mapping[WeightName, float]) -> PretrainSettings:
-    """The settings with some knobs set."""
+    """The settings with the given weights."""
     all_values = {**selectable_weights(settings), **values}
     marginals = replace(settings.fusion.marginals, alpha=all_values["alpha"], beta=all_values["beta"])
     fusion = replace(settings.fusion, marginals=marginals)
@@ -221,9 +225,10 @@ def with_weights(settings: PretrainSettings, values: Mapping[WeightName, float])
 
 
 def split_folds(both: npt.NDArray[np.bool_], seed: int) -> Iterator[tuple[Indices, Indices]]:
-    """Training and held-out listings, fold by fold until `ENOUGH_HELD_OUT` were held out; of a large catalogue, a sample.
+    """Training and held-out listings of each fold, until `ENOUGH_HELD_OUT` listings are held out.
 
-    both: (N,) which listings have a photo and a text; every fold gets its share of them
+    both: (N,) True for each listing with a photo and a text; the folds share them equally. A catalogue of more than
+        `MAX_LISTINGS` is sampled
     """
     order = np.random.default_rng(seed).permutation(len(both))
     order = order[np.argsort(~both[order], kind="stable")][:MAX_LISTINGS]
@@ -233,130 +238,57 @@ def split_folds(both: npt.NDArray[np.bool_], seed: int) -> Iterator[tuple[Indice
 
 
 def trial_settings(candidate: PretrainSettings) -> PretrainSettings:
-    """The settings for a part of the listings: as many steps as the whole would take, and no clock."""
-    share = 1 - 1 / FOLD_COUNT
-    return replace(candidate, batch_size=max(2, round(candidate.batch_size * share)), seconds=None)
+    """Settings for the listings of a fold: as many steps as the whole catalogue takes, without a time limit."""
+    fraction = 1 - 1 / FOLD_COUNT
+    return replace(candidate, batch_size=max(2, round(candidate.batch_size * fraction)), seconds=None)
 
 
-def assess_candidates(candidates: Sequence[PretrainSettings], found: Sequence[Mapping[str, Floats]]) -> list[Candidate]:
-    """Every candidate's means, and whether it is behind the first, primary views alone, in title→photos.
+def assess_candidates(
+    candidates: Sequence[PretrainSettings], scores: Sequence[Mapping[str, Floats]]
+) -> list[Candidate]:
+    """Compare every candidate with the first one, primary views alone, in title→photos.
 
-    found: of each, protocol -> (N,) value of each listing held out; NaN where it did not ask
+    scores: for each candidate, protocol → (N,) value of each held-out listing; NaN if it was not measured
 
-    Not behind: at least level in log probability, and at most `MARGIN_IN_STANDARD_ERRORS` standard errors below in average precision.
+    A candidate is harmless if its mean log probability is not lower, and its average precision is at most
+    `MARGIN_IN_STANDARD_ERRORS` standard errors lower.
     """
-    table = []
-    for settings, values in zip(candidates, found, strict=True):
-        (difference, error), (certainty, certainty_error) = (
-            mean_and_standard_error(_asked(values[each] - found[0][each]))
-            for each in (TITLE_TO_PHOTOS, LOG_PROBABILITY)
+    assessed = []
+    for settings, values in zip(candidates, scores, strict=True):
+        (difference, error), (log_prob_difference, log_prob_error) = (
+            mean_and_standard_error(_measured(values[protocol] - scores[0][protocol]))
+            for protocol in (TITLE_TO_PHOTOS, LOG_PROBABILITY)
         )
-        means = {name: float(_asked(row).mean()) for name, row in values.items() if len(_asked(row))}
+        means = {name: float(_measured(row).mean()) for name, row in values.items() if len(_measured(row))}
         del means[LOG_PROBABILITY]
-        harmless = certainty >= 0.0 and difference >= -MARGIN_IN_STANDARD_ERRORS * error
-        own = selectable_weights(settings)
-        table.append(
+        assessed.append(
             Candidate(
-                own["alpha"],
-                own["beta"],
-                own["intra_modal"],
-                means,
-                difference,
-                error,
-                harmless,
-                certainty,
-                certainty_error,
+                **selectable_weights(settings),
+                scores=means,
+                difference=difference,
+                error=error,
+                harmless=log_prob_difference >= 0.0 and difference >= -MARGIN_IN_STANDARD_ERRORS * error,
+                log_prob_difference=log_prob_difference,
+                log_prob_error=log_prob_error,
             )
         )
-    return table
+    return assessed
 
 
 def preference_key(candidate: Candidate) -> tuple[bool, float]:
-    """Harmless ones first, by their mean over protocols; among the others the one that is least behind."""
+    """Sort key, higher is better: harmless candidates by mean over protocols, then others by log probability."""
     return candidate.harmless, candidate.mean if candidate.harmless else candidate.log_prob_difference
 
 
 def mean_and_standard_error(values: Floats) -> tuple[float, float]:
-    """Mean and its standard error."""
+    """Mean, and its standard error."""
     return float(values.mean()), float(values.std() / np.sqrt(len(values)))
 
 
-def _asked(values: Floats) -> Floats:
+def _measured(values: Floats) -> Floats:
     return values[~np.isnan(values)]
 
 
 def concatenate_folds(parts: Sequence[Mapping[str, Floats]]) -> dict[str, Floats]:
-    """The listings of all folds, one after another."""
+    """Values of the listings of all folds, one after another."""
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def score_held_out(features: CatalogueFeatures, towers: Towers) -> dict[str, Floats]:
-    """Protocol -> (N,) how well each listing's views find other views of it; NaN where none of them asks.
-
-    title->photos, text->photos: the title, or each other text, asks for the mean of a listing's photos under the
-        towers' marginals; the text that asks is left out of the agreement that weighs them
-    photo->title, photo->primary-photo: each photo but the first asks for the title, or for the first photo
-
-    Values are average precisions, meaned over a listing's views that ask; under `LOG_PROBABILITY`, the log probability that
-    the title gives to the right photos, at the temperature that training arrived at. Listings that share a product
-    or a title are relevant to each other.
-    """
-    embeddings = embed_features(features, towers)
-    photos, texts, same = (
-        embeddings.photo_views,
-        embeddings.text_views,
-        duplicate_mask(features.duplicate_labels).numpy(),
-    )
-    with_photos, with_texts = np.flatnonzero(photos.counts > 0), np.flatnonzero(texts.counts > 0)
-    precision, certainty = np.full(len(texts.items), np.nan), np.full(len(texts.items), np.nan)
-    text_places = np.arange(len(texts.items)) - texts.offsets[texts.owners]
-    for place in range(int(texts.counts.max(initial=0))):
-        asking = np.flatnonzero((text_places == place) & (photos.counts > 0)[texts.owners])
-        means = photo_means(embeddings, text_places != place, towers.fusion.marginals)[with_photos]
-        scores, truth = embeddings.texts[asking] @ means.T, same[texts.owners[asking]][:, with_photos]
-        precision[asking] = average_precision_by_score(scores, truth)
-        certainty[asking] = log_probability(float(towers.scale.detach()) * scores, truth)
-    found = {
-        TITLE_TO_PHOTOS: _by_listing(precision, texts, text_places == 0),
-        LOG_PROBABILITY: _by_listing(certainty, texts, text_places == 0),
-        "text->photos": _by_listing(precision, texts, text_places > 0),
-    }
-    extra = np.arange(len(photos.items)) > photos.offsets[photos.owners]
-    for name, vectors, there in (
-        ("photo->title", embeddings.texts[texts.offsets[with_texts]], with_texts),
-        ("photo->primary-photo", embeddings.photos[photos.offsets[with_photos]], with_photos),
-    ):
-        asking = np.flatnonzero(extra & np.isin(photos.owners, there))
-        precision = np.full(len(photos.items), np.nan)
-        truth = same[photos.owners[asking]][:, there]
-        precision[asking] = average_precision_by_score(embeddings.photos[asking] @ vectors.T, truth)
-        found[name] = _by_listing(precision, photos, extra)
-    return found
-
-
-def photo_means(embeddings: Embeddings, kept: npt.NDArray[np.bool_], marginals: Marginals) -> Vectors:
-    """(N, d) the direction of each listing's photos under marginals that see only the texts kept, (Vt,)."""
-    seen = replace(embeddings, text_views=embeddings.text_views.filter(kept), texts=embeddings.texts[kept])
-    means = barycentres(seen, marginals, "photo")[0]
-    unit: Vectors = means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12)
-    return unit
-
-
-def average_precision_by_score(scores: Vectors, truth: npt.NDArray[np.bool_]) -> Floats:
-    """(Q,) of rankings by score, (Q, N); a row of truth, (Q, N), has a relevant one. Ties keep their order."""
-    return average_precision(np.take_along_axis(truth, np.argsort(-scores, axis=1, kind="stable"), axis=1))
-
-
-def log_probability(logits: Vectors, truth: npt.NDArray[np.bool_]) -> Floats:
-    """(Q,) of the relevant ones together, under the softmax of each row of (Q, N)."""
-    odds = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
-    values: Floats = np.log(np.maximum((odds * truth).sum(axis=1), 1e-300) / odds.sum(axis=1))
-    return values
-
-
-def _by_listing(values: Floats, views: Views, asking: npt.NDArray[np.bool_]) -> Floats:
-    """(N,) mean over each listing's views that ask, (V,); NaN where there is none."""
-    there = asking & ~np.isnan(values)
-    counts = np.bincount(views.owners[there], minlength=len(views.counts))
-    sums = np.bincount(views.owners[there], values[there], minlength=len(views.counts))
-    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)

@@ -1,4 +1,4 @@
-"""What `wares compare` leaves behind: the page is whole, safe and without references; the JSON keeps its promise."""
+"""Reports of `wares compare`: the page is complete, escaped and self-contained; the JSON has its documented shape."""
 
 from __future__ import annotations
 
@@ -13,14 +13,9 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from wares.evaluation.comparison.columns import format_p_value, format_percent, join_names
 from wares.evaluation.comparison.experiment import UNTRAINED_SYSTEMS
-from wares.evaluation.comparison.report import (
-    ExperimentSetup,
-    format_p_value,
-    format_percent,
-    join_names,
-    write_comparison,
-)
+from wares.evaluation.comparison.report import ExperimentSetup, write_comparison
 from wares.evaluation.comparison.results import (
     HYBRID_SUFFIX,
     QUERY_PROTOCOL,
@@ -39,7 +34,7 @@ EVIL = '<script>alert("boots")</script>'
 VOID = {"meta", "img", "br", "link", "hr", "input"}
 
 
-def findings(queries: bool = True) -> ComparisonResult:
+def comparison_result(queries: bool = True) -> ComparisonResult:
     """Two seeds of three methods; 20 listings, of which 6 are held out."""
     random = np.random.default_rng(0)
 
@@ -70,10 +65,10 @@ def findings(queries: bool = True) -> ComparisonResult:
 
     tables = [table(), table()]
     costs = {name: Cost(1.9, 2.0, 0.2 * (i + 1), 6.7) for i, name in enumerate(METHODS)}
-    knobs = {"alpha": 0.75, "beta": 0.5, "gamma": 0.5, "intra_modal": 0.25}
-    choices = [SelectedWeights("factorized", 0, knobs, 6, 12.5)]
+    weights = {"alpha": 0.75, "beta": 0.5, "gamma": 0.5, "intra_modal": 0.25}
+    selected = [SelectedWeights("factorized", 0, weights, 6, 12.5)]
     budgets = {"equal wall-clock": comparison(tables), "equal epochs": comparison(tables)}
-    return ComparisonResult(budgets, costs, choices, 1536)
+    return ComparisonResult(budgets, costs, selected, 1536)
 
 
 def setup() -> ExperimentSetup:
@@ -82,7 +77,7 @@ def setup() -> ExperimentSetup:
 
 
 class Page(HTMLParser):
-    """Tags that are open, everything that is referred to, and the text outside of styles."""
+    """Open tags, all references, and the text outside of styles."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -106,12 +101,12 @@ class Page(HTMLParser):
 
 
 class Written:
-    """A report in a folder, and what was said meanwhile."""
+    """A report in a folder, and the console output."""
 
-    def __init__(self, folder: Path, found: ComparisonResult, baseline: str = "single-view") -> None:
+    def __init__(self, folder: Path, result: ComparisonResult, baseline: str = "single-view") -> None:
         console = Console(file=io.StringIO(), width=120, record=True)
-        self.files = write_comparison(console, found, setup(), folder, baseline)
-        self.said = console.export_text()
+        self.files = write_comparison(console, result, setup(), folder, baseline)
+        self.output = console.export_text()
         self.text = (folder / "report.html").read_text(encoding="utf-8")
         self.page = Page(self.text)
         self.words = " ".join(self.page.words.split())
@@ -120,13 +115,13 @@ class Written:
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
-    return Written(tmp_path_factory.mktemp("report"), findings())
+    return Written(tmp_path_factory.mktemp("report"), comparison_result())
 
 
 # The page --------------------------------------------------------------------------------------------------------
 
 
-def test_the_page_is_whole_and_needs_nothing_beside_it(written: Written) -> None:
+def test_the_page_is_complete_and_has_no_references(written: Written) -> None:
     assert written.page.open == [], "every tag is closed"
     pictures = [file for file in written.files if file.suffix == ".png"]
     assert len(written.page.references) == len(pictures) == 4
@@ -135,15 +130,15 @@ def test_the_page_is_whole_and_needs_nothing_beside_it(written: Written) -> None
     assert not re.search(r"https?:|url\(|@import", written.text)
 
 
-def test_the_page_escapes_what_it_is_given(written: Written) -> None:
+def test_the_page_escapes_its_input(written: Written) -> None:
     assert EVIL not in written.text
     assert f"Pretraining methods on {EVIL}" in written.words
     assert f"wares compare '{EVIL}'" in written.words
 
 
-def test_the_page_says_what_was_run_and_found(written: Written) -> None:
-    first = findings().budgets["equal wall-clock"]
-    for said in (
+def test_the_page_has_setup_and_results(written: Written) -> None:
+    first = comparison_result().budgets["equal wall-clock"]
+    for text in (
         f"{first.mean('factorized', QUERY_PROTOCOL, 'nDCG@10'):.3f}",
         "1,536 bytes",
         "At most 150 listings are ranked",
@@ -156,7 +151,7 @@ def test_the_page_says_what_was_run_and_found(written: Written) -> None:
         "not held out",
         "12.5",
     ):
-        assert said in written.words
+        assert text in written.words
     gain = next(
         g for g in first.gains(QUERY_PROTOCOL, "single-view") if (g.system, g.measure) == ("factorized", "R@100")
     )
@@ -164,7 +159,7 @@ def test_the_page_says_what_was_run_and_found(written: Written) -> None:
     assert "full-transport" not in written.words, "it was not compared"
 
 
-def test_it_fits_a_phone_and_a_dark_room(written: Written) -> None:
+def test_the_page_has_a_mobile_and_a_dark_layout(written: Written) -> None:
     assert 'name="viewport"' in written.text
     assert "prefers-color-scheme: dark" in written.text
     assert written.text.count("<table") == written.text.count('<div class="scroll"><table'), (
@@ -172,8 +167,8 @@ def test_it_fits_a_phone_and_a_dark_room(written: Written) -> None:
     )
 
 
-def test_without_queries(tmp_path: Path) -> None:
-    written = Written(tmp_path, findings(queries=False))
+def test_a_report_without_queries(tmp_path: Path) -> None:
+    written = Written(tmp_path, comparison_result(queries=False))
     assert "query → listing" not in written.words
     assert written.page.open == []
     assert {file.name for file in written.files} == {
@@ -188,8 +183,8 @@ def test_without_queries(tmp_path: Path) -> None:
 # JSON ------------------------------------------------------------------------------------------------------------
 
 
-def test_the_promised_shape_stands_at_the_top(written: Written) -> None:
-    promised = findings().budgets["equal wall-clock"].results()
+def test_json_has_the_documented_results_at_the_top(written: Written) -> None:
+    promised = comparison_result().budgets["equal wall-clock"].results()
     assert {name: written.json[name] for name in promised} == promised
     assert written.json["budgets"]["equal epochs"]["seeds"] == 2
     for row in written.json["methods"].values():
@@ -197,14 +192,14 @@ def test_the_promised_shape_stands_at_the_top(written: Written) -> None:
             assert name == "seconds" or all(cell.keys() == {"mean", "std"} for cell in protocol.values())
 
 
-def test_what_stands_beside_it(written: Written) -> None:
+def test_json_has_the_details_in_further_keys(written: Written) -> None:
     low, high = written.json["ci"]["equal wall-clock"]["factorized"][QUERY_PROTOCOL]["R@10"]
     assert low < written.json["methods"]["factorized"][QUERY_PROTOCOL]["R@10"]["mean"] < high
     assert written.json["trivial"] == {"title->photos": ["R@10", "R@100", "R@500"], QUERY_PROTOCOL: ["R@500"]}
     assert "R@500" not in written.json["ci"]["equal epochs"]["bm25"][QUERY_PROTOCOL]
     assert written.json["epochs"]["equal epochs"]["factorized"] == 30
     assert written.json["cost"]["random-view"]["milliseconds"] == pytest.approx(0.6)
-    assert written.json["choices"][0]["knobs"]["alpha"] == 0.75
+    assert written.json["choices"][0]["weights"]["alpha"] == 0.75
     assert {test["protocol"] for test in written.json["tests"]["equal wall-clock"]} == {"title->photos", QUERY_PROTOCOL}
     gains = written.json["gains"]["equal epochs"]
     assert {gain["over"] for gain in gains["baseline"]} == {"single-view"}
@@ -215,8 +210,8 @@ def test_what_stands_beside_it(written: Written) -> None:
     assert written.json["setup"]["settings"][0]["method"] == "factorized"
 
 
-def test_another_baseline_where_it_was_measured(tmp_path: Path) -> None:
-    tests = Written(tmp_path, findings(), "bm25").json["tests"]["equal wall-clock"]
+def test_another_baseline_is_used_if_it_was_measured(tmp_path: Path) -> None:
+    tests = Written(tmp_path, comparison_result(), "bm25").json["tests"]["equal wall-clock"]
     baselines = {(test["protocol"], test["baseline"]) for test in tests}
     assert baselines == {("title->photos", "single-view"), (QUERY_PROTOCOL, "bm25")}
 
@@ -224,24 +219,24 @@ def test_another_baseline_where_it_was_measured(tmp_path: Path) -> None:
 # Pictures and the console ----------------------------------------------------------------------------------------
 
 
-def test_every_picture_can_be_looked_at(written: Written) -> None:
+def test_charts_have_a_viewable_size(written: Written) -> None:
     for file in written.files:
         if file.suffix == ".png":
             with Image.open(file) as picture:
                 assert min(picture.size) > 400 and max(picture.size) < 4000
 
 
-def test_the_console_has_the_main_points(written: Written) -> None:
-    assert "equal epochs, nDCG@10" in written.said
-    assert "▲" in written.said
-    assert "R@500 left out: only 150 listings are ranked" in " ".join(written.said.split())
-    assert "ms per listing and epoch" in written.said
-    assert "report.html" in written.said
-    assert "factorized + bm25" not in written.said, "hybrids stand on the page"
-    assert max(map(len, written.said.splitlines())) <= 120
+def test_the_console_has_the_main_tables(written: Written) -> None:
+    assert "equal epochs, nDCG@10" in written.output
+    assert "▲" in written.output
+    assert "R@500 left out: only 150 listings are ranked" in " ".join(written.output.split())
+    assert "ms per listing and epoch" in written.output
+    assert "report.html" in written.output
+    assert "factorized + bm25" not in written.output, "hybrids are on the page only"
+    assert max(map(len, written.output.splitlines())) <= 120
 
 
-def test_numbers_in_words() -> None:
+def test_number_formats() -> None:
     assert [format_p_value(p) for p in (0.5, 0.00005, 1.0)] == [".5000", "< .0001", "1.0000"]
     assert format_percent(-0.0714) == "-7.1 %"
     assert [join_names(names) for names in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == [

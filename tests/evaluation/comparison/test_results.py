@@ -1,21 +1,17 @@
-"""What a comparison found, by eye: means, intervals, Holm's correction, gains over known baselines."""
+"""Statistics of a comparison by eye: means, intervals, Holm's correction, gains over known baselines."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from wares.core.errors import EvaluationError
 from wares.evaluation.comparison.results import (
-    BOOTSTRAP_RESAMPLES,
     HYBRID_SUFFIX,
     QUERY_PROTOCOL,
     SINGLE_VIEW_ALL_FUSED,
     Comparison,
-    ConfidenceInterval,
     ProtocolValues,
-    bootstrap_means,
 )
 from wares.evaluation.significance import holm_correction, paired_tests
 
@@ -23,11 +19,11 @@ PHOTOS = "title->photos"
 
 
 def measured(values: dict[str, float], protocol: str = QUERY_PROTOCOL) -> ProtocolValues:
-    """The same values for every measure that a gain is told of."""
+    """The same values for every measure of gains."""
     return {protocol: {name: dict(values) for name in ("nDCG@10", "R@10", "R@100", "R@500")}}
 
 
-def made(*seeds: dict[str, ProtocolValues], **candidates: int) -> Comparison:
+def comparison_of(*seeds: dict[str, ProtocolValues], **candidates: int) -> Comparison:
     return Comparison(list(seeds), dict.fromkeys(seeds[0], 1.0), candidate_counts={QUERY_PROTOCOL: 1000} | candidates)
 
 
@@ -46,7 +42,7 @@ SHOP = {
 
 
 def test_results_are_means_and_deviations_over_seeds() -> None:
-    comparison = made({"factorized": measured(four(0.4))}, {"factorized": measured(four(0.5))})
+    comparison = comparison_of({"factorized": measured(four(0.4))}, {"factorized": measured(four(0.5))})
     [row] = comparison.results()["methods"].values()
     assert row[QUERY_PROTOCOL]["R@10"] == pytest.approx({"mean": 0.48, "std": 0.1 / np.sqrt(2)})
     assert row["seconds"] == 1.0 and comparison.results()["seeds"] == 2
@@ -54,7 +50,7 @@ def test_results_are_means_and_deviations_over_seeds() -> None:
 
 
 def test_gains_over_single_view() -> None:
-    gains = {(gain.system, gain.measure): gain for gain in made(SHOP).gains(QUERY_PROTOCOL, "single-view")}
+    gains = {(gain.system, gain.measure): gain for gain in comparison_of(SHOP).gains(QUERY_PROTOCOL, "single-view")}
     gain = gains["factorized", "R@10"]
     assert gain.over == "single-view"
     assert gain.relative == pytest.approx(0.6 / 0.4 - 1)
@@ -64,7 +60,7 @@ def test_gains_over_single_view() -> None:
 
 
 def test_gains_over_the_strongest_without_transport() -> None:
-    comparison = made(SHOP)
+    comparison = comparison_of(SHOP)
     assert comparison.strongest_without_transport(QUERY_PROTOCOL, "R@10") == "dense", (
         "all-pairs couples views, and factorized + bm25 does"
     )
@@ -73,21 +69,24 @@ def test_gains_over_the_strongest_without_transport() -> None:
     ]
     assert gain.over == "dense" and gain.relative == pytest.approx(0.2)
     assert comparison.best(QUERY_PROTOCOL, "R@10") == "all-pairs"
-    hybrid = made(
+    hybrid = comparison_of(
         SHOP | {"single-view" + HYBRID_SUFFIX: measured(four(0.6)), SINGLE_VIEW_ALL_FUSED: measured(four(0.55))}
     )
     assert hybrid.strongest_without_transport(QUERY_PROTOCOL, "R@10") == "single-view + bm25"
-    assert made({"factorized": SHOP["factorized"]}).strongest_without_transport(QUERY_PROTOCOL, "R@10") is None
-    assert made({"factorized": SHOP["factorized"]}).gains(QUERY_PROTOCOL) == []
+    assert comparison_of({"factorized": SHOP["factorized"]}).strongest_without_transport(QUERY_PROTOCOL, "R@10") is None
+    assert comparison_of({"factorized": SHOP["factorized"]}).gains(QUERY_PROTOCOL) == []
 
 
-def test_no_gain_over_what_finds_nothing() -> None:
+def test_no_gain_over_a_mean_of_zero() -> None:
     nothing = measured({"q0": 0.0, "q1": 0.0, "q2": 0.0, "q3": 0.0})
-    assert made({"factorized": SHOP["factorized"], "single-view": nothing}).gains(QUERY_PROTOCOL, "single-view") == []
+    assert (
+        comparison_of({"factorized": SHOP["factorized"], "single-view": nothing}).gains(QUERY_PROTOCOL, "single-view")
+        == []
+    )
 
 
-def test_recall_of_as_many_as_there_are_is_trivial() -> None:
-    comparison = made(SHOP, **{QUERY_PROTOCOL: 100})
+def test_recall_is_trivial_if_at_most_k_listings_are_ranked() -> None:
+    comparison = comparison_of(SHOP, **{QUERY_PROTOCOL: 100})
     assert [comparison.is_trivial(QUERY_PROTOCOL, name) for name in ("R@10", "R@100", "R@500", "nDCG@10")] == [
         False,
         True,
@@ -97,14 +96,16 @@ def test_recall_of_as_many_as_there_are_is_trivial() -> None:
     assert comparison.measures(QUERY_PROTOCOL) == ["nDCG@10", "R@10"]
     assert {gain.measure for gain in comparison.gains(QUERY_PROTOCOL)} == {"nDCG@10", "R@10"}
     assert {test.measure for test in comparison.tests(QUERY_PROTOCOL)} == {"nDCG@10", "R@10"}
-    assert "R@500" in comparison.results()["methods"]["bm25"][QUERY_PROTOCOL], "the promised shape has all of them"
-    assert not Comparison([SHOP], {}).is_trivial(QUERY_PROTOCOL, "R@500"), "nobody said how many there are"
+    assert "R@500" in comparison.results()["methods"]["bm25"][QUERY_PROTOCOL], "the documented shape has all measures"
+    assert not Comparison([SHOP], {}).is_trivial(QUERY_PROTOCOL, "R@500"), "the number of candidates is unknown"
 
 
-def test_intervals_hold_their_mean_and_narrow_with_queries() -> None:
+def test_intervals_contain_the_mean_and_narrow_with_queries() -> None:
     random = np.random.default_rng(1)
     few, many = (
-        made(*({"single-view": measured({f"q{i}": float(random.random()) for i in range(n)})} for _ in range(3)))
+        comparison_of(
+            *({"single-view": measured({f"q{i}": float(random.random()) for i in range(n)})} for _ in range(3))
+        )
         for n in (20, 2000)
     )
     widths = []
@@ -119,10 +120,10 @@ def test_intervals_hold_their_mean_and_narrow_with_queries() -> None:
 
 
 def test_intervals_of_differences_are_paired() -> None:
-    """Queries differ wildly, and one system is always exactly .1 better: nothing is unsure about that."""
+    """Queries vary, but one system is always exactly .1 better, so the interval has no width."""
     random = np.random.default_rng(2)
     values = {f"q{i}": float(random.random()) * 0.8 for i in range(30)}
-    comparison = made(
+    comparison = comparison_of(
         {"factorized": measured({q: v + 0.1 for q, v in values.items()}), "single-view": measured(values)}
     )
     [test] = [test for test in comparison.tests(QUERY_PROTOCOL) if test.measure == "R@10"]
@@ -139,7 +140,7 @@ def test_tests_are_corrected_within_a_protocol() -> None:
         return measured(values) | measured(values, PHOTOS)
 
     table = {"factorized": noisy(0.6), "all-pairs": noisy(0.55), "single-view": noisy(0.45)}
-    comparison = made(table | {"bm25": {QUERY_PROTOCOL: table["factorized"][QUERY_PROTOCOL]}})
+    comparison = comparison_of(table | {"bm25": {QUERY_PROTOCOL: table["factorized"][QUERY_PROTOCOL]}})
     for protocol, count in ((PHOTOS, 2 * 4), (QUERY_PROTOCOL, 3 * 4)):
         tests = comparison.tests(protocol)
         assert {(test.protocol, test.baseline) for test in tests} == {(protocol, "single-view")}
@@ -149,54 +150,27 @@ def test_tests_are_corrected_within_a_protocol() -> None:
     assert [test.p for test in plain] == [test.p for test in comparison.tests(PHOTOS)]
 
 
-def test_the_baseline_is_the_wanted_one_where_it_was_measured() -> None:
+def test_the_preferred_baseline_is_used_if_it_was_measured() -> None:
     views = {"factorized": measured(four(0.6), PHOTOS), "single-view": measured(four(0.4), PHOTOS)}
-    comparison = made({name: row | views.get(name, {}) for name, row in SHOP.items()})
+    comparison = comparison_of({name: row | views.get(name, {}) for name, row in SHOP.items()})
     assert comparison.protocols == [QUERY_PROTOCOL, PHOTOS]
     assert [comparison.baseline(protocol, "bm25") for protocol in (QUERY_PROTOCOL, PHOTOS)] == ["bm25", "single-view"]
-    assert made({"all-pairs": SHOP["all-pairs"], "dense": SHOP["dense"]}).baseline(QUERY_PROTOCOL) == "all-pairs"
+    assert (
+        comparison_of({"all-pairs": SHOP["all-pairs"], "dense": SHOP["dense"]}).baseline(QUERY_PROTOCOL) == "all-pairs"
+    )
     assert {test.baseline for test in comparison.tests(QUERY_PROTOCOL, "dense")} == {"dense"}
     with pytest.raises(EvaluationError, match="'bm25' was not measured in title->photos"):
         comparison.tests(PHOTOS, "bm25")
 
 
-def test_a_query_that_some_seeds_ask_is_averaged_over_those() -> None:
+def test_a_query_is_averaged_over_the_seeds_that_measured_it() -> None:
     seeds = [
         {"factorized": measured(one, PHOTOS), "single-view": measured(dict.fromkeys(one, 0.0), PHOTOS)}
         for one in ({"a": 0.2, "b": 0.4}, {"b": 0.8, "c": 0.6})
     ]
-    comparison = made(*seeds)
+    comparison = comparison_of(*seeds)
     [test] = [test for test in comparison.tests(PHOTOS) if test.measure == "R@10"]
     assert test.difference == pytest.approx(np.mean([0.2, 0.6, 0.6]))
     assert comparison.mean("factorized", PHOTOS, "R@10") == pytest.approx((0.3 + 0.7) / 2)
     interval = comparison.interval("factorized", PHOTOS, "R@10")
     assert 0.2 <= interval.low < interval.high <= 0.8
-
-
-# Resampling ------------------------------------------------------------------------------------------------------
-
-
-def test_one_seed_is_the_plain_bootstrap() -> None:
-    values = np.random.default_rng(4).random(50)
-    ours = ConfidenceInterval.from_bootstrap(bootstrap_means(values[None, None])[0])
-    theirs = stats.bootstrap((values,), np.mean, method="percentile", rng=5).confidence_interval
-    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=0.01)
-
-
-def test_seeds_that_differ_widen_the_interval() -> None:
-    values = np.random.default_rng(6).random((1, 3, 100))
-    apart = values + np.array([-0.2, 0.0, 0.2])[None, :, None]
-    widths = [np.ptp(np.percentile(bootstrap_means(each), (2.5, 97.5))) for each in (values, apart)]
-    assert widths[1] > 3 * widths[0]
-
-
-def test_all_rows_see_the_same_resamples() -> None:
-    values = np.random.default_rng(7).random((1, 2, 9))
-    values[0, 0, 3] = values[0, 1, 5] = np.nan
-    found = bootstrap_means(np.concatenate([values, values + 1.0]))
-    assert found.shape == (2, BOOTSTRAP_RESAMPLES)
-    np.testing.assert_allclose(found[1] - found[0], 1.0)
-
-
-def test_one_query_of_one_seed_has_no_spread() -> None:
-    assert set(bootstrap_means(np.full((1, 1, 1), 0.25))[0]) == {0.25}

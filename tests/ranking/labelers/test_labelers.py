@@ -27,7 +27,7 @@ from wares.data.runs import write_run
 from wares.data.terms import analyse
 from wares.encoders.registry import build_towers
 from wares.ranking.labelers.bm25 import BM25
-from wares.ranking.labelers.embeddings import QUERY_BATCH_SIZE, EmbeddingScorer
+from wares.ranking.labelers.embedding_scorer import QUERY_BATCH_SIZE, EmbeddingScorer
 from wares.ranking.labelers.function import labeler
 from wares.ranking.labelers.query_likelihood import QueryLikelihood
 from wares.ranking.labelers.registry import get_labeler, labelers
@@ -260,7 +260,7 @@ def test_names_print_and_parse_to_the_same_thing(name: str, member: Member, good
         "bm25",
         "bm25(k1=0.9, b=0.4)",
         "query-likelihood(mu=50.0)",
-        "rm3(listings=5, original=0.7)",
+        "rm3(feedback_listings=5, original_weight=0.7)",
         "dense(towers='small')",
     ],
 )
@@ -279,19 +279,19 @@ def test_a_function_has_no_name() -> None:
         ("bm52", "no labeler 'bm52'; there are bm25, query-likelihood, rm3, dense, two-tower, run, function."),
         ("bm25(k=1)", "labeler bm25 has no setting 'k'; it has k1, b."),
         ("bm25(k1='high')", "k1 of labeler bm25 must be a number, not 'high'."),
-        ("bm25(k1=-0.1)", "k1 of bm25 is 0 or more, not -0.1."),
-        ("bm25(b=1.5)", "b of bm25 is in [0, 1], not 1.5."),
-        ("bm25(b=-0.5)", "b of bm25 is in [0, 1], not -0.5."),
-        ("query-likelihood(mu=0)", "mu of query-likelihood is above 0, not 0."),
-        ("rm3(listings=0)", "listings and terms of rm3 are 1 or more."),
-        ("rm3(terms=0)", "listings and terms of rm3 are 1 or more."),
-        ("rm3(listings=2.5)", "listings of labeler rm3 must be a whole number, not 2.5."),
-        ("rm3(original=1.1)", "original of rm3 is a weight in [0, 1], not 1.1."),
-        ("rm3(k1=-1)", "k1 of bm25 is 0 or more, not -1."),
-        ("rm3(b=2)", "b of bm25 is in [0, 1], not 2."),
-        ("two-tower", "two-tower needs a model: two-tower(model='FOLDER')"),
+        ("bm25(k1=-0.1)", "k1 of bm25 must be 0 or more, not -0.1."),
+        ("bm25(b=1.5)", "b of bm25 must be in [0, 1], not 1.5."),
+        ("bm25(b=-0.5)", "b of bm25 must be in [0, 1], not -0.5."),
+        ("query-likelihood(mu=0)", "mu of query-likelihood must be above 0, not 0."),
+        ("rm3(feedback_listings=0)", "feedback_listings and feedback_terms of rm3 must be 1 or more, not 0 and 10."),
+        ("rm3(feedback_terms=0)", "feedback_listings and feedback_terms of rm3 must be 1 or more, not 10 and 0."),
+        ("rm3(feedback_listings=2.5)", "feedback_listings of labeler rm3 must be a whole number, not 2.5."),
+        ("rm3(original_weight=1.1)", "original_weight of rm3 must be in [0, 1], not 1.1."),
+        ("rm3(k1=-1)", "k1 of bm25 must be 0 or more, not -1."),
+        ("rm3(b=2)", "b of bm25 must be in [0, 1], not 2."),
+        ("two-tower", "two-tower needs a model. Write two-tower(model='FOLDER')"),
         ("run", "run needs a file: run(file='results.txt')"),
-        ("function", "function needs a file and a name: function(file='my_labels.py', name='my_function')."),
+        ("function", "function needs a file and a name. Write function(file='my_labels.py', name='my_function')."),
         ("function(file='labels.py')", "function needs a file and a name"),
         ("function(file=3, name='f')", "file of labeler function must be a text in quotes, not 3."),
     ],
@@ -718,9 +718,9 @@ def test_scores_that_are_not_finite_are_no_labels(my_labels: Callable[[str], Lab
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("broken", "broken failed for 'mug': ZeroDivisionError: division by zero (my_labels.py, line 19). Mend"),
-        ("silent", "silent returned None for 'mug', and not a list of scores."),
-        ("wordy", "wordy returned '3' for 'mug'; a score is a number, or None."),
+        ("broken", "broken failed for 'mug': ZeroDivisionError: division by zero (my_labels.py, line 19). Fix"),
+        ("silent", "silent returned None for 'mug'. Return a list with one score per listing."),
+        ("wordy", "wordy returned '3' for 'mug'. Return numbers or None."),
         ("gone", "my_labels.py has no function 'gone'; it has cheap, dear, broken, silent, wordy, wild."),
         ("sqrt", "my_labels.py has no function 'sqrt'; it has"),
         ("Price", "my_labels.py has no function 'Price'; it has"),
@@ -741,12 +741,12 @@ def test_a_long_query_is_cut_in_a_message(my_labels: Callable[[str], Labeler]) -
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        (None, "labels.py cannot be read: No such file or directory. Name a Python file."),
+        (None, "labels.py: No such file or directory. Name a Python file."),
         ("", "labels.py has no function 'f'; it has none."),
-        ("def f(:", "labels.py does not run: SyntaxError: invalid syntax (labels.py, line 1). Mend the file."),
-        ("import nothing_of_that_name", "does not run: ModuleNotFoundError: No module named 'nothing_of_that_name'"),
-        ("x = 1\nopen('gone.txt')", "labels.py does not run: FileNotFoundError: [Errno 2] No such file"),
-        ("raise ValueError('two\\nlines.')", "does not run: ValueError: two lines (labels.py, line 1). Mend the file."),
+        ("def f(:", "labels.py: SyntaxError: invalid syntax (labels.py, line 1). Fix the file."),
+        ("import nothing_of_that_name", "labels.py: ModuleNotFoundError: No module named 'nothing_of_that_name'"),
+        ("x = 1\nopen('gone.txt')", "labels.py: FileNotFoundError: [Errno 2] No such file"),
+        ("raise ValueError('two\\nlines.')", "labels.py: ValueError: two lines (labels.py, line 1). Fix the file."),
     ],
 )
 def test_files_that_cannot_be_used(source: str | None, message: str, tmp_path: Path) -> None:

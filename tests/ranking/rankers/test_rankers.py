@@ -196,7 +196,7 @@ def test_a_query_of_no_weight_teaches_nothing(
 
 def test_a_damaged_or_foreign_ranker_is_refused(make: Callable[[str], Ranker], corpus: Corpus, tmp_path: Path) -> None:
     make("static").fit(corpus, 0).save(tmp_path)
-    with pytest.raises(ModelError, match="is of another ranker"):
+    with pytest.raises(ModelError, match="belongs to another ranker"):
         make("dense").fit(corpus, 0).load(tmp_path)
     (tmp_path / "ranker.safetensors").write_bytes(b"not weights")
     with pytest.raises(ModelError, match="does not load"):
@@ -209,12 +209,15 @@ def test_a_damaged_or_foreign_ranker_is_refused(make: Callable[[str], Ranker], c
         ("tree", "no ranker 'tree'; there are static, dense"),
         ("dense(layers=3)", "dense has no setting 'layers'"),
         ("dense(backbone='most')", '"last-N"'),
-        ("dense(learning_rate=0)", "learning rate is above 0"),
-        ("static(listings=1)", "two listings or more"),
-        ("cross-encoder(depth=0)", "1 or more"),
-        ("cross-encoder(model='published', layers=2)", "a model comes with all its layers"),
-        ("sparse(flops=-1)", "flops of sparse are 0 or more"),
-        ("late-interaction(dimensions=0)", "dimensions and depth of late-interaction are 1 or more"),
+        ("dense(learning_rate=0)", "learning_rate must be above 0, not 0"),
+        ("static(listings_per_query=1)", "listings_per_query must be 2 or more, not 1"),
+        ("cross-encoder(depth=0)", "layers and depth of cross-encoder must be 1 or more, not 3 and 0"),
+        (
+            "cross-encoder(model='published', layers=2)",
+            "a cross-encoder takes a model with all its layers, or towers and layers",
+        ),
+        ("sparse(flops_weight=-1)", "flops_weight of sparse must be 0 or more, not -1"),
+        ("late-interaction(dimensions=0)", "dimensions and depth of late-interaction must be 1 or more, not 0 and 100"),
         ("two-tower", "needs a model"),
         ("static(towers='small')", "static needs a sentence encoder"),
         ("cross-encoder(towers='small')", "cross-encoder needs a sentence encoder"),
@@ -354,7 +357,7 @@ def test_a_model_that_is_no_cross_encoder(corpus: Corpus, tmp_path: Path) -> Non
     with pytest.raises(ModelError, match="nowhere"):
         get_ranker("cross-encoder(model='./nowhere')").fit(corpus, 0)
     save_cross_encoder(tmp_path / "classes", outputs=3)
-    with pytest.raises(ModelError, match="gives 3 numbers for a pair; a cross-encoder gives one"):
+    with pytest.raises(ModelError, match=r"has 3 outputs\. Choose a cross-encoder with one"):
         get_ranker(f"cross-encoder(model={str(tmp_path / 'classes')!r})").fit(corpus, 0)
 
 
@@ -386,11 +389,11 @@ def test_a_sparse_head_starts_as_an_idf_weighted_bag_of_words() -> None:
     """Each token's states are one direction of their own: it gets sqrt(idf), and nothing else does."""
     from wares.ranking.rankers.sparse import initial_head, max_pool
 
-    states, in_texts = torch.eye(6).repeat(5, 1), torch.arange(1, 7)
-    head = initial_head(states, torch.arange(6).repeat(5), in_texts, texts=6)
+    states, document_frequency = torch.eye(6).repeat(5, 1), torch.arange(1, 7)
+    head = initial_head(states, torch.arange(6).repeat(5), document_frequency, text_count=6)
     tokens = torch.tensor([[0, 2, 2]])
     weights = max_pool(head(states[tokens], tokens, torch.arange(6)), torch.ones(1, 3, dtype=torch.bool))
-    idf = torch.log1p(6 / in_texts) * torch.tensor([1, 0, 1, 0, 0, 0])
+    idf = torch.log1p(6 / document_frequency) * torch.tensor([1, 0, 1, 0, 0, 0])
     torch.testing.assert_close(weights[0], idf.sqrt())
 
 
@@ -401,7 +404,7 @@ def test_more_flops_regularisation_makes_sparser_vectors(
     from wares.ranking.rankers.sparse import SparseModel
 
     held = []
-    for name in ("sparse(flops=0)", "sparse(flops=1)"):
+    for name in ("sparse(flops_weight=0)", "sparse(flops_weight=1)"):
         model = make(name).fit(corpus, seed=0)
         assert isinstance(model, SparseModel)
         torch.nn.init.constant_(model.head.linear.bias, 1.0)
@@ -473,7 +476,7 @@ def test_token_states_are_read_once_and_do_not_depend_on_company(
     with torch.inference_mode():
         alone = tower.backbone(tower.preprocess(["blue wool scarf"]))["token_embeddings"][0]
     torch.testing.assert_close(together[1].float(), alone, atol=1e-2, rtol=1e-2)
-    monkeypatch.setattr(tokens, "_read", None)
+    monkeypatch.setattr(tokens, "_encode", None)
     torch.testing.assert_close(tokens.token_states(texts[::-1], tower)[2], together[1])
 
 

@@ -88,7 +88,7 @@ def test_no_queries_no_predictions(predictor: Predictor) -> None:
     assert predictor(nothing).shape == (0,)
 
 
-def test_what_is_missing_is_nan(name: str, predictor: Predictor) -> None:
+def test_missing_words_or_scores_give_nan(name: str, predictor: Predictor) -> None:
     found = predictor(
         evidence_of(
             "red",
@@ -103,7 +103,7 @@ def test_what_is_missing_is_nan(name: str, predictor: Predictor) -> None:
     assert np.isnan(found).tolist() == [False, no_words, no_listings, name in NEED_TWO_LISTINGS]
 
 
-def test_a_run_without_columns(name: str, predictor: Predictor) -> None:
+def test_rankings_without_columns(name: str, predictor: Predictor) -> None:
     empty = evidence_of("red", "blue", listings=[[], []], scores=[[], []])
     assert np.isnan(predictor(empty)).tolist() == [name not in BEFORE_RETRIEVAL] * 2
 
@@ -138,7 +138,7 @@ def test_queries_are_predicted_one_by_one(predictor: Predictor) -> None:
     np.testing.assert_array_equal(predictor(shuffled), predictor(whole)[order])
 
 
-def test_evidence_is_left_as_it_was(predictor: Predictor) -> None:
+def test_evidence_is_not_changed(predictor: Predictor) -> None:
     given_scores = np.array([[4.0, 2.0, NAN], [3.0, 1.0, 0.5]])
     evidence = evidence_of("red", "hat", listings=[[0, 1, -1], [1, 2, 3]], scores=given_scores.tolist())
     evidence = replace(evidence, scores=given_scores.copy())
@@ -163,7 +163,7 @@ def test_predictors_print_and_parse_to_the_same_thing(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", [*QUERY_WEIGHTINGS, *CHANGED_MAPS])
-def test_weight_maps_print_and_parse_to_the_same_thing(text: str) -> None:
+def test_query_weightings_print_and_parse_to_the_same_thing(text: str) -> None:
     assert format_spec(get_query_weighting(text), QUERY_WEIGHTINGS) == text
 
 
@@ -189,7 +189,7 @@ def test_weight_maps_print_and_parse_to_the_same_thing(text: str) -> None:
         (get_query_weighting, "linear", "no query weighting 'linear'; there are rank, min-max"),
     ],
 )
-def test_bad_names_and_settings_are_told(get: Callable[[str], object], text: str, complaint: str) -> None:
+def test_bad_names_and_settings_are_refused(get: Callable[[str], object], text: str, complaint: str) -> None:
     with pytest.raises(SettingsError) as told:
         get(text)
     assert complaint in str(told.value)
@@ -208,7 +208,7 @@ def test_bad_names_and_settings_are_told(get: Callable[[str], object], text: str
         ("nqc", [[-2, -3], [1, 0.5]], [-4, -4], "same sign as the corpus score, but query 1 has 1."),
     ],
 )
-def test_signs_that_a_predictor_cannot_read_are_told(
+def test_scores_of_the_wrong_sign_are_refused(
     name: str, scores: list[list[float]], corpus: list[float], complaint: str
 ) -> None:
     with pytest.raises(SettingsError) as told:
@@ -224,7 +224,7 @@ def test_other_predictors_read_any_sign(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["nqc", "smv"])
-def test_a_corpus_score_of_nothing_predicts_nothing(name: str) -> None:
+def test_a_corpus_score_of_0_gives_nan(name: str) -> None:
     assert np.isnan(of_scores(name, [2, 1], [2, 1], corpus=[0, 1])).tolist() == [True, False]
 
 
@@ -294,7 +294,7 @@ def test_clarity_by_hand(name: str, query: str, listings: list[int], value: floa
     assert get_predictor(name)(evidence) == pytest.approx([value], abs=2e-6)
 
 
-def test_clarity_passes_over_listings_without_words() -> None:
+def test_clarity_ignores_listings_without_words() -> None:
     """A photo without a title is in the collection, and a dense run finds it."""
     texts = [*TEXTS, "", "..."]
     found = get_predictor("clarity")(
@@ -347,14 +347,14 @@ def test_weights_have_mean_one_and_rise_with_the_predictions(name: str, predicti
 
 @pytest.mark.parametrize("name", MAPS)
 @pytest.mark.parametrize("value", [0.0, 0.1, -7.0])
-def test_equal_predictions_weigh_alike(name: str, value: float) -> None:
+def test_equal_predictions_get_equal_weights(name: str, value: float) -> None:
     weights = get_query_weighting(name)(np.array([value, value, NAN, value]))
     np.testing.assert_allclose(weights, [4 / 3, 4 / 3, 0, 4 / 3])
 
 
 @pytest.mark.parametrize("name", MAPS)
 @pytest.mark.parametrize("predictions", [[NAN, NAN], []])
-def test_nothing_predicted_is_told(name: str, predictions: list[float]) -> None:
+def test_no_prediction_at_all_is_refused(name: str, predictions: list[float]) -> None:
     with pytest.raises(SettingsError, match=r"no query has a predicted performance\. Leave out --query-predictor"):
         get_query_weighting(name)(np.array(predictions))
 
@@ -371,11 +371,11 @@ def test_weights_have_no_unit(name: str, predictions: Floats, unit: float, zero:
 
 @pytest.mark.parametrize("name", ["rank", "threshold(fraction=0.1)"])
 @given(predictions=KNOWN)
-def test_ranks_and_thresholds_look_at_the_order_alone(name: str, predictions: Floats) -> None:
+def test_rank_and_threshold_depend_on_the_order_alone(name: str, predictions: Floats) -> None:
     np.testing.assert_array_equal(get_query_weighting(name)(predictions**3), get_query_weighting(name)(predictions))
 
 
-def test_temperature_runs_from_the_best_query_to_all_alike() -> None:
+def test_temperature_runs_from_the_best_query_to_equal_weights() -> None:
     predictions = np.array([1.0, 2.0, 4.0])
     np.testing.assert_allclose(get_query_weighting("soft-max(temperature=0.01)")(predictions), [0, 0, 3], atol=1e-9)
     np.testing.assert_allclose(get_query_weighting("soft-max(temperature=1e9)")(predictions), [1, 1, 1], atol=1e-6)
@@ -421,7 +421,7 @@ def test_only_the_k_best_scores_count(name: str, scores: list[float]) -> None:
 
 
 @pytest.mark.parametrize("name", ["nqc", "smv", "sigma-max", "n-sigma"])
-def test_equal_scores_commit_to_nothing(name: str) -> None:
+def test_equal_scores_give_0(name: str) -> None:
     assert of_scores(name, [3, 3, 3], corpus=[1]) == pytest.approx([0], abs=1e-12)
 
 

@@ -1,13 +1,12 @@
-"""Pretraining methods side by side on one catalogue, at equal wall-clock and at equal epochs.
+"""Comparison of pretraining methods on one catalogue, at equal wall-clock and at equal epochs.
 
-Cross-view protocols hold out 30 % of the listings, train on the rest, and ask one view of a held-out listing
-for another. Query → listing trains on the whole catalogue, which needs no labels, and ranks it for the given
-queries. Listings of the same product, or else of the same title, are relevant to each other. Every method is asked
-the same: joint-text, which trains on one joined text and the first photo, is asked with single texts and photos as
-well, and answers for a listing with its first photo.
+Cross-view protocols hold out 30 % of the listings and train on the rest; views of held-out listings are the queries.
+Query → listing trains on the whole catalogue, without labels, and ranks it for judged queries. Listings of the same
+product, or else of the same title, are relevant to each other. Queries are the same for all methods: joint-text trains
+on one joined text and the first photo, and is also queried with single texts and photos.
 
-Equal wall-clock is not timed while it happens: what else the machine does would decide. An epoch of each method is
-timed in turn, several times over, and the budget is translated into a number of epochs by the medians.
+The wall-clock budget is not timed during training, because other load on the machine would change it. Epochs of all
+methods are timed in turn, and the median seconds convert the budget to a number of epochs.
 """
 
 from __future__ import annotations
@@ -24,20 +23,19 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from wares.core.errors import EvaluationError
 from wares.core.progress import progress
 from wares.data.duplicates import relevance_groups
 from wares.data.views import with_joint_text
-from wares.encoders.features import CatalogueFeatures, Embeddings, catalogue_features, embed_features, project_features
-from wares.encoders.fusion import barycentres, fuse
-from wares.encoders.marginals import SampledViews as ChosenViews
-from wares.encoders.marginals import all_views
+from wares.encoders.features import CatalogueFeatures, catalogue_features, embed_features, project_features
+from wares.encoders.fusion import fuse
+from wares.encoders.marginals import SampledViews, all_views
 from wares.encoders.registry import build_towers
 from wares.encoders.settings import Fusion
 from wares.encoders.towers import Towers
+from wares.evaluation.comparison.protocols import measure_cross_view_protocols
 from wares.evaluation.comparison.results import (
     HYBRID_SUFFIX,
     QUERY_PROTOCOL,
@@ -49,7 +47,6 @@ from wares.evaluation.comparison.results import (
     ProtocolValues,
     SelectedWeights,
 )
-from wares.evaluation.cross_view import measure_cross_view
 from wares.evaluation.measures import PerQuery, Qrels, measure
 from wares.evaluation.systems import RUN_DEPTH, shop_runs
 from wares.shop.build import summarize_catalogue, write_shop
@@ -67,18 +64,20 @@ if TYPE_CHECKING:
     from wares.data.listings import Catalogue, Query
     from wares.encoders.base import Features
     from wares.encoders.features import Vectors
-    from wares.evaluation.cross_view import Floats, GroupLabels
+    from wares.evaluation.comparison.protocols import ListingIds
+    from wares.evaluation.cross_view import GroupLabels
+    from wares.ranking.scoring import Indices
 
 
-ListingIds = npt.NDArray[np.object_]
-HELD_OUT_FRACTION = 0.3
-TIMED_EPOCHS = 5  # epochs of each method that are timed, after one that is not
+HELD_OUT_FRACTION = 0.3  # of the listings, in cross-view protocols
+MIN_LISTINGS = 10
+TIMED_EPOCHS = 5  # of each method, after one warm-up epoch
 UNTRAINED_SYSTEMS = ("bm25", "dense", "bm25+dense")
 
 
 @dataclass(frozen=True)
 class EncodedCatalogue:
-    """A catalogue and the features of its views, as a method is given them."""
+    """A catalogue and the features of its views."""
 
     catalogue: Catalogue
     features: CatalogueFeatures
@@ -86,7 +85,7 @@ class EncodedCatalogue:
 
 @dataclass(frozen=True)
 class JudgedQueries:
-    """Queries with judgments, for the query → listing protocol. Judgments are for measuring only."""
+    """Queries and judgments of the query → listing protocol. Judgments are read for measuring only."""
 
     queries: Sequence[Query]
     qrels: Qrels
@@ -94,7 +93,7 @@ class JudgedQueries:
 
 @dataclass(frozen=True)
 class TrainedMethod:
-    """One trained method: its values by the name they are reported under, and the seconds of training."""
+    """Result of training one method: system -> values, and the seconds of training."""
 
     values: dict[str, ProtocolValues]
     seconds: float
@@ -109,103 +108,120 @@ def compare(
     select: bool = True,
     cache: Path | None = None,
 ) -> ComparisonResult:
-    """Train every method with every seed, for equal wall-clock and for equal epochs.
+    """Train every method with every seed, at equal wall-clock and at equal epochs, and measure the systems.
 
-    corpus: with features under `towers`
-    methods: settings of each method; the seed is set here. Single-view fuses its primary views alone, and is
-        reported once more with all views fused, which is a stronger baseline
+    corpus: with features of the towers named `towers`
+    methods: settings of each method; `seeds` replaces their seed. Single-view fuses its primary views only, and has a
+        second, stronger system with all views fused
     judged: adds the query → listing protocol and its baselines BM25, dense, and their hybrid
-    select: what views weigh is chosen (wares.training.weight_selection) for each seed, with the first method that has transport and
-        from listings that are not held out, for all methods with transport; the time of it is reported apart
-    cache: where features are kept, for the texts that joint-text joins
+    select: select the weights of views for each seed, without labels (wares.training.weight_selection), with the first
+        method that has transport, on the listings that are not held out; all methods with transport use them. The
+        seconds of the selection are reported apart
+    cache: folder of cached features, for the joined texts of joint-text
 
-    The wall-clock is what the first method needs for its epochs, with the settings given. Raises EvaluationError
-    where there is nothing to compare.
+    The wall-clock budget is the time of the first method's epochs, with its settings as passed. Raises EvaluationError
+    for fewer than 10 listings, and without both photos and judged queries.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from wares import Catalogue, Listing, PretrainSettings, Query, build_towers, compare
+        >>> from wares.encoders.features import catalogue_features
+        >>> from wares.evaluation.comparison.experiment import EncodedCatalogue, JudgedQueries
+        >>> catalogue = Catalogue(Path("."), tuple(Listing(str(i), f"mug {i}", "a mug") for i in range(12)))
+        >>> corpus = EncodedCatalogue(catalogue, catalogue_features(catalogue, build_towers("small")))
+        >>> judged = JudgedQueries([Query("q", "mug 3")], {"q": {"3": 1}})
+        >>> result = compare(corpus, "small", [PretrainSettings(epochs=1)], seeds=1, judged=judged)
+        >>> result.budgets["equal epochs"].systems("query->listing")
+        ['factorized', 'factorized + bm25', 'bm25', 'dense', 'bm25+dense']
     """
-    if len(corpus.catalogue) < 10:
-        raise EvaluationError(f"{len(corpus.catalogue)} listings are too few to hold some out; compare needs 10.")
+    if len(corpus.catalogue) < MIN_LISTINGS:
+        raise EvaluationError(
+            f"{len(corpus.catalogue)} listings are too few to hold some out. Compare on {MIN_LISTINGS} or more."
+        )
     if not len(corpus.features.photos) and judged is None:
-        raise EvaluationError("there are neither photos nor judged queries, so there is nothing to compare.")
-    trial = Experiment(corpus, towers, judged, select, cache)
-    costs = trial.measure_costs(methods)
+        raise EvaluationError("there are neither photos nor judged queries. Add one of them to compare methods.")
+    experiment = Experiment(corpus, towers, judged, select, cache)
+    costs = experiment.measure_costs(methods)
     epochs = {
         "equal wall-clock": equal_wall_clock_epochs(methods, costs),
         "equal epochs": {settings.method: settings.epochs for settings in methods},
     }
-    outcomes: list[dict[tuple[Method, int], TrainedMethod]] = [{} for _ in range(seeds)]
-    choices: list[SelectedWeights] = []
+    by_seed: list[dict[tuple[Method, int], TrainedMethod]] = [{} for _ in range(seeds)]
+    selected: list[SelectedWeights] = []
     with progress(None, "comparing", total=seeds * len(methods), unit="methods") as bar:
         for seed in range(seeds):
-            choice = trial.select_weights_for(methods, seed)
-            choices += _chosen(choice)
-            for given in methods:
-                settings = with_selected_weights(replace(given, seed=seed), choice)
-                # A run follows from its settings: where both budgets come to the same epochs, one run serves both.
-                for n in {budget[given.method] for budget in epochs.values()}:
-                    outcomes[seed][given.method, n] = trial.train_and_measure(settings, n)
+            selection = experiment.select_weights_for(methods, seed)
+            selected += _selected_weights(selection)
+            for method in methods:
+                settings = with_selected_weights(replace(method, seed=seed), selection)
+                # If both budgets come to the same number of epochs, one training serves both.
+                for number in {budget[method.method] for budget in epochs.values()}:
+                    by_seed[seed][method.method, number] = experiment.train_and_measure(settings, number)
                 bar.update()
-    found = {
-        name: _comparison([{each: row[each, n] for each, n in budget.items()} for row in outcomes], budget, trial)
+    budgets = {
+        name: _comparison(
+            [{method: trained[method, number] for method, number in budget.items()} for trained in by_seed],
+            budget,
+            experiment,
+        )
         for name, budget in epochs.items()
     }
-    return ComparisonResult(found, costs, choices, trial.vector_bytes)
+    return ComparisonResult(budgets, costs, selected, experiment.vector_bytes)
 
 
 def system_names(methods: Iterable[Method], judged: bool) -> list[str]:
-    """What the systems of a comparison are called."""
+    """Return the names of all systems of a comparison."""
     trained = [name for method in methods for name in systems_of_method(method, Fusion())]
     return [*trained, *(name + HYBRID_SUFFIX for name in trained), *UNTRAINED_SYSTEMS] if judged else trained
 
 
 def systems_of_method(method: Method, fusion: Fusion) -> dict[str, Fusion]:
-    """The systems that one training of a method makes: name -> how its views are fused."""
-    found = {str(method): method_fusion(method, fusion)}
-    return found | {SINGLE_VIEW_ALL_FUSED: fusion} if method == "single-view" else found
+    """Return the systems of one training of a method: name -> fusion of its views."""
+    systems = {str(method): method_fusion(method, fusion)}
+    return systems | {SINGLE_VIEW_ALL_FUSED: fusion} if method == "single-view" else systems
 
 
 def equal_wall_clock_epochs(methods: Sequence[PretrainSettings], costs: Mapping[Method, Cost]) -> dict[Method, int]:
-    """The passes over the listings that each method makes in the time of the first one's epochs; at least one."""
+    """Return the number of epochs of each method in the time of the first method's epochs; at least one."""
     first = methods[0]
     budget = first.epochs * costs[first.method].milliseconds
-    return {each.method: max(1, round(budget / costs[each.method].milliseconds)) for each in methods}
+    return {settings.method: max(1, round(budget / costs[settings.method].milliseconds)) for settings in methods}
 
 
 def _comparison(
-    seeds: Sequence[Mapping[Method, TrainedMethod]], epochs: Mapping[Method, int], trial: Experiment
+    seeds: Sequence[Mapping[Method, TrainedMethod]], epochs: Mapping[Method, int], experiment: Experiment
 ) -> Comparison:
-    tables = [{name: row for run in runs.values() for name, row in run.values.items()} for runs in seeds]
+    tables = [{name: values for run in runs.values() for name, values in run.values.items()} for runs in seeds]
     trained = {name: method for method, run in seeds[0].items() for name in run.values}
-    untrained = dict.fromkeys(trial.untrained_values, 0)
+    untrained = dict.fromkeys(experiment.untrained_values, 0)
     return Comparison(
-        [table | trial.untrained_values for table in tables],
+        [table | experiment.untrained_values for table in tables],
         {name: mean(runs[method].seconds for runs in seeds) for name, method in trained.items()} | untrained,
         {name: epochs[method] for name, method in trained.items()} | untrained,
-        trial.candidate_counts(len(seeds)),
+        experiment.candidate_counts(len(seeds)),
     )
 
 
-def with_selected_weights(settings: PretrainSettings, choice: WeightSelection | None) -> PretrainSettings:
-    """The settings with the chosen weights, where the method couples views; the others have no such weights."""
-    return (
-        with_weights(settings, selectable_weights(choice.settings))
-        if choice and settings.method in TRANSPORT_METHODS
-        else settings
-    )
+def with_selected_weights(settings: PretrainSettings, selection: WeightSelection | None) -> PretrainSettings:
+    """Return the settings with the selected weights, which only methods with transport have."""
+    if selection is None or settings.method not in TRANSPORT_METHODS:
+        return settings
+    return with_weights(settings, selectable_weights(selection.settings))
 
 
-def _chosen(choice: WeightSelection | None) -> Iterator[SelectedWeights]:
-    """What was chosen, where there was a choice."""
-    if choice and choice.candidates:
-        settings = choice.settings
+def _selected_weights(selection: WeightSelection | None) -> Iterator[SelectedWeights]:
+    """The record of a selection, unless there was none."""
+    if selection and selection.candidates:
+        settings = selection.settings
         weights = {str(name): value for name, value in selectable_weights(settings).items()} | {
             "gamma": settings.fusion.gamma
         }
-        yield SelectedWeights(settings.method, settings.seed, weights, len(choice.candidates), choice.seconds)
+        yield SelectedWeights(settings.method, settings.seed, weights, len(selection.candidates), selection.seconds)
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """One catalogue on which methods are tried."""
+    """One catalogue, and how methods train and are measured on it."""
 
     corpus: EncodedCatalogue
     towers: str
@@ -214,42 +230,44 @@ class Experiment:
     cache: Path | None
 
     def catalogue_for(self, method: Method) -> EncodedCatalogue:
-        """What a method is given to train on and to index."""
+        """Return the catalogue that a method trains on and indexes."""
         return self._joint if method == "joint-text" else self.corpus
 
     def measure_costs(self, methods: Sequence[PretrainSettings]) -> dict[Method, Cost]:
-        """What each method costs, on the whole catalogue; the methods take turns, and the median counts."""
+        """Measure the cost of each method on the whole catalogue: medians of alternating epochs."""
         towers = build_towers(self.towers)
-        spent: dict[Method, list[float]] = defaultdict(list)
+        milliseconds: dict[Method, list[float]] = defaultdict(list)
         for _, settings in product(range(1 + TIMED_EPOCHS), methods):
             record = pretrain(self.catalogue_for(settings.method).features, towers, replace(settings, epochs=1))
-            spent[settings.method].append(1000 * record.seconds / record.listings)
-        return {each.method: self._cost(each, median(spent[each.method][1:])) for each in methods}
+            milliseconds[settings.method].append(1000 * record.seconds / record.listings)
+        return {
+            settings.method: self._cost(settings, median(milliseconds[settings.method][1:])) for settings in methods
+        }
 
     def _cost(self, settings: PretrainSettings, milliseconds: float) -> Cost:
         marginals = method_fusion(settings.method, settings.fusion).marginals
         features = self.catalogue_for(settings.method).features
-        stepped, indexed = [], []
+        trained, indexed = [], []
         for modality, views, primary in (
             ("photo", features.photo_views, marginals.alpha),
             ("text", features.text_views, marginals.beta),
         ):
             counts = torch.from_numpy(views.counts)
-            draws = torch.zeros(len(counts), dtype=torch.float64)  # which view is drawn is not how many are
-            stepped.append(mean_views_per_listing(sample_views(settings.method, counts, primary, draws)))
+            draws = torch.zeros(len(counts), dtype=torch.float64)  # any draw samples as many views
+            trained.append(mean_views_per_listing(sample_views(settings.method, counts, primary, draws)))
             indexed.append(mean_views_per_listing(all_views(counts, marginals.primary_weight(modality))))
-        return Cost(stepped[0], stepped[1], milliseconds, sum(indexed))
+        return Cost(trained[0], trained[1], milliseconds, sum(indexed))
 
     def select_weights_for(self, methods: Sequence[PretrainSettings], seed: int) -> WeightSelection | None:
-        """What views weigh, by the first method that couples them, on the listings that are not held out."""
-        first = next((each for each in methods if each.method in TRANSPORT_METHODS), None)
+        """Select weights with the first method that has transport, on the listings that are not held out."""
+        first = next((settings for settings in methods if settings.method in TRANSPORT_METHODS), None)
         if not self.select or first is None or not len(self.corpus.features.photos):
             return None
         training, _ = self._split(seed)
         return select_weights(self.corpus.features.select(training), self.towers, replace(first, seed=seed))
 
     def train_and_measure(self, settings: PretrainSettings, epochs: int) -> TrainedMethod:
-        """Train one method, on a part for the cross-view protocols and on the whole for the queries."""
+        """Train one method twice: without the held-out listings for cross-view protocols, on all for the queries."""
         settings = replace(settings, epochs=epochs)
         values: dict[str, ProtocolValues] = defaultdict(dict)
         seconds = 0.0
@@ -266,14 +284,14 @@ class Experiment:
             towers, record = self._train(np.arange(len(self.corpus.catalogue)), settings)
             seconds += record.seconds
             for name, fusion in systems_of_method(settings.method, settings.fusion).items():
-                found = self._ranked(self.catalogue_for(settings.method), towers, fusion, self.judged)
-                values[name][QUERY_PROTOCOL] = found["fused"]
-                values[name + HYBRID_SUFFIX][QUERY_PROTOCOL] = found["fused+bm25"]
+                measured = self._measure_queries(self.catalogue_for(settings.method), towers, fusion, self.judged)
+                values[name][QUERY_PROTOCOL] = measured["fused"]
+                values[name + HYBRID_SUFFIX][QUERY_PROTOCOL] = measured["fused+bm25"]
         return TrainedMethod(dict(values), seconds)
 
     @cached_property
     def untrained_values(self) -> dict[str, ProtocolValues]:
-        """What needs no training: BM25, the untrained text tower, and both together."""
+        """Values of the systems without training: BM25, the untrained text tower, and their hybrid."""
         if self.judged is None:
             return {}
         with self._shop(self.corpus, build_towers(self.towers), Fusion()) as shop:
@@ -281,7 +299,7 @@ class Experiment:
         return {name: {QUERY_PROTOCOL: measure(runs[name], self.judged.qrels)} for name in UNTRAINED_SYSTEMS}
 
     def candidate_counts(self, seeds: int) -> dict[str, int]:
-        """Protocol -> how many listings are ranked, at most over the seeds."""
+        """Return protocol -> number of listings ranked, the maximum over seeds."""
         held_out = [self._split(seed)[1] for seed in range(seeds)]
         with_photos = max(int((self.corpus.features.photo_views.counts[part] > 0).sum()) for part in held_out)
         photos = dict.fromkeys(("title->photos", "description->photos", "photo->primary-photo"), with_photos)
@@ -289,19 +307,19 @@ class Experiment:
 
     @property
     def vector_bytes(self) -> int:
-        """Of a fused embedding as the shop keeps it."""
+        """Size of a fused embedding in a shop."""
         return build_towers(self.towers).dimension * np.dtype(np.float32).itemsize
 
     @cached_property
     def _joint(self) -> EncodedCatalogue:
-        """The catalogue as joint-text sees it; which listings are one item is known from the catalogue as it is."""
+        """The catalogue of joint-text, with one text per listing. Duplicates are those of the original catalogue."""
         catalogue = with_joint_text(self.corpus.catalogue)
         features = catalogue_features(catalogue, build_towers(self.towers), self.cache, "skip")
         return EncodedCatalogue(catalogue, replace(features, duplicate_labels=self.corpus.features.duplicate_labels))
 
     @cached_property
     def _queries(self) -> dict[str, Features]:
-        """Frozen features of the queries' texts; no training changes them."""
+        """Text -> frozen features of the queries, which training does not change."""
         texts = [query.text for query in self.judged.queries] if self.judged else []
         return dict(zip(texts, build_towers(self.towers).text.features(texts), strict=True))
 
@@ -313,17 +331,18 @@ class Experiment:
     def _ids(self) -> ListingIds:
         return np.array([listing.id for listing in self.corpus.catalogue.listings], dtype=np.object_)
 
-    def _split(self, seed: int) -> tuple[GroupLabels, GroupLabels]:
+    def _split(self, seed: int) -> tuple[Indices, Indices]:
+        """Indices of the listings to train on, and of those held out."""
         order = np.random.default_rng(seed).permutation(len(self.corpus.catalogue))
         cut = round(len(order) * (1 - HELD_OUT_FRACTION))
         return np.sort(order[:cut]), np.sort(order[cut:])
 
-    def _train(self, listings: GroupLabels, settings: PretrainSettings) -> tuple[Towers, TrainingRecord]:
+    def _train(self, listings: Indices, settings: PretrainSettings) -> tuple[Towers, TrainingRecord]:
         towers = build_towers(self.towers, settings.seed)
         settings = replace(settings, fusion=method_fusion(settings.method, settings.fusion))
         return towers, pretrain(self.catalogue_for(settings.method).features.select(listings), towers, settings)
 
-    def _ranked(
+    def _measure_queries(
         self, corpus: EncodedCatalogue, towers: Towers, fusion: Fusion, judged: JudgedQueries
     ) -> dict[str, PerQuery]:
         with self._shop(corpus, towers, fusion) as shop:
@@ -347,66 +366,17 @@ class Experiment:
 
 
 class CachedQueryEncoder(TowersEncoder):
-    """Towers as the encoder of queries whose frozen features are there already. features: by text"""
+    """Encoder of queries whose frozen features are precomputed. features: text -> features"""
 
     def __init__(self, towers: Towers, features: Mapping[str, Features]) -> None:
         super().__init__(towers)
         self._text, self._dimension, self._features = towers.text, towers.dimension, features
 
     def encode_texts(self, texts: Sequence[str]) -> Vectors:
+        """Return (n, d) unit vectors of texts in `features`."""
         return project_features(self._text, np.stack([self._features[text] for text in texts]), self._dimension)
 
 
-def mean_views_per_listing(sampled: ChosenViews) -> float:
-    """How many views are encoded per listing, on average."""
+def mean_views_per_listing(sampled: SampledViews) -> float:
+    """Return the mean number of views with a positive weight."""
     return float((sampled.weights > 0).sum()) / len(sampled.weights)
-
-
-def measure_cross_view_protocols(
-    embeddings: Embeddings, groups: GroupLabels, ids: ListingIds, fusion: Fusion
-) -> ProtocolValues:
-    """The four cross-view protocols on held-out listings: values by the id of the listing that asks.
-
-    groups: (N,) equal for listings that are relevant to each other; ids: (N,)
-
-    title->photos, description->photos: a text asks for the mean of a listing's photos under the marginals
-    photo->title, photo->primary-photo: the photos other than the first ask, one by one, for a title, or for a first
-        photo; a listing's value is the mean over its photos, so that every listing counts once
-    The text that asks is left out of the agreement that weighs the photos, so that it cannot help itself.
-    """
-    photos, primary = embeddings.photo_views, embeddings.photo_views.offsets[:-1][embeddings.photo_views.counts > 0]
-    with_photos = np.flatnonzero(photos.counts > 0)
-    found: ProtocolValues = {}
-    for text in ("title", "description"):
-        asking = np.array([name == text for name in embeddings.text_views.names], dtype=np.bool_)
-        asking &= np.isin(embeddings.text_views.owners, with_photos)
-        if asking.any():
-            others = replace(
-                embeddings, text_views=embeddings.text_views.filter(~asking), texts=embeddings.texts[~asking]
-            )
-            means = barycentres(others, fusion.marginals, "photo")[0][with_photos]
-            means /= np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12)
-            owners = embeddings.text_views.owners[asking]
-            values = measure_cross_view(embeddings.texts[asking], means, (groups[owners], groups[with_photos]))
-            found[f"{text}->photos"] = _by_listing(values, ids[owners])
-    auxiliary = np.setdiff1d(np.arange(len(embeddings.photos)), primary)
-    titles = embeddings.text_views.offsets[:-1]
-    if len(auxiliary):
-        owners = photos.owners[auxiliary]
-        for name, candidates, labels in (
-            ("photo->title", embeddings.texts[titles], groups),
-            ("photo->primary-photo", embeddings.photos[primary], groups[with_photos]),
-        ):
-            values = measure_cross_view(embeddings.photos[auxiliary], candidates, (groups[owners], labels))
-            found[name] = _by_listing(values, ids[owners])
-    return found
-
-
-def _by_listing(values: Mapping[str, Floats], owners: ListingIds) -> PerQuery:
-    """Each listing's mean over its views that asked. values: measure -> (Q,); owners: (Q,) ids"""
-    names, places = np.unique(owners, return_inverse=True)
-    counts = np.bincount(places)
-    return {
-        name: dict(zip(names.tolist(), (np.bincount(places, each) / counts).tolist(), strict=True))
-        for name, each in values.items()
-    }

@@ -1,1 +1,1 @@
-"""Labelers: one file for each, listed by `registry`."""
+"""Labelers: one file each, listed in `registry`."""

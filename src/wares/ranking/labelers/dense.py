@@ -1,11 +1,11 @@
-"""Any embedding model as a labeler: cosine of the query with all texts of a listing as one."""
+"""An embedding model as a labeler: cosine of the query with the joined texts of a listing."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wares.ranking.labelers.embeddings import EmbeddingScorer
+from wares.ranking.labelers.embedding_scorer import EmbeddingScorer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DenseLabeler:
-    """A text tower as it was published, untrained. towers: a name as `wares pretrain --towers` takes it"""
+    """Cosine similarity by a published text encoder, untrained. towers: a name, as for `wares pretrain --towers`"""
 
     towers: str = "offline"
 
     def fit(self, corpus: Corpus) -> EmbeddingScorer:
-        """Embed the corpus, from the cache where it has been."""
+        """Embed the corpus; texts that were embedded before are read from the cache."""
         from wares.encoders.features import project_features, text_features
         from wares.encoders.registry import build_towers
 

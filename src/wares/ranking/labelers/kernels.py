@@ -1,7 +1,7 @@
-"""Compiled loops of lexical labelers: over the listings of each term that a query asks for, and no others.
+"""Compiled loops of lexical labelers. They visit only the listings that contain a term of the query.
 
-A query is a row of terms and what each counts (CSR: starts, terms, counts); weights are a column a term, with the
-listings that hold it in rising order (CSC: columns, rows, weights). Results are filled into arrays that are given.
+Queries are sparse rows of term counts (CSR: starts, terms, counts). Weights are one sparse column per term, with the
+listings that contain it in ascending order (CSC: columns, rows, weights). The caller passes the arrays for the results.
 """
 
 from __future__ import annotations
@@ -21,70 +21,72 @@ if TYPE_CHECKING:
 
 
 def compile_kernel(function: Callable[..., Any]) -> Any:
-    """Compile once a machine rather than once a process, where there is a folder that can be written to.
+    """The function compiled by numba, and cached on disk if there is a writable folder.
 
-    Compiling takes seconds, and every process that labels would begin with it.
+    Compiling takes seconds, which every labelling process would otherwise spend.
     """
     kernel = njit(nogil=True)(function)
-    with suppress(RuntimeError):  # numba knows of no such folder
+    with suppress(RuntimeError):  # numba found no writable folder
         kernel.enable_caching()
     return kernel
 
 
 @compile_kernel
 def _add(sums: Array, rows: Array, weights: Array, count: np.float32) -> None:  # pragma: no cover
-    """What a term is worth to the listings that hold it."""
+    """Add a term's weights to the sums of the listings that contain it."""
     for entry in range(len(rows)):
         sums[rows[entry]] += count * weights[entry]
 
 
 @compile_kernel
-def _add_and_note(
+def _add_and_record(
     sums: Array, rows: Array, weights: Array, count: np.float32, touched: Array, end: int
 ) -> int:  # pragma: no cover
-    """The same; listings that had nothing before are noted from place `end` on. Returns where they end now."""
+    """Add as `_add` does, and append listings whose sum was 0 to `touched[:end]`. Returns the new end."""
     for entry in range(len(rows)):
-        row, worth = rows[entry], count * weights[entry]
+        row, weight = rows[entry], count * weights[entry]
         touched[end] = row
-        end += (sums[row] == 0) & (worth > 0)
-        sums[row] += worth
+        end += (sums[row] == 0) & (weight > 0)
+        sums[row] += weight
     return end
 
 
 @compile_kernel
-def _least(values: Array, k: int) -> np.float32:  # pragma: no cover
-    """A value that at least k of these reach, and hardly more: the k-th largest of the largest of 4 k parts.
+def _selection_threshold(values: Array, k: int) -> np.float32:  # pragma: no cover
+    """A lower bound of the k-th largest value that few more than k values reach.
 
-    It costs one look at each value. Lowest of all where there are not so many.
+    It is the k-th largest of the maxima of 4 k strided parts, and costs one pass over the values. With fewer than 4 k
+    values it is the lowest float32.
     """
     parts = 4 * k
     if len(values) < parts:
         return np.finfo(np.float32).min
     largest = values[:parts].copy()
     for start in range(parts, len(values) - parts + 1, parts):
-        row = values[start : start + parts]  # a part is every 4 k-th, for neighbours are often alike
+        row = values[start : start + parts]  # parts are strided because neighbours are often similar
         for part in range(parts):
             largest[part] = row[part] if row[part] > largest[part] else largest[part]
     return max(np.partition(largest, parts - k)[parts - k], np.finfo(np.float32).min)
 
 
 @compile_kernel
-def _keep_best(values: Array, among: Array, listings: Array, scores: Array) -> None:  # pragma: no cover
-    """Fill in the best of `among` by their values, -inf is none; equal values in the order of the corpus."""
-    k, found, end = len(listings), np.empty(len(values), dtype=np.int64), 0
-    least = _least(values, k)
-    for place in range(len(values)):
-        if values[place] >= least:
-            found[end] = place
+def _select_best(values: Array, candidates: Array, listings: Array, scores: Array) -> None:  # pragma: no cover
+    """Write the best candidates and their values, best first, equal values by ascending index; -inf is no value."""
+    k, selected, end = len(listings), np.empty(len(values), dtype=np.int64), 0
+    threshold = _selection_threshold(values, k)
+    for i in range(len(values)):
+        if values[i] >= threshold:
+            selected[end] = i
             end += 1
-    found = found[:end]
-    if end > 8 * k:  # most are as low as the lowest: no more than k of them are wanted
-        level = among[found[values[found] == least]]
-        if len(level) > k:
-            found = found[(values[found] > least) | (among[found] <= np.partition(level, k - 1)[k - 1])]
-    found = found[np.argsort(among[found], kind="mergesort")]
-    found = found[np.argsort(-values[found], kind="mergesort")][:k]
-    listings[: len(found)], scores[: len(found)] = among[found], values[found]
+    selected = selected[:end]
+    if end > 8 * k:  # most values equal the threshold, and at most k of these are needed
+        tied = candidates[selected[values[selected] == threshold]]
+        if len(tied) > k:
+            is_needed = candidates[selected] <= np.partition(tied, k - 1)[k - 1]
+            selected = selected[(values[selected] > threshold) | is_needed]
+    selected = selected[np.argsort(candidates[selected], kind="mergesort")]
+    selected = selected[np.argsort(-values[selected], kind="mergesort")][:k]
+    listings[: len(selected)], scores[: len(selected)] = candidates[selected], values[selected]
 
 
 @compile_kernel
@@ -99,66 +101,66 @@ def fill_best(
     listings: Array,
     scores: Array,
 ) -> None:  # pragma: no cover
-    """The best listings of each query among those that share a term with it, the best first, from the left.
+    """Write the best listings of each query among those that share a term with it, best first.
 
-    counts: at least 0; weights: above 0, so that a sum of 0 is that of a listing that shares no term
-    offsets: (N,) added for each unit of a query's counts; listings, scores: (Q, K)
+    counts: at least 0; weights: above 0, so that only listings that share no term have a sum of 0
+    offsets: (N,) added once per unit of a query's counts; listings, scores: (Q, K)
     """
-    many = len(offsets)
-    sums, values = np.zeros(many, dtype=np.float32), np.empty(many, dtype=np.float32)
-    every, touched = np.arange(many), np.empty(many + 1, dtype=np.int64)
+    size = len(offsets)
+    sums, values = np.zeros(size, dtype=np.float32), np.empty(size, dtype=np.float32)
+    all_rows, touched = np.arange(size), np.empty(size + 1, dtype=np.int64)
     for query in range(len(starts) - 1):
         total, entries, end = np.float32(0), 0, 0
-        for place in range(starts[query], starts[query + 1]):
-            total += counts[place]
-            entries += columns[terms[place] + 1] - columns[terms[place]]
-        common = entries > many // 10  # looking at all listings then costs less than noting those that share a term
-        for place in range(starts[query], starts[query + 1]):
-            first, last = columns[terms[place]], columns[terms[place] + 1]
-            if common:
-                _add(sums, rows[first:last], weights[first:last], counts[place])
+        for position in range(starts[query], starts[query + 1]):
+            total += counts[position]
+            entries += columns[terms[position] + 1] - columns[terms[position]]
+        dense = entries > size // 10  # then a pass over all listings is cheaper than recording the touched ones
+        for position in range(starts[query], starts[query + 1]):
+            first, last = columns[terms[position]], columns[terms[position] + 1]
+            if dense:
+                _add(sums, rows[first:last], weights[first:last], counts[position])
             else:
-                end = _add_and_note(sums, rows[first:last], weights[first:last], counts[place], touched, end)
-        if common:
-            for row in range(many):
+                end = _add_and_record(sums, rows[first:last], weights[first:last], counts[position], touched, end)
+        if dense:
+            for row in range(size):
                 values[row] = sums[row] + offsets[row] * total if sums[row] != 0 else -np.inf
             sums[:] = 0
-            _keep_best(values, every, listings[query], scores[query])
+            _select_best(values, all_rows, listings[query], scores[query])
         else:
-            for place in range(end):
-                row = touched[place]
-                values[place] = sums[row] + offsets[row] * total
+            for position in range(end):
+                row = touched[position]
+                values[position] = sums[row] + offsets[row] * total
                 sums[row] = 0
-            _keep_best(values[:end], touched[:end], listings[query], scores[query])
+            _select_best(values[:end], touched[:end], listings[query], scores[query])
 
 
 @compile_kernel
-def fill_known_scores(listings: Array, scores: Array, wanted: Array, known_scores: Array) -> None:  # pragma: no cover
-    """What is known of the listings that are asked for, (Q, K); nothing is filled in of others, or for no listing.
+def fill_known_scores(listings: Array, scores: Array, wanted: Array, wanted_scores: Array) -> None:  # pragma: no cover
+    """Write the known scores of wanted listings; those of other listings and of padding are left as they are.
 
-    listings, scores: (Q, J), each listing once in a row
+    listings, scores: (Q, J), each listing once in a row; wanted, wanted_scores: (Q, K)
     """
-    many = listings.max() + 1 if listings.size else 0
-    last, held = np.full(many, -1, dtype=np.int64), np.empty(many, dtype=np.float32)  # query that a score belongs to
+    size = listings.max() + 1 if listings.size else 0
+    query_of, score_of = np.full(size, -1, dtype=np.int64), np.empty(size, dtype=np.float32)
     for query in range(len(listings)):
-        for place in range(listings.shape[1]):
-            row = listings[query, place]
+        for position in range(listings.shape[1]):
+            row = listings[query, position]
             if row >= 0:
-                last[row], held[row] = query, scores[query, place]
-        for place in range(wanted.shape[1]):
-            row = wanted[query, place]
-            if 0 <= row < many and last[row] == query:
-                known_scores[query, place] = held[row]
+                query_of[row], score_of[row] = query, scores[query, position]
+        for position in range(wanted.shape[1]):
+            row = wanted[query, position]
+            if 0 <= row < size and query_of[row] == query:
+                wanted_scores[query, position] = score_of[row]
 
 
 @compile_kernel
-def _summed(
+def _score_of(
     starts: Array, terms: Array, counts: Array, columns: Array, rows: Array, weights: Array, query: int, row: int
 ) -> np.float32:  # pragma: no cover
-    """What a query's terms are worth to one listing, looked up term by term."""
+    """Score of one listing, by a binary search in each of the query's terms."""
     score = np.float32(0)
-    for place in range(starts[query], starts[query + 1]):
-        low, end = columns[terms[place]], columns[terms[place] + 1]
+    for position in range(starts[query], starts[query + 1]):
+        low, end = columns[terms[position]], columns[terms[position] + 1]
         high = end
         while low < high:
             middle = (low + high) // 2
@@ -167,7 +169,7 @@ def _summed(
             else:
                 high = middle
         if low < end and rows[low] == row:
-            score += counts[place] * weights[low]
+            score += counts[position] * weights[low]
     return score
 
 
@@ -183,35 +185,35 @@ def fill_scores(
     listings: Array,
     scores: Array,
 ) -> None:  # pragma: no cover
-    """Scores of given listings, (Q, K); nothing is filled in for a query without terms, or where a place is negative.
+    """Write (Q, K) scores of given listings; those of padding and of queries without terms are left as they are.
 
-    They are summed in the same order as in `fill_best`, so that both say the same to the last bit.
+    Terms are added in the same order as in `fill_best`, so that both give the same scores to the last bit.
     """
     sums = np.zeros(len(offsets), dtype=np.float32)
-    last = np.full(len(offsets), -1, dtype=np.int64)  # query that a sum belongs to
+    query_of = np.full(len(offsets), -1, dtype=np.int64)  # query to which a sum belongs
     for query in range(len(starts) - 1):
-        total, asked, entries = np.float32(0), False, 0
-        for place in range(starts[query], starts[query + 1]):
-            total += counts[place]
-            asked |= counts[place] != 0
-            entries += columns[terms[place] + 1] - columns[terms[place]]
-        if not asked:
+        total, has_terms, entries = np.float32(0), False, 0
+        for position in range(starts[query], starts[query + 1]):
+            total += counts[position]
+            has_terms |= counts[position] != 0
+            entries += columns[terms[position] + 1] - columns[terms[position]]
+        if not has_terms:
             continue
-        row_of = listings[query]
-        # Going through all entries of a term costs one step each; to look one listing up costs about ten.
-        if entries < 10 * len(row_of) * (starts[query + 1] - starts[query]):
-            for at in range(len(row_of)):
-                if row_of[at] >= 0:
-                    last[row_of[at]], sums[row_of[at]] = query, 0
-            for place in range(starts[query], starts[query + 1]):
-                for entry in range(columns[terms[place]], columns[terms[place] + 1]):
-                    if last[rows[entry]] == query:
-                        sums[rows[entry]] += counts[place] * weights[entry]
-            for at in range(len(row_of)):
-                if row_of[at] >= 0:
-                    scores[query, at] = sums[row_of[at]] + offsets[row_of[at]] * total
+        candidates = listings[query]
+        # Visiting an entry of a term costs one step; a binary search for one listing costs about ten.
+        if entries < 10 * len(candidates) * (starts[query + 1] - starts[query]):
+            for i in range(len(candidates)):
+                if candidates[i] >= 0:
+                    query_of[candidates[i]], sums[candidates[i]] = query, 0
+            for position in range(starts[query], starts[query + 1]):
+                for entry in range(columns[terms[position]], columns[terms[position] + 1]):
+                    if query_of[rows[entry]] == query:
+                        sums[rows[entry]] += counts[position] * weights[entry]
+            for i in range(len(candidates)):
+                if candidates[i] >= 0:
+                    scores[query, i] = sums[candidates[i]] + offsets[candidates[i]] * total
         else:
-            for at in range(len(row_of)):
-                if row_of[at] >= 0:
-                    found = _summed(starts, terms, counts, columns, rows, weights, query, row_of[at])
-                    scores[query, at] = found + offsets[row_of[at]] * total
+            for i in range(len(candidates)):
+                if candidates[i] >= 0:
+                    score = _score_of(starts, terms, counts, columns, rows, weights, query, candidates[i])
+                    scores[query, i] = score + offsets[candidates[i]] * total

@@ -1,10 +1,10 @@
-"""Query likelihood with Dirichlet smoothing (Zhai & Lafferty, SIGIR 2001)."""
+"""Query likelihood with Dirichlet smoothing."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -22,41 +22,46 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class QueryLikelihood:
-    """log p(query | listing), less log p(query | corpus), which is the same for all listings.
+    """Log-likelihood of the query under a listing's smoothed language model.
 
-    mu: how many words of the corpus are added to each listing, > 0; short listings want small values
+    Scores are log p(query | listing) - log p(query | corpus); the second term is the same for all listings.
+
+    mu: pseudo-count of corpus terms that is added to each listing, > 0; small values suit short listings
     """
 
+    source: ClassVar[str] = "Zhai & Lafferty, SIGIR 2001"
     mu: float = 1000.0
 
     def __post_init__(self) -> None:
         if not 0 < self.mu < math.inf:
-            raise SettingsError(f"mu of query-likelihood is above 0, not {self.mu}.")
+            raise SettingsError(f"mu of query-likelihood must be above 0, not {self.mu}.")
 
     def fit(self, corpus: Corpus) -> QueryLikelihoodScorer:
-        """Count the corpus."""
+        """Estimate the language models of the listings."""
         return QueryLikelihoodScorer(self, corpus.term_counts)
 
 
 class QueryLikelihoodScorer:
-    """Query likelihood over one corpus. Abstains from queries that share no term with it.
+    """Query likelihood over one corpus. It abstains from queries that share no term with the corpus.
 
-    Terms that the corpus does not know have no part. Scores may be negative.
+    Query terms that are not in the corpus are ignored. Scores may be negative.
     """
 
+    single_threaded: ClassVar[bool] = True
+
     def __init__(self, settings: QueryLikelihood, terms: TermCounts) -> None:
-        # log((tf + mu p) / (n + mu)) - log p = log(1 + tf / (mu p)) + log(mu / (n + mu)), 0 + the last where tf = 0.
+        # log((tf + mu p) / (n + mu)) - log p = log(1 + tf / (mu p)) + log(mu / (n + mu)); the first is 0 if tf = 0.
         self.terms = terms
         self.weights = terms.counts.astype(np.float32).tocsc()
-        share = terms.collection_frequency / max(1, terms.collection_frequency.sum())
-        of_column = np.repeat(share, np.diff(self.weights.indptr))
-        self.weights.data = np.log1p(self.weights.data / (settings.mu * of_column)).astype(np.float32)
+        background = terms.collection_frequency / max(1, terms.collection_frequency.sum())
+        per_entry = np.repeat(background, np.diff(self.weights.indptr))
+        self.weights.data = np.log1p(self.weights.data / (settings.mu * per_entry)).astype(np.float32)
         self.offsets: Scores = np.log(settings.mu / (terms.lengths + settings.mu)).astype(np.float32)
 
     def retrieve(self, queries: Sequence[Query], k: int) -> Labels:
-        """The k best listings among those that share a term with each query."""
+        """The k best listings that share a term with the query."""
         return sparse_retrieve(query_matrix(queries, self.terms), self.weights, k, self.offsets)
 
     def score(self, queries: Sequence[Query], listings: Indices) -> Scores:
-        """Scores of these listings; NaN for queries that share no term with the corpus."""
+        """(Q, K) scores of given listings; NaN for queries that share no term with the corpus."""
         return sparse_score(query_matrix(queries, self.terms), self.weights, listings, self.offsets)

@@ -1,11 +1,11 @@
-"""Labelers: whatever scores (query, listing) pairs and is used as a teacher, behind one protocol.
+"""Labelers by name: whatever scores (query, listing) pairs and is used as a teacher.
 
-    labeler = get_labeler("bm25(k1=0.9, b=0.4)")
-    labels = labeler.over(corpus).retrieve([Query("1", "red boots")], k=100)
+    scorer = get_labeler("bm25(k1=0.9, b=0.4)").fit(corpus)
+    labels = scorer.retrieve([Query("1", "red boots")], k=100)
 
-A labeler is a frozen dataclass of settings; over a corpus it becomes a scorer. A scorer may abstain: from a query,
-which then has no labels, or from a pair, whose score is NaN. Rankers (wares.ranking.rankers.registry) are scorers too, so that what was
-trained in one round labels in the next.
+A labeler is a frozen dataclass of settings; `fit` makes it a scorer of a corpus. A scorer may abstain from a query,
+which then has no labels, or from a pair, whose score is NaN. Trained rankers (`wares.ranking.rankers`) give scorers
+too, so the ranker of one round is a teacher in the next.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def labelers() -> dict[str, type[Labeler]]:
-    """Every labeler by its name. In a program, a function becomes one by `wares.ranking.labelers.function.labeler`."""
+    """All labelers by name. `@labeler` makes a labeler of a Python function, which has no name."""
     from wares.ranking.labelers.bm25 import BM25
     from wares.ranking.labelers.dense import DenseLabeler
     from wares.ranking.labelers.function import FileFunctionLabeler
@@ -40,5 +40,14 @@ def labelers() -> dict[str, type[Labeler]]:
 
 
 def get_labeler(name: str) -> Labeler:
-    """The labeler of this name, as in `bm25(k1=0.9, b=0.4)`. Raises SettingsError where there is none."""
+    """The labeler of a spec such as `bm25(k1=0.9, b=0.4)`. Raises SettingsError if there is none.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from wares import Catalogue, Listing, Query
+        >>> from wares.data.corpus import Corpus
+        >>> corpus = Corpus(Catalogue(Path("."), (Listing("1", "Red boots"), Listing("2", "Blue mug"))))
+        >>> get_labeler("bm25(k1=0.9)").fit(corpus).retrieve([Query("q", "mugs")], k=2).listings.tolist()
+        [[1, -1]]
+    """
     return parse_spec(name, labelers(), "labeler")

@@ -1,9 +1,9 @@
-"""BM25 with RM3 feedback: the query is extended by what its first results have in common."""
+"""BM25 with RM3 feedback: the query is expanded by terms of its first results."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -23,12 +23,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RM3:
-    """The third relevance model (Abdul-Jaleel et al., TREC 2004; after Lavrenko & Croft, SIGIR 2001), over BM25.
+    """BM25 over a query that is expanded by pseudo-relevance feedback (RM3).
 
-    feedback_listings: first results that feedback is taken from, >= 1; feedback_terms: how many of their terms are kept, >= 1
-    original_weight: weight of the query as it was asked, in [0, 1]; k1, b: of BM25
+    feedback_listings: number of first results whose terms are used, >= 1
+    feedback_terms: number of terms that are added, >= 1
+    original_weight: weight of the original query, in [0, 1]
+    k1, b: of BM25
     """
 
+    source: ClassVar[str] = "Abdul-Jaleel et al., TREC 2004; Lavrenko & Croft, SIGIR 2001"
     feedback_listings: int = 10
     feedback_terms: int = 10
     original_weight: float = 0.5
@@ -37,10 +40,13 @@ class RM3:
 
     def __post_init__(self) -> None:
         if min(self.feedback_listings, self.feedback_terms) < 1:
-            raise SettingsError("listings and terms of rm3 are 1 or more.")
+            raise SettingsError(
+                "feedback_listings and feedback_terms of rm3 must be 1 or more, "
+                f"not {self.feedback_listings} and {self.feedback_terms}."
+            )
         if not 0 <= self.original_weight <= 1:
-            raise SettingsError(f"original of rm3 is a weight in [0, 1], not {self.original_weight}.")
-        BM25(self.k1, self.b)  # raises where they are out of range
+            raise SettingsError(f"original_weight of rm3 must be in [0, 1], not {self.original_weight}.")
+        BM25(self.k1, self.b)  # raises SettingsError if they are out of range
 
     def fit(self, corpus: Corpus) -> RM3Scorer:
         """Index the corpus."""
@@ -48,43 +54,45 @@ class RM3:
 
 
 class RM3Scorer:
-    """RM3 over one corpus. Abstains where BM25 does."""
+    """RM3 over one corpus. It abstains from the queries that BM25 abstains from."""
+
+    single_threaded: ClassVar[bool] = True
 
     def __init__(self, settings: RM3, bm25: BM25Scorer) -> None:
         self.settings, self.bm25 = settings, bm25
 
     def retrieve(self, queries: Sequence[Query], k: int) -> Labels:
-        """The k best listings that share a term with the extended query."""
+        """The k best listings that share a term with the expanded query."""
         return sparse_retrieve(self.expand(queries), self.bm25.weights, k)
 
     def score(self, queries: Sequence[Query], listings: Indices) -> Scores:
-        """Scores of these listings under the extended query; NaN for queries that share no term with the corpus."""
+        """(Q, K) scores of given listings; NaN for queries that share no term with the corpus."""
         return sparse_score(self.expand(queries), self.bm25.weights, listings)
 
     def expand(self, queries: Sequence[Query]) -> csr_array[Any]:
-        """(Q, V) weights of the extended queries, each row summing to 1, or empty.
+        """(Q, V) term weights of the expanded queries; each row sums to 1 or is empty.
 
-        p(t | R) = Σ_d p(t | d) p(d | query), p(d | query) in proportion to the listing's BM25 score.
+        p(t | R) = Σ_d p(t | d) p(d | query), with p(d | query) proportional to the BM25 score of listing d.
         """
         from scipy.sparse import csr_array, diags_array, vstack
 
         terms = self.bm25.terms
-        asked = query_matrix(queries, terms)
-        asked = diags_array(1 / np.maximum(np.asarray(asked.sum(axis=1)).ravel(), 1)) @ asked
+        original = query_matrix(queries, terms)
+        original = diags_array(1 / np.maximum(np.asarray(original.sum(axis=1)).ravel(), 1)) @ original
         labels = self.bm25.retrieve(queries, self.settings.feedback_listings)
-        likely = diags_array(1 / np.maximum(terms.lengths, 1)) @ terms.counts
+        listing_models = diags_array(1 / np.maximum(terms.lengths, 1)) @ terms.counts
         rows = []
-        for found, scores in zip(labels.listings, labels.scores, strict=True):
-            there = ~np.isnan(scores)
-            weights = scores[there] / max(float(scores[there].sum()), 1e-12)
-            rows.append(self._kept(csr_array(weights[None]) @ likely[found[there]]))
-        feedback = vstack(rows, format="csr") if rows else asked
-        share = self.settings.original_weight
-        extended: csr_array[Any] = (share * asked + (1 - share) * feedback).tocsr().astype(np.float32)
-        return extended
+        for listings, scores in zip(labels.listings, labels.scores, strict=True):
+            present = ~np.isnan(scores)
+            weights = scores[present] / max(float(scores[present].sum()), 1e-12)
+            rows.append(self._likeliest_terms(csr_array(weights[None]) @ listing_models[listings[present]]))
+        feedback = vstack(rows, format="csr") if rows else original
+        weight = self.settings.original_weight
+        expanded: csr_array[Any] = (weight * original + (1 - weight) * feedback).tocsr().astype(np.float32)
+        return expanded
 
-    def _kept(self, row: csr_array[Any]) -> csr_array[Any]:
-        """The most likely terms, on a scale that sums to 1."""
+    def _likeliest_terms(self, row: csr_array[Any]) -> csr_array[Any]:
+        """The likeliest terms of a (1, V) feedback model, rescaled to sum to 1."""
         from scipy.sparse import csr_array
 
         best = np.argsort(-row.data, kind="stable")[: self.settings.feedback_terms]

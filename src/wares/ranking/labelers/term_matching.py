@@ -1,4 +1,4 @@
-"""Scores that are sums over shared terms, as sparse products: what lexical labelers have in common."""
+"""Sparse products of queries and listings over their terms, shared by all lexical labelers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def query_matrix(queries: Sequence[Query], terms: TermCounts) -> csr_array[Any]:
-    """(Q, V) how often each known term stands in each query."""
+    """(Q, V) counts of the corpus's terms in each query."""
     from scipy.sparse import csr_array
 
     rows = [terms.term_ids(query.text) for query in queries]
@@ -34,10 +34,10 @@ def query_matrix(queries: Sequence[Query], terms: TermCounts) -> csr_array[Any]:
 
 
 def sparse_retrieve(queries: csr_array[Any], weights: csc_array[Any], k: int, offsets: Scores | None = None) -> Labels:
-    """The k listings of highest score for each query, among those that share a term with it.
+    """The k best listings per query, among those that share a term with it.
 
-    queries: (Q, V); weights: (N, V) what a term of a query is worth to a listing
-    offsets: (N,) added once for each unit of a query's weight, where a listing shares a term at all
+    queries: (Q, V) term counts; weights: (N, V) score of each term in each listing
+    offsets: (N,) added to a listing's score once per unit of the query's counts
     """
     from wares.ranking.labelers.kernels import fill_best
 
@@ -50,9 +50,9 @@ def sparse_retrieve(queries: csr_array[Any], weights: csc_array[Any], k: int, of
 def sparse_score(
     queries: csr_array[Any], weights: csc_array[Any], listings: Indices, offsets: Scores | None = None
 ) -> Scores:
-    """(Q, K) scores of given listings; 0, and the offset, where no term is shared.
+    """(Q, K) scores of given listings; 0 plus the offset for listings that share no term.
 
-    NaN where there is no listing, and for queries without a term.
+    NaN for padding, and for queries without a term.
     """
     from wares.ranking.labelers.kernels import fill_scores
 
@@ -62,11 +62,11 @@ def sparse_score(
 
 
 def _arrays(queries: csr_array[Any], weights: csc_array[Any], offsets: Scores | None) -> tuple[npt.NDArray[Any], ...]:
-    """Queries, weights and offsets as the kernels take them, always of the same types, for which they are compiled."""
-    weights.sort_indices()  # at once where they are
+    """Arguments of the kernels, always of the same types, so that each kernel is compiled once."""
+    weights.sort_indices()  # returns at once if they are sorted
     if offsets is None:
         offsets = np.zeros(weights.shape[0], dtype=np.float32)
-    kinds = {
+    typed = {
         "starts": (queries.indptr, np.int64),
         "terms": (queries.indices, np.int64),
         "counts": (queries.data, np.float32),
@@ -75,6 +75,6 @@ def _arrays(queries: csr_array[Any], weights: csc_array[Any], offsets: Scores | 
         "weights": (weights.data, np.float32),
         "offsets": (offsets, np.float32),
     }
-    arrays = {name: np.ascontiguousarray(array, dtype=kind) for name, (array, kind) in kinds.items()}
-    arrays["rows"] = arrays["rows"].view(np.uint32)  # numba looks whether a signed place counts from the end
+    arrays = {name: np.ascontiguousarray(array, dtype=dtype) for name, (array, dtype) in typed.items()}
+    arrays["rows"] = arrays["rows"].view(np.uint32)  # of signed indices numba checks whether they are negative
     return tuple(arrays.values())

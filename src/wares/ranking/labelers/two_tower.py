@@ -1,12 +1,12 @@
-"""The pretrained two-tower model as a labeler: queries against fused embeddings of photos and texts."""
+"""A trained two-tower model as a labeler: queries against fused embeddings of photos and texts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from wares.core.errors import SettingsError
-from wares.ranking.labelers.embeddings import EmbeddingScorer
+from wares.ranking.labelers.embedding_scorer import EmbeddingScorer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,16 +18,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TwoTowerLabeler:
-    """A model folder of `wares pretrain` or `wares finetune`."""
+    """Inner product of a query with the fused embeddings of a trained model. model: its folder"""
 
+    requires: ClassVar[str] = "a model folder of wares pretrain or wares finetune"
     model: str = ""
 
     def __post_init__(self) -> None:
         if not self.model:
-            raise SettingsError("two-tower needs a model: two-tower(model='FOLDER'), as `wares pretrain` writes it.")
+            raise SettingsError(
+                "two-tower needs a model. Write two-tower(model='FOLDER'), with a folder of `wares pretrain`."
+            )
 
     def fit(self, corpus: Corpus) -> EmbeddingScorer:
-        """Embed and fuse the corpus, from cached features where they are there."""
+        """Embed and fuse the corpus; cached features are reused."""
         from wares.encoders.features import project_features, text_features
         from wares.encoders.registry import load_towers
 
@@ -40,7 +43,10 @@ class TwoTowerLabeler:
 
 
 def fused_embeddings(corpus: Corpus, towers: Towers) -> Vectors:
-    """(N, d) of the listings. Photos that cannot be used are taken as the corpus says, and noted. Raises PhotoError."""
+    """(N, d) fused embeddings of a corpus.
+
+    Raises PhotoError for a photo that cannot be read, unless the corpus skips such photos; then it records the problem.
+    """
     from wares.encoders.features import embed
     from wares.encoders.fusion import fuse
 

@@ -1,1 +1,1 @@
-"""Rankers: one file for each, listed by `registry`."""
+"""Rankers: one file each, listed in `registry`."""

@@ -1,4 +1,4 @@
-"""Base classes of rankers: settings, the trainable model, and what it learns from."""
+"""Base classes of rankers: their settings, the trainable model, and the labels that it learns from."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from wares.core.errors import ModelError, SettingsError
+from wares.core.errors import ModelError, SettingsError, one_line
 from wares.encoders.base import save_weights
 from wares.ranking.reranking import CorpusReranker
 
@@ -37,10 +37,10 @@ M = TypeVar("M", bound="RankerModel")
 
 @dataclass(frozen=True)
 class SoftLabels:
-    """What a ranker learns from: queries, some listings of each, what teachers say of them, and how much it counts.
+    """Training data of a ranker: queries with a distribution over some listings each.
 
-    listings: (Q, K) places in the corpus; -1 where there are fewer than K
-    log_probs: (Q, K) logarithm of each listing's share of its query; -inf where there is none
+    listings: (Q, K) indices into the corpus, padded with NO_LISTING
+    log_probs: (Q, K) log-probability of each listing under its query, padded with -inf
     weights: (Q,) of the queries, >= 0, mean 1
     """
 
@@ -55,9 +55,10 @@ class SoftLabels:
 
 @dataclass(frozen=True)
 class TrainingDefaults:
-    """How fast a kind of ranker learns.
+    """Learning rate and batch sizes of a kind of ranker.
 
-    learning_rate: after the warm-up, > 0; batch_size: queries in a step; listings_per_query: of each query in a step, >= 2
+    learning_rate: after the warm-up, > 0; batch_size: queries per step, >= 1
+    listings_per_query: listings per query and step, >= 2
     """
 
     learning_rate: float
@@ -66,9 +67,11 @@ class TrainingDefaults:
 
     def __post_init__(self) -> None:
         if not self.learning_rate > 0:
-            raise SettingsError(f"a learning rate is above 0, not {self.learning_rate}.")
-        if self.batch_size < 1 or self.listings_per_query < 2:
-            raise SettingsError("a step takes one query or more, and two listings or more of each.")
+            raise SettingsError(f"learning_rate must be above 0, not {self.learning_rate}.")
+        if self.batch_size < 1:
+            raise SettingsError(f"batch_size must be 1 or more, not {self.batch_size}.")
+        if self.listings_per_query < 2:
+            raise SettingsError(f"listings_per_query must be 2 or more, not {self.listings_per_query}.")
 
 
 class Ranker(ABC):
@@ -77,7 +80,7 @@ class Ranker(ABC):
     Subclasses are frozen dataclasses with the fields named here. By default a shop builds the model over all of its
     listings when it first reranks, which any ranker can do.
 
-    needs: what reranking needs of a shop's listings: "vectors", "texts", or all of them as a "corpus"
+    needs: what reranking needs of a shop's listings: their "vectors", their "texts", or all listings as a "corpus"
     replaces_query_tower: whether it encodes a shop's queries in place of its model, and does not rerank
     """
 
@@ -88,7 +91,7 @@ class Ranker(ABC):
     listings_per_query: int
 
     def __post_init__(self) -> None:
-        _ = self.training_defaults  # checks them
+        _ = self.training_defaults  # raises SettingsError if they are out of range
 
     @property
     def training_defaults(self) -> TrainingDefaults:
@@ -97,7 +100,7 @@ class Ranker(ABC):
 
     @abstractmethod
     def fit(self, corpus: Corpus, seed: int) -> RankerModel:
-        """The untrained model over a corpus. seed: of whatever starts at random"""
+        """The untrained model over a corpus. seed: of the random initialisation"""
 
     def write_listing_side(self, trained: Path, seed: int, corpus: Corpus, out: Path) -> None:
         """Write what `open_reranker` needs of a shop's listings, besides the weights; by default nothing.
@@ -136,70 +139,75 @@ def load_trained(model: M, folder: Path) -> M:
 
 
 def best_device() -> torch.device:
-    """The accelerator, where there is one."""
+    """The accelerator if there is one, else the CPU."""
     return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
 
 
 class RankerModel(nn.Module, ABC):
-    """A model that can be trained, over one corpus. It learns and scores on the accelerator, where there is one."""
+    """A trainable model over one corpus. It trains and scores on the accelerator if there is one."""
 
     @property
     def device(self) -> torch.device:
-        """Where its parameters are; what it keeps of texts stays in main memory."""
+        """Device of the parameters; data of the texts stays in main memory."""
         return next(self.parameters()).device
 
     @abstractmethod
     def prepare(self, queries: Sequence[Query]) -> None:
-        """Told of all queries that training will bring, before it starts."""
+        """Called with all training queries before training, so that a model can encode them once."""
 
     @abstractmethod
     def forward(self, queries: Sequence[str], listings: Tensor) -> Tensor:
-        """(B, K) scores of listings, (B, K) places, on the scale of logits; whatever where a place is -1."""
+        """(B, K) scores of listings, as logits; arbitrary for padding.
+
+        listings: (B, K) indices into the corpus, padded with NO_LISTING
+        """
 
     def regulariser(self) -> Tensor:
-        """A scalar that joins the loss of the batch that `forward` saw last; 0 for most."""
+        """A scalar that is added to the loss of the batch that `forward` saw last; by default 0."""
         return torch.zeros(())
 
     @abstractmethod
     def scorer(self) -> Scorer:
-        """The model as it is now, ready to rank and to teach."""
+        """A scorer with the current weights."""
 
     def trained_state(self) -> Mapping[str, Tensor]:
-        """What training changes, by name."""
+        """The weights that training changes, by name."""
         names = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
         return {name: value for name, value in self.state_dict().items() if name in names}
 
     def save(self, folder: Path) -> None:
-        """Write what training changed."""
+        """Write the weights that training changes."""
         folder.mkdir(parents=True, exist_ok=True)
         save_weights(self.trained_state(), folder / WEIGHTS_FILE)
 
     def adapt_to(self, saved: Mapping[str, Tensor]) -> None:
-        """Take on what saved weights depend on, of the listings that they were taught with; nothing for most."""
+        """Adapt to saved weights that depend on the listings of the training; by default nothing."""
 
     def load(self, folder: Path) -> None:
-        """Take on what was saved by a model of the same settings, over these listings or others. Raises ModelError."""
+        """Load weights that a model with the same settings saved, over any listings. Raises ModelError."""
         try:
             saved = load_file(str(folder / WEIGHTS_FILE))
         except (OSError, SafetensorError) as error:
-            raise ModelError(f"{folder / WEIGHTS_FILE} does not load ({error}). Train the ranker again.") from None
+            raise ModelError(
+                f"{folder / WEIGHTS_FILE} does not load ({one_line(error)}). Train the ranker again."
+            ) from None
         if set(saved) != set(self.trained_state()):
-            raise ModelError(f"{folder / WEIGHTS_FILE} is of another ranker than this. Train the ranker again.")
+            raise ModelError(f"{folder / WEIGHTS_FILE} belongs to another ranker. Train the ranker again.")
         self.adapt_to(saved)
         try:
             self.load_state_dict(saved, strict=False)
-        except RuntimeError as error:  # of weights with other shapes
-            what = " ".join(str(error).split())[:200].rstrip(".")
-            raise ModelError(f"{folder} is of another ranker or other listings ({what}). Train it again.") from None
+        except RuntimeError as error:  # the weights have other shapes
+            reason = " ".join(str(error).split())[:200].rstrip(".")
+            raise ModelError(f"{folder} belongs to another ranker ({reason}). Train the ranker again.") from None
 
 
 def require_sentence_tower(ranker: str, towers: str, text: TextTower) -> SentenceTower:
-    """The text tower, for rankers that read a sentence encoder's tokens. Raises SettingsError where it is another.
+    """The text tower, if it is a sentence encoder. Raises SettingsError if it is not.
 
     ranker, towers: their names, for the message
     """
     from wares.encoders.sentence import SentenceTower
 
     if not isinstance(text, SentenceTower):
-        raise SettingsError(f"{ranker} needs a sentence encoder; towers {towers!r} have none.")
+        raise SettingsError(f"{ranker} needs a sentence encoder, and towers {towers!r} have none. Choose other towers.")
     return text

@@ -1,4 +1,4 @@
-"""What rankers that compare one vector of a query with one of a listing have in common."""
+"""Base classes of rankers that compare one vector of a query with one of a listing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor, nn
 
-from wares.ranking.labelers.embeddings import EmbeddingScorer
+from wares.ranking.labelers.embedding_scorer import EmbeddingScorer
 from wares.ranking.rankers.base import Ranker, RankerModel, best_device, load_trained
 from wares.ranking.reranking import (
     LISTING_VECTORS_FILE,
@@ -29,18 +29,18 @@ if TYPE_CHECKING:
     from wares.encoders.features import Vectors
 
 
-INITIAL_SCALE = 20.0  # of cosines at the start; learned
-INFERENCE_BATCH_SIZE = 256  # listings or queries encoded at once outside training
+INITIAL_SCALE = 20.0  # of cosines; it is learned
+INFERENCE_BATCH_SIZE = 256  # listings encoded at once outside training
 
 
 class BiEncoderRanker(Ranker):
-    """A ranker whose model compares vectors. A shop saves those of its listings and builds no model over them."""
+    """A ranker whose model compares vectors, so that a shop saves the vectors of its listings."""
 
     needs: ClassVar[ListingData] = "vectors"
 
     @abstractmethod
     def fit(self, corpus: Corpus, seed: int) -> BiEncoder:
-        """As of `Ranker`."""
+        """The untrained model over a corpus. seed: of the random initialisation"""
 
     def write_listing_side(self, trained: Path, seed: int, corpus: Corpus, out: Path) -> None:
         """Write the vectors of all listings."""
@@ -55,7 +55,7 @@ class BiEncoderRanker(Ranker):
 
 
 class BiEncoder(RankerModel):
-    """Cosines of query vectors and listing vectors, on a learned scale."""
+    """Cosines of query vectors and listing vectors, times a learned scale."""
 
     log_scale: nn.Parameter
 
@@ -66,52 +66,52 @@ class BiEncoder(RankerModel):
 
     @property
     def scale(self) -> Tensor:
-        """Of cosines, at most 100."""
+        """The scale of cosines, at most 100."""
         return self.log_scale.exp().clamp(max=100.0)
 
     @abstractmethod
     def query_vectors(self, texts: Sequence[str]) -> Tensor:
-        """(n, d) unit vectors."""
+        """(n, d) unit vectors of queries."""
 
     @abstractmethod
     def listing_vectors(self, indices: Tensor) -> Tensor:
-        """(n, d) unit vectors of the listings at these places."""
+        """(n, d) unit vectors of listings of the corpus. indices: (n,)"""
 
     @abstractmethod
     def new_listing_vectors(self, texts: Sequence[str]) -> Tensor:
-        """(n, d) unit vectors of other listings, by all their texts as one each."""
+        """(n, d) unit vectors of listings outside of the corpus. texts: the joined texts of each"""
 
     def forward(self, queries: Sequence[str], listings: Tensor) -> Tensor:
-        """Every listing of a batch is encoded once."""
-        places, inverse = listings.clamp(min=0).unique(return_inverse=True)
-        vectors = self.listing_vectors(places)
+        """(B, K) scores; each listing of a batch is encoded once."""
+        indices, inverse = listings.clamp(min=0).unique(return_inverse=True)
+        vectors = self.listing_vectors(indices)
         cosines = self.query_vectors(queries) @ vectors.T
         return cosines.gather(1, inverse) * self.scale
 
     def scorer(self) -> EmbeddingScorer:
-        """Vectors of all listings, on the learned scale."""
+        """Inner products with the scaled vectors of all listings."""
         self.eval().to(best_device())
-        blocks = torch.arange(self.listing_count, device=self.device).split(INFERENCE_BATCH_SIZE)
+        batches = torch.arange(self.listing_count, device=self.device).split(INFERENCE_BATCH_SIZE)
         with torch.inference_mode():
-            vectors = torch.cat([self.listing_vectors(places) for places in blocks]) * self.scale
-        return EmbeddingScorer(vectors.cpu().numpy(), self._encoded)
+            vectors = torch.cat([self.listing_vectors(indices) for indices in batches]) * self.scale
+        return EmbeddingScorer(vectors.cpu().numpy(), self._encode_queries)
 
     @torch.inference_mode()
     def encode_new_listings(self, texts: Sequence[str]) -> Vectors:
-        """(n, d) of other listings, as the scorer has them of its own."""
+        """(n, d) scaled vectors of listings outside of the corpus, as the scorer has them for its own."""
         vectors: Vectors = (self.new_listing_vectors(texts) * self.scale).cpu().numpy()
         return vectors
 
     @torch.inference_mode()
-    def _encoded(self, texts: Sequence[str]) -> Vectors:
+    def _encode_queries(self, texts: Sequence[str]) -> Vectors:
         vectors: Vectors = self.query_vectors(texts).cpu().numpy()
         return vectors
 
 
 class FrozenBiEncoder(BiEncoder):
-    """Heads over vectors that are computed once: a step costs next to nothing.
+    """Trained heads over frozen vectors that are computed once, so that a training step is cheap.
 
-    vectors: (N, d) of the listings; encode: texts -> (n, ...) what `query_head` takes
+    vectors: (N, d) of the listings; encode: texts -> (n, ...) inputs of `query_head`
     """
 
     def __init__(
@@ -129,24 +129,24 @@ class FrozenBiEncoder(BiEncoder):
         self.query_cache: dict[str, Tensor] = {}
 
     def prepare(self, queries: Sequence[Query]) -> None:
-        """Encode what training will ask for."""
+        """Encode the training queries once."""
         texts = sorted({query.text for query in queries} - set(self.query_cache))
         if texts:
             self.query_cache |= dict(zip(texts, self.encode(texts), strict=True))
 
     def query_vectors(self, texts: Sequence[str]) -> Tensor:
-        """The query head over what was encoded before, or is now."""
-        known = all(text in self.query_cache for text in texts)
-        features = torch.stack([self.query_cache[text] for text in texts]) if known else self.encode(texts)
+        """(n, d) the query head over cached or new encodings."""
+        is_cached = all(text in self.query_cache for text in texts)
+        features = torch.stack([self.query_cache[text] for text in texts]) if is_cached else self.encode(texts)
         vectors: Tensor = self.query_head(features.to(self.device))
         return vectors
 
     def listing_vectors(self, indices: Tensor) -> Tensor:
-        """The listing head over the vectors that were given."""
+        """(n, d) the listing head over the frozen vectors."""
         vectors: Tensor = self.listing_head(self.get_buffer("vectors")[indices])
         return vectors
 
     def new_listing_vectors(self, texts: Sequence[str]) -> Tensor:
-        """The listing head over the texts, where the vectors that were given are of texts."""
+        """(n, d) the listing head over encoded texts. The frozen vectors must be of texts, too."""
         vectors: Tensor = self.listing_head(self.encode(texts).to(self.device))
         return vectors

@@ -1,7 +1,7 @@
-"""A cross-encoder: query and listing are read together, which is dear, so it reranks what another scorer retrieves.
+"""A cross-encoder: it reads query and listing together, which is slow, so it reranks the results of another scorer.
 
-Source: monoBERT (Nogueira & Cho, arXiv 1901.04085). It starts as a published cross-encoder or, since none comes with
-a Python package, as the first layers of a sentence encoder.
+Source: monoBERT (Nogueira & Cho, arXiv 1901.04085). It is initialised from a published cross-encoder or, because no
+Python package contains one, from the first layers of a sentence encoder.
 """
 
 from __future__ import annotations
@@ -36,21 +36,23 @@ if TYPE_CHECKING:
     from wares.ranking.scoring import Indices, Scorer, Scores
 
 
-INFERENCE_BATCH_SIZE = 128  # scored at once outside training
-MAX_TOKENS = 192  # of a pair, where the encoder reads as many
+INFERENCE_BATCH_SIZE = 128  # pairs scored at once outside training
+MAX_TOKENS = 192  # of a pair, unless the encoder reads fewer
 
 
 @dataclass(frozen=True)
 class CrossEncoderRanker(Ranker):
-    """A published cross-encoder, or a linear layer over the mean of a sentence encoder's tokens; all of it is trained.
+    """An encoder that reads query and listing together, as in monoBERT; it reranks, and all its layers are trained.
 
-    model: hub name or folder of a cross-encoder with one output, as `CrossEncoder` of sentence-transformers loads it
-    towers: without a model, a name as `wares pretrain --towers` takes it; layers: how many of the encoder's layers are
-    used, from the first; first_stage: the labeler whose results are reranked; depth: how many of them
+    model: name or folder of a published cross-encoder with one output, as sentence-transformers' `CrossEncoder` loads
+    towers, layers: without a model, a name as for `wares pretrain --towers`, and the number of its encoder's first
+        layers that are used; a linear layer over the mean of the tokens gives the score
+    first_stage: spec of the labeler whose results are reranked; depth: number of these results, >= 1
     """
 
     needs: ClassVar[ListingData] = "texts"
-
+    requires: ClassVar[str] = "a cross-encoder, or towers with a sentence encoder"
+    source: ClassVar[str] = "Nogueira & Cho, arXiv 1901.04085"
     model: str = ""
     towers: str = "offline"
     layers: int = 3
@@ -63,14 +65,18 @@ class CrossEncoderRanker(Ranker):
     def __post_init__(self) -> None:
         super().__post_init__()
         if min(self.layers, self.depth) < 1:
-            raise SettingsError("layers and depth of cross-encoder are 1 or more.")
+            raise SettingsError(
+                f"layers and depth of cross-encoder must be 1 or more, not {self.layers} and {self.depth}."
+            )
         if self.model and (self.towers, self.layers) != (CrossEncoderRanker.towers, CrossEncoderRanker.layers):
-            raise SettingsError("a cross-encoder has a model, or towers and layers; a model comes with all its layers.")
+            raise SettingsError(
+                "a cross-encoder takes a model with all its layers, or towers and layers. Leave one of them out."
+            )
 
     def fit(self, corpus: Corpus, seed: int) -> CrossEncoderModel:
-        """The model, or the encoder's first layers.
+        """The published cross-encoder, or the first layers of the towers' encoder.
 
-        Raises SettingsError where the towers have no sentence encoder, ModelError where the model is no cross-encoder.
+        Raises SettingsError if the towers have no sentence encoder, ModelError if the model is not a cross-encoder.
         """
         network, tokenizer = (
             load_cross_encoder(self.model) if self.model else build_truncated_encoder(self.towers, self.layers, seed)
@@ -84,18 +90,18 @@ class CrossEncoderRanker(Ranker):
         self._without_first_stage(trained, seed)
 
     def open_reranker(self, folder: Path, seed: int, corpus: Callable[[], Corpus]) -> CrossEncoderReranker:
-        """Over the texts of candidates; the corpus is not read."""
+        """Scores the texts of candidates; the corpus is not read."""
         del corpus
         return CrossEncoderReranker(self._without_first_stage(folder, seed))
 
     def _without_first_stage(self, folder: Path, seed: int) -> CrossEncoderModel:
-        """The trained model without results of its own to rerank: a shop retrieves."""
-        lexical = replace(self, first_stage="query-likelihood")
-        return load_trained(lexical.fit(placeholder_corpus(), seed), folder)
+        """The trained model without a real first stage: the shop retrieves."""
+        settings = replace(self, first_stage="query-likelihood")
+        return load_trained(settings.fit(placeholder_corpus(), seed), folder)
 
 
 class PretrainedCrossEncoder(nn.Module):
-    """A cross-encoder as its makers left it."""
+    """A published cross-encoder."""
 
     def __init__(self, model: Any) -> None:
         super().__init__()
@@ -108,7 +114,7 @@ class PretrainedCrossEncoder(nn.Module):
 
 
 class TruncatedEncoder(nn.Module):
-    """The first layers of an encoder, and a linear layer over the mean of its tokens, which starts at random."""
+    """The first layers of an encoder, and a randomly initialised linear layer over the mean of its tokens."""
 
     def __init__(self, encoder: Any, layers: int) -> None:
         super().__init__()
@@ -119,8 +125,8 @@ class TruncatedEncoder(nn.Module):
 
     def forward(self, tokens: Mapping[str, Tensor]) -> Tensor:
         """(n,) logits of pairs."""
-        states, there = self.encoder(**tokens).last_hidden_state, tokens["attention_mask"][:, :, None]
-        logits: Tensor = self.output((states * there).sum(1) / there.sum(1))
+        states, mask = self.encoder(**tokens).last_hidden_state, tokens["attention_mask"][:, :, None]
+        logits: Tensor = self.output((states * mask).sum(1) / mask.sum(1))
         return logits[:, 0]
 
 
@@ -130,12 +136,12 @@ def load_cross_encoder(name: str) -> tuple[PretrainedCrossEncoder, Any]:
 
     model, tokenizer = (load_pretrained(kind, name) for kind in (AutoModelForSequenceClassification, AutoTokenizer))
     if model.config.num_labels != 1:
-        raise ModelError(f"{name} gives {model.config.num_labels} numbers for a pair; a cross-encoder gives one.")
+        raise ModelError(f"{name} has {model.config.num_labels} outputs. Choose a cross-encoder with one output.")
     return PretrainedCrossEncoder(model), tokenizer
 
 
 def build_truncated_encoder(towers: str, layers: int, seed: int) -> tuple[TruncatedEncoder, Any]:
-    """The first layers of the towers' encoder and its tokenizer."""
+    """The first layers of the towers' sentence encoder, and its tokenizer. Raises SettingsError."""
     tower = require_sentence_tower("cross-encoder", towers, build_towers(towers, seed).text)
     encoder: Any = tower.backbone[0].auto_model
     with torch.random.fork_rng(devices=[]):
@@ -160,17 +166,17 @@ class CrossEncoderModel(RankerModel):
         self.max_tokens = min(MAX_TOKENS, network.max_tokens)
 
     def prepare(self, queries: Sequence[Query]) -> None:
-        """Nothing can be encoded before training."""
+        """Nothing: a query is encoded together with its listings."""
 
     def forward(self, queries: Sequence[str], listings: Tensor) -> Tensor:
-        """Every pair is read on its own; places of -1 are not read."""
+        """(B, K) scores; padding is not encoded and scores 0."""
         scores = torch.zeros(listings.shape, device=self.device)
         rows, columns = (listings != NO_LISTING).nonzero(as_tuple=True)
-        texts = [self.texts[place] for place in listings[rows, columns].tolist()]
+        texts = [self.texts[index] for index in listings[rows, columns].tolist()]
         return scores.index_put((rows, columns), self.score_pairs([queries[row] for row in rows.tolist()], texts))
 
     def score_pairs(self, queries: Sequence[str], texts: Sequence[str]) -> Tensor:
-        """(n,) scores of query and text."""
+        """(n,) scores of n queries with a text each."""
         tokens = self.tokenizer(
             list(queries),
             list(texts),
@@ -183,31 +189,31 @@ class CrossEncoderModel(RankerModel):
         return scores
 
     def scorer(self) -> CrossEncoderScorer:
-        """The model over what another scorer retrieves."""
+        """The model as a reranker of its first stage."""
         self.eval().to(best_device())
         return CrossEncoderScorer(self)
 
 
 class CrossEncoderScorer:
-    """A cross-encoder's scores for what its first stage retrieves. Abstains where the first stage does."""
+    """A cross-encoder that reranks its first stage. It abstains when the first stage does."""
 
     def __init__(self, model: CrossEncoderModel) -> None:
         self.model = model
 
     def retrieve(self, queries: Sequence[Query], k: int) -> Labels:
-        """The best k of the first stage's `depth` results."""
+        """The k best of the first stage's `depth` results."""
         listings = self.model.first_stage.retrieve(queries, self.model.depth).listings
         return Labels.from_scores(listings, self.score(queries, listings)).top(k)
 
     @torch.inference_mode()
     def score(self, queries: Sequence[Query], listings: Indices) -> Scores:
-        """Scores of these pairs, read in the order of their length."""
-        found = np.full(listings.shape, np.nan, dtype=np.float32)
+        """(Q, K) scores of given listings, computed in the order of their length."""
+        scores = np.full(listings.shape, np.nan, dtype=np.float32)
         rows, columns = np.nonzero(listings != NO_LISTING)
-        texts = [self.model.texts[place] for place in listings[rows, columns]]
+        texts = [self.model.texts[index] for index in listings[rows, columns]]
         order = np.argsort([len(text) for text in texts], kind="stable")
         for start in range(0, len(order), INFERENCE_BATCH_SIZE):
-            some = order[start : start + INFERENCE_BATCH_SIZE]
-            scores = self.model.score_pairs([queries[row].text for row in rows[some]], [texts[i] for i in some])
-            found[rows[some], columns[some]] = scores.cpu().numpy()
-        return found
+            batch = order[start : start + INFERENCE_BATCH_SIZE]
+            logits = self.model.score_pairs([queries[row].text for row in rows[batch]], [texts[i] for i in batch])
+            scores[rows[batch], columns[batch]] = logits.cpu().numpy()
+        return scores

@@ -1,12 +1,12 @@
-"""Dense retrieval: one text encoder for queries and listings, any of its layers trained.
+"""Dense retrieval: one text encoder for queries and listings, of which any layers can be trained.
 
-Source: two encoders as in DPR (Karpukhin et al., EMNLP 2020), which share a backbone as Sentence-BERT does.
+Source: two encoders as in DPR (Karpukhin et al., EMNLP 2020) that share a backbone as in Sentence-BERT.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
@@ -28,12 +28,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DenseRanker(BiEncoderRanker):
-    """The text tower of some towers, on all texts of a listing as one.
+    """A text encoder over queries and the joined texts of listings, as in DPR.
 
-    towers: a name as `wares pretrain --towers` takes it
-    backbone: "frozen", which trains a head for queries and one for listings; "last-N", "lora" or "all"
+    towers: a name, as for `wares pretrain --towers`
+    backbone: "frozen" trains a head for queries and one for listings; "last-N", "lora" or "all" train the encoder
     """
 
+    source: ClassVar[str] = "Karpukhin et al., EMNLP 2020"
     towers: str = "offline"
     backbone: str = FROZEN
     learning_rate: float = 3e-4
@@ -45,7 +46,7 @@ class DenseRanker(BiEncoderRanker):
         check_backbone_mode(self.backbone)
 
     def fit(self, corpus: Corpus, seed: int) -> BiEncoder:
-        """The published encoder; heads start as the identity."""
+        """The published encoder; heads are initialised to the identity."""
         towers = build_towers(self.towers, seed)
         if self.backbone != FROZEN:
             unfreeze_backbone(towers.text, self.backbone)
@@ -58,25 +59,25 @@ class DenseRanker(BiEncoderRanker):
 
 
 class DenseModel(BiEncoder):
-    """A text tower that is trained, over one corpus."""
+    """A trained text tower over one corpus."""
 
     def __init__(self, tower: TextTower, texts: Sequence[str]) -> None:
         super().__init__(len(texts))
         self.tower, self.texts = tower, texts
 
     def prepare(self, queries: Sequence[Query]) -> None:
-        """Nothing can be encoded before training."""
+        """Nothing: encodings change during training."""
 
     def query_vectors(self, texts: Sequence[str]) -> Tensor:
-        """The tower over the texts."""
+        """(n, d) the tower over the texts."""
         inputs = {name: value.to(self.tower.device) for name, value in self.tower.preprocess(list(texts)).items()}
         vectors: Tensor = self.tower(self.tower.encode(inputs))
         return vectors
 
     def listing_vectors(self, indices: Tensor) -> Tensor:
-        """The tower over all texts of each listing as one."""
-        return self.query_vectors([self.texts[place] for place in indices.tolist()])
+        """(n, d) the tower over the joined texts of each listing."""
+        return self.query_vectors([self.texts[index] for index in indices.tolist()])
 
     def new_listing_vectors(self, texts: Sequence[str]) -> Tensor:
-        """The same tower."""
+        """(n, d) the tower over the texts."""
         return self.query_vectors(texts)

@@ -1,15 +1,15 @@
-"""Late interaction: a text is a vector for each of its tokens, and every token of a query looks for its best match.
+"""Late interaction: a text has a vector per token, and each query token is matched with the best listing token.
 
-Source: ColBERT (Khattab & Zaharia, arXiv 2004.12832). No such model comes with a Python package, so this one reads the
-token states of a sentence encoder and brings them down to few dimensions by their principal axes. The encoder stays
-as it is: states are computed once and cached, and heads for queries and listings are what learns.
+Source: ColBERT (Khattab & Zaharia, arXiv 2004.12832). No Python package contains such a model, so this one projects
+the token states of a sentence encoder to few dimensions, along their principal axes. The encoder is frozen: states are
+computed once and cached, and only a head for queries and one for listings are trained.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
@@ -32,20 +32,22 @@ if TYPE_CHECKING:
     from wares.ranking.scoring import Indices, Scorer, Scores
 
 
-INITIAL_SCALE = 4.0  # of sums of cosines at the start; learned
-QUERY_BATCH_SIZE = 64  # encoded at once outside training
+INITIAL_SCALE = 4.0  # of sums of cosines; it is learned
+QUERY_BATCH_SIZE = 64  # queries encoded at once outside training
 TOKEN_BATCH_SIZE = 65536  # tokens of listings encoded at once
 
 
 @dataclass(frozen=True)
 class LateInteractionRanker(Ranker):
-    """Token states of a frozen sentence encoder under a head for queries and one for listings.
+    """Sums of best token matches (MaxSim), as in ColBERT, over a frozen sentence encoder; it reranks.
 
-    towers: a name as `wares pretrain --towers` takes it
-    dimensions: of a token's vector, at most the encoder's own
-    first_stage: the labeler whose results are reranked; depth: how many of them
+    towers: a name, as for `wares pretrain --towers`
+    dimensions: of a token's vector, between 1 and the encoder's dimension
+    first_stage: spec of the labeler whose results are reranked; depth: number of these results, >= 1
     """
 
+    requires: ClassVar[str] = "towers with a sentence encoder"
+    source: ClassVar[str] = "Khattab & Zaharia, arXiv 2004.12832"
     towers: str = "offline"
     dimensions: int = 128
     first_stage: str = "bm25"
@@ -57,10 +59,12 @@ class LateInteractionRanker(Ranker):
     def __post_init__(self) -> None:
         super().__post_init__()
         if min(self.dimensions, self.depth) < 1:
-            raise SettingsError("dimensions and depth of late-interaction are 1 or more.")
+            raise SettingsError(
+                f"dimensions and depth of late-interaction must be 1 or more, not {self.dimensions} and {self.depth}."
+            )
 
     def fit(self, corpus: Corpus, seed: int) -> LateInteractionModel:
-        """Heads start as the identity. Raises SettingsError where the towers have no sentence encoder."""
+        """Heads are initialised to the identity. Raises SettingsError for towers without a sentence encoder."""
         tower = require_sentence_tower("late-interaction", self.towers, build_towers(self.towers, seed).text)
         states = token_states(corpus.texts, tower)
         axes = principal_axes(states, self.dimensions)
@@ -75,10 +79,11 @@ class LateInteractionRanker(Ranker):
 
 
 class LateInteractionModel(RankerModel):
-    """Sums, over a query's tokens, of the cosine with the nearest token of a listing; on a learned scale.
+    """MaxSim: the sum, over query tokens, of the largest cosine with a listing's token, times a learned scale.
 
-    texts: of the listings; encode_states: texts -> (t, h) of each; axes: (h, d) along which tokens are compared
-    listing_count: their tokens along these axes; first_stage, depth: as `MaxSimScorer` takes them
+    texts: of the listings; encode_states: texts -> (t, h) token states of each
+    axes: (h, d) onto which token states are projected; listing_tokens: projected tokens of the listings
+    first_stage, depth: as of `MaxSimScorer`
     """
 
     axes: Tensor
@@ -88,18 +93,13 @@ class LateInteractionModel(RankerModel):
         texts: Sequence[str],
         encode_states: Callable[[Sequence[str]], list[Tensor]],
         axes: Tensor,
-        listing_count: PackedTokens,
+        listing_tokens: PackedTokens,
         first_stage: Scorer,
         depth: int,
     ) -> None:
         super().__init__()
-        self.texts, self.encode_states, self.listing_count, self.first_stage, self.depth = (
-            texts,
-            encode_states,
-            listing_count,
-            first_stage,
-            depth,
-        )
+        self.texts, self.encode_states, self.listing_tokens = texts, encode_states, listing_tokens
+        self.first_stage, self.depth = first_stage, depth
         self.register_buffer("axes", axes)
         width = axes.shape[1]
         self.query_head, self.listing_head = LinearHead(width), LinearHead(width)
@@ -107,65 +107,68 @@ class LateInteractionModel(RankerModel):
         self.query_cache: dict[str, Tensor] = {}
 
     def encode(self, texts: Sequence[str]) -> list[Tensor]:
-        """(t, d) unit vectors of each text's tokens, before any head."""
+        """(t, d) projected unit vectors of each text's tokens, without a head."""
         return project_tokens(self.encode_states(texts), self.axes.cpu())
 
     def trained_state(self) -> Mapping[str, Tensor]:
-        """The heads, and the axes that they were taught along, which follow from the listings that were there."""
+        """The heads, and the axes, which depend on the listings of the training."""
         return {**super().trained_state(), "axes": self.axes}
 
     def adapt_to(self, saved: Mapping[str, Tensor]) -> None:
-        """Tokens along the axes that were saved."""
+        """Project the listings' tokens onto the saved axes."""
         if not torch.equal(saved["axes"], self.axes.cpu()):
             self.axes, self.query_cache = saved["axes"], {}
-            self.listing_count = PackedTokens.pack(self.encode(self.texts))
+            self.listing_tokens = PackedTokens.pack(self.encode(self.texts))
 
     def prepare(self, queries: Sequence[Query]) -> None:
-        """Read what training will ask for."""
+        """Encode the training queries once."""
         texts = sorted({query.text for query in queries} - set(self.query_cache))
         self.query_cache |= dict(zip(texts, self.encode(texts), strict=True))
 
     def forward(self, queries: Sequence[str], listings: Tensor) -> Tensor:
-        """A listing that comes twice goes through its head twice: to add up its gradients would take longer."""
-        asked, there = self.query_vectors(queries)
-        tokens, lengths = self.listing_count.concatenated(listings.clamp(min=0).flatten().cpu())
+        """(B, K) scores. A repeated listing passes its head twice, which is faster than summing its gradients."""
+        query_vectors, masks = self.query_vectors(queries)
+        tokens, lengths = self.listing_tokens.concatenated(listings.clamp(min=0).flatten().cpu())
         vectors, lengths = self.listing_head(tokens.to(self.device)), lengths.unflatten(0, listings.shape)
-        parts = zip(asked, there, vectors.split(lengths.sum(1).tolist()), lengths.to(self.device), strict=True)
-        return torch.stack([maxsim(query[real], *part) for query, real, *part in parts]) * self.log_scale.exp()
+        per_query = vectors.split(lengths.sum(1).tolist()), lengths.to(self.device)
+        rows = zip(query_vectors, masks, *per_query, strict=True)
+        return torch.stack([maxsim(query[mask], *listing) for query, mask, *listing in rows]) * self.log_scale.exp()
 
     def query_vectors(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """(n, t, d) unit vectors, and (n, t) where there is one."""
-        known = all(text in self.query_cache for text in texts)
-        tokens = PackedTokens.pack([self.query_cache[text] for text in texts] if known else self.encode(texts))
-        vectors, present = (each.to(self.device) for each in tokens.padded(torch.arange(len(texts))))
-        return self.query_head(vectors), present
+        """(n, t, d) unit vectors of the queries' tokens, padded, and their (n, t) mask."""
+        is_cached = all(text in self.query_cache for text in texts)
+        tokens = PackedTokens.pack([self.query_cache[text] for text in texts] if is_cached else self.encode(texts))
+        vectors, mask = (part.to(self.device) for part in tokens.padded(torch.arange(len(texts))))
+        return self.query_head(vectors), mask
 
     def scorer(self) -> MaxSimScorer:
-        """Token vectors of all listings, through the head, over what another scorer retrieves.
+        """A reranker of the first stage, with the token vectors of all listings.
 
-        They are too many for most accelerators, and stay in main memory.
+        The vectors stay in main memory: most accelerators are too small for them.
         """
         self.eval().to(best_device())
-        blocks = self.listing_count.vectors.split(TOKEN_BATCH_SIZE)
+        blocks = self.listing_tokens.vectors.split(TOKEN_BATCH_SIZE)
         with torch.inference_mode():
             vectors = torch.cat([self.listing_head(block.to(self.device)).cpu() for block in blocks])
-        listings = PackedTokens(vectors, self.listing_count.ends)
-        return MaxSimScorer(listings, self._asked, float(self.log_scale.detach().exp()), self.first_stage, self.depth)
+        listings = PackedTokens(vectors, self.listing_tokens.ends)
+        return MaxSimScorer(
+            listings, self._encode_queries, float(self.log_scale.detach().exp()), self.first_stage, self.depth
+        )
 
-    def _asked(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        vectors, present = self.query_vectors(texts)
-        return vectors.cpu(), present.cpu()
+    def _encode_queries(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        vectors, mask = self.query_vectors(texts)
+        return vectors.cpu(), mask.cpu()
 
 
 @dataclass(frozen=True)
 class MaxSimScorer:
-    """Late interaction with what a first stage retrieves. Abstains where the first stage does, and from empty queries.
+    """Late interaction that reranks its first stage, and abstains from empty queries and when the first stage does.
 
-    A query is compared with thousands of token vectors for every hundred listing_tokens: with a whole corpus, for the
-    thousands of queries of a round, a processor would take longer than to train. So it reranks, as in the paper.
+    A hundred listings have thousands of token vectors. On a CPU, comparing the thousands of queries of a round with a
+    whole corpus would take longer than training, so the scorer reranks, as in the paper.
 
-    listing_tokens: (t, d) unit vectors of each; encode: texts -> (n, t, d) unit vectors and (n, t) which are there
-    scale: of scores; first_stage, depth: whose results are reranked, and how many of them
+    listing_tokens: (t, d) unit vectors of each; encode: texts -> (n, t, d) unit vectors and their (n, t) mask
+    scale: of scores; first_stage: the scorer whose results are reranked; depth: number of these results
     """
 
     listing_tokens: PackedTokens
@@ -175,40 +178,42 @@ class MaxSimScorer:
     depth: int
 
     def retrieve(self, queries: Sequence[Query], k: int) -> Labels:
-        """The best k of the first stage's `depth` results."""
+        """The k best of the first stage's `depth` results."""
         listings = self.first_stage.retrieve(queries, self.depth).listings
         return Labels.from_scores(listings, self.score(queries, listings)).top(k)
 
     @torch.inference_mode()
     def score(self, queries: Sequence[Query], listings: Indices) -> Scores:
-        """Scores of these pairs."""
-        found = np.full(listings.shape, np.nan, dtype=np.float32)
-        named = listings != NO_LISTING
-        filled = np.array([bool(query.text.strip()) for query in queries], dtype=np.bool_)
-        asking = np.flatnonzero(filled & named.any(axis=1))
-        for places in (asking[start : start + QUERY_BATCH_SIZE] for start in range(0, len(asking), QUERY_BATCH_SIZE)):
-            asked, real = self.encode([queries[place].text for place in places])
-            for place, query, there in zip(places, asked, real, strict=True):
-                vectors, lengths = self.listing_tokens.concatenated(torch.from_numpy(listings[place, named[place]]))
-                found[place, named[place]] = (maxsim(query[there], vectors, lengths) * self.scale).numpy()
-        return found
+        """(Q, K) scores of given listings."""
+        scores = np.full(listings.shape, np.nan, dtype=np.float32)
+        present = listings != NO_LISTING
+        has_text = np.array([bool(query.text.strip()) for query in queries], dtype=np.bool_)
+        rows = np.flatnonzero(has_text & present.any(axis=1))
+        for batch in (rows[start : start + QUERY_BATCH_SIZE] for start in range(0, len(rows), QUERY_BATCH_SIZE)):
+            encoded, masks = self.encode([queries[row].text for row in batch])
+            for row, query, mask in zip(batch, encoded, masks, strict=True):
+                vectors, lengths = self.listing_tokens.concatenated(torch.from_numpy(listings[row, present[row]]))
+                scores[row, present[row]] = (maxsim(query[mask], vectors, lengths) * self.scale).numpy()
+        return scores
 
 
 def maxsim(query: Tensor, vectors: Tensor, lengths: Tensor) -> Tensor:
     """(n,) sums, over a query's tokens, of the largest inner product with a token of each of n texts.
 
-    query: (t, d); vectors: (T, d) of all texts' tokens, one text after the other; lengths: (n,) their tokens, summing
-    to T, >= 1. The same as maxsim of sentence-transformers, which pads all texts to the longest.
+    query: (t, d); vectors: (T, d) of the tokens of all texts, concatenated
+    lengths: (n,) number of tokens of each text, >= 1, summing to T
+
+    The same as maxsim of sentence-transformers, which pads all texts to the longest.
     """
     largest: Tensor = torch.segment_reduce(vectors @ query.T, "max", lengths=lengths, axis=0)
     return largest.sum(1)
 
 
 def principal_axes(texts: Sequence[Tensor], dimensions: int) -> Tensor:
-    """(h, d) orthonormal directions that keep the most of all tokens' unit vectors, the most important first.
+    """(h, d) principal directions of the unit vectors of all tokens, orthonormal, the largest first.
 
-    texts: (t, h) states of each. Vectors are not centred: so inner products, which scores are made of, are kept as
-    well as d directions can (Eckart & Young, 1936). Each direction's largest component is above 0.
+    texts: (t, h) token states of each. Vectors are not centred, so that d directions keep inner products as well as
+    possible (Eckart & Young, 1936). The largest component of each direction is positive.
     """
     moment = torch.zeros(texts[0].shape[1], texts[0].shape[1], dtype=torch.float64)
     for states in texts:
@@ -221,5 +226,5 @@ def principal_axes(texts: Sequence[Tensor], dimensions: int) -> Tensor:
 
 
 def project_tokens(texts: Sequence[Tensor], axes: Tensor) -> list[Tensor]:
-    """(t, d) float16 unit vectors of each text's tokens along the axes. texts: (t, h) states of each"""
+    """(t, d) float16 unit vectors of each text's tokens, projected onto the axes. texts: (t, h) token states of each"""
     return [normalize(normalize(states.float(), dim=-1) @ axes, dim=-1).half() for states in texts]

@@ -1,13 +1,13 @@
-"""Rankers: trainable models that score (query, listing) pairs, behind one protocol.
+"""Rankers by name: trainable models that score (query, listing) pairs.
 
     ranker = get_ranker("dense(backbone='last-2')")
-    model = ranker.build(corpus, seed=0)
-    learn(model, lessons, ranker.pace, LearningSettings(), seed, folder)          # wares.ranking.training
+    model = ranker.fit(corpus, seed=0)
+    train_ranker(model, soft_labels, ranker.training_defaults, RankerTrainingSettings(), seed, folder)
     model.scorer().retrieve(queries, k=100)
 
-A ranker is a frozen dataclass of settings; over a corpus it becomes a model. A trained model's scorer is what labelers
-are too (wares.ranking.labelers.registry), so that it can teach in the next round. Which architecture it is makes no difference to how
-it is taught: every model gives differentiable scores, and every loss takes them (wares.ranking.losses).
+A ranker is a frozen dataclass of settings; `fit` makes it a model over a corpus. The scorer of a trained model has the
+protocol of labelers, so it can teach in the next round. Training does not depend on the architecture: every model gives
+differentiable scores, and every loss takes them (`wares.ranking.losses`).
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class UntrainedRanker:
-    """A ranker as it is before it learned anything, at work as a labeler."""
+    """An untrained ranker as a labeler."""
 
     ranker: Ranker
 
     def fit(self, corpus: Corpus) -> Scorer:
-        """Its scores; what starts at random starts from seed 0."""
+        """Scorer of the untrained model, initialised with seed 0."""
         return self.ranker.fit(corpus, seed=0).scorer()
 
 
 def rankers() -> dict[str, type[Ranker]]:
-    """Every ranker by its name."""
+    """All rankers by name."""
     from wares.ranking.rankers.cross_encoder import CrossEncoderRanker
     from wares.ranking.rankers.dense import DenseRanker
     from wares.ranking.rankers.late_interaction import LateInteractionRanker
@@ -55,13 +55,18 @@ def rankers() -> dict[str, type[Ranker]]:
 
 
 def get_ranker(name: str) -> Ranker:
-    """The ranker of this name, as in `dense(backbone='last-2')`. Raises SettingsError where there is none."""
+    """The ranker of a spec such as `dense(backbone='last-2')`. Raises SettingsError if there is none.
+
+    Example:
+        >>> get_ranker("dense(backbone='last-2')").training_defaults.batch_size
+        128
+    """
     return parse_spec(name, rankers(), "ranker")
 
 
 def get_teacher(name: str) -> Labeler:
-    """The labeler of this name, or else the ranker, untrained. Raises SettingsError where there is neither."""
+    """The labeler of a spec, or the untrained ranker if no labeler has its name. Raises SettingsError."""
     known = rankers()
-    kinds: dict[str, type[Any]] = {**labelers(), **known, **labelers()}  # labelers' names come first, and win
-    found = parse_spec(name, kinds, "labeler")
-    return UntrainedRanker(found) if type(found) in known.values() else found
+    families: dict[str, type[Any]] = {**labelers(), **known, **labelers()}  # labelers are listed first, and win
+    teacher = parse_spec(name, families, "labeler")
+    return UntrainedRanker(teacher) if type(teacher) in known.values() else teacher

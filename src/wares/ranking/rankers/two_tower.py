@@ -1,6 +1,6 @@
-"""The pretrained two-tower model as a ranker: the query side is trained, the listings' fused embeddings stay.
+"""A two-tower model as a ranker: the query tower is trained, the fused embeddings of listings are frozen.
 
-So a trained query tower takes the place of the old one in a shop, and no listing is encoded again.
+So a shop can replace its query tower without encoding its listings again.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
     from wares.data.corpus import Corpus
 
 
-QUERY_HEAD_PREFIX = "query_head."  # before the names of the weights of the text tower
+QUERY_HEAD_PREFIX = "query_head."  # of the names of the text tower's weights
 
 
 @dataclass(frozen=True)
 class TwoTowerRanker(Ranker):
-    """A model folder of `wares pretrain` or `wares finetune`; photos and texts count as its fusion says."""
+    """The query tower of a trained model, against the fused embeddings of listings. model: its folder"""
 
     replaces_query_tower: ClassVar[bool] = True
-
+    requires: ClassVar[str] = "a model folder of wares pretrain or wares finetune"
     model: str = ""
     learning_rate: float = 1e-4
     batch_size: int = 128
@@ -45,11 +45,13 @@ class TwoTowerRanker(Ranker):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.model:
-            raise SettingsError("two-tower needs a model: two-tower(model='FOLDER'), as `wares pretrain` writes it.")
+            raise SettingsError(
+                "two-tower needs a model. Write two-tower(model='FOLDER'), with a folder of `wares pretrain`."
+            )
 
     def fit(self, corpus: Corpus, seed: int) -> FrozenBiEncoder:
-        """The model as it was trained; the head of its text tower learns, from queries only."""
-        del seed  # nothing starts at random
+        """The model as it was saved; only the head of its text tower is trained, on queries."""
+        del seed  # there is no random initialisation
         towers = load_towers(self.model)
         towers.requires_grad_(False)
         listings = fused_embeddings(corpus, towers)
@@ -64,16 +66,16 @@ class TwoTowerRanker(Ranker):
         """Write nothing: listings keep their fused embeddings."""
 
     def check_towers(self, identity: str, run: Path) -> None:
-        """Raise ModelError if the query tower was trained for another model than this."""
+        """Raise ModelError if the query tower was trained for another model."""
         trained_for = load_towers(self.model).identity
         if trained_for != identity:
             raise ModelError(
-                f"{run}: its query tower was trained for {self.model}, which is model {trained_for[:8]}…, and the "
-                f"shop's is {identity[:8]}…. Index with --model {self.model}, or train a ranker of this model."
+                f"{run}: the query tower was trained for {self.model} (model {trained_for[:8]}…), but the shop has "
+                f"model {identity[:8]}…. Index with --model {self.model}, or train a ranker for the shop's model."
             )
 
     def query_towers(self, folder: Path, towers: Towers) -> Towers:
-        """The towers with the trained query side. Both share their frozen parts. Raises ModelError."""
+        """The towers with the trained query tower; frozen parts are shared. Raises ModelError."""
         text = towers.text.copy_sharing_backbone()
         try:
             saved = load_file(str(folder / WEIGHTS_FILE))
@@ -87,5 +89,5 @@ class TwoTowerRanker(Ranker):
             reason = " ".join(str(error).split())[:200].rstrip(".")
             raise ModelError(f"{folder} is damaged ({reason}).") from error
         if unknown or not head:
-            raise ModelError(f"{folder} is of other towers than the shop's.")
+            raise ModelError(f"{folder} belongs to other towers than the shop's.")
         return Towers(towers.name, towers.image, text, towers.dimension)

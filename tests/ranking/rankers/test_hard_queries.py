@@ -1,0 +1,103 @@
+"""Odd queries over every ranker: scores are finite numbers, and training on them works.
+
+Every labeler meets the same queries in the tests of labelers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from odd_queries import ODD, check
+from tiny_models import WORDS, named
+
+from wares.data.corpus import Corpus
+from wares.data.listings import Catalogue, Listing, Query
+from wares.encoders.registry import build_towers
+from wares.ranking.rankers.base import Ranker, SoftLabels, TrainingDefaults
+from wares.ranking.rankers.registry import get_ranker, rankers
+from wares.ranking.scoring import NO_LISTING
+from wares.ranking.settings import RankerTrainingSettings
+from wares.ranking.training import train_ranker
+
+GOOD = [Query(f"g{i}", f"{one} {other}") for i, (one, other) in enumerate(pairwise(WORDS[:7]))]
+
+
+HARD = [Query(f"h{i}", text) for i, text in enumerate(ODD.values())]
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    """Twelve listings of two or three words each."""
+    pairs = [(one, other) for i, one in enumerate(WORDS) for other in WORDS[i + 1 :]][::3]
+    listings = [Listing(f"l{i}", f"{one} {other}", f"{other} mug") for i, (one, other) in enumerate(pairs)]
+    return Corpus(Catalogue(tmp_path_factory.mktemp("corpus"), tuple(listings)))
+
+
+@pytest.fixture
+def towers(shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("WARES_CACHE", str(tmp_path / "cache"))
+    return named("pair", shelf)
+
+
+@pytest.fixture
+def make(towers: str, tmp_path: Path) -> Callable[[str], Ranker]:
+    """A ranker of each name, on the tiny sentence encoder."""
+
+    def ranker(name: str) -> Ranker:
+        if name != "two-tower":
+            return get_ranker(f"{name}(towers={towers!r})")
+        if not (tmp_path / "model").exists():
+            build_towers(towers).save(tmp_path / "model")
+        return get_ranker(f"two-tower(model={str(tmp_path / 'model')!r})")
+
+    return ranker
+
+
+@pytest.mark.parametrize("name", rankers())
+def test_rankers_score_hard_queries_with_finite_numbers(
+    name: str, make: Callable[[str], Ranker], corpus: Corpus
+) -> None:
+    """Among others as alone; all scores are numbers; what has no word has no answer."""
+    scorer = make(name).fit(corpus, seed=1).scorer()
+    queries = [GOOD[0], *HARD, GOOD[1]]
+    labels = scorer.retrieve(queries, 20)
+    check(labels, len(queries), 20, len(corpus))
+    assert np.isfinite(labels.scores[labels.present]).all()
+    scores = scorer.score(queries, np.tile(np.arange(len(corpus)), (len(queries), 1)))
+    assert not np.isinf(scores).any()
+    for place, query in enumerate(queries):
+        alone = scorer.retrieve([query], 20)
+        np.testing.assert_array_equal(alone.present[0], labels.present[place])
+        np.testing.assert_allclose(alone.scores[0], labels.scores[place], rtol=1e-4, atol=1e-4)
+        if not query.text.strip():
+            assert not labels.present[place].any()
+    assert labels.present[[0, -1]].any(axis=1).all()
+
+
+@pytest.mark.parametrize("name", rankers())
+def test_rankers_train_on_hard_queries(
+    name: str, make: Callable[[str], Ranker], corpus: Corpus, tmp_path: Path
+) -> None:
+    """Labels are random where there are any; some queries have none, some one, some no weight."""
+    random, queries = np.random.default_rng(3), [*GOOD, *HARD]
+    listings = np.tile(np.arange(len(corpus)), (len(queries), 1))
+    shares = np.log(random.dirichlet(np.ones(len(corpus)), len(queries)))
+    listings[len(GOOD) : len(GOOD) + 2], shares[len(GOOD) : len(GOOD) + 2] = NO_LISTING, -np.inf
+    listings[0, 1:], shares[0, 1:], shares[0, 0] = NO_LISTING, -np.inf, 0.0
+    weights = np.ones(len(queries))
+    weights[1] = 0.0
+    model, taught = make(name).fit(corpus, seed=1), SoftLabels(queries, listings, shares, weights)
+    record = train_ranker(model, taught, TrainingDefaults(1e-2, 4, 4), RankerTrainingSettings(epochs=1), 0, tmp_path)
+    assert record.steps > 0
+    assert np.isfinite(record.losses).all()
+    assert all(torch.isfinite(value).all() for value in model.trained_state().values())
+
+
+def test_a_cross_encoder_truncates_long_queries(make: Callable[[str], Ranker], corpus: Corpus) -> None:
+    scorer = make("cross-encoder").fit(corpus, seed=1).scorer()
+    assert scorer.retrieve([Query("long", ODD["long"])], 3).present.any()

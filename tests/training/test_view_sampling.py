@@ -1,0 +1,59 @@
+"""Sampled views: weights, uniform auxiliary views, and the unbiased estimate of the barycentre."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wares.encoders.marginals import all_views
+from wares.training.view_sampling import primary_view_only, sample_one_view, sample_primary_and_auxiliary
+
+
+def counts_of(*counts: int) -> torch.Tensor:
+    return torch.tensor(counts)
+
+
+def test_single_view_and_random_view_sample_one_view() -> None:
+    assert primary_view_only(counts_of(3, 0)).weights.tolist() == [[1.0], [0.0]]
+    drawn = [sample_one_view(counts_of(3), torch.tensor([s / 60])).indices.item() for s in range(60)]
+    assert set(drawn) == {0, 1, 2}
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=8), st.floats(0, 1), st.integers(0, 2**31))
+def test_weights_sum_to_one_and_indices_exist(counts: list[int], primary: float, seed: int) -> None:
+    view_counts = torch.tensor(counts)
+    draws = torch.rand(len(counts), generator=torch.Generator().manual_seed(seed))
+    for sample in (
+        all_views(view_counts, primary),
+        sample_primary_and_auxiliary(view_counts, primary, draws),
+        primary_view_only(view_counts),
+        sample_one_view(view_counts, draws),
+    ):
+        torch.testing.assert_close(sample.weights.sum(1), (view_counts > 0).float())
+        assert (
+            sample.indices[sample.weights > 0] < view_counts[:, None].expand_as(sample.indices)[sample.weights > 0]
+        ).all()
+
+
+def test_a_weighted_sample_has_two_views() -> None:
+    assert sample_primary_and_auxiliary(counts_of(2, 16, 300), 0.5, torch.rand(3)).indices.shape == (3, 2)
+
+
+def test_a_weighted_sample_estimates_the_barycentre_without_bias() -> None:
+    views = torch.randn(5, 8, generator=torch.Generator().manual_seed(1))
+    barycentre = all_views(counts_of(5), 0.4).weights[0] @ views
+    draws = torch.rand(40_000, generator=torch.Generator().manual_seed(2))
+    sample = sample_primary_and_auxiliary(torch.full((40_000,), 5), 0.4, draws)
+    estimates = torch.einsum("bv,bvd->bd", sample.weights, views[sample.indices])
+    error = estimates.std(0) / np.sqrt(len(estimates))
+    assert ((estimates.mean(0) - barycentre).abs() < 5 * error).all()
+    assert (estimates.std(0) > 0.1).any(), "samples must vary"
+
+
+def test_the_auxiliary_view_is_uniform() -> None:
+    draws = torch.rand(30_000, generator=torch.Generator().manual_seed(0))
+    indices = sample_primary_and_auxiliary(torch.full((30_000,), 4), 0.5, draws).indices[:, 1]
+    frequencies = torch.bincount(indices, minlength=4) / len(indices)
+    torch.testing.assert_close(frequencies, torch.tensor([0.0, 1 / 3, 1 / 3, 1 / 3]), atol=0.015, rtol=0)
