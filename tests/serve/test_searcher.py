@@ -19,8 +19,8 @@ from wares.serve.api import create_app
 from wares.serve.search_requests import SearchRequest
 from wares.serve.searcher import Searcher
 from wares.serve.settings import ServeSettings
-from wares.shop.retrieval import SYSTEMS
 from wares.shop.shop import Shop, open_shop
+from wares.shop.systems import SYSTEMS
 from wares.shop.update import upsert
 
 

@@ -19,9 +19,10 @@ from toys import BOOTS, THREE, Toys, toy_shop
 from wares.core.errors import FilterError, PhotoError, SettingsError, ShopError
 from wares.data.listings import Listing, Query
 from wares.shop.explanation import Explanation, Hit
-from wares.shop.retrieval import SYSTEMS, RankedListing, System, reciprocal_rank_fusion
+from wares.shop.retrieval import RankedListing, reciprocal_rank_fusion
 from wares.shop.searching import run_queries, search
 from wares.shop.shop import Shop, open_shop
+from wares.shop.systems import SYSTEMS, System
 
 WORDS = ["red", "blue", "green", "wool", "boots", "mug", "scarf", "leather", "coffee", "knit"]
 

@@ -5,102 +5,135 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from cyclopts import Parameter
+from cyclopts.validators import Number
 
-from wares.cli.options import CatalogueArgument, JsonFlag, OnError, OnErrorOption, OverwriteFlag, TextFieldOption, app
-from wares.cli.output import _console, _print_json, _report_problems
+from wares.cli.options import Catalogue, Count, Given, Json, Overwrite, Reading, ReadingOptions, Seed
+from wares.cli.output import console, print_json, report_problems
 from wares.core.errors import CatalogueError, SettingsError
 
 if TYPE_CHECKING:
+    from wares.data.corpus import Corpus
     from wares.data.listings import Query
+    from wares.data.query_log import QueryLog
+    from wares.supervision.query_generation import GeneratedQueries
+
+FROM_LISTINGS = {"count", "seed", "like"}  # options of queries that are generated from listings
 
 
-@app.command()
-def check(
-    catalogue: CatalogueArgument,
-    text_field: TextFieldOption = None,
-    as_json: JsonFlag = False,
-) -> None:
-    """Validate a catalogue, count its views, and list everything that cannot be used."""
+def check(catalogue: Catalogue, /, *, text_field: list[str] | None = None, as_json: Json = False) -> int:
+    """Validate a catalogue, count its views, and list everything that cannot be used.
+
+    Args:
+        text_field: Further text column; repeatable.
+    """
     from wares.data.validation import check_catalogue
 
     report = check_catalogue(catalogue, text_fields=text_field or ())
     if as_json:
-        _print_json(report.to_json())
+        print_json(report.to_json())
     else:
-        report.render(_console())
-    if not report.ok:
-        raise typer.Exit(1)
+        report.render(console())
+    return 0 if report.ok else 1
 
 
-@app.command()
 def queries(
-    catalogue: CatalogueArgument,
-    out: Annotated[Path, typer.Option(help='File for the queries, one {"id", "text"} a line.')],
-    count: Annotated[int | None, typer.Option(min=1, help="Queries to write, at most.  [default: 5000]")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Of what is written.  [default: 0]")] = None,
-    log: Annotated[
-        Path | None, typer.Option(help="Tidy the queries of this log instead: lines of queries or of interactions.")
-    ] = None,
-    like: Annotated[
-        Path | None, typer.Option(help="A log to take the lengths of queries from, and to show beside them.")
-    ] = None,
-    held_out: Annotated[
-        Path | None, typer.Option(help="File for a share of the log's queries, kept apart to test with.")
-    ] = None,
-    share: Annotated[float | None, typer.Option(help="That share, 0 to 1.  [default: 0.2]")] = None,
-    overwrite: OverwriteFlag = False,
-    on_error: OnErrorOption = OnError.stop,
-    text_field: TextFieldOption = None,
-    as_json: JsonFlag = False,
+    catalogue: Catalogue,
+    /,
+    *,
+    out: Path,
+    count: Count = 5000,
+    seed: Seed = 0,
+    log: Path | None = None,
+    like: Path | None = None,
+    held_out: Path | None = None,
+    test_fraction: Annotated[float, Parameter(validator=Number(gte=0, lte=1))] = 0.2,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+    reading: Reading = ReadingOptions(),
+    given: Given = frozenset(),
 ) -> None:
-    """Write queries from the listings, or tidy those of a log, and show how they look to the catalogue."""
+    """Generate queries from the listings, or clean those of a log, and show their statistics.
+
+    Args:
+        out: File for the queries, one {"id", "text"} a line.
+        count: Maximum number of generated queries.
+        seed: Seed of the generated queries.
+        log: Query log to clean, instead of generating queries: lines of queries or of interactions.
+        like: Log whose query lengths the generated queries get; its statistics are shown beside theirs.
+        held_out: File for a fraction of the log's queries, kept apart as test queries.
+        test_fraction: Fraction of the log's queries in --held-out, 0 to 1.
+    """
     from wares.data.catalogue import read_catalogue
     from wares.data.corpus import Corpus
-    from wares.data.queries import write_queries
-    from wares.data.query_log import QueryLog, clean_query_log, split_queries
-    from wares.data.query_statistics import query_statistics, render_query_statistics
+    from wares.data.query_log import clean_query_log
+
+    if log is not None and given & FROM_LISTINGS:
+        raise SettingsError("--count, --seed and --like belong to generated queries. Leave them out with --log.")
+    if (held_out is not None and log is None) or ("test_fraction" in given and held_out is None):
+        raise SettingsError("--held-out and --test-fraction split the queries of a log. Pass --log and --held-out.")
+    for path in (out, held_out):
+        if path is not None and path.exists() and not overwrite:
+            raise CatalogueError(f"{path} exists. Choose another file, or pass --overwrite.")
+    files = {name: path for name, path in (("log", log), ("like", like)) if path is not None}
+    logs = {name: clean_query_log(path, reading.on_error) for name, path in files.items()}
+    corpus = Corpus(read_catalogue(catalogue, reading.on_error, reading.text_field))
+    report_problems([*corpus.catalogue.problems, *(problem for log_ in logs.values() for problem in log_.problems)])
+    sets: dict[str, QueryLog | GeneratedQueries] = {**logs}
+    test_queries: list[Query] = []
+    if log is None:
+        sets = {"generated": _generate(corpus, count, seed, logs.get("like"), out), **logs}
+    else:
+        test_queries = _split(logs["log"], test_fraction, out, held_out)
+    _print_statistics(sets, corpus, out, held_out, len(test_queries), as_json)
+
+
+def _generate(corpus: Corpus, count: int, seed: int, like: QueryLog | None, out: Path) -> GeneratedQueries:
+    """Write queries that are generated from listings."""
     from wares.supervision.query_generation import (
         LENGTH_WEIGHTS,
-        GeneratedQueries,
         generate_queries,
         query_length_weights,
         write_generated_queries,
     )
 
-    if log is not None and not (count is None and seed is None and like is None):
-        raise SettingsError("--count, --seed, --like are of queries written from listings; with --log, leave them out.")
-    if (held_out is not None and log is None) or (share is not None and held_out is None):
-        raise SettingsError("--held-out keeps a --share of the queries of a --log apart; name all that it takes.")
-    for path in (out, held_out):
-        if path is not None and path.exists() and not overwrite:
-            raise CatalogueError(f"{path} is there already. Choose another file, or pass --overwrite.")
-    files = {name: path for name, path in (("log", log), ("like", like)) if path is not None}
-    logs = {name: clean_query_log(path, on_error.value) for name, path in files.items()}
-    corpus = Corpus(read_catalogue(catalogue, on_error.value, text_field or ()))
-    _report_problems([*corpus.catalogue.problems, *(problem for each in logs.values() for problem in each.problems)])
-    pools: dict[str, QueryLog | GeneratedQueries]
-    apart: list[Query] = []
-    if log is None:
-        lengths = LENGTH_WEIGHTS if like is None else query_length_weights(logs["like"].queries)
-        found = generate_queries(corpus, 5000 if count is None else count, seed or 0, lengths)
-        write_generated_queries(found, corpus, out)
-        pools = {"written": found, **logs}
-    else:
-        kept, apart = split_queries(logs["log"].queries, 0.0 if held_out is None else 0.2 if share is None else share)
-        write_queries(kept, out)
-        if held_out is not None:
-            write_queries(apart, held_out)
-        pools = {**logs}
-    looks = {name: query_statistics(pool.queries, corpus) for name, pool in pools.items()}
-    examples = [query.text for query in next(iter(pools.values())).queries[:10]]
-    if as_json:
-        sets = {name: pool.to_json() | looks[name].to_json() for name, pool in pools.items()}
-        _print_json({"out": str(out), "held_out": len(apart), "sets": sets, "examples": examples})
-        return
-    for name, pool in pools.items():
-        _console().print(f"{name}: {pool}", markup=False, soft_wrap=True)
+    lengths = LENGTH_WEIGHTS if like is None else query_length_weights(like.queries)
+    generated = generate_queries(corpus, count, seed, lengths)
+    write_generated_queries(generated, corpus, out)
+    return generated
+
+
+def _split(log: QueryLog, test_fraction: float, out: Path, held_out: Path | None) -> list[Query]:
+    """Write the queries of a log, and a fraction of them to another file. Returns those."""
+    from wares.data.queries import write_queries
+    from wares.data.query_log import split_queries
+
+    training, test = split_queries(log.queries, 0.0 if held_out is None else test_fraction)
+    write_queries(training, out)
     if held_out is not None:
-        _console().print(f"{len(apart):,} of them are kept apart in {held_out}.", markup=False, soft_wrap=True)
-    render_query_statistics(_console(), looks)
-    _console().print("For example:", *examples, sep="\n  ", markup=False, soft_wrap=True)
+        write_queries(test, held_out)
+    return test
+
+
+def _print_statistics(
+    sets: dict[str, QueryLog | GeneratedQueries],
+    corpus: Corpus,
+    out: Path,
+    held_out: Path | None,
+    test_queries: int,
+    as_json: bool,
+) -> None:
+    from wares.data.query_statistics import query_statistics, render_query_statistics
+
+    statistics = {name: query_statistics(queries.queries, corpus) for name, queries in sets.items()}
+    examples = [query.text for query in next(iter(sets.values())).queries[:10]]
+    if as_json:
+        described = {name: queries.to_json() | statistics[name].to_json() for name, queries in sets.items()}
+        print_json({"out": str(out), "held_out": test_queries, "sets": described, "examples": examples})
+        return
+    for name, queries in sets.items():
+        console().print(f"{name}: {queries}", markup=False, soft_wrap=True)
+    if held_out is not None:
+        console().print(f"{test_queries:,} test queries are in {held_out}.", markup=False, soft_wrap=True)
+    render_query_statistics(console(), statistics)
+    console().print("For example:", *examples, sep="\n  ", markup=False, soft_wrap=True)

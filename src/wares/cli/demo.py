@@ -1,23 +1,29 @@
-"""The command that runs the tour of the sample marketplace: demo."""
+"""`wares demo`: the tour of the sample marketplace."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from cyclopts import Parameter
+from cyclopts.validators import Number
 
-from wares.cli.options import app
-from wares.cli.output import _console
+from wares.cli.output import console
 
 
-@app.command()
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for everything the demo makes.")] = Path("demo"),
-    listings: Annotated[int, typer.Option(min=50, help="How many listings to draw.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Of the marketplace and of training.")] = 0,
+    *,
+    out: Path = Path("demo"),
+    listings: Annotated[int, Parameter(validator=Number(gte=50))] = 1000,
+    seed: int = 0,
 ) -> None:
-    """The whole story on a sample marketplace that is drawn by code."""
+    """Draw a sample marketplace, learn from it, index it, measure it and search it.
+
+    Args:
+        out: Folder for everything that the demo makes.
+        listings: Number of listings to draw, at least 50.
+        seed: Seed of the marketplace and of training.
+    """
     from wares.cli.tour import run_demo
 
-    run_demo(_console(), out, listings, seed)
+    run_demo(console(), out, listings, seed)

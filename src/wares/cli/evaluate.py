@@ -3,90 +3,97 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
-import typer
+from cyclopts import Parameter
 
-from wares.cli.options import (
-    COMPARED,
-    CacheOption,
-    CatalogueArgument,
-    Method,
-    OnError,
-    OnErrorOption,
-    TextFieldOption,
-    TowersOption,
-    _names,
-    app,
-)
-from wares.cli.output import _console, _report_problems
+from wares.cli.options import Catalogue, Count, FeatureOptions, Features, JsonFile, Towers
+from wares.cli.output import console, report_problems
 from wares.core.errors import SettingsError
+from wares.training.settings import METHODS, Method
+
+if TYPE_CHECKING:
+    from wares.evaluation.comparison.experiment import JudgedQueries
+
+SLOW_METHODS = ("full-transport", "low-rank-transport")  # references, slow by design
+COMPARED = tuple(method for method in METHODS if method not in SLOW_METHODS)
 
 
-@app.command()
 def evaluate(
-    systems: Annotated[list[Path], typer.Argument(help="Shops and TREC run files.", metavar="SHOP|RUN...")],
-    queries: Annotated[Path, typer.Option(help='queries.jsonl: {"id", "text"}.')],
-    qrels: Annotated[Path, typer.Option(help="Judgments in TREC format.")],
-    baseline: Annotated[str | None, typer.Option(help="System to test against.  [default: bm25, or the first]")] = None,
-    measures: Annotated[
-        str, typer.Option(help="Measures, as ir_measures names them.")
-    ] = "nDCG@10,R@10,R@100,R@500,AP,RR",
-    save_runs: Annotated[Path | None, typer.Option(help="Folder to write the shops' TREC runs to.")] = None,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write the results to this file.")] = None,
+    *systems: Annotated[Path, Parameter(required=True)],
+    queries: Path,
+    qrels: Path,
+    baseline: str | None = None,
+    measures: tuple[str, ...] = ("nDCG@10", "R@10", "R@100", "R@500", "AP", "RR"),
+    save_runs: Path | None = None,
+    json_file: JsonFile = None,
 ) -> None:
-    """Measure shops and runs on judged queries, with paired tests and Holm's correction."""
+    """Measure shops and runs on judged queries, with paired tests and Holm's correction.
+
+    Args:
+        systems: Shops and TREC run files.
+        queries: Test queries, {"id", "text"} a line.
+        qrels: Judgments in TREC format.
+        baseline: System to test against; bm25, or else the first, unless given.
+        measures: Measures by their names in ir_measures.
+        save_runs: Folder to write the shops' TREC runs to.
+    """
+    from wares.core.files import write_json
     from wares.data.queries import read_queries
     from wares.data.runs import write_run
-    from wares.evaluation.evaluator import evaluate as judge
+    from wares.evaluation.evaluator import evaluate as measure
     from wares.evaluation.measures import check_measures, read_qrels
     from wares.evaluation.systems import named_runs
 
-    names = [name.strip() for name in measures.split(",")]
-    check_measures(names)
-    asked, judgments = read_queries(queries), read_qrels(qrels)
+    check_measures(measures)
+    test_queries, judgments = read_queries(queries), read_qrels(qrels)
     if json_file is not None and not json_file.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(json_file))
     if save_runs is not None:
         save_runs.mkdir(parents=True, exist_ok=True)
-    runs = named_runs(systems, asked)
-    chosen = baseline or next((name for name in runs if name.endswith("bm25") and "+" not in name), next(iter(runs)))
-    found = judge(runs, judgments, chosen, names)
-    found.render(_console())
+    runs = named_runs(systems, test_queries)
+    default = next((name for name in runs if name.endswith("bm25") and "+" not in name), next(iter(runs)))
+    evaluation = measure(runs, judgments, baseline or default, measures)
+    evaluation.render(console())
     if json_file is not None:
-        json_file.write_text(json.dumps(found.to_json(), indent=2) + "\n", encoding="utf-8")
+        write_json(evaluation.to_json(), json_file)
     if save_runs is not None:
         for name, run in runs.items():
             write_run(run, save_runs / f"{name.replace('/', '-')}.txt", "-".join(name.split()))
 
 
-@app.command()
 def compare(
-    catalogue: CatalogueArgument,
-    towers: TowersOption = "offline",
-    methods: Annotated[
-        str, typer.Option(help="Methods, the first sets the clock; `all` adds the slow references.")
-    ] = ",".join(COMPARED),
-    seeds: Annotated[int, typer.Option(min=1, help="How many times to train each method.")] = 3,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the catalogue at equal epochs.")] = 30,
-    baseline: Annotated[str, typer.Option(help="System to test against, where it is measured.")] = "single-view",
-    choose: Annotated[
-        bool, typer.Option("--choose/--no-choose", help="Choose every method's weights, as `wares pretrain` does.")
-    ] = True,
-    queries: Annotated[Path | None, typer.Option(help="Queries.  [default: the catalogue's queries.jsonl]")] = None,
-    qrels: Annotated[Path | None, typer.Option(help="Judgments.  [default: the catalogue's qrels.txt]")] = None,
-    out: Annotated[Path, typer.Option(help="Folder for report.html, its pictures and compare.json.")] = Path("compare"),
-    on_error: OnErrorOption = OnError.stop,
-    text_field: TextFieldOption = None,
-    cache: CacheOption = None,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write compare.json here as well.")] = None,
+    catalogue: Catalogue,
+    /,
+    *,
+    towers: Towers = "offline",
+    methods: tuple[str, ...] = COMPARED,
+    seeds: Count = 3,
+    epochs: Count = 30,
+    baseline: str = "single-view",
+    select_weights: bool = True,
+    queries: Path | None = None,
+    qrels: Path | None = None,
+    out: Path = Path("compare"),
+    json_file: JsonFile = None,
+    reading: Features = FeatureOptions(),
 ) -> None:
-    """Pretraining methods side by side, at equal wall-clock and at equal epochs: a report with intervals and tests."""
+    """Compare pretraining methods at equal wall-clock and at equal epochs, in a report with intervals and tests.
+
+    Args:
+        methods: Methods; the first sets the wall-clock, `all` adds the slow references.
+        seeds: Number of times that each method is trained.
+        epochs: Passes over the catalogue at equal epochs.
+        baseline: System to test against.
+        select_weights: Select every method's weights as `wares pretrain` does.
+        queries: Test queries; queries.jsonl of the catalogue unless given.
+        qrels: Judgments; qrels.txt of the catalogue unless given.
+        out: Folder for report.html, its pictures and compare.json.
+    """
     from wares.data.catalogue import read_catalogue
     from wares.encoders.features import catalogue_features
     from wares.encoders.registry import build_towers
@@ -95,32 +102,41 @@ def compare(
     from wares.evaluation.comparison.report import ExperimentSetup, setup_facts, write_comparison
     from wares.training.settings import PretrainSettings
 
-    names = list(Method) if methods == "all" else _names(methods, Method)
-    chosen = [PretrainSettings(method=Method(name).value, epochs=epochs) for name in names]
+    settings = [PretrainSettings(method=method, epochs=epochs) for method in _known_methods(methods)]
     judged = _judged(catalogue, queries, qrels)
-    known = system_names([settings.method for settings in chosen], judged is not None)
+    known = system_names([setting.method for setting in settings], judged is not None)
     if baseline not in {*known, "single-view"}:
-        raise SettingsError(f"no system {baseline!r} to test against; there are {', '.join(known)}.")
-    listings = read_catalogue(catalogue, on_error.value, text_field or ())
-    features = catalogue_features(listings, build_towers(towers), cache, on_error.value)
-    _report_problems([*listings.problems, *features.problems])
+        raise SettingsError(f"no system {baseline!r} to test against. Choose among {', '.join(known)}.")
+    listings = read_catalogue(catalogue, reading.on_error, reading.text_field)
+    features = catalogue_features(listings, build_towers(towers), reading.cache, reading.on_error)
+    report_problems([*listings.problems, *features.problems])
     corpus = EncodedCatalogue(listings, features)
-    findings = run(corpus, towers, chosen, seeds, judged, choose, cache)
+    findings = run(corpus, towers, settings, seeds, judged, select_weights, reading.cache)
     command = shlex.join(["wares", *sys.argv[1:]])
-    setup = ExperimentSetup(catalogue.resolve().name, command, setup_facts(corpus, judged, towers, seeds), chosen)
-    files = write_comparison(_console(), findings, setup, out, baseline)
+    setup = ExperimentSetup(catalogue.resolve().name, command, setup_facts(corpus, judged, towers, seeds), settings)
+    files = write_comparison(console(), findings, setup, out, baseline)
     if json_file is not None:
         json_file.write_bytes(files[0].read_bytes())
 
 
-def _judged(catalogue: Path, queries: Path | None, qrels: Path | None) -> Any:
-    """The queries and judgments that were named, or that lie in the catalogue; None where there are none."""
+def _known_methods(names: tuple[str, ...]) -> list[Method]:
+    """Methods by their names, each once. Raises SettingsError for an unknown one."""
+    if names == ("all",):
+        return list(METHODS)
+    known: dict[str, Method] = {method: method for method in METHODS}
+    if unknown := [name for name in names if name not in known]:
+        raise SettingsError(f"no method {unknown[0]!r}. Choose among {', '.join(METHODS)}.")
+    return [known[name] for name in dict.fromkeys(names)]
+
+
+def _judged(catalogue: Path, queries: Path | None, qrels: Path | None) -> JudgedQueries | None:
+    """The given queries and judgments, or those in the catalogue's folder; None without any."""
     from wares.data.queries import read_queries
     from wares.evaluation.comparison.experiment import JudgedQueries
     from wares.evaluation.measures import read_qrels
 
     if (queries is None) != (qrels is None):
-        raise SettingsError("--queries and --qrels go together; give both, or neither.")
+        raise SettingsError("--queries and --qrels go together. Pass both, or neither.")
     if queries is None or qrels is None:
         folder = catalogue if catalogue.is_dir() else catalogue.parent
         queries, qrels = folder / "queries.jsonl", folder / "qrels.txt"

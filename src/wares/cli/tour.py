@@ -1,6 +1,6 @@
-"""The whole story on the sample marketplace: draw it, learn from it, index it, measure it, search it.
+"""The tour of the sample marketplace: draw it, learn from it, index it, measure it, search it.
 
-Everything is made with the public functions that the commands use, so this file is also a worked example.
+It calls the same public functions as the commands, so this file is also a worked example.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ if TYPE_CHECKING:
 
 
 COMPARED: tuple[Method, ...] = METHODS[:2]  # factorized, and single-view as the baseline
-WORDS = "yellow floral dress"
-LOOKED_AT = 200  # listings that weights are chosen on: half a minute
+QUERY = "yellow floral dress"
+SELECTION_LISTINGS = 200  # listings on which weights are selected: half a minute
 
 
 def run_demo(console: Console, out: Path, listings: int, seed: int) -> Evaluation:
-    """Make the demo in `out`: marketplace, models, shops, plots. Returns its evaluation."""
-    began = time.monotonic()
+    """Write the demo to `out`: marketplace, models, shops, pictures. Returns its evaluation."""
+    start = time.monotonic()
     folder = out / "marketplace"
     console.rule("1  A marketplace, drawn by code")
     catalogue = draw(console, folder, listings, seed)
@@ -60,28 +60,28 @@ def run_demo(console: Console, out: Path, listings: int, seed: int) -> Evaluatio
     features = catalogue_features(catalogue, towers, out / "cache")
     shops = {method: learn(console, catalogue, features, out, method, seed) for method in COMPARED}
     console.rule("3  Measuring it")
-    found = judge(console, shops, folder)
-    draw_system_chart(found, ("nDCG@10", "R@10"), out / "comparison.png")
-    console.rule("4  Searching it, with reasons")
-    answers = try_searches(console, shops["factorized"])
-    draw_hits(answers, shops["factorized"].photo_path, out / "searches.png")
-    console.rule("5  What to type next")
-    say_what_next(console, out, time.monotonic() - began)
-    return found
+    evaluation = measure(console, shops, folder)
+    draw_system_chart(evaluation, ("nDCG@10", "R@10"), out / "comparison.png")
+    console.rule("4  Searching it, with explanations")
+    results = run_searches(console, shops["factorized"])
+    draw_hits(results, shops["factorized"].photo_path, out / "searches.png")
+    console.rule("5  Commands to try next")
+    print_next_commands(console, out, time.monotonic() - start)
+    return evaluation
 
 
 def draw(console: Console, folder: Path, listings: int, seed: int) -> Catalogue:
-    """Write the sample marketplace anew. Raises CatalogueError where somebody else's catalogue lies there."""
+    """Write the sample marketplace. Raises CatalogueError if the folder holds another catalogue."""
     if (folder / "listings.jsonl").exists() and not (folder / "truth.jsonl").exists():
-        raise CatalogueError(f"{folder} holds a catalogue that is not the demo's. Choose another --out.")
+        raise CatalogueError(f"{folder} holds a catalogue that the demo did not write. Choose another --out.")
     with progress(None, "drawing listings", total=listings, unit="listings") as bar:
 
-        def drawn(done: int, _: int) -> None:
-            bar.update(done - bar.n)
+        def show_progress(drawn: int, _: int) -> None:
+            bar.update(drawn - bar.n)
 
-        made = write_marketplace(folder, listings, seed, drawn)
+        market = write_marketplace(folder, listings, seed, show_progress)
     console.print(
-        f"{made.listings:,} synthetic listings with {made.photos:,} photos, {made.queries} queries and their true "
+        f"{market.listings:,} synthetic listings with {market.photos:,} photos, {market.queries} queries and their true "
         f"relevance are in {folder}; nothing in them is for sale."
     )
     return read_catalogue(folder)
@@ -93,53 +93,53 @@ def learn(
     """Pretrain with one method and index the catalogue with the result."""
     towers = build_towers("offline", seed)
     settings = PretrainSettings(method=method, fusion=method_fusion(method, Fusion()), seed=seed)
-    choice = select_weights(features.select(np.arange(len(catalogue))[:LOOKED_AT]), "offline", settings)
-    choice.render(console)
-    record = pretrain(features, towers, choice.settings, out / f"model-{method}")
-    choice.add_to_record(out / f"model-{method}")
+    selection = select_weights(features.select(np.arange(len(catalogue))[:SELECTION_LISTINGS]), "offline", settings)
+    selection.render(console)
+    record = pretrain(features, towers, selection.settings, out / f"model-{method}")
+    selection.add_to_record(out / f"model-{method}")
     shop = build_shop(catalogue, towers, out / f"shop-{method}", cache=out / "cache", overwrite=True)
     console.print(f"{method}: {record.steps:,} steps in {record.seconds:.0f} s; {len(shop):,} listings indexed.")
     return open_shop(shop.path, TowersEncoder(towers))
 
 
-def judge(console: Console, shops: dict[Method, Shop], folder: Path) -> Evaluation:
-    """Every system on the sample's queries, tested against single-view."""
+def measure(console: Console, shops: dict[Method, Shop], folder: Path) -> Evaluation:
+    """Measure every system on the sample's queries, tested against single-view."""
     queries, qrels = read_queries(folder / "queries.jsonl"), read_qrels(folder / "qrels.txt")
     shop = shops["factorized"]
     bm25, dense = run_queries(shop, queries, RUN_DEPTH, "bm25"), dense_run(shop, queries)
     runs = {"bm25": bm25, "dense, all texts, untrained": dense, "bm25 + dense": fused_runs(bm25, dense)}
     runs |= {method: run_queries(shop, queries, RUN_DEPTH) for method, shop in reversed(shops.items())}
     runs["factorized + bm25"] = run_queries(shop, queries, RUN_DEPTH, "fused+bm25")
-    found = evaluate(runs, qrels, baseline="single-view")
-    found.render(console)
-    return found
+    evaluation = evaluate(runs, qrels, baseline="single-view")
+    evaluation.render(console)
+    return evaluation
 
 
-def try_searches(console: Console, shop: Shop) -> list[tuple[str, list[Hit]]]:
-    """Words, a photo, and a listing: three best hits each, with the views that made them."""
-    some = search(shop, WORDS, k=1)[0]
-    answers = [
-        (f'words: "{WORDS}"', search(shop, WORDS, k=3)),
-        (f"photo: {some.photo}", search(shop, photo=shop.photo_path(str(some.photo)), k=3)),
-        (f"more like {some.id}: {some.title}", search(shop, like=some.id, k=3)),
+def run_searches(console: Console, shop: Shop) -> list[tuple[str, list[Hit]]]:
+    """Search by words, by a photo and by a listing; print the best three hits of each with their explanations."""
+    best = search(shop, QUERY, k=1)[0]
+    results = [
+        (f'words: "{QUERY}"', search(shop, QUERY, k=3)),
+        (f"photo: {best.photo}", search(shop, photo=shop.photo_path(str(best.photo)), k=3)),
+        (f"more like {best.id}: {best.title}", search(shop, like=best.id, k=3)),
     ]
-    for question, hits in answers:
-        console.print(question, style="bold", markup=False)
+    for query, hits in results:
+        console.print(query, style="bold", markup=False)
         for hit in hits:
             console.print(f"  {hit.score:.3f}  {hit.title}", markup=False)
             for why in hit.why[:3]:
                 console.print(f"         {why.contribution:+.3f}  {why.view}", style="dim", markup=False)
-    return answers
+    return results
 
 
-def say_what_next(console: Console, out: Path, seconds: float) -> None:
-    """Where everything is, and commands to go on with."""
+def print_next_commands(console: Console, out: Path, seconds: float) -> None:
+    """Print where everything is, and commands to try next."""
     shop, single, marketplace, compared = (
         shlex.quote(str(out / name)) for name in ("shop-factorized", "shop-single-view", "marketplace", "compare")
     )
     for line in (
         f"Done in {seconds:.0f} s. Look at marketplace.png, comparison.png and searches.png in {out}, then try:",
-        f'  wares search {shop} "{WORDS}" --why',
+        f'  wares search {shop} "{QUERY}" --why',
         f"  wares serve {shop} {single}",
         f"  wares check {marketplace}",
         f"  wares compare {marketplace} --out {compared}",

@@ -42,8 +42,8 @@ def shop_runs(shop: Shop, queries: Sequence[Query], depth: int = RUN_DEPTH) -> d
         ['fused', 'bm25', 'fused+bm25', 'dense', 'bm25+dense']
     """
     from wares.shop.reranking import RERANK_DEPTH as RERANKED
-    from wares.shop.retrieval import SYSTEMS
     from wares.shop.searching import run_queries
+    from wares.shop.systems import SYSTEMS
 
     runs: dict[str, Run] = {system: run_queries(shop, queries, depth, system) for system in SYSTEMS}
     if shop.has_ranker:

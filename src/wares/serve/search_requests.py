@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from wares.core.errors import SettingsError
 from wares.shop.explanation import Hit
-from wares.shop.retrieval import System
+from wares.shop.systems import System
 
 MAX_RESULTS = 1000  # listings of a search; pages, facets and the total are computed from these
 

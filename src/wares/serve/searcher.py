@@ -29,8 +29,9 @@ from wares.serve.search_requests import MAX_RESULTS, SearchRequest, SearchResult
 from wares.shop.explanation import Hit, explain_batch
 from wares.shop.filters import Filter
 from wares.shop.reranking import RERANK_DEPTH
-from wares.shop.retrieval import RankedListing, System, column_values, retrieve, scan
+from wares.shop.retrieval import RankedListing, column_values, retrieve, scan
 from wares.shop.searching import combine_vectors, listing_vector, rerank
+from wares.shop.systems import System
 from wares.shop.table import TABLE_NAME, Vectors
 from wares.shop.update import optimize
 

@@ -18,7 +18,8 @@ from wares.serve.filters import Column
 from wares.serve.searcher import Searcher
 from wares.shop.filters import Filter
 from wares.shop.replicas import Replica
-from wares.shop.retrieval import SYSTEMS, column_values, scan
+from wares.shop.retrieval import column_values, scan
+from wares.shop.systems import SYSTEMS
 
 if TYPE_CHECKING:
     from wares.shop.shop import Shop

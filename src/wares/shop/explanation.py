@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from wares.shop.retrieval import RankedListing, System
+    from wares.shop.retrieval import RankedListing
     from wares.shop.shop import Shop
+    from wares.shop.systems import System
     from wares.shop.table import Vectors
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, cast
 
 from wares.core.errors import ShopError
 from wares.ranking.score_fusion import RRF
 from wares.shop.filters import check_filter, lance_reason
+from wares.shop.systems import System
 from wares.shop.table import NO_LIMIT, Vectors
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from wares.shop.shop import Shop
 
 
-System = Literal["fused", "bm25", "fused+bm25"]
-SYSTEMS: tuple[System, ...] = get_args(System)
 RANK_FUSION = RRF(k=60)
 RRF_DEPTH = 100  # results of each list that fused+bm25 fuses, or k if larger
 QUERY_BATCH_SIZE = 64  # query vectors searched at once
@@ -69,7 +68,7 @@ def retrieve(
 def reciprocal_rank_fusion(
     vector_list: Sequence[RankedListing], bm25_list: Sequence[RankedListing]
 ) -> list[RankedListing]:
-    """Fuse two lists by reciprocal ranks, best first; each score is the contribution of the rank in that list."""
+    """Fuse two lists by reciprocal ranks, best first. The scores of a listing are its contributions by list."""
     views, words = (RANK_FUSION.contributions([hit.id for hit in hits]) for hits in (vector_list, bm25_list))
     rows = {hit.id: hit.row_id for hit in [*vector_list, *bm25_list]}
     return _best_first(RankedListing(row, id, views.get(id, 0.0), words.get(id, 0.0)) for id, row in rows.items())

@@ -24,13 +24,15 @@ from wares.core.errors import SettingsError
 from wares.ranking.score_fusion import ZScore
 from wares.shop.explanation import explain
 from wares.shop.filters import Filter, sql_string
-from wares.shop.retrieval import SYSTEMS, execute_query, retrieve
+from wares.shop.retrieval import execute_query, retrieve
+from wares.shop.systems import SYSTEMS
 
 if TYPE_CHECKING:
     from wares.data.listings import Query
     from wares.shop.explanation import Hit
-    from wares.shop.retrieval import RankedListing, System
+    from wares.shop.retrieval import RankedListing
     from wares.shop.shop import Shop
+    from wares.shop.systems import System
     from wares.shop.table import Vectors
 
 

@@ -45,8 +45,8 @@ RECALL_DEPTHS = (10, 100, 500)  # at which recall is measured
 TARGET_DEPTH = 100  # at which the target applies
 RECALL_QUERIES = 200  # number of queries that recall is measured with
 QUERY_BATCH_SIZE = 50  # queries searched at once
+SAMPLE_PER_PARTITION = 256  # rows per partition that its centroid is computed from, at most; as in Lance
 REFINE_FACTOR = 2  # ivf-sq compares this many times the requested results again by their full vectors
-SAMPLE_PER_PARTITION = 256  # rows from which the centre of a partition is computed; as in Lance
 RowIds = npt.NDArray[np.int64]
 EncodeTexts: TypeAlias = Callable[[Sequence[str]], Vectors]
 
@@ -127,15 +127,15 @@ def index_vectors(
 
 
 def build_vector_index(table: Table, kind: IndexKind, rows: int, size: int, runner: Runner) -> None:
-    """Build the IVF index of a table's vectors, by the runner's workers if they all see the table's folder.
+    """Build the IVF index of a table's vectors, on the runner's workers if all of them see the table's folder.
 
     kind: "ivf-flat" or "ivf-sq"; rows: of the table; size: rows of a partition
 
-    On Ray, this process finds the centres and each worker sorts its part of the rows to them.
+    On Ray, this process finds the centroids and each worker assigns its part of the rows to them.
     """
     uri = cast("LanceTable", table).uri
     workers = runner.workers_with(uri)
-    # Given only a number of partitions, Lance would join them to larger ones at the first optimisation.
+    # Given only a number of partitions, Lance merges them into larger ones when it first optimizes the table.
     if workers == 0:
         from lancedb.index import IvfFlat, IvfSq
 

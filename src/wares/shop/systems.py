@@ -1,0 +1,8 @@
+"""The systems of a shop: what ranks its listings."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+System = Literal["fused", "bm25", "fused+bm25"]  # the fused embedding, full-text search, or both fused by RRF
+SYSTEMS: tuple[System, ...] = get_args(System)

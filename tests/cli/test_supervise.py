@@ -1,0 +1,73 @@
+"""The command that trains rankers: supervise."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from processes import done, refused
+
+SMALL = ("--labelers", "bm25,query-likelihood(mu=10.0)", "--rankers", "dense(towers='small')", "--epochs", 1)
+
+
+@pytest.fixture
+def passages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A text corpus with queries to learn from, and two with judgments."""
+    monkeypatch.setattr("wares.supervision.recipe.BASELINES", ("bm25", "dense(towers='small')"))
+    folder, things = tmp_path / "passages", ["lamp", "mug", "scarf", "boot", "chair", "table", "ring", "book"]
+    folder.mkdir()
+    rows = [
+        {"id": f"p{i}", "title": f"{kind} {thing}", "text": f"a {thing} that is {kind} and old"}
+        for i, (kind, thing) in enumerate((kind, thing) for kind in ("oak", "red", "tall") for thing in things)
+    ]
+    asked = [{"id": f"q{i}", "text": f"{thing} old"} for i, thing in enumerate(things)]
+    tests = [{"id": "t1", "text": "red mug"}, {"id": "t2", "text": "oak"}]
+    for name, lines in (("corpus", rows), ("asked", asked), ("tests", tests)):
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in lines))
+    (folder / "qrels.txt").write_text("t1 0 p9 1\nt2 0 p0 1\nt2 0 p1 1\n")
+    return folder
+
+
+def test_supervise_trains_measures_and_says_what_to_keep(passages: Path) -> None:
+    judged = ("--test-queries", passages / "tests.jsonl", "--qrels", passages / "qrels.txt")
+    run = ("supervise", passages, "--queries", passages / "asked.jsonl", "--out", passages / "run", *SMALL, *judged)
+    answer = done(*run, "--strategy", "self", "--rounds", 2)
+    assert re.search(r"1 │ dense\(towers='small'\) +│ 0\.\d\d bm25", answer.out)
+    assert "Titles find their listings among others without titles." in answer.out
+    assert re.search(r"dense\(towers='small'\), untrained +│ +\d\.\d{3}", answer.out)
+    assert re.search(r"Keep ", answer.out)
+    results = json.loads((passages / "run" / "results.json").read_text())
+    assert {"bm25", "bm25+dense", "dense(towers='small') weak-1", "dense(towers='small') self-2 + bm25"} <= set(
+        results["systems"]
+    )
+    assert "already holds a run. Choose another --out, or pass --resume" in refused(*run)
+    again = done(*run, "--strategy", "self", "--rounds", 2, "--resume", "--json").json
+    assert [each["round"] for each in again["rounds"]] == [1, 2]
+    assert again["reliability"]["labelers"]["bm25"] > 0.3
+
+
+def test_supervise_refusals(passages: Path) -> None:
+    run = ("supervise", passages, "--queries", passages / "asked.jsonl", "--out", passages / "run")
+    assert "Pass both" in refused(*run, "--qrels", passages / "qrels.txt")
+    assert "no labeler 'luck'; there are bm25" in refused(*run, "--labelers", "luck")
+    assert "no ranker 'tree'; there are static" in refused(*run, "--rankers", "tree")
+    assert "no ranking loss 'hinge'" in refused(*run, "--loss", "hinge")
+    assert "needs two rankers" in refused(*run, "--strategy", "cross")
+    dev = ("--dev-queries", passages / "tests.jsonl", "--dev-qrels", passages / "qrels.txt")
+    assert "Pass both" in refused(*run, *dev[:2])
+    assert "choose teachers, which weak does not" in refused(*run, *dev)
+    assert "has no judgments of the queries" in refused(*run, "--dev-queries", passages / "asked.jsonl", *dev[2:])
+    assert "2 of --dev-queries are also in --test-queries" in refused(*run, *dev, "--test-queries", dev[1])
+    assert not (passages / "run").exists()
+
+
+def test_supervise_chooses_by_judged_dev_queries(passages: Path) -> None:
+    """BM25 finds the red mug at once, and comes first of those that do; no agreement is perfect."""
+    run = ("supervise", passages, "--queries", passages / "asked.jsonl", "--out", passages / "run", *SMALL)
+    (passages / "dev.txt").write_text("t1 0 p9 1\nelsewhere 0 p0 1\n")
+    dev = ("--dev-queries", passages / "tests.jsonl", "--dev-qrels", passages / "dev.txt")
+    found = done(*run, *dev, "--strategy", "greedy", "--rounds", 2, "--json").json
+    assert found["rounds"][1]["greedy"][0] == ["bm25", 1.0]
+    assert "judged dev queries" in (passages / "run" / "report.html").read_text()
