@@ -308,7 +308,7 @@ def test_a_query_tower_of_another_model_is_refused(world: World, tmp_path: Path)
     build_towers("small", 4).save(tmp_path / "other")
     arguments = ("index", world.catalogue.folder, "--model", tmp_path / "other", "--out", tmp_path / "shop")
     said = refused(*arguments, "--ranker", world.round("two-tower"))
-    assert "which is model" in said and "Index with --model" in said
+    assert "the query tower was trained for" in said and "Index with --model" in said
     assert not (tmp_path / "shop" / "shop.json").exists()
 
 

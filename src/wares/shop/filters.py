@@ -79,7 +79,7 @@ def _mismatch(message: str) -> str | None:
     if kind == "List":
         return f"a list is compared with a value; write array_has(COLUMN, {sql_string(value)})"
     if kind == "Utf8":
-        return f"a text column is compared with a number; write {sql_string(value)}"
+        return f"a text column is compared with another type; write {sql_string(value)}"
     return f"{sql_string(value)} is compared with a column of another type ({kind})"
 
 
