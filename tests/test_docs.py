@@ -9,11 +9,15 @@ import re
 import shlex
 from collections.abc import Iterator
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from command_pages import help_texts
+
+from wares.ranking.labelers.registry import labelers
+from wares.ranking.rankers.registry import rankers
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -27,6 +31,7 @@ LINK = re.compile(r"\]\(([^)#\s]*)(#[^)\s]*)?\)")
 FENCE = re.compile(r"^ *(`{3,}|:{3,})(.*?)\n(.*?)^ *\1", re.MULTILINE | re.DOTALL)
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 NAME = re.compile(r"`(wares(?:\.\w+)+)`")
+SPEC = re.compile(r"`([a-z][a-z0-9-]*)\((\w+=[^`]*)\)`")
 IMPORT = re.compile(r"^from (wares[\w.]*) import (.+)$", re.MULTILINE)
 
 
@@ -116,3 +121,15 @@ def test_names_of_the_guides_exist() -> None:
             owner = import_module(module)
             found = hasattr(owner, name) or (Path(owner.__file__ or "").parent / f"{name}.py").exists()
             assert found, f"{relative(page)} names {module}.{name}, which does not exist"
+
+
+def test_specs_of_labelers_and_rankers_have_these_settings() -> None:
+    page = DOCS / "reference" / "labelers-and-rankers.md"
+    specs = SPEC.findall(page.read_text("utf-8"))
+    assert len(specs) > 10
+    for name, settings in specs:
+        members = [family[name] for family in (labelers(), rankers()) if name in family]
+        known = {setting for member in members for setting in signature(member).parameters}
+        unknown = set(re.findall(r"(\w+)=", settings)) - known
+        assert members, f"no labeler or ranker {name}"
+        assert not unknown, f"{name} has no setting {', '.join(sorted(unknown))}"
