@@ -100,7 +100,8 @@ def test_a_face_is_small_and_says_what_it_is_for(package: str) -> None:
     face = import_module(f"wares.{package}")
     assert len(face.__all__) <= 10
     assert face.__doc__ is not None
-    assert "May import:" in face.__doc__ and "Add a member:" in face.__doc__
+    assert re.search(r"^May import: ", face.__doc__, re.MULTILINE)
+    assert re.search(r"^Add ", face.__doc__, re.MULTILINE)
 
 
 def test_unknown_name() -> None:

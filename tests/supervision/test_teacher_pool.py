@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from small_runs import QUERIES
-from wares.ranking.labelers.embedding_scorer import EmbeddingScorer
 
 from wares.data.corpus import Corpus
 from wares.data.listings import Query
+from wares.ranking.labelers.embedding_scorer import EmbeddingScorer
 from wares.ranking.scoring import NO_LISTING
 from wares.supervision.recipe import supervise
 from wares.supervision.settings import SuperviseSettings

@@ -99,7 +99,8 @@ def compare(
     from wares.encoders.registry import build_towers
     from wares.evaluation.comparison.experiment import EncodedCatalogue, system_names
     from wares.evaluation.comparison.experiment import compare as run
-    from wares.evaluation.comparison.report import ExperimentSetup, setup_facts, write_comparison
+    from wares.evaluation.comparison.report import write_comparison
+    from wares.evaluation.comparison.setup import ExperimentSetup, setup_facts
     from wares.training.settings import PretrainSettings
 
     settings = [PretrainSettings(method=method, epochs=epochs) for method in _known_methods(methods)]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 flatten(RankerTrainingSettings)
 
 Supervision = Annotated[
-    SuperviseSettings, group("Supervision", "strategy", "labelers", "rankers", "rounds", "epochs", "seed")
+    SuperviseSettings | None, group("Supervision", "strategy", "labelers", "rankers", "rounds", "epochs", "seed")
 ]
 
 
@@ -43,7 +43,7 @@ def supervise(
     runner: RunnerName = "local",
     resume: Resume = False,
     as_json: Json = False,
-    settings: Supervision = SuperviseSettings(),
+    settings: Supervision = None,  # made when it is used: the names in it load rankers
     reading: Reading = ReadingOptions(),
 ) -> None:
     """Train rankers from queries without judgments, round by round.
@@ -79,7 +79,9 @@ def supervise(
     corpus = Corpus(listings, reading.on_error)
     with open_runner(runner) as opened:
         labelling_runner = None if runner == "local" else opened
-        result = run(corpus, read_queries(queries), settings, out, tests, processes, dev, labelling_runner)
+        result = run(
+            corpus, read_queries(queries), settings or SuperviseSettings(), out, tests, processes, dev, labelling_runner
+        )
     report_problems(corpus.problems)
     if as_json:
         print_json({"out": str(out), **asdict(result)})

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from wares.evaluation.comparison.columns import format_p_value, format_percent, join_names
 from wares.evaluation.comparison.experiment import UNTRAINED_SYSTEMS
-from wares.evaluation.comparison.report import ExperimentSetup, write_comparison
+from wares.evaluation.comparison.report import write_comparison
 from wares.evaluation.comparison.results import (
     HYBRID_SUFFIX,
     QUERY_PROTOCOL,
@@ -26,6 +26,7 @@ from wares.evaluation.comparison.results import (
     ProtocolValues,
     SelectedWeights,
 )
+from wares.evaluation.comparison.setup import ExperimentSetup
 from wares.evaluation.measures import DEFAULT_MEASURES
 from wares.training.settings import PretrainSettings
 

@@ -39,8 +39,8 @@ from wares.evaluation.measures import DEFAULT_MEASURES
 from wares.evaluation.significance import SIGNIFICANCE_LEVEL
 
 if TYPE_CHECKING:
-    from wares.evaluation.comparison.report import ExperimentSetup
     from wares.evaluation.comparison.results import ComparisonResult
+    from wares.evaluation.comparison.setup import ExperimentSetup
 
 Cell = tuple[str, str, str]  # protocol, system, measure
 

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import platform
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,66 +10,11 @@ from wares.core.files import write_json
 from wares.evaluation.comparison.figures import draw_charts
 from wares.evaluation.comparison.page import render_report
 from wares.evaluation.comparison.results import Comparison, ComparisonResult, all_gains, all_tests, first_budget
+from wares.evaluation.comparison.setup import ExperimentSetup
 from wares.evaluation.comparison.tables import print_tables
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-    from wares.evaluation.comparison.experiment import EncodedCatalogue, JudgedQueries
-    from wares.training.settings import PretrainSettings
-
-
-REPORTED_PACKAGES = (
-    "wares",
-    "torch",
-    "numpy",
-    "scipy",
-    "transformers",
-    "sentence-transformers",
-    "lancedb",
-    "ir_measures",
-)
-
-
-@dataclass(frozen=True)
-class ExperimentSetup:
-    """What readers of a report need to reproduce it.
-
-    catalogue: its name; command: the command line; facts: name -> text, of data, towers and machine (`setup_facts`)
-    methods: settings of each method
-    """
-
-    catalogue: str
-    command: str
-    facts: Mapping[str, str]
-    methods: Sequence[PretrainSettings]
-
-
-def setup_facts(corpus: EncodedCatalogue, judged: JudgedQueries | None, towers: str, seeds: int) -> dict[str, str]:
-    """Return name -> text of the facts about data, towers and machine."""
-    import torch
-
-    features = corpus.features
-    photos, texts = features.photo_views.counts, features.text_views.counts
-    unreadable = len(corpus.catalogue.problems) + len(features.problems)
-    facts = {
-        "listings": f"{len(corpus.catalogue):,}",
-        "photos": f"{photos.sum():,}; {photos.mean():.1f} per listing, maximum {photos.max()}",
-        "texts": f"{texts.sum():,}; {texts.mean():.1f} per listing; {features.truncated_texts:,} truncated",
-        "left out": f"{unreadable:,} unreadable rows and photos",
-    }
-    if judged is not None:
-        facts["queries"] = f"{len(judged.queries):,} with {sum(map(len, judged.qrels.values())):,} judgments"
-    return facts | {
-        "towers": towers,
-        "seeds": f"{seeds}: each draws its own split, weights, order and views",
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, "
-        f"{torch.get_num_threads()} threads for training",
-        "versions": ", ".join(
-            [f"python {platform.python_version()}", *(f"{name} {version(name)}" for name in REPORTED_PACKAGES)]
-        ),
-        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-    }
 
 
 def write_comparison(
