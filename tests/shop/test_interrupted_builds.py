@@ -153,7 +153,7 @@ def test_concurrent_writers_neither_lose_nor_duplicate_rows(
 
 def test_rows_of_another_model_are_not_replaced(bucket: str, tmp_path: Path) -> None:
     write_all_rows(bucket, Toys(), things(tmp_path))
-    with pytest.raises(ShopError, match="has rows of another model, or of other attributes"):
+    with pytest.raises(ShopError, match="has rows of another model or with other attributes"):
         write_all_rows(bucket, Toys("toys-2"), things(tmp_path))
-    with pytest.raises(ShopError, match=r"s3://nowhere/x: .*Check the place"):
+    with pytest.raises(ShopError, match=r"s3://nowhere/x: .*Check the URL"):
         write_all_rows("s3://nowhere/x", Toys(), things(tmp_path))
