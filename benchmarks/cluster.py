@@ -27,9 +27,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import cyclopts
 import psutil
 import ray
-import typer
 from ray.cluster_utils import Cluster
 from rich.console import Console
 from rich.table import Table
@@ -176,4 +176,4 @@ def render(figures: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    cyclopts.run(main)

@@ -25,8 +25,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+import cyclopts
 import numpy as np
-import typer
 from rich.console import Console
 from rich.table import Table
 
@@ -141,4 +141,4 @@ def show(groups: dict[str, dict[str, PerQuery]], tests: dict[str, list[PairedTes
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    cyclopts.run(main)

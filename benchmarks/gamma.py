@@ -22,10 +22,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
 
+import cyclopts
 import numpy as np
-import typer
 from rich.console import Console
 from rich.table import Table
 
@@ -58,7 +57,7 @@ Curve = dict[float, float]
 
 
 def main(
-    folders: Annotated[list[Path] | None, typer.Argument()] = None,
+    folders: list[Path] | None = None,
     out: Path = Path("benchmarks/results"),
     seeds: int = 3,
 ) -> None:
@@ -153,4 +152,4 @@ def show(title: str, seeds: Sequence[dict[str, Curve]]) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    cyclopts.run(main)

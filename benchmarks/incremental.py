@@ -29,8 +29,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import cyclopts
 import numpy as np
-import typer
 from rich.console import Console
 
 from wares.evaluation.synthetic_shops import SyntheticCatalogue, SyntheticTowers
@@ -139,4 +139,4 @@ def _search(path: Path, flag: Path, ready: Path) -> list[float]:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    cyclopts.run(main)

@@ -30,8 +30,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import cyclopts
 import numpy as np
-import typer
 from rich.console import Console
 from rich.table import Table
 
@@ -172,4 +172,4 @@ def show(rates: dict[str, dict[str, float]]) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    cyclopts.run(main)

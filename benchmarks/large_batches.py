@@ -34,9 +34,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import cyclopts
 import numpy as np
 import torch
-import typer
 from rich.console import Console
 from rich.table import Table
 from sentence_transformers import SentenceTransformer
@@ -229,4 +229,4 @@ def show(found: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    cyclopts.run(main)

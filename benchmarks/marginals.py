@@ -23,10 +23,12 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Annotated, Any
 
+import cyclopts
 import numpy as np
-import typer
+from cyclopts import Parameter
+from cyclopts.validators import Number
 from rich.console import Console
 
 from wares.core.progress import progress
@@ -173,10 +175,10 @@ def _estimate(values: list[float]) -> Estimate:
 
 
 def main(
-    out: Path = typer.Option(Path("benchmarks/results"), help="Folder for the results."),
-    listings: int = typer.Option(1000, min=100, help="Size of the sample marketplace."),
-    seeds: int = typer.Option(3, min=1, help="Trainings of each kind."),
-    catalogue: Path | None = typer.Option(None, help="Folder of an existing sample marketplace."),
+    out: Annotated[Path, Parameter(help="Folder for the results.")] = Path("benchmarks/results"),
+    listings: Annotated[int, Parameter(validator=Number(gte=100), help="Size of the sample marketplace.")] = 1000,
+    seeds: Annotated[int, Parameter(validator=Number(gte=1), help="Trainings of each kind.")] = 3,
+    catalogue: Annotated[Path | None, Parameter(help="Folder of an existing sample marketplace.")] = None,
 ) -> None:
     """Measure the effect of marginals on a sample marketplace."""
     console = Console()
@@ -201,4 +203,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    cyclopts.run(main)

@@ -29,11 +29,13 @@ from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Annotated, Any
 
+import cyclopts
 import numpy as np
 import torch
-import typer
+from cyclopts import Parameter
+from cyclopts.validators import Number
 from PIL import Image, ImageDraw
 from rich.console import Console
 
@@ -424,10 +426,10 @@ def plot(results: Mapping[tuple[str, str], Result], out: Path) -> Path:
 
 
 def main(
-    data: Path = typer.Option(Path("../shared/data"), help="Folder of the data sets."),
-    out: Path = typer.Option(Path("benchmarks/results"), help="Folder for the results."),
-    seeds: int = typer.Option(3, min=1, help="Splits and trainings of each catalogue."),
-    development: bool = typer.Option(False, help="The catalogues that choosing was developed on."),
+    data: Annotated[Path, Parameter(help="Folder of the data sets.")] = Path("../shared/data"),
+    out: Annotated[Path, Parameter(help="Folder for the results.")] = Path("benchmarks/results"),
+    seeds: Annotated[int, Parameter(validator=Number(gte=1), help="Splits and trainings of each catalogue.")] = 3,
+    development: Annotated[bool, Parameter(help="The catalogues that choosing was developed on.")] = False,
 ) -> None:
     """Measure harm on catalogues that are spoilt on purpose."""
     console, towers = Console(), build_towers("offline")
@@ -472,4 +474,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    cyclopts.run(main)

@@ -27,9 +27,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import cyclopts
 import numpy as np
 import torch
-import typer
 
 from measuring import CLOCKS, alternated, rates, show_rates
 from wares.data.catalogue import read_catalogue
@@ -124,4 +124,4 @@ def train_bare(corpus: Corpus, soft_labels: SoftLabels, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    cyclopts.run(main)

@@ -30,8 +30,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import cyclopts
 import numpy as np
-import typer
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
@@ -134,4 +134,4 @@ WORKS: dict[str, Callable[[Path, Path], int]] = {"nothing": nothing, "read": rea
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    cyclopts.run(main)

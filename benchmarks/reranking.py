@@ -26,9 +26,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import cyclopts
 import numpy as np
 import torch
-import typer
 
 from measuring import CLOCKS, alternated, rates, show_rates
 from wares.data.catalogue import read_catalogue
@@ -98,4 +98,4 @@ def cross_encoder(folder: Path) -> Any:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    cyclopts.run(main)

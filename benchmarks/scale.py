@@ -35,9 +35,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol, TypeVar
 
+import cyclopts
 import numpy as np
 import numpy.typing as npt
-import typer
 from rich.console import Console
 from rich.table import Table
 
@@ -316,4 +316,4 @@ def draw(systems: dict[str, dict[str, Any]], path: Path) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    cyclopts.run(main)

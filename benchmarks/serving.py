@@ -38,10 +38,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any
 
+import cyclopts
 import httpx2
 import numpy as np
 import psutil
-import typer
 from rich.console import Console
 from rich.table import Table
 
@@ -296,4 +296,4 @@ def draw(loads: Sequence[Load], path: Path) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    cyclopts.run(main)

@@ -36,11 +36,13 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
+import cyclopts
 import numpy as np
 import torch
-import typer
+from cyclopts import Parameter
+from cyclopts.validators import Number
 from rich.console import Console
 from rich.table import Table
 
@@ -269,9 +271,9 @@ def _cpuinfo() -> list[str]:
 
 
 def main(
-    out: Path = typer.Option(Path("benchmarks/results"), help="Folder for the results."),
-    rounds: int = typer.Option(24, min=EXPENSIVE_EVERY, help="Measurements of each cell."),
-    batch_size: int = typer.Option(64, min=2, help="Listings in a step."),
+    out: Annotated[Path, Parameter(help="Folder for the results.")] = Path("benchmarks/results"),
+    rounds: Annotated[int, Parameter(validator=Number(gte=EXPENSIVE_EVERY), help="Measurements of each cell.")] = 24,
+    batch_size: Annotated[int, Parameter(validator=Number(gte=2), help="Listings in a step.")] = 64,
 ) -> None:
     """Measure a training step against the number of photos per listing."""
     results: dict[str, Any] = {
@@ -296,4 +298,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    cyclopts.run(main)

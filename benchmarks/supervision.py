@@ -35,10 +35,10 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import Any
 
+import cyclopts
 import numpy as np
-import typer
 
 from measuring import mean_of, means
 from wares.data.catalogue import read_catalogue
@@ -76,7 +76,7 @@ class Teachers:
 
 
 def main(
-    corpus: Annotated[str, typer.Argument()] = "marketplace",
+    corpus: str = "marketplace",
     out: Path = Path("benchmarks/results"),
     seeds: int = 3,
     queries: int = 4000,
@@ -231,4 +231,4 @@ def rows(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    cyclopts.run(main)

@@ -33,8 +33,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+import cyclopts
 import numpy as np
-import typer
 
 from wares.data.photos import load_photos
 
@@ -195,4 +195,4 @@ def show(training: dict[str, dict[str, float]], encoding: dict[str, float]) -> N
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    cyclopts.run(main)

@@ -20,10 +20,12 @@ import json
 import warnings
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Annotated
 
+import cyclopts
 import numpy as np
 import torch
-import typer
+from cyclopts import Parameter
 from rich.console import Console
 from scipy.stats import spearmanr
 
@@ -104,8 +106,8 @@ def markdown(agreement: dict[str, dict[str, float]], about: str) -> str:
 
 
 def main(
-    out: Path = typer.Option(Path("benchmarks/results"), help="Folder for the results."),
-    catalogue: Path | None = typer.Option(None, help="Catalogue.  [default: a new sample marketplace]"),
+    out: Annotated[Path, Parameter(help="Folder for the results.")] = Path("benchmarks/results"),
+    catalogue: Annotated[Path | None, Parameter(help="Catalogue. By default a new sample marketplace.")] = None,
 ) -> None:
     """Compare factorized with full and low-rank transport on real embeddings."""
     with TemporaryDirectory() as folder:
@@ -133,4 +135,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    cyclopts.run(main)

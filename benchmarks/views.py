@@ -35,11 +35,11 @@ from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
+import cyclopts
 import numpy as np
 import numpy.typing as npt
-import typer
 from rich.console import Console
 from rich.table import Table
 
@@ -70,7 +70,7 @@ T = TypeVar("T")
 
 
 def main(
-    folders: Annotated[list[Path] | None, typer.Argument()] = None,
+    folders: list[Path] | None = None,
     listings: int = 200_000,
     photos: int = 4,
     seeds: int = 3,
@@ -332,4 +332,4 @@ def show(title: str, systems: dict[str, dict[str, float]]) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    cyclopts.run(main)

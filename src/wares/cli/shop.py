@@ -63,9 +63,9 @@ def index(
         out: Folder for the shop.
         ranker: Run of `wares supervise`, whose best ranker reranks or encodes queries, or a ranker in it, as
             RUN/round-2/dense. A shop that is up to date is not rebuilt for it.
-        target_recall: Recall of the 100 nearest listings that searches of a large shop reach, 0 to 1; 0.95 unless given.
+        target_recall: Recall of the 100 nearest listings in searches of a large shop, 0 to 1; 0.95 unless given.
         update: Bring the shop in line with the catalogue: only new and changed listings are encoded.
-        staging: Folder or URL (s3://, gs://, az://) in which encoded rows are collected and kept; the shop unless given.
+        staging: Folder or URL (s3://, gs://, az://) in which encoded rows are kept; the shop unless given.
     """
     from wares.data.catalogue import open_catalogue
     from wares.shop.build import add_ranker
@@ -322,8 +322,8 @@ def _find_ranker(path: Path) -> TrainedRanker | None:
     if not ranker.untrained:
         return ranker
     print(
-        f"wares: no round of {ranker.name} in {path} is better than the untrained ranker, so the shop gets none. To use "
-        "a round all the same, name its folder.",
+        f"wares: no round of {ranker.name} in {path} is better than the untrained ranker, so the shop gets "
+        "none. To use a round all the same, name its folder.",
         file=sys.stderr,
     )
     return None

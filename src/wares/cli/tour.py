@@ -81,8 +81,8 @@ def draw(console: Console, folder: Path, listings: int, seed: int) -> Catalogue:
 
         market = write_marketplace(folder, listings, seed, show_progress)
     console.print(
-        f"{market.listings:,} synthetic listings with {market.photos:,} photos, {market.queries} queries and their true "
-        f"relevance are in {folder}; nothing in them is for sale."
+        f"{market.listings:,} synthetic listings with {market.photos:,} photos, {market.queries} queries and their "
+        f"true relevance are in {folder}; nothing in them is for sale."
     )
     return read_catalogue(folder)
 

@@ -185,8 +185,8 @@ def finetune(
     if json_file is not None:
         write_json(evaluation.to_json() if evaluation else {}, json_file)
     console().print(
-        f"{record.steps:,} steps in {record.seconds:.1f} s on {len(training):,} interactions; measured on {len(test):,} "
-        "later ones, which show what shoppers chose among the listings that they saw."
+        f"{record.steps:,} steps in {record.seconds:.1f} s on {len(training):,} interactions; measured on "
+        f"{len(test):,} later ones, which show what shoppers chose among the listings that they saw."
     )
     suggest("wares", "index", catalogue, "--model", out, "--out", "SHOP", *reading_arguments(reading))
 

@@ -29,10 +29,11 @@ import torch
 from wares.core.errors import SettingsError
 from wares.core.progress import progress
 from wares.data.duplicates import duplicate_mask
+from wares.encoders.features import CatalogueFeatures, catalogue_features
 from wares.encoders.marginals import SampledViews, ViewBatch, all_views, learned_marginals, text_agreement_marginals
 from wares.training import losses, transport
 from wares.training.records import new_record, restore_checkpoint, save_checkpoint, save_trained_model
-from wares.training.settings import MULTI_VIEW_METHODS
+from wares.training.settings import MULTI_VIEW_METHODS, PretrainSettings
 from wares.training.view_sampling import primary_view_only, sample_one_view, sample_primary_and_auxiliary
 
 if TYPE_CHECKING:
@@ -40,12 +41,12 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from wares.data.listings import Catalogue
     from wares.data.views import Views
     from wares.encoders.base import Features, Tower
-    from wares.encoders.features import CatalogueFeatures
     from wares.encoders.towers import Towers
     from wares.training.records import TrainingRecord
-    from wares.training.settings import Method, PretrainSettings
+    from wares.training.settings import Method
 
 
 TRANSPORT_RANK = 2  # of low-rank-transport
@@ -53,14 +54,16 @@ CHECKPOINT_SECONDS = 5.0  # seconds of training between checkpoints, which are s
 
 
 def pretrain(
-    features: CatalogueFeatures,
+    catalogue: Catalogue | CatalogueFeatures,
     towers: Towers,
-    settings: PretrainSettings,
+    settings: PretrainSettings | None = None,
     out: Path | None = None,
     resume: bool = False,
 ) -> TrainingRecord:
     """Train the towers in place on a catalogue, without labels.
 
+    catalogue: a catalogue, or its features under these towers (`catalogue_features`) if several trainings share them
+    settings: the defaults unless given
     out: folder for the model and the training record, and for checkpoints during training; None saves nothing
     resume: continue from the checkpoint in `out`, to the same weights as an uninterrupted run of as many epochs
 
@@ -69,14 +72,14 @@ def pretrain(
     Example:
         >>> from pathlib import Path
         >>> from wares import Catalogue, Listing, PretrainSettings, build_towers, pretrain
-        >>> from wares.encoders import catalogue_features
         >>> boots = Listing("1", "Red boots", description="Leather, lined")
         >>> scarf = Listing("2", "Blue scarf", description="Wool for winter")
         >>> towers = build_towers("small")
-        >>> features = catalogue_features(Catalogue(Path("."), (boots, scarf)), towers)
-        >>> pretrain(features, towers, PretrainSettings(epochs=2)).steps
+        >>> pretrain(Catalogue(Path("."), (boots, scarf)), towers, PretrainSettings(epochs=2)).steps
         2
     """
+    settings = settings or PretrainSettings()
+    features = catalogue if isinstance(catalogue, CatalogueFeatures) else catalogue_features(catalogue, towers)
     photos = ModalityFeatures.from_views(features.photo_views, features.photos)
     texts = ModalityFeatures.from_views(features.text_views, features.texts)
     check_trainable(photos, texts, settings)
