@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "reference" / "cli.md"
-WIDTH = 100
+WIDTH = 88  # fits beside the tables of contents
 ENTRY = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["scripts"]["wares"]
 START = "from {} import {main}; {main}()".format(ENTRY.partition(":")[0], main=ENTRY.partition(":")[2])
 COMMAND = re.compile(r"^  ([a-z][\w-]*) {2,}\S", re.MULTILINE)  # a line of the overview: name, then its text
