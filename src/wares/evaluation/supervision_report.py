@@ -147,6 +147,17 @@ def write_report(run: Path) -> Path:
     """Write `report.html` and its charts into the run folder, and return the path of the page.
 
     The page has measures of effectiveness if `evaluate_run` wrote `results.json`.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from wares import Catalogue, Listing, Query, SuperviseSettings, supervise
+        >>> from wares.data import Corpus
+        >>> from wares.evaluation import write_report
+        >>> corpus = Corpus(Catalogue(Path("."), (Listing("1", "Red boots"), Listing("2", "Coffee mug"))))
+        >>> settings = SuperviseSettings(rankers=("dense(towers='small')",))
+        >>> _ = supervise(corpus, [Query("q", "boots")], settings, Path("run"))
+        >>> write_report(Path("run")).name
+        'report.html'
     """
     folder = RunFolder(run)
     settings = folder.read_settings()["settings"]

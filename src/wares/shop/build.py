@@ -114,6 +114,22 @@ def add_ranker(shop: Shop, ranker: TrainedRanker, catalogue: Catalogue) -> Shop:
 
     catalogue: of the shop, as `matches_catalogue` checks
     Raises ModelError if the ranker does not fit the model or the catalogue.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from wares import Catalogue, Listing, build_shop, build_towers
+        >>> from wares.data import Corpus
+        >>> from wares.ranking import TrainedRanker, get_ranker
+        >>> from wares.shop import add_ranker
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> catalogue = Catalogue(Path("."), (Listing("1", "Red boots"), Listing("2", "Coffee mug")))
+        >>> shop = build_shop(catalogue, build_towers("small"), folder / "shop")
+        >>> name = "dense(towers='small')"
+        >>> get_ranker(name).fit(Corpus(catalogue), seed=0).save(folder / "ranker")
+        >>> trained = TrainedRanker(name, round=1, folder=folder / "ranker", seed=0, run_folder=folder)
+        >>> add_ranker(shop, trained, catalogue).reranker.score("mug", ["1", "2"], list).shape
+        (2,)
     """
     from wares.data.corpus import Corpus
 

@@ -67,7 +67,22 @@ def list_versions(path: Path) -> list[Version]:
 
 
 def roll_back(path: Path, name: str) -> Shop:
-    """Make another build the current one, and keep the present one. Raises ShopError if there is no such build."""
+    """Make another build the current one, and keep the present one. Raises ShopError if there is no such build.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from wares import Catalogue, Listing, build_shop, build_towers
+        >>> from wares.shop import roll_back
+        >>> from wares.shop.versions import list_versions
+        >>> path = Path(tempfile.mkdtemp()) / "shop"
+        >>> for title in ("Red boots", "Coffee mug"):
+        ...     catalogue = Catalogue(Path("."), (Listing("1", title),))
+        ...     shop = build_shop(catalogue, build_towers("small"), path, overwrite=True)
+        >>> current, previous = list_versions(path)
+        >>> roll_back(path, previous.name).path == path
+        True
+    """
     names = [version.name for version in list_versions(path)]
     if name not in names:
         raise ShopError(f'{path} has no version "{name}". Choose one of {", ".join(names)}.')
