@@ -16,7 +16,7 @@ NAMES = sorted(RANKING_LOSSES)
 
 @pytest.fixture
 def batch() -> tuple[Tensor, Tensor, Tensor]:
-    """Five queries with six listings, some fewer; labels fall along each row, as a teacher hands them over."""
+    """Five queries with six listings, some fewer; labels fall along each row, as teachers give them."""
     generator = torch.Generator().manual_seed(3)
     scores = torch.randn(5, 6, generator=generator, dtype=torch.float64)
     labels = torch.randn(5, 6, generator=generator, dtype=torch.float64).sort(1, descending=True).values
@@ -29,7 +29,7 @@ def batch() -> tuple[Tensor, Tensor, Tensor]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_unit_weights_are_no_weights_and_weight_zero_is_no_query(name: str, batch: tuple[Tensor, ...]) -> None:
+def test_weight_1_is_the_default_and_weight_0_removes_a_query(name: str, batch: tuple[Tensor, ...]) -> None:
     scores, labels, present = batch
     loss = get_ranking_loss(name)
     torch.testing.assert_close(loss(scores, labels, present, torch.ones(5)), loss(scores, labels, present, None))
@@ -49,7 +49,7 @@ def test_weights_scale_a_querys_gradient(name: str, batch: tuple[Tensor, ...]) -
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_is_absent_has_no_part(name: str, batch: tuple[Tensor, ...]) -> None:
+def test_padding_is_ignored(name: str, batch: tuple[Tensor, ...]) -> None:
     scores, labels, present = batch
     loss = get_ranking_loss(name)
     noise = torch.where(present, 0.0, torch.tensor(17.0, dtype=torch.float64))
@@ -61,7 +61,7 @@ def test_what_is_absent_has_no_part(name: str, batch: tuple[Tensor, ...]) -> Non
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_following_the_gradient_brings_the_teachers_order(name: str, batch: tuple[Tensor, ...]) -> None:
+def test_gradient_descent_gives_the_teachers_order(name: str, batch: tuple[Tensor, ...]) -> None:
     _, labels, present = batch
     scores = torch.zeros_like(labels, requires_grad=True)
     optimiser = torch.optim.Adam([scores], lr=0.1)
@@ -69,8 +69,8 @@ def test_following_the_gradient_brings_the_teachers_order(name: str, batch: tupl
         optimiser.zero_grad()
         get_ranking_loss(name)(scores, labels, present, None).backward()
         optimiser.step()
-    for row, there in zip(scores.detach(), present, strict=True):
-        assert (row[there][:3].diff() < 0).all(), "a loss of nDCG cares little about the rest"
+    for row, mask in zip(scores.detach(), present, strict=True):
+        assert (row[mask][:3].diff() < 0).all(), "losses of nDCG weigh the rest little"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -83,7 +83,7 @@ def test_a_single_listing_teaches_nothing(name: str) -> None:
     assert not scores.grad.any()
 
 
-def test_an_unknown_loss_says_which_there_are() -> None:
+def test_an_unknown_loss_lists_the_known_ones() -> None:
     with pytest.raises(SettingsError, match="no ranking loss 'hinge'; there are listwise-kl, ranknet"):
         get_ranking_loss("hinge")
 
@@ -92,7 +92,7 @@ def test_an_unknown_loss_says_which_there_are() -> None:
 
 
 def test_listwise_kl_of_two_listings() -> None:
-    """The teacher says 3/4 and 1/4, the ranker 1/2 each: .75 ln 1.5 + .25 ln .5."""
+    """Probabilities 3/4 and 1/4 by the teacher, 1/2 each by the ranker: .75 ln 1.5 + .25 ln .5."""
     labels = torch.tensor([[math.log(3.0), 0.0]])
     found = listwise_kl(torch.zeros(1, 2), labels, torch.ones(1, 2, dtype=torch.bool))
     assert found == pytest.approx(0.75 * math.log(1.5) + 0.25 * math.log(0.5))
@@ -107,8 +107,8 @@ def test_margin_of_two_listings() -> None:
 # The library's losses
 
 
-class Given(torch.nn.Module):
-    """A cross-encoder that gives the scores it was told to."""
+class FixedScores(torch.nn.Module):
+    """A cross-encoder with given scores."""
 
     num_labels = 1
     device = torch.device("cpu")
@@ -118,44 +118,44 @@ class Given(torch.nn.Module):
         self.scores = scores
 
     def preprocess(self, pairs: list[tuple[str, str]], **_: object) -> dict[str, Tensor]:
-        return {"place": torch.tensor([[int(query), int(listing)] for query, listing in pairs])}
+        return {"index": torch.tensor([[int(query), int(listing)] for query, listing in pairs])}
 
     def forward(self, tokens: dict[str, Tensor]) -> dict[str, Tensor]:
-        return {"scores": self.scores[tokens["place"][:, 0], tokens["place"][:, 1]]}
+        return {"scores": self.scores[tokens["index"][:, 0], tokens["index"][:, 1]]}
 
 
 def library(loss: torch.nn.Module, labels: Tensor, present: Tensor) -> Tensor:
     """A cross-encoder loss of sentence-transformers on the listings that are there."""
     queries = [str(query) for query in range(len(labels))]
-    listings = [[str(place) for place in row.nonzero()[:, 0].tolist()] for row in present]
-    found: Tensor = loss([queries, listings], [row[there] for row, there in zip(labels, present, strict=True)])
+    listings = [[str(index) for index in row.nonzero()[:, 0].tolist()] for row in present]
+    found: Tensor = loss([queries, listings], [row[mask] for row, mask in zip(labels, present, strict=True)])
     return found
 
 
-def test_ranknet_is_the_librarys(batch: tuple[Tensor, ...]) -> None:
+def test_ranknet_equals_sentence_transformers(batch: tuple[Tensor, ...]) -> None:
     from sentence_transformers.cross_encoder.losses import RankNetLoss
 
-    scores, labels, present = (each.float() if each.is_floating_point() else each for each in batch)
-    oracle = library(RankNetLoss(Given(scores), reduction_log="natural"), labels, present)  # type: ignore[arg-type]
+    scores, labels, present = (values.float() if values.is_floating_point() else values for values in batch)
+    oracle = library(RankNetLoss(FixedScores(scores), reduction_log="natural"), labels, present)  # type: ignore[arg-type]
     torch.testing.assert_close(ranknet(scores, labels, present), oracle)
 
 
-def test_lambda_is_the_librarys(batch: tuple[Tensor, ...]) -> None:
+def test_lambda_equals_sentence_transformers(batch: tuple[Tensor, ...]) -> None:
     from sentence_transformers.cross_encoder.losses import LambdaLoss
 
-    scores, labels, present = (each.float() if each.is_floating_point() else each for each in batch)
+    scores, labels, present = (values.float() if values.is_floating_point() else values for values in batch)
     relevance = (labels - labels[:, :1]).exp()
-    oracle = library(LambdaLoss(Given(scores)), relevance, present)  # type: ignore[arg-type]
+    oracle = library(LambdaLoss(FixedScores(scores)), relevance, present)  # type: ignore[arg-type]
     torch.testing.assert_close(lambda_ndcg(scores, labels, present), oracle)
 
 
 def columns(scores: Tensor) -> list[Tensor]:
     """Embeddings of a query and its listings, as the library's losses take them, whose products are these scores."""
     ones = torch.ones(len(scores), 1)
-    return [ones, *(scores[:, place, None] for place in range(scores.shape[1]))]
+    return [ones, *(scores[:, index, None] for index in range(scores.shape[1]))]
 
 
-def test_listwise_kl_and_margin_are_the_librarys() -> None:
+def test_listwise_kl_and_margin_equal_sentence_transformers() -> None:
     """The library takes as many listings of every query."""
     from sentence_transformers.sentence_transformer.losses import DistillKLDivLoss, MarginMSELoss
 

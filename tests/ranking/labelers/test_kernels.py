@@ -32,14 +32,14 @@ def test_the_best_are_those_of_a_dense_product(
 ) -> None:
     """Among listings that share a term with the query; equal scores in the order of the corpus."""
     offsets = (sign * np.arange(30) % 3).astype(np.float32)
-    found = sparse_retrieve(csr_array(queries), csc_array(weights), k, offsets)
+    results = sparse_retrieve(csr_array(queries), csc_array(weights), k, offsets)
     dense = queries @ weights.T + queries.sum(axis=1, keepdims=True) * offsets
     shares = (queries > 0) @ (weights > 0).T
-    for place in range(len(queries)):
-        expected = sorted(np.flatnonzero(shares[place]), key=lambda row: (-dense[place, row], row))[:k]
-        assert found.listings[place].tolist() == expected + [NO_LISTING] * (k - len(expected))
-        np.testing.assert_array_equal(found.scores[place, : len(expected)], dense[place, expected])
-        assert np.isnan(found.scores[place, len(expected) :]).all()
+    for index in range(len(queries)):
+        expected = sorted(np.flatnonzero(shares[index]), key=lambda row: (-dense[index, row], row))[:k]
+        assert results.listings[index].tolist() == expected + [NO_LISTING] * (k - len(expected))
+        np.testing.assert_array_equal(results.scores[index, : len(expected)], dense[index, expected])
+        assert np.isnan(results.scores[index, len(expected) :]).all()
 
 
 @pytest.mark.parametrize("width", [1, 2_000])
@@ -49,10 +49,10 @@ def test_scores_are_those_of_a_dense_product(width: int) -> None:
     weights = (random.integers(0, 4, (500, TERMS)) * random.integers(0, 2, (500, TERMS))).astype(np.float32)
     queries = np.array([[1, 0, 2, 1], [0, 0, 0, 0], [0, 1, 0, 0]], dtype=np.float32)
     listings = random.integers(-1, 500, (3, width))
-    found = sparse_score(csr_array(queries), csc_array(weights), listings)
+    results = sparse_score(csr_array(queries), csc_array(weights), listings)
     expected = np.take_along_axis(queries @ weights.T, np.maximum(listings, 0), axis=1)
     expected[(listings == NO_LISTING) | (queries.sum(axis=1, keepdims=True) == 0)] = np.nan
-    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(results, expected)
 
 
 def test_retrieving_and_scoring_say_the_same_to_the_last_bit() -> None:
@@ -60,6 +60,8 @@ def test_retrieving_and_scoring_say_the_same_to_the_last_bit() -> None:
     weights = csc_array(random.random((3_000, 50)) * (random.random((3_000, 50)) < 0.2)).astype(np.float32)
     queries = csr_array(random.random((20, 50)) * (random.random((20, 50)) < 0.1)).astype(np.float32)
     offsets = random.normal(size=3_000).astype(np.float32)
-    found = sparse_retrieve(queries, weights, 100, offsets)
-    np.testing.assert_array_equal(sparse_score(queries, weights, found.listings, offsets), found.scores)
-    np.testing.assert_array_equal(sparse_score(queries, weights, found.listings[:, :1], offsets), found.scores[:, :1])
+    results = sparse_retrieve(queries, weights, 100, offsets)
+    np.testing.assert_array_equal(sparse_score(queries, weights, results.listings, offsets), results.scores)
+    np.testing.assert_array_equal(
+        sparse_score(queries, weights, results.listings[:, :1], offsets), results.scores[:, :1]
+    )

@@ -91,8 +91,10 @@ def test_rankers_train_on_hard_queries(
     listings[0, 1:], shares[0, 1:], shares[0, 0] = NO_LISTING, -np.inf, 0.0
     weights = np.ones(len(queries))
     weights[1] = 0.0
-    model, taught = make(name).fit(corpus, seed=1), SoftLabels(queries, listings, shares, weights)
-    record = train_ranker(model, taught, TrainingDefaults(1e-2, 4, 4), RankerTrainingSettings(epochs=1), 0, tmp_path)
+    model, soft_labels = make(name).fit(corpus, seed=1), SoftLabels(queries, listings, shares, weights)
+    record = train_ranker(
+        model, soft_labels, TrainingDefaults(1e-2, 4, 4), RankerTrainingSettings(epochs=1), 0, tmp_path
+    )
     assert record.steps > 0
     assert np.isfinite(record.losses).all()
     assert all(torch.isfinite(value).all() for value in model.trained_state().values())
