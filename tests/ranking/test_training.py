@@ -66,31 +66,35 @@ def test_an_interrupted_training_resumes(
     from transformers import Trainer
 
     monkeypatch.setattr("wares.ranking.training.CHECKPOINT_STEPS", 4)
-    soft_labels, pace, settings = word_labels(corpus), TrainingDefaults(1e-2, 2, 4), RankerTrainingSettings(epochs=3)
-    whole = make("static").fit(corpus, 0)
-    assert train_ranker(whole, soft_labels, pace, settings, 1, tmp_path / "whole").steps == 9
+    soft_labels, defaults, settings = (
+        word_labels(corpus),
+        TrainingDefaults(1e-2, 2, 4),
+        RankerTrainingSettings(epochs=3),
+    )
+    uninterrupted = make("static").fit(corpus, 0)
+    assert train_ranker(uninterrupted, soft_labels, defaults, settings, 1, tmp_path / "whole").steps == 9
 
     class Killed(Exception):
         pass
 
-    made = []
+    steps = []
 
     def step(self: Trainer, *args: Any, **kwargs: Any) -> torch.Tensor:
-        made.append(1)
-        if len(made) == 6:
+        steps.append(1)
+        if len(steps) == 6:
             raise Killed
         return original(self, *args, **kwargs)
 
     original = Trainer.training_step
     monkeypatch.setattr(Trainer, "training_step", step)
     with pytest.raises(Killed):
-        train_ranker(make("static").fit(corpus, 0), soft_labels, pace, settings, 1, tmp_path / "stopped")
+        train_ranker(make("static").fit(corpus, 0), soft_labels, defaults, settings, 1, tmp_path / "stopped")
     checkpoints = tmp_path / "stopped" / "checkpoints"
     for number, written in ((5, '{"epoch": 1.'), (6, None)):  # killed while it wrote these
         half = shutil.copytree(checkpoints / "checkpoint-4", checkpoints / f"checkpoint-{number}")
         (half / "trainer_state.json").unlink() if written is None else (half / "trainer_state.json").write_text(written)
-    again = make("static").fit(corpus, 0)
-    train_ranker(again, soft_labels, pace, settings, 1, tmp_path / "stopped")
-    assert len(made) == 6 + 9 - 4
-    for name, value in whole.trained_state().items():
-        torch.testing.assert_close(again.trained_state()[name], value)
+    resumed = make("static").fit(corpus, 0)
+    train_ranker(resumed, soft_labels, defaults, settings, 1, tmp_path / "stopped")
+    assert len(steps) == 6 + 9 - 4
+    for name, value in uninterrupted.trained_state().items():
+        torch.testing.assert_close(resumed.trained_state()[name], value)

@@ -80,10 +80,10 @@ def test_a_loaded_ranker_gives_the_same_scores(
 ) -> None:
     ranker, soft_labels = make(name), word_labels(corpus)
     model = train_and_save(ranker, soft_labels, corpus, tmp_path)
-    again = ranker.fit(corpus, seed=5)
-    again.load(tmp_path / "ranker")
+    loaded = ranker.fit(corpus, seed=5)
+    loaded.load(tmp_path / "ranker")
     listings = np.broadcast_to(np.arange(len(corpus)), (6, len(corpus)))
-    before, after = (each.scorer().score(soft_labels.queries, listings) for each in (model, again))
+    before, after = (ranker_model.scorer().score(soft_labels.queries, listings) for ranker_model in (model, loaded))
     np.testing.assert_allclose(before, after, rtol=1e-4, atol=1e-4)
     untaught = ranker.fit(corpus, seed=1).scorer().score(soft_labels.queries, listings)
     assert np.abs(before - untaught).max() > 1e-3
@@ -99,12 +99,12 @@ def test_a_loaded_ranker_ranks_other_listings(
     kept = np.arange(4)
     few = Corpus(corpus.catalogue.subset(kept.tolist()))
     few = Corpus(replace(few.catalogue, listings=(*few.catalogue.listings, Listing("new", "an aubergine"))))
-    again = ranker.fit(few, seed=1)
-    again.load(tmp_path / "ranker")
+    loaded = ranker.fit(few, seed=1)
+    loaded.load(tmp_path / "ranker")
     listings = np.broadcast_to(kept, (6, 4))
-    before, after = (each.scorer().score(soft_labels.queries, listings) for each in (model, again))
+    before, after = (ranker_model.scorer().score(soft_labels.queries, listings) for ranker_model in (model, loaded))
     np.testing.assert_allclose(before, after, rtol=1e-4, atol=1e-4)
-    assert again.scorer().retrieve([Query("1", "aubergine")], 5).listings.shape == (1, 5)
+    assert loaded.scorer().retrieve([Query("1", "aubergine")], 5).listings.shape == (1, 5)
 
 
 @pytest.mark.parametrize("name", ["static", "sparse", "late-interaction", "cross-encoder"])
@@ -126,10 +126,10 @@ def test_queries_without_weight_cannot_be_trained_on(
     name: str, make: Callable[[str], Ranker], corpus: Corpus, tmp_path: Path
 ) -> None:
     soft_labels = word_labels(corpus)
-    nobody = replace(soft_labels, weights=np.zeros(6))
+    unweighted = replace(soft_labels, weights=np.zeros(6))
     with pytest.raises(SettingsError, match="nothing to learn from"):
         train_ranker(
-            make(name).fit(corpus, 0), nobody, TrainingDefaults(1e-2, 2, 4), RankerTrainingSettings(), 0, tmp_path
+            make(name).fit(corpus, 0), unweighted, TrainingDefaults(1e-2, 2, 4), RankerTrainingSettings(), 0, tmp_path
         )
 
 

@@ -48,7 +48,7 @@ def test_more_flops_regularisation_makes_sparser_vectors(
     """From weights for every token of the corpus, at first."""
     from wares.ranking.rankers.sparse import SparseModel
 
-    held = []
+    nonzero_counts = []
     for name in ("sparse(flops_weight=0)", "sparse(flops_weight=1)"):
         model = make(name).fit(corpus, seed=0)
         assert isinstance(model, SparseModel)
@@ -56,5 +56,5 @@ def test_more_flops_regularisation_makes_sparser_vectors(
         train_ranker(
             model, word_labels(corpus), TrainingDefaults(2e-2, 6, 8), RankerTrainingSettings(epochs=60), 0, tmp_path
         )
-        held.append(model.scorer().listing_weights.nnz)
-    assert held[1] < held[0]
+        nonzero_counts.append(model.scorer().listing_weights.nnz)
+    assert nonzero_counts[1] < nonzero_counts[0]
