@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from importlib import import_module
 from pathlib import Path
 
 import pytest
-from layout import MAY_IMPORT, MODULES
+from layout import MAY_IMPORT, resolve
 
 TEXT = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
 ORDER = list(MAY_IMPORT)
@@ -16,14 +15,6 @@ WALKS = {
     title: STEP.findall(TEXT.partition(f"### {title}\n")[2].partition("\n#")[0])
     for title in ("The path of a listing, from file to hit", "The path of a query, from log to ranker")
 }
-
-
-def resolve(path: str) -> object:
-    module = max((name for name in MODULES if path.startswith(f"{name}.")), key=len)
-    found: object = import_module(module)
-    for name in path.removeprefix(f"{module}.").split("."):
-        found = getattr(found, name)
-    return found
 
 
 def package(path: str) -> str:
