@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
 import wares
@@ -33,3 +34,12 @@ def module_name(path: Path) -> str:
 
 MODULES = {module_name(path): path for path in sorted(SOURCE.rglob("*.py"))}
 INSIDE = {name: path for name, path in MODULES.items() if name != "wares"}
+
+
+def resolve(path: str) -> object:
+    """The member of a dotted path, such as wares.core.cache.FeatureCache."""
+    module = max((name for name in MODULES if path.startswith(f"{name}.")), key=len)
+    found: object = import_module(module)
+    for name in path.removeprefix(f"{module}.").split("."):
+        found = getattr(found, name)
+    return found

@@ -38,6 +38,7 @@ def wares(*arguments: object) -> Answer:
     out, err, code = io.StringIO(), io.StringIO(), 0
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         patch.setattr(sys, "argv", ["wares", *map(str, arguments)])
+        patch.setenv("COLUMNS", "120")
         try:
             main()
         except SystemExit as stop:

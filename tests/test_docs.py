@@ -8,13 +8,13 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
-from importlib import import_module
 from inspect import signature
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from command_pages import help_texts
+from layout import MODULES, resolve
 
 from wares.ranking.labelers.registry import labelers
 from wares.ranking.rankers.registry import rankers
@@ -118,9 +118,8 @@ def test_names_of_the_guides_exist() -> None:
         imported = [(module, name) for module, names in IMPORT.findall(text) for name in re.findall(r"\w+", names)]
         dotted = [tuple(name.rsplit(".", 1)) for name in NAME.findall(text)]
         for module, name in [*imported, *dotted]:
-            owner = import_module(module)
-            found = hasattr(owner, name) or (Path(owner.__file__ or "").parent / f"{name}.py").exists()
-            assert found, f"{relative(page)} names {module}.{name}, which does not exist"
+            path = f"{module}.{name}"
+            assert path in MODULES or resolve(path), f"{relative(page)} names {path}, which does not exist"
 
 
 def test_specs_of_labelers_and_rankers_have_these_settings() -> None:

@@ -21,7 +21,7 @@ def test_options_come_from_the_command_line_the_file_and_the_environment(
     assert wares("serve", "june=shops/june", "--port", 90, "--config", tmp_path / "run.toml").code == 0
     [(settings, host, port, workers)] = calls
     assert (host, port, workers) == ("127.0.0.1", 90, 3), "the environment wins over the file"
-    assert settings.shops == (("june", "shops/june"),)
+    assert settings.shops == (("june", str(Path("shops/june").absolute())),)
     assert (settings.cors_origin, settings.rate_limit) == (("https://a", "https://b"), "20/second")
 
 

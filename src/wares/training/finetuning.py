@@ -9,7 +9,7 @@ The text tower encodes a query. A listing is the fusion of its primary view and 
 The query retrieves its listing among the listings of the batch and hard negatives of the query. A shop still serves the
 fusion of all views.
 
-Source: query → item of arXiv 2512.18117; fusion, mining and correction are our reading, docs/method.md.
+Source: query → item of arXiv 2512.18117; fusion, mining and correction are our reading, docs/explanation/method.md.
 """
 
 from __future__ import annotations

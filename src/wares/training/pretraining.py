@@ -14,7 +14,7 @@ The methods differ only in the views that they sample for a step and in the scor
     mean-views       every view, scored and fused by the plain means of both modalities
     joint-text       single-view, on a catalogue made by `views.with_joint_text`
 
-Source: arXiv 2512.18117; the losses and marginals are our reading of it, docs/method.md.
+Source: arXiv 2512.18117; the losses and marginals are our reading of it, docs/explanation/method.md.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Pure functions of unit vectors and marginals. The row and column sums of a plan 
 is the outer product of the marginals; the *full* plan maximises the score and is the reference that the factorized plan
 approximates; a *low-rank* plan is between the two.
 
-Source: arXiv 2512.18117 (factorized transport); the equations are our reading, docs/method.md.
+Source: arXiv 2512.18117 (factorized transport); the equations are our reading, docs/explanation/method.md.
 """
 
 from __future__ import annotations
