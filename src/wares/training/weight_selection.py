@@ -12,7 +12,8 @@ Among the candidates that are not worse than single view in title→photos, the 
 is selected. "Not worse" compares the probability that a title gives to its own photos, which separates harm from chance
 on far fewer listings than ranks do, and it compares ranks. Single view itself is always among the candidates.
 
-Source: our own, by cross-validation (Stone, 1974); docs/explanation/method.md has the reasoning, docs/log.md what else was tried.
+Source: our own, by cross-validation (Stone, 1974); docs/explanation/method.md has the
+reasoning, docs/log.md what else was tried.
 """
 
 from __future__ import annotations
