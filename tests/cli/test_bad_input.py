@@ -150,7 +150,7 @@ def test_one_listing_can_be_searched_but_teaches_nothing(tmp_path: Path) -> None
     (folder / "listings.jsonl").write_text('{"id": "a", "title": "one mug"}\n', encoding="utf-8")
     assert done("check", folder, "--json").json["listings"] == 1
     out = ("--towers", "small", "--out")
-    assert "a catalogue of one listing" in refused("pretrain", folder, *out, tmp_path / "model")
+    assert "one listing is too few to train on" in refused("pretrain", folder, *out, tmp_path / "model")
     done("index", folder, *out, tmp_path / "shop")
     assert [hit["id"] for hit in done("search", tmp_path / "shop", "mug", "--json").json] == ["a"]
 

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from processes import done, refused
+from processes import done, refused, wares
 
 SMALL = ("--labelers", "bm25,query-likelihood(mu=10.0)", "--rankers", "dense(towers='small')", "--epochs", 1)
 
@@ -35,7 +35,7 @@ def test_supervise_trains_measures_and_says_what_to_keep(passages: Path) -> None
     run = ("supervise", passages, "--queries", passages / "asked.jsonl", "--out", passages / "run", *SMALL, *judged)
     answer = done(*run, "--strategy", "self", "--rounds", 2)
     assert re.search(r"1 │ dense\(towers='small'\) +│ 0\.\d\d bm25", answer.out)
-    assert "Titles find their listings among others without titles." in answer.out
+    assert "Known-item search: titles as queries, listings without titles as documents." in answer.out
     assert re.search(r"dense\(towers='small'\), untrained +│ +\d\.\d{3}", answer.out)
     assert re.search(r"Keep ", answer.out)
     results = json.loads((passages / "run" / "results.json").read_text())
@@ -45,7 +45,7 @@ def test_supervise_trains_measures_and_says_what_to_keep(passages: Path) -> None
     assert "already holds a run. Choose another --out, or pass --resume" in refused(*run)
     again = done(*run, "--strategy", "self", "--rounds", 2, "--resume", "--json").json
     assert [each["round"] for each in again["rounds"]] == [1, 2]
-    assert again["reliability"]["labelers"]["bm25"] > 0.3
+    assert again["reliability"]["labeler_mrr"]["bm25"] > 0.3
 
 
 def test_supervise_refusals(passages: Path) -> None:
@@ -53,11 +53,12 @@ def test_supervise_refusals(passages: Path) -> None:
     assert "Pass both" in refused(*run, "--qrels", passages / "qrels.txt")
     assert "no labeler 'luck'; there are bm25" in refused(*run, "--labelers", "luck")
     assert "no ranker 'tree'; there are static" in refused(*run, "--rankers", "tree")
-    assert "no ranking loss 'hinge'" in refused(*run, "--loss", "hinge")
+    misused = wares(*run, "--loss", "hinge")
+    assert misused.code == 2 and 'Choose from: "listwise-kl"' in misused.err
     assert "needs two rankers" in refused(*run, "--strategy", "cross")
     dev = ("--dev-queries", passages / "tests.jsonl", "--dev-qrels", passages / "qrels.txt")
     assert "Pass both" in refused(*run, *dev[:2])
-    assert "choose teachers, which weak does not" in refused(*run, *dev)
+    assert "select teachers, which strategy weak does not" in refused(*run, *dev)
     assert "has no judgments of the queries" in refused(*run, "--dev-queries", passages / "asked.jsonl", *dev[2:])
     assert "2 of --dev-queries are also in --test-queries" in refused(*run, *dev, "--test-queries", dev[1])
     assert not (passages / "run").exists()
@@ -69,5 +70,5 @@ def test_supervise_chooses_by_judged_dev_queries(passages: Path) -> None:
     (passages / "dev.txt").write_text("t1 0 p9 1\nelsewhere 0 p0 1\n")
     dev = ("--dev-queries", passages / "tests.jsonl", "--dev-qrels", passages / "dev.txt")
     found = done(*run, *dev, "--strategy", "greedy", "--rounds", 2, "--json").json
-    assert found["rounds"][1]["greedy"][0] == ["bm25", 1.0]
+    assert found["rounds"][1]["greedy_steps"][0] == ["bm25", 1.0]
     assert "judged dev queries" in (passages / "run" / "report.html").read_text()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from processes import done, environment, refused
+from processes import done, environment, refused, wares
 from story import Shop, goods
 
 MEASURES = ["nDCG@10", "R@10", "R@100", "R@500", "AP", "RR"]
@@ -85,7 +85,8 @@ def test_finetune_measures_what_it_gained_on_later_interactions(shop: Shop, tmp_
     done("index", shop.catalogue, "--model", tmp_path / "tuned", "--out", tmp_path / "shop")
     assert "already holds a model" in refused(*tune, "--out", tmp_path / "tuned")
     assert "Write it as purchase=5" in refused(*tune, "--out", tmp_path / "other", "--kind-weight", "purchase=much")
-    assert "share" in refused(*tune, "--out", tmp_path / "other", "--test-fraction", 1)
+    misused = wares(*tune, "--out", tmp_path / "other", "--test-fraction", 1)
+    assert misused.code == 2 and "Must be < 1" in misused.err
 
 
 def test_interactions_of_unknown_listings_are_named_or_left_out(shop: Shop, tmp_path: Path) -> None:
@@ -196,7 +197,7 @@ def test_a_killed_run_is_resumed_from_the_command_line(tmp_path: Path) -> None:
     assert (model / "checkpoint.pt").exists() and not (model / "towers.json").exists()
 
     assert "an interrupted run" in refused(*train, "--epochs", 7), "it is not begun anew unasked"
-    assert "of a run with other settings" in refused(*train, "--epochs", 7, "--resume")
+    assert "belongs to a run with other settings" in refused(*train, "--epochs", 7, "--resume")
     assert "is not a model" in refused("index", catalogue, "--model", model, "--out", tmp_path / "shop")
     state = torch.load(model / "checkpoint.pt", weights_only=True)
     passed = len(state["record"]["losses"])

@@ -88,7 +88,7 @@ def test_broken_logs_are_refused(tmp_path: Path, content: str, message: str) -> 
 
 
 def test_a_missing_log_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CatalogueError, match="is no file"):
+    with pytest.raises(CatalogueError, match="does not exist"):
         read_query_log(tmp_path / "log.jsonl")
 
 
@@ -98,7 +98,7 @@ def test_a_log_by_eye() -> None:
     assert [query.id for query in found.queries] == ["q0", "q5", "q6"]
     assert (found.wordless, found.duplicates, found.truncated) == (2, 3, 1)
     assert str(found) == (
-        "3 distinct queries of 8 in the log: 3 repeated and 2 without a word are left out, "
+        "3 distinct queries of 8 in the log: 3 duplicates and 2 queries without a word are left out, "
         "1 are cut to 1,000 characters."
     )
 

@@ -324,7 +324,7 @@ def test_a_choice_prints_and_is_noted_beside_the_model(tmp_path: Path) -> None:
     console = Console(record=True, width=120)
     choice.render(console)
     text = console.export_text()
-    assert "120 listings" in text
+    assert "120 held-out" in text
     assert "+0.010 ± 0.020" in text
     (tmp_path / "pretrain.json").write_text('{"steps": 3}')
     choice.add_to_record(tmp_path)

@@ -1,8 +1,8 @@
 """Everything that scores queries against listings: labelers, rankers and their losses, score fusion, rerankers.
 
 May import: core, data, encoders.
-To add a labeler, write a file in `labelers/` and a line in `labelers/registry.py`; a ranker likewise in `rankers/`. A
-loss is a function in `losses.py`, with a line in its table and its name in `settings.py`.
+Add a member: a labeler is a file in `labelers/` and a line in `labelers/registry.py`; a ranker likewise in `rankers/`.
+A loss is a function in `losses.py`, with a line in its table and its name in `settings.py`.
 """
 
 import lazy_loader

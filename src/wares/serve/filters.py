@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 from wares.core.errors import FilterError
 from wares.serve.errors import MAX_SHOWN_LENGTH
-from wares.shop.filters import sql_string
+from wares.shop.attributes import sql_string
 
 if TYPE_CHECKING:
     import pyarrow as pa

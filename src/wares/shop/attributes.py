@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from wares.data.listings import Attribute
 
 
+def sql_string(text: str) -> str:
+    """A text as a literal in SQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 def quote_column(name: str) -> str:
     """The name of a column as a filter spells it, in backticks if need be."""
     return name if re.fullmatch(r"[A-Za-z_]\w*", name) else f"`{name}`"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wares.core.errors import FilterError
+from wares.shop.attributes import sql_string
 
 if TYPE_CHECKING:
     from wares.shop.shop import Shop
@@ -93,8 +94,3 @@ def lance_reason(error: Exception) -> str:
 
 def _line(text: str) -> str:
     return " ".join(text.split())
-
-
-def sql_string(text: str) -> str:
-    """A text as a literal in SQL."""
-    return "'" + text.replace("'", "''") + "'"

@@ -22,8 +22,9 @@ import numpy as np
 
 from wares.core.errors import SettingsError
 from wares.ranking.score_fusion import ZScore
+from wares.shop.attributes import sql_string
 from wares.shop.explanation import explain
-from wares.shop.filters import Filter, sql_string
+from wares.shop.filters import Filter
 from wares.shop.retrieval import execute_query, retrieve
 from wares.shop.systems import SYSTEMS
 

@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from wares.core.errors import ShopError
 from wares.data.listings import Listing
+from wares.shop.attributes import sql_string
 from wares.shop.content_diff import HASH_BYTES
-from wares.shop.filters import sql_string
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
