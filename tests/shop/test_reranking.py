@@ -362,7 +362,7 @@ def test_no_ranker_where_one_is_named(world: World, tmp_path: Path) -> None:
     ):
         find_ranker(several)
     assert find_ranker(several, static) == find_ranker(several / "round-1" / folder_name(static))
-    with pytest.raises(SettingsError, match="has no ranker bm25. Name one of"):
+    with pytest.raises(SettingsError, match=r"has no ranker bm25\. Name one of"):
         find_ranker(several, "bm25")
     with pytest.raises(ModelError, match="is neither a run of `wares supervise`"):
         find_ranker(tmp_path)

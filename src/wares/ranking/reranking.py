@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-from copy import copy
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -23,9 +22,9 @@ if TYPE_CHECKING:
 
     from wares.data.corpus import Corpus
     from wares.encoders.features import Vectors
-    from wares.ranking.rankers.bi_encoder import BiEncoder
-    from wares.ranking.rankers.cross_encoder import CrossEncoderModel
     from wares.ranking.scoring import Indices, Scorer, Scores
+
+    EncodeTexts = Callable[[Sequence[str]], Vectors]
 
 
 LISTING_VECTORS_FILE = "listings.parquet"
@@ -59,13 +58,16 @@ class CorpusReranker:
 class EmbeddingReranker:
     """Inner products with saved listing vectors. Listings that were added later are encoded from their texts.
 
+    encode_queries, encode_listings: texts -> (n, d) vectors of queries and of new listings
     ids, vectors: (N,) and (N, d) of the saved listings
     """
 
-    def __init__(self, model: BiEncoder, ids: Sequence[str], vectors: Vectors) -> None:
-        self.vectors, self.encode = vectors, model.scorer().encode
+    def __init__(
+        self, encode_queries: EncodeTexts, encode_listings: EncodeTexts, ids: Sequence[str], vectors: Vectors
+    ) -> None:
+        self.vectors, self.encode = vectors, encode_queries
         self.index_of = {id: index for index, id in enumerate(ids)}
-        self.encode_new = lru_cache(MAX_CACHED_VECTORS)(lambda text: model.encode_new_listings([text])[0])
+        self.encode_new = lru_cache(MAX_CACHED_VECTORS)(lambda text: encode_listings([text])[0])
 
     def score(self, query: str, ids: Sequence[str], texts: Callable[[], Sequence[str]]) -> Scores:
         """By the ids, and by the texts of new listings."""
@@ -80,17 +82,19 @@ class EmbeddingReranker:
 
 
 class CrossEncoderReranker:
-    """A cross-encoder, which reads each candidate together with the query."""
+    """A cross-encoder, which reads each candidate together with the query.
 
-    def __init__(self, model: CrossEncoderModel) -> None:
-        self.model = model
+    scorer_over: returns the scorer of some texts
+    """
+
+    def __init__(self, scorer_over: Callable[[Sequence[str]], Scorer]) -> None:
+        self.scorer_over = scorer_over
 
     def score(self, query: str, ids: Sequence[str], texts: Callable[[], Sequence[str]]) -> Scores:
         """By the texts alone."""
         del ids
-        model = copy(self.model)  # shares the weights; each query has candidates of its own
-        model.texts = list(texts())
-        return _scores(model.scorer(), query, np.arange(len(model.texts)))
+        candidates = list(texts())
+        return _scores(self.scorer_over(candidates), query, np.arange(len(candidates)))
 
 
 def placeholder_corpus() -> Corpus:

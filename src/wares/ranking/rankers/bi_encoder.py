@@ -51,7 +51,8 @@ class BiEncoderRanker(Ranker):
         """From the saved vectors; the corpus is not read."""
         del corpus
         model = load_trained(self.fit(placeholder_corpus(), seed), folder)
-        return EmbeddingReranker(model, *read_listing_vectors(folder / LISTING_VECTORS_FILE))
+        ids, vectors = read_listing_vectors(folder / LISTING_VECTORS_FILE)
+        return EmbeddingReranker(model.scorer().encode, model.encode_new_listings, ids, vectors)
 
 
 class BiEncoder(RankerModel):

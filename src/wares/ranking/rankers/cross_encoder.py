@@ -6,6 +6,7 @@ Python package contains one, from the first layers of a sentence encoder.
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -92,7 +93,7 @@ class CrossEncoderRanker(Ranker):
     def open_reranker(self, folder: Path, seed: int, corpus: Callable[[], Corpus]) -> CrossEncoderReranker:
         """Scores the texts of candidates; the corpus is not read."""
         del corpus
-        return CrossEncoderReranker(self._without_first_stage(folder, seed))
+        return CrossEncoderReranker(self._without_first_stage(folder, seed).scorer_over)
 
     def _without_first_stage(self, folder: Path, seed: int) -> CrossEncoderModel:
         """The trained model without a real first stage: the shop retrieves."""
@@ -164,6 +165,12 @@ class CrossEncoderModel(RankerModel):
         self.network = network.requires_grad_(True)
         self.tokenizer, self.texts, self.first_stage, self.depth = tokenizer, texts, first_stage, depth
         self.max_tokens = min(MAX_TOKENS, network.max_tokens)
+
+    def scorer_over(self, texts: Sequence[str]) -> Scorer:
+        """The scorer of other texts, with the same weights."""
+        model = copy(self)
+        model.texts = texts
+        return model.scorer()
 
     def prepare(self, queries: Sequence[Query]) -> None:
         """Nothing: a query is encoded together with its listings."""
