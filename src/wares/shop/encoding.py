@@ -169,6 +169,16 @@ class RowWriter:
         if self._empty and not self._shared:
             self.table.add(rows)
             return
+        try:
+            self._merge(rows)
+        except RuntimeError as error:
+            if "concurrent transaction Overwrite" not in str(error):
+                raise
+            # Another process created the table at the same time: Lance lets the second creation replace the first.
+            self.table.checkout_latest()
+            self._merge(rows)
+
+    def _merge(self, rows: pa.Table) -> None:
         # By the primary key, Lance detects that another process inserted the same rows meanwhile, and merges again.
         self.table.merge_insert("id").when_matched_update_all().when_not_matched_insert_all().execute(rows)
 
