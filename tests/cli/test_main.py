@@ -13,11 +13,13 @@ from processes import done, environment, process, refused, wares
 from story import Shop, goods
 
 from wares.cli.main import app, commands
-from wares.cli.options import shown_default
+from wares.cli.options import INTEGERS, shown_default
+from wares.core.errors import SettingsError
 from wares.encoders.settings import MARGINAL_KINDS, Marginals
 from wares.shop.systems import SYSTEMS
+from wares.supervision.settings import SuperviseSettings
 from wares.supervision.strategies import STRATEGIES
-from wares.training.settings import METHODS, PretrainSettings, TrainerSettings
+from wares.training.settings import METHODS, FinetuneSettings, PretrainSettings, TrainerSettings
 
 
 def test_an_error_is_one_line_and_a_traceback_on_demand(tmp_path: Path) -> None:
@@ -47,7 +49,9 @@ def test_usage_errors_are_one_line_and_exit_with_2(tmp_path: Path) -> None:
     run = ("pretrain", tmp_path, "--out", "model")
     assert "Did you mean --epochs?" in misused(*run, "--epoch", 3)
     assert 'Choose from: "stop", "skip"' in misused("index", tmp_path, "--out", "x", "--on-error", "hide")
-    assert 'unable to convert "few" into int' in misused(*run, "--epochs", "few")
+    assert '--epochs is "few". Give a whole number.' in misused(*run, "--epochs", "few")
+    assert "--seed needs a value" in misused(*run, "--seed")
+    assert "--hard-negative-ranks needs a value" in misused("finetune", "--hard-negative-ranks", 5)
     assert 'unexpected argument "more"' in misused(*run, "more")
     assert "Must be <= 65535" in misused("serve", "shop", "--port", 70_000)
     assert "epochs must be at least 1, not 0" in refused(*run, "--epochs", 0), "a value out of range exits with 1"
@@ -111,10 +115,12 @@ def test_a_file_completes_the_command_line(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("[pretrain]\nepoch = 7\n", r"epoch\W.* from \S*run.toml"),
-        ('[pretrain]\nepochs = "many"\n', r'epochs\W.* from \S*run.toml.*"many" into int'),
+        ('[pretrain]\nepochs = "many"\n', r'--epochs is "many" in \S*run.toml. Give a whole number'),
         ('[pretrain]\nmethod = "none"\n', r"method\W.* from \S*run.toml.*factorized"),
         ("[pretrain]\ndebug = true\n", r'run.toml: "debug" is no setting of pretrain'),
         ("[pretrian]\nepochs = 7\n", r'run.toml: unknown table "pretrian"'),
+        ("[pretrain]\nepochs = 1.5\n", r'--epochs is "1.5" in \S*run.toml. Give a whole number'),
+        ("pretrain = 3\n", r'run.toml: "pretrain" is a value. Make it a table, \[pretrain\]'),
         ("epochs = 7\n", r'run.toml: unknown key outside of a table: "epochs"'),
         ("[pretrain\n", r"run.toml is not valid TOML: .*line 1"),
     ],
@@ -122,6 +128,26 @@ def test_a_file_completes_the_command_line(tmp_path: Path) -> None:
 def test_a_wrong_file_is_named_with_its_key(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "run.toml").write_text(text)
     assert re.search(message, misused("pretrain", "c", "--out", "o", "--config", tmp_path / "run.toml"))
+
+
+@pytest.mark.parametrize("name", commands())
+def test_whole_numbers_are_never_rounded(name: str) -> None:
+    options = [
+        argument.name
+        for argument in app[name].assemble_argument_collection(parse_docstring=False)
+        if argument.hint in INTEGERS and argument.name.startswith("-")
+    ]
+    for option in options:
+        for value in ("1.5", "0x2", "1e2"):
+            typed = [value] * (2 if option == "--hard-negative-ranks" else 1)
+            assert f'{option} is "{value}". Give a whole number.' in misused(name, option, *typed)
+    assert options or name not in ("pretrain", "finetune", "supervise", "search", "serve", "compare", "queries", "demo")
+
+
+@pytest.mark.parametrize("settings", [PretrainSettings, FinetuneSettings, SuperviseSettings])
+def test_negative_seeds_are_refused(settings: Any) -> None:
+    with pytest.raises(SettingsError, match="seed must be at least 0, not -1"):
+        settings(seed=-1)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from wares.cli.options import Seed
 from wares.cli.output import console
 
 
@@ -15,7 +16,7 @@ def demo(
     *,
     out: Path = Path("demo"),
     listings: Annotated[int, Parameter(validator=Number(gte=50))] = 1000,
-    seed: int = 0,
+    seed: Seed = 0,
 ) -> None:
     """Draw a sample marketplace, learn from it, index it, measure it and search it.
 

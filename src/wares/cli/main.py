@@ -141,8 +141,9 @@ def explain_error(error: Exception) -> str | None:
 
 def _usage(error: CycloptsError) -> str:
     match error:
-        case MissingArgumentError(argument=argument) if argument is not None and not argument.tokens:
-            return f"{argument.name} is missing."
+        case MissingArgumentError(argument=argument) if argument is not None:
+            typed = set(argument.names) & set(sys.argv)
+            return f"{typed.pop()} needs a value." if typed else f"{argument.name} is missing."
         case UnusedCliTokensError(unused_tokens=[first, *_]):
             return f'unexpected argument "{first}".'
     return " ".join(str(error).split())

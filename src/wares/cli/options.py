@@ -7,6 +7,7 @@ a nested one, and `Inputs` adds the values of the file that --config names.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,8 +22,9 @@ from wares.core.specs import split_specs
 from wares.data.listings import OnError
 
 if TYPE_CHECKING:
-    from cyclopts import App, ArgumentCollection
+    from cyclopts import App, Argument, ArgumentCollection
 
+INTEGERS = (int, int | None, tuple[int, int])  # types of options that take whole numbers
 Given = Annotated[frozenset[str], Parameter(parse=False)]  # names of options that were typed or set in the file
 Flag = Annotated[bool, Parameter(negative=())]  # a switch that is off unless typed
 Count = Annotated[int, Parameter(validator=Number(gte=1))]
@@ -111,10 +113,21 @@ class Inputs:
             return
         Dict(self.tables, source=str(self.file))(app, commands, arguments)
         for argument in arguments:
+            _check_whole_numbers(argument)
             if argument.hint == tuple[str, ...] and argument.index is None and argument.tokens:
                 values = [value for token in argument.tokens for value in split_specs(token.value)]
                 argument.tokens[:] = [argument.tokens[0].evolve(value=value, index=i) for i, value in enumerate(values)]
         self.given = frozenset(argument.field_info.name for argument in arguments if argument.tokens)
+
+
+def _check_whole_numbers(argument: Argument) -> None:
+    """Raise CycloptsError for an integer option that was given anything else, which cyclopts would round."""
+    if argument.hint not in INTEGERS:
+        return
+    for token in argument.tokens:
+        if not re.fullmatch(r"[+-]?\d+", token.value.strip()):
+            source = "" if token.source == "cli" else f" in {token.source}"
+            raise CycloptsError(msg=f'{argument.name} is "{token.value}"{source}. Give a whole number.')
 
 
 def read_tables(path: Path, commands: list[str]) -> dict[str, Any]:
@@ -127,6 +140,8 @@ def read_tables(path: Path, commands: list[str]) -> dict[str, Any]:
         if name not in commands:
             kind = "table" if isinstance(table, dict) else "key outside of a table:"
             raise CycloptsError(msg=f'{path}: unknown {kind} "{name}". Name tables after commands, as [pretrain].')
+        if not isinstance(table, dict):
+            raise CycloptsError(msg=f'{path}: "{name}" is a value. Make it a table, [{name}].')
         for reserved in {"config", "debug", "help-all", "help_all"} & set(table):
             raise CycloptsError(msg=f'{path}: "{reserved}" is no setting of {name}. Type it on the command line.')
     return tables

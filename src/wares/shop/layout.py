@@ -74,7 +74,7 @@ def read_current_build(path: Path) -> CurrentBuild:
         if content["format"] != SHOP_FORMAT:
             raise ShopError(
                 f"{path} has shop format {content['format']}; this version of wares reads format {SHOP_FORMAT}. "
-                "Rebuild it with `wares index`."
+                f"Rebuild it with `wares index CATALOGUE --model MODEL --out {path} --overwrite`."
             )
         current = CurrentBuild(**content)
         if Path(current.build).name == current.build:

@@ -81,7 +81,7 @@ class SuperviseSettings:
             raise SettingsError("a run needs labelers and rankers. Name at least one of each.")
         _check_names(self.labelers, {get_teacher(name) for name in self.labelers})
         _check_names(self.rankers, {get_ranker(name) for name in self.rankers})
-        for name, minimum in (("rounds", 1), ("depth", 1), ("random_candidates", 0)):
+        for name, minimum in (("rounds", 1), ("depth", 1), ("random_candidates", 0), ("seed", 0)):
             if getattr(self, name) < minimum:
                 raise SettingsError(f"{name} must be at least {minimum}, not {getattr(self, name)}.")
         if not 0 <= self.stop_overlap <= 1:

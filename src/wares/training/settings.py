@@ -70,7 +70,7 @@ class PretrainSettings:
             )
         if kind == "uniform" and self.method != "mean-views":
             raise SettingsError(f"{self.method} does not use uniform marginals. Use mean-views, or other marginals.")
-        _check_minimum(self, batch_size=2, epochs=1, intra_modal=0, weight_decay=0)
+        _check_minimum(self, batch_size=2, epochs=1, intra_modal=0, weight_decay=0, seed=0)
         _check_positive(self, "learning_rate", "seconds")
 
 
@@ -110,7 +110,7 @@ class FinetuneSettings:
     """Seed of the order of interactions, of the sampled views and of the hard negatives."""
 
     def __post_init__(self) -> None:
-        _check_minimum(self, batch_size=2, epochs=1, hard_negatives=0, weight_decay=0)
+        _check_minimum(self, batch_size=2, epochs=1, hard_negatives=0, weight_decay=0, seed=0)
         _check_positive(self, "learning_rate")
         first, last = self.hard_negative_ranks
         if not 0 <= first < last:
