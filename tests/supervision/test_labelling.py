@@ -239,7 +239,9 @@ def test_only_unfinished_blocks_are_labelled_again_after_a_kill(processes: int, 
     before = stamps(folder)
     assert {"part-00000.parquet", "part-00001.parquet"} <= set(before)
     assert "part-00005.parquet" not in before
-    (folder / ".part-00005.parquet.77.part").write_bytes(b"PAR1 half a file")
+    with subprocess.Popen([sys.executable, "-c", ""]) as dead:
+        pass
+    (folder / f".part-00005.parquet.{dead.pid}.part").write_bytes(b"PAR1 half a file")
     found = label_queries(functional(), QUERIES, folder, 1)
     after = stamps(folder)
     assert len(after) == 7

@@ -47,6 +47,11 @@ class EvaluationError(WaresError):
     """Judgments, queries and runs do not fit together."""
 
 
+def condensed(error: BaseException) -> str:
+    """The first 200 characters of an error's message, with its lines joined, without a final period."""
+    return " ".join(str(error).split())[:200].rstrip(".")
+
+
 def one_line(error: BaseException) -> str:
     """The first line of an error's message without its period, or the name of its type."""
     lines = str(error).splitlines() or [""]

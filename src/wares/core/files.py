@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import shutil
@@ -10,11 +11,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from wares.core.processes import is_running
+
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
     """A temporary file beside `path`, which replaces it once it is complete."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")  # each process writes its own
+    for other in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        if other != part and not is_running(other.name.split(".")[-2]):  # its writer was killed
+            other.unlink(missing_ok=True)
     try:
         yield part
         os.replace(part, path)

@@ -46,6 +46,19 @@ def number_of_workers(workers: int | None) -> int:
     return workers
 
 
+def is_running(process: str) -> bool:
+    """Whether another process with this id runs. Without POSIX signals, it is assumed to."""
+    if os.name != "posix":
+        return process != str(os.getpid())
+    try:
+        os.kill(int(process), 0)
+    except (ProcessLookupError, ValueError):
+        return False
+    except PermissionError:
+        return True
+    return process != str(os.getpid())
+
+
 @contextmanager
 def worker_pool(
     processes: int,

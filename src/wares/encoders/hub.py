@@ -16,7 +16,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from wares.core.errors import ModelError
+from wares.core.errors import ModelError, one_line
 from wares.encoders.base import ImageTower, Inputs, LinearHead, TextTower, stack_photos
 from wares.encoders.sentence import SentenceTower, load_sentence_model
 from wares.encoders.towers import Towers
@@ -152,9 +152,9 @@ def load_pretrained(loader: Any, name: str) -> Any:
 
 
 def _load_error(name: str, error: Exception) -> ModelError:
-    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return ModelError(
-        f"cannot load model {name!r} from the hub or from disk ({reason}). Check the name, or use offline or small."
+        f"cannot load model {name!r} from the hub or from disk ({one_line(error)}). "
+        "Check the name, or use offline or small."
     )
 
 

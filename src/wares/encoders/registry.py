@@ -17,7 +17,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from wares.core.errors import ModelError, SettingsError
+from wares.core.errors import ModelError, SettingsError, condensed
 from wares.encoders.families import BUILT_IN_TOWERS, HubTowers
 from wares.encoders.settings import Fusion, Marginals
 from wares.encoders.towers import MODEL_FORMAT, TOWER_NAMES
@@ -77,8 +77,9 @@ def load_towers(folder: Path | str) -> Towers:
     try:
         towers.load_state_dict(load_file(str(folder / "towers.safetensors")))
     except (OSError, RuntimeError, SafetensorError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ModelError(f"{folder}/towers.safetensors does not load ({reason}). Train the model again.") from None
+        raise ModelError(
+            f"{folder}/towers.safetensors does not load ({condensed(error)}). Train the model again."
+        ) from None
     towers.fusion = fusion
     return towers
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
-from wares.core.errors import ModelError
+from wares.core.errors import ModelError, condensed
 from wares.ranking.scoring import NO_LISTING
 
 if TYPE_CHECKING:
@@ -126,8 +126,7 @@ def read_listing_vectors(path: Path) -> tuple[list[str], Vectors]:
         flat = np.array(vectors.flatten())  # a copy, because torch needs writable arrays
         return table["id"].to_pylist(), flat.reshape(table.num_rows, vectors.type.list_size)
     except (OSError, KeyError, pa.ArrowException) as error:
-        reason = " ".join(str(error).split())[:200].rstrip(".")
-        raise ModelError(f"{path} does not load ({reason}).") from error
+        raise ModelError(f"{path} does not load ({condensed(error)}).") from error
 
 
 def _scores(scorer: Scorer, query: str, indices: Indices) -> Scores:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wares.core.errors import ShopError
+from wares.core.processes import is_running
 from wares.shop.layout import (
     BUILD_INFO_FILE,
     BUILDS_FOLDER,
@@ -99,7 +100,7 @@ def partial_build(path: Path, name_prefix: str = PARTIAL_PREFIX, resume: bool = 
     prefix = f"{name_prefix}{platform.node()}-"
     partial = builds / f"{prefix}{os.getpid()}"
     folders = [folder for folder in builds.iterdir() if folder.name.startswith(prefix)]
-    leftovers = [folder for folder in folders if not _is_running(folder.name.removeprefix(prefix))]
+    leftovers = [folder for folder in folders if not is_running(folder.name.removeprefix(prefix))]
     resumable = [folder for folder in leftovers if resume and _has_rows(folder)]
     last = max(resumable, key=lambda folder: folder.stat().st_mtime, default=None)
     for folder in leftovers:
@@ -141,16 +142,3 @@ def list_builds(path: Path) -> list[str]:
 def _has_rows(folder: Path) -> bool:
     """Whether the table in a folder has committed rows."""
     return any((folder / f"{TABLE_NAME}.lance" / "data").glob("*"))
-
-
-def _is_running(process: str) -> bool:
-    """Whether another process with this id runs. Without POSIX signals, it is assumed to."""
-    if os.name != "posix":
-        return process != str(os.getpid())
-    try:
-        os.kill(int(process), 0)
-    except (ProcessLookupError, ValueError):
-        return False
-    except PermissionError:
-        return True
-    return process != str(os.getpid())

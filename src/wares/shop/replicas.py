@@ -24,7 +24,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from wares.core.cache import default_cache
-from wares.core.errors import PhotoError, SettingsError, ShopError
+from wares.core.errors import PhotoError, SettingsError, ShopError, one_line
 from wares.core.progress import progress
 from wares.shop.layout import BUILD_INFO_FILE, BUILDS_FOLDER, CURRENT_FILE, PHOTOS_FOLDER
 from wares.shop.shop import UPLOADED_PHOTO
@@ -279,5 +279,4 @@ def _storage_errors(url: str) -> Iterator[None]:
     except ShopError as error:
         raise ShopError(f"{url}: {error}") from error
     except (BaseError, OSError, ValueError) as error:
-        reason = str(error).splitlines()[0].rstrip(".")
-        raise ShopError(f"{url}: {reason}. Check the URL, and the credentials in the environment.") from error
+        raise ShopError(f"{url}: {one_line(error)}. Check the URL, and the credentials in the environment.") from error

@@ -55,8 +55,6 @@ def label_queries(
     if workers < 1:
         raise SettingsError(f"processes must be at least 1, not {workers}.")
     folder.mkdir(parents=True, exist_ok=True)
-    for partial in folder.glob(".*.part"):  # of a labelling that was killed
-        partial.unlink()
     blocks = list(split_into_blocks(queries, folder))
     unlabelled = [block for block in blocks if not block.path.exists()]
     with progress(None, "labelling queries", total=len(unlabelled), unit="blocks") as bar:

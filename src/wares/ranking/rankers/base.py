@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from wares.core.errors import ModelError, SettingsError, one_line
+from wares.core.errors import ModelError, SettingsError, condensed, one_line
 from wares.encoders.base import save_weights
 from wares.ranking.reranking import CorpusReranker
 
@@ -197,8 +197,9 @@ class RankerModel(nn.Module, ABC):
         try:
             self.load_state_dict(saved, strict=False)
         except RuntimeError as error:  # the weights have other shapes
-            reason = " ".join(str(error).split())[:200].rstrip(".")
-            raise ModelError(f"{folder} belongs to another ranker ({reason}). Train the ranker again.") from None
+            raise ModelError(
+                f"{folder} belongs to another ranker ({condensed(error)}). Train the ranker again."
+            ) from None
 
 
 def require_sentence_tower(ranker: str, towers: str, text: TextTower) -> SentenceTower:

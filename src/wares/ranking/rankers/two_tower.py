@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from wares.core.errors import ModelError, SettingsError
+from wares.core.errors import ModelError, SettingsError, condensed
 from wares.encoders.features import text_features
 from wares.encoders.registry import load_towers
 from wares.encoders.towers import Towers
@@ -86,8 +86,7 @@ class TwoTowerRanker(Ranker):
             }
             unknown = text.load_state_dict(head, strict=False).unexpected_keys
         except (OSError, RuntimeError, SafetensorError) as error:
-            reason = " ".join(str(error).split())[:200].rstrip(".")
-            raise ModelError(f"{folder} is damaged ({reason}).") from error
+            raise ModelError(f"{folder} is damaged ({condensed(error)}).") from error
         if unknown or not head:
             raise ModelError(f"{folder} belongs to other towers than the shop's.")
         return Towers(towers.name, towers.image, text, towers.dimension)
