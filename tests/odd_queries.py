@@ -22,7 +22,7 @@ ODD = {
     "invisible": "\0 \u202e\u200b",
 }
 WORDLESS = ["empty", "spaces"]
-UNKNOWN = ["unknown", "stop words", "signs", "Chinese", "Arabic", "emoji", "invisible"]
+UNKNOWN = ["unknown", "signs", "Chinese", "Arabic", "emoji", "invisible"]
 
 
 def check(labels: Labels, queries: int, k: int, listings: int) -> None:

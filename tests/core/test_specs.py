@@ -40,6 +40,11 @@ class Mug:
 
 
 @dataclass(frozen=True)
+class Bag:
+    volume: float | None = None
+
+
+@dataclass(frozen=True)
 class Lamp:
     shade: str = ""
 
@@ -79,6 +84,15 @@ def test_a_spec_names_only_settings_that_differ_from_the_defaults(member: object
 @pytest.mark.parametrize("text", ["boot", " boot ", "boot()", "boot( )", "boot(size=42)", "boot(height=5e-1,)"])
 def test_equivalent_spellings_of_the_defaults(text: str) -> None:
     assert parse_spec(text, GOODS, "good") == Boot()
+
+
+def test_a_setting_without_a_number_is_none() -> None:
+    """And a setting that may be None is checked all the same."""
+    family = {"bag": Bag}
+    assert parse_spec("bag(volume=None)", family, "good") == parse_spec("bag", family, "good") == Bag(None)
+    assert parse_spec("bag(volume=3)", family, "good") == Bag(3)
+    with pytest.raises(SettingsError, match="volume of good bag must be a number, not 'large'"):
+        parse_spec("bag(volume='large')", family, "good")
 
 
 def test_a_float_setting_accepts_a_whole_number() -> None:

@@ -71,7 +71,7 @@ def test_query_sets_are_shown_side_by_side() -> None:
 
 
 def test_statistics_by_eye() -> None:
-    found = query_statistics(log("red boots", "zebra", "the"), titles("red boots", "red mug"))
+    found = query_statistics(log("the red boots", "zebra", "?!"), titles("red boots", "red mug"))
     assert found.queries == 3
     assert found.terms == 1.0
     assert found.quartiles == (0.5, 1.0, 1.5)

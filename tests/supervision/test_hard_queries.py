@@ -37,7 +37,9 @@ GOOD = [Query(f"g{i}", f"{one} {other}") for i, (one, other) in enumerate(pairwi
 HARD = [Query(f"h{i}", text) for i, text in enumerate(ODD.values())]
 
 
-SILENT = [Query(f"h{i}", ODD[kind]) for i, kind in enumerate(ODD) if kind in [*WORDLESS, *UNKNOWN, "Cyrillic"]]
+SILENT = [
+    Query(f"h{i}", ODD[kind]) for i, kind in enumerate(ODD) if kind in [*WORDLESS, *UNKNOWN, "stop words", "Cyrillic"]
+]
 
 
 LABELS = """

@@ -90,8 +90,9 @@ def parse_spec(text: str, family: Mapping[str, type[T]], kind: str) -> T:
         if setting not in types:
             raise SettingsError(f"{kind} {name} has no setting {setting!r}; it has {', '.join(types) or 'none'}.")
         type_name = getattr(types[setting], "__name__", str(types[setting]))
-        expected, is_valid = SETTING_TYPES.get(type_name, ("", lambda _: True))
-        if not is_valid(value):
+        optional = type_name.endswith(" | None")
+        expected, is_valid = SETTING_TYPES.get(type_name.removesuffix(" | None"), ("", lambda _: True))
+        if not is_valid(value) and not (optional and value is None):
             raise SettingsError(f"{setting} of {kind} {name} must be {expected}, not {value!r}.")
     return family[name](**settings)
 

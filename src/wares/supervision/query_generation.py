@@ -113,13 +113,13 @@ def generate_queries(
 
 
 def query_length_weights(queries: Sequence[Query]) -> list[float]:
-    """Number of queries with 1, 2, ... words that are not stop words, as weights for `generate_queries`.
+    """Number of queries with 1, 2, ... terms (`analyse`), as weights for `generate_queries`.
 
-    Raises SettingsError if no query has such a word.
+    Raises SettingsError if no query has a term.
     """
     lengths = np.bincount([len(analyse(query.text)) for query in queries], minlength=1)[1:]
     if not lengths.any():
-        raise SettingsError("the query log has nothing but stop words, so query lengths are unknown. Pass another log.")
+        raise SettingsError("the query log has no words, so query lengths are unknown. Pass another log.")
     return [float(number) for number in lengths]
 
 
@@ -179,6 +179,7 @@ class TermSalience:
         named[[counts.vocabulary[term] for term in names.term_list]] = names.document_frequency
         idf = np.log1p(len(corpus) / np.maximum(counts.document_frequency, 1))
         self.of_terms = idf * (named + NAME_SMOOTHING) / (counts.document_frequency + 2.0)
+        self.of_terms[counts.is_stop_word] = 0.0
         self.vocabulary = counts.vocabulary
         self._of_words: dict[str, float] = {}
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from labeler_cases import (
@@ -65,12 +66,31 @@ def test_bm25_equals_its_formula(documents: list[str], texts: list[str], k1: flo
         np.testing.assert_allclose(values[present], expected[listings[present]], rtol=1e-5)
 
 
-def test_bm25_equals_bm25s(goods: Corpus) -> None:
+@pytest.mark.parametrize(("k1", "b"), [(1.2, 0.75), (0.9, 0.4), (0.0, 1.0), (2.0, 0.0)])
+def test_bm25_equals_bm25s(goods: Corpus, k1: float, b: float) -> None:
     """Indexed from words, as its own documentation does."""
     import bm25s
 
-    oracle = bm25s.BM25(k1=0.9, b=0.4, method="lucene")
+    oracle = bm25s.BM25(k1=k1, b=b, method="lucene")
     oracle.index([analyse(text) for text in goods.texts], show_progress=False)
-    scores = BM25(0.9, 0.4).fit(goods).score(QUERIES, all_listings(QUERIES, goods))
+    scores = BM25(k1, b).fit(goods).score(QUERIES, all_listings(QUERIES, goods))
     for query, row in zip(QUERIES, scores, strict=True):
-        np.testing.assert_allclose(row, oracle.get_scores(analyse(query.text)), rtol=1e-5)
+        np.testing.assert_allclose(row, oracle.get_scores(analyse(query.text)), rtol=1e-6)
+
+
+def test_stop_words_are_found_by_a_query_of_them_alone() -> None:
+    """And count neither in lengths nor beside other words."""
+    corpus = corpus_of_titles("IT manual", "the manual", "a red manual", "red")
+    scorer = BM25().fit(corpus)
+    queries = make_queries("IT", "the manual", "it a")
+    assert scorer.retrieve(queries, 4).listings.tolist() == [[0, -1, -1, -1], [0, 1, 2, -1], [0, 2, -1, -1]]
+    [manual] = scorer.score(queries[1:2], all_listings(queries[1:2], corpus))
+    assert manual[0] == manual[1] > manual[2] > manual[3] == 0
+
+
+def test_scores_do_not_depend_on_the_order_of_the_listings(goods: Corpus) -> None:
+    """To the last bit, although columns of terms are numbered as the listings come."""
+    forwards, backwards = corpus_of_titles(*goods.texts), corpus_of_titles(*goods.texts[::-1])
+    queries = make_queries("red leather boots for the winter", "warm brass desk lamp with a light for coffee")
+    scores = [BM25().fit(corpus).score(queries, all_listings(queries, corpus)) for corpus in (forwards, backwards)]
+    np.testing.assert_array_equal(scores[0], scores[1][:, ::-1])

@@ -240,6 +240,7 @@ def test_only_listings_that_share_a_term_are_retrieved(name: str, goods: Corpus)
     [
         "bm25",
         "bm25(k1=0.9, b=0.4)",
+        "query-likelihood",
         "query-likelihood(mu=50.0)",
         "rm3(feedback_listings=5, original_weight=0.7)",
         "dense(towers='small')",
@@ -263,6 +264,7 @@ def test_a_function_has_no_name() -> None:
         ("bm25(k1=-0.1)", "k1 of bm25 must be 0 or more, not -0.1."),
         ("bm25(b=1.5)", "b of bm25 must be in [0, 1], not 1.5."),
         ("bm25(b=-0.5)", "b of bm25 must be in [0, 1], not -0.5."),
+        ("query-likelihood(mu='x')", "mu of labeler query-likelihood must be a number, not 'x'."),
         ("query-likelihood(mu=0)", "mu of query-likelihood must be above 0, not 0."),
         ("rm3(feedback_listings=0)", "feedback_listings and feedback_terms of rm3 must be 1 or more, not 0 and 10."),
         ("rm3(feedback_terms=0)", "feedback_listings and feedback_terms of rm3 must be 1 or more, not 10 and 0."),

@@ -41,10 +41,12 @@ def plain_likelihood(documents: Sequence[str], query: str, mu: float) -> list[fl
 
 
 @settings(max_examples=40, deadline=None)
-@given(DOCUMENTS, QUERY_TEXTS, st.sampled_from([0.5, 10.0, 1000.0]))
-def test_query_likelihood_equals_its_formula(documents: list[str], texts: list[str], mu: float) -> None:
+@given(DOCUMENTS, QUERY_TEXTS, st.sampled_from([0.5, 10.0, 1000.0, None]))
+def test_query_likelihood_equals_its_formula(documents: list[str], texts: list[str], given_mu: float | None) -> None:
+    """Without a number, mu is the mean length of the listings."""
     corpus = corpus_of_titles(*documents)
-    scorer = QueryLikelihood(mu).fit(corpus)
+    scorer = QueryLikelihood(given_mu).fit(corpus)
+    mu = given_mu or sum(len(analyse(text)) for text in documents) / len(documents)
     queries = make_queries(*texts)
     scores, labels = scorer.score(queries, all_listings(queries, corpus)), scorer.retrieve(queries, len(documents) + 1)
     check(labels, len(queries), len(documents) + 1, len(documents))

@@ -1,7 +1,4 @@
-"""BM25 over the terms of `wares.data.terms`, weighted by bm25s.
-
-A shop's own BM25 is the full-text index of LanceDB, with another tokenizer: their scores differ.
-"""
+"""BM25 over the terms of `wares.data.terms`: of a corpus, and of a shop (`wares.shop.word_index`)."""
 
 from __future__ import annotations
 
@@ -18,11 +15,12 @@ from wares.ranking.labelers.term_matching import query_matrix, sparse_retrieve, 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy.typing as npt
     from scipy.sparse import csc_array, csr_array
 
     from wares.data.corpus import Corpus
     from wares.data.listings import Query
-    from wares.data.terms import TermCounts
+    from wares.data.terms import Counts, TermCounts
     from wares.ranking.scoring import Indices, Labels, Scores
 
 
@@ -85,19 +83,31 @@ class BM25Scorer:
         return np.asarray(self.weights.sum(axis=0) / max(1, len(self.terms)), dtype=np.float32)
 
 
+def bm25_idf(document_frequency: Counts, count: int) -> npt.NDArray[np.float64]:
+    """ln(1 + (N - df + .5) / (df + .5)) of each term, in the form of Lucene. count: N, the number of listings"""
+    frequency = np.asarray(document_frequency, dtype=np.float64)
+    return np.asarray(np.log1p((count - frequency + 0.5) / (frequency + 0.5)))
+
+
 def bm25_weights(settings: BM25, terms: TermCounts) -> csc_array[Any]:
-    """(N, V) BM25 weight of each term in each listing, as bm25s computes it."""
-    import bm25s
+    """(N, V) BM25 weight of each term in each listing, float32.
+
+    idf · tf / (tf + k1 (1 - b + b · length / mean length)); stop words have weights, but do not count in the lengths.
+    Source: "Lucene (accurate)" of Kamphuis et al., ECIR 2020.
+    """
     from scipy.sparse import csc_array
 
-    shape = (len(terms), terms.vocabulary_size)
-    if not terms.vocabulary_size:
-        return csc_array(shape, dtype=np.float32)
-    index = bm25s.BM25(k1=settings.k1, b=settings.b, method="lucene")
-    repeated = np.repeat(terms.counts.indices, terms.counts.data)
-    tokens = [ids.tolist() for ids in np.split(repeated, np.cumsum(terms.lengths)[:-1])]
-    index.index((tokens, dict(terms.vocabulary)), show_progress=False)
-    data, rows, starts = (index.scores[name] for name in ("data", "indices", "indptr"))
-    # SciPy gives all index arrays the widest of their types; 32 bits take half the memory.
-    starts = starts[: terms.vocabulary_size + 1].astype(np.int32 if len(data) < 2**31 else np.int64)
-    return csc_array((data, rows, starts), shape=shape)
+    from wares.ranking.labelers.kernels import fill_bm25_weights
+
+    counts = terms.counts.tocsc()
+    lengths = terms.lengths / max(terms.lengths.sum() / max(1, len(terms)), 1e-12)
+    weights = np.empty(counts.nnz, dtype=np.float32)
+    fill_bm25_weights(
+        counts.indptr.astype(np.int64),
+        counts.indices.astype(np.uint32, copy=False),  # of signed indices numba checks whether they are negative
+        counts.data.astype(np.int32, copy=False),
+        bm25_idf(terms.document_frequency, len(terms)),
+        settings.k1 * (1.0 - settings.b + settings.b * lengths),
+        weights,
+    )
+    return csc_array((weights, counts.indices, counts.indptr), shape=counts.shape)

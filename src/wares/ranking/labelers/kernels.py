@@ -32,6 +32,19 @@ def compile_kernel(function: Callable[..., Any]) -> Any:
 
 
 @compile_kernel
+def fill_bm25_weights(
+    columns: Array, rows: Array, counts: Array, idf: Array, norms: Array, weights: Array
+) -> None:  # pragma: no cover
+    """Write the BM25 weight of each entry: idf tf / (tf + norm), in float64 and then rounded.
+
+    columns, rows, counts: (N, V) term counts as CSC; idf: (V,); norms: (N,), k1 (1 - b + b length / mean length)
+    """
+    for column in range(len(idf)):
+        for entry in range(columns[column], columns[column + 1]):
+            weights[entry] = idf[column] * counts[entry] / (counts[entry] + norms[rows[entry]])
+
+
+@compile_kernel
 def _add(sums: Array, rows: Array, weights: Array, count: np.float32) -> None:  # pragma: no cover
     """Add a term's weights to the sums of the listings that contain it."""
     for entry in range(len(rows)):

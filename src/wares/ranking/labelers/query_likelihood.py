@@ -26,14 +26,15 @@ class QueryLikelihood:
 
     Scores are log p(query | listing) - log p(query | corpus); the second term is the same for all listings.
 
-    mu: pseudo-count of corpus terms that is added to each listing, > 0; small values suit short listings
+    mu: pseudo-count of corpus terms that is added to each listing, > 0; None: the mean number of terms of a listing,
+        our reading, so that short and long listings are smoothed alike
     """
 
     source: ClassVar[str] = "Zhai & Lafferty, SIGIR 2001"
-    mu: float = 1000.0
+    mu: float | None = None
 
     def __post_init__(self) -> None:
-        if not 0 < self.mu < math.inf:
+        if self.mu is not None and not 0 < self.mu < math.inf:
             raise SettingsError(f"mu of query-likelihood must be above 0, not {self.mu}.")
 
     def fit(self, corpus: Corpus) -> QueryLikelihoodScorer:
@@ -53,10 +54,12 @@ class QueryLikelihoodScorer:
         # log((tf + mu p) / (n + mu)) - log p = log(1 + tf / (mu p)) + log(mu / (n + mu)); the first is 0 if tf = 0.
         self.terms = terms
         self.weights = terms.counts.astype(np.float32).tocsc()
-        background = terms.collection_frequency / max(1, terms.collection_frequency.sum())
+        total = max(1, terms.lengths.sum())
+        mu = settings.mu or total / max(1, len(terms))
+        background = terms.collection_frequency / total
         per_entry = np.repeat(background, np.diff(self.weights.indptr))
-        self.weights.data = np.log1p(self.weights.data / (settings.mu * per_entry)).astype(np.float32)
-        self.offsets: Scores = np.log(settings.mu / (terms.lengths + settings.mu)).astype(np.float32)
+        self.weights.data = np.log1p(self.weights.data / (mu * per_entry)).astype(np.float32)
+        self.offsets: Scores = np.log(mu / (terms.lengths + mu)).astype(np.float32)
 
     def retrieve(self, queries: Sequence[Query], k: int) -> Labels:
         """The k best listings that share a term with the query."""

@@ -92,9 +92,10 @@ class RM3Scorer:
         return expanded
 
     def _likeliest_terms(self, row: csr_array[Any]) -> csr_array[Any]:
-        """The likeliest terms of a (1, V) feedback model, rescaled to sum to 1."""
+        """The likeliest terms of a (1, V) feedback model that are no stop words, rescaled to sum to 1."""
         from scipy.sparse import csr_array
 
-        best = np.argsort(-row.data, kind="stable")[: self.settings.feedback_terms]
+        content = np.flatnonzero(~self.bm25.terms.is_stop_word[row.indices])
+        best = content[np.argsort(-row.data[content], kind="stable")][: self.settings.feedback_terms]
         data = row.data[best] / max(float(row.data[best].sum()), 1e-12)
         return csr_array((data, row.indices[best], [0, len(best)]), shape=(1, self.bm25.terms.vocabulary_size))

@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 
 def query_matrix(queries: Sequence[Query], terms: TermCounts) -> csr_array[Any]:
-    """(Q, V) counts of the corpus's terms in each query."""
+    """(Q, V) counts of the corpus's terms in each query, in alphabetical order.
+
+    Sums over terms in that order do not depend on the numbers of the columns, hence not on the order of the listings.
+    """
     from scipy.sparse import csr_array
 
-    rows = [terms.term_ids(query.text) for query in queries]
-    columns = np.concatenate([*rows, np.zeros(0, dtype=np.int64)])
-    offsets = np.concatenate([[0], np.cumsum([len(row) for row in rows], dtype=np.int64)])
-    counts = csr_array(
-        (np.ones(len(columns), dtype=np.float32), columns, offsets), shape=(len(rows), terms.vocabulary_size)
-    )
-    counts.sum_duplicates()
-    return counts
+    rows = [terms.query_terms(query.text) for query in queries]
+    columns = np.concatenate([*(columns for columns, _ in rows), np.zeros(0, dtype=np.int64)])
+    counts = np.concatenate([*(counts for _, counts in rows), np.zeros(0, dtype=np.float32)])
+    offsets = np.cumsum([0, *(len(columns) for columns, _ in rows)], dtype=np.int64)
+    return csr_array((counts, columns, offsets), shape=(len(rows), terms.vocabulary_size))
 
 
 def sparse_retrieve(queries: csr_array[Any], weights: csc_array[Any], k: int, offsets: Scores | None = None) -> Labels:

@@ -55,7 +55,7 @@ class Clarity:
 
     def __call__(self, evidence: Evidence) -> Floats:
         frequency = evidence.terms.collection_frequency
-        collection = frequency / max(1, frequency.sum())
+        collection = frequency / max(1, evidence.terms.lengths.sum())
         has_words = (evidence.listings >= 0) & (evidence.terms.lengths[evidence.listings] > 0)
         rows = zip(evidence.query_terms, evidence.listings[:, : self.k], has_words[:, : self.k], strict=True)
         values = [self._clarity(query, listings[mask], evidence.terms, collection) for query, listings, mask in rows]
@@ -68,7 +68,8 @@ class Clarity:
         word_likelihoods = counts[:, query].toarray() * unit[:, None] + self.smoothing * collection[query]
         weights = scaled_exp(np.log(word_likelihoods).sum(axis=1))
         model = (weights / weights.sum() * unit) @ counts + self.smoothing * collection
-        likeliest = np.argpartition(-model, min(self.terms, len(model)) - 1)[: self.terms]
+        words = np.flatnonzero(~terms.is_stop_word)
+        likeliest = words[np.argpartition(-model[words], min(self.terms, len(words)) - 1)[: self.terms]]
         return float(np.sum(model[likeliest] * np.log2(model[likeliest] / collection[likeliest])))
 
 
