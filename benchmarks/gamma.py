@@ -30,6 +30,7 @@ from rich.table import Table
 
 from wares.data.catalogue import read_catalogue
 from wares.data.corpus import Corpus
+from wares.data.duplicates import split_by_group
 from wares.data.listings import Catalogue
 from wares.data.queries import read_queries
 from wares.encoders.features import (
@@ -82,11 +83,10 @@ def main(
 def curves(folder: Path, seed: int) -> dict[str, Curve]:
     """Return the curves of the truth and of both criteria over γ."""
     catalogue = read_catalogue(folder, "skip")
-    order = np.random.default_rng(seed).permutation(len(catalogue))
-    held, rest = np.split(order, [round(HELD_OUT_FRACTION * len(order))])
     features = catalogue_features(catalogue, build_towers("offline", seed), on_error="skip")
-    towers = trained(features.select(np.sort(rest)), seed)
-    held_out = Corpus(catalogue.subset(np.sort(held).tolist()))
+    rest, held = split_by_group(features.duplicate_labels, HELD_OUT_FRACTION, seed)
+    towers = trained(features.select(rest), seed)
+    held_out = Corpus(catalogue.subset(held.tolist()))
     titles, names = title_query_task(held_out, seed), generated_query_task(held_out, seed)
     assert titles is not None and names is not None, "listings have too little text for known-item queries"
     return {

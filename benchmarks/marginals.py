@@ -33,7 +33,7 @@ from rich.console import Console
 
 from wares.core.progress import progress
 from wares.data.catalogue import read_catalogue
-from wares.data.duplicates import relevance_groups
+from wares.data.duplicates import duplicate_groups, split_by_group
 from wares.data.listings import Catalogue, Query
 from wares.data.queries import read_queries
 from wares.encoders.features import CatalogueFeatures, Embeddings, catalogue_features, embed_features, embed_texts
@@ -109,13 +109,11 @@ def query_ndcg(market: Marketplace, embeddings: Embeddings, towers: Towers) -> f
 
 def cross_view_precision(market: Marketplace, kind: str, seed: int) -> dict[str, float]:
     """Average precision of the cross-view protocols on held-out listings."""
-    order = np.random.default_rng(seed).permutation(len(market.catalogue))
-    cut = round(len(order) * (1 - HELD_OUT_FRACTION))
-    training, held_out = np.sort(order[:cut]), np.sort(order[cut:])
+    training, held_out = split_by_group(market.features.duplicate_labels, HELD_OUT_FRACTION, seed)
     towers = trained(market.features.select(training), kind, seed)
     embeddings = embed_features(market.features.select(held_out), towers)
     ids = np.array([listing.id for listing in market.catalogue.listings])
-    groups = relevance_groups(market.catalogue.listings)
+    groups = duplicate_groups(market.features.duplicate_labels)
     protocols = measure_cross_view_protocols(embeddings, groups[held_out], ids[held_out], towers.fusion)
     return {protocol: float(np.mean(list(values["AP"].values()))) for protocol, values in protocols.items()}
 

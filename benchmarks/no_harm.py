@@ -13,7 +13,8 @@ decisions about weight selection were made on the Magento sample shop, on the pr
 on the sample marketplace of seed 1 (--development). Reported are the odd products of grocery and the sample marketplace
 of seed 8. An earlier rule was reported on the marketplace of seed 7 and led to the present one (docs/log.md).
 
-Each seed holds out 30 % of the listings, selects weights and trains on the rest, and measures as `wares compare` does.
+Each seed holds out 30 % of the listings, in whole groups of duplicates, selects weights and trains on the rest, and
+measures as `wares compare` does.
 The value of a listing is its mean over the seeds that held it out. Differences to single view are tested with paired
 t-tests over listings, with Holm's correction within a catalogue and protocol. Query → listing ranks all listings with
 the same towers, for catalogues with queries.
@@ -41,7 +42,7 @@ from rich.console import Console
 
 from wares.core.progress import progress
 from wares.data.catalogue import read_catalogue
-from wares.data.duplicates import relevance_groups
+from wares.data.duplicates import duplicate_groups, split_by_group
 from wares.data.listings import Catalogue, Listing, Query
 from wares.data.queries import read_queries
 from wares.encoders.base import Features
@@ -307,12 +308,11 @@ def measured(job: Job) -> Result:
     """Train and measure all systems on one variant, in one thread."""
     torch.set_num_threads(1)
     result = Result({}, [])
-    groups = relevance_groups(job.catalogue.listings)
+    groups = duplicate_groups(job.features.duplicate_labels)
     ids = np.array([listing.id for listing in job.catalogue.listings], dtype=np.object_)
     for seed in range(job.seeds):
-        order = np.random.default_rng(seed).permutation(len(ids))
-        cut = round(len(ids) * (1 - HELD_OUT_FRACTION))
-        training, held_out = job.features.select(np.sort(order[:cut])), np.sort(order[cut:])
+        rest, held_out = split_by_group(job.features.duplicate_labels, HELD_OUT_FRACTION, seed)
+        training = job.features.select(rest)
         choice = select_weights(training, "offline", PretrainSettings(seed=seed))
         result.chosen.append({"seed": seed} | choice.to_json())
         for name, settings in (GIVEN | {CHOSEN: choice.settings}).items():

@@ -93,7 +93,7 @@ def pretrain(
         features = catalogue_features(listings, model, reading.cache, reading.on_error)
         if is_first:
             report_problems([*listings.problems, *features.problems])
-        selection = WeightSelection(settings, (), 0, 0.0)
+        selection = WeightSelection(settings, (), 0, 0, 0.0)
         if select_weights:
             selection = select(features, towers, settings, [name for name in SELECTABLE if name in given])
     if trains_backbones:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wares.core.hits import average_precision
-from wares.data.duplicates import duplicate_mask
+from wares.data.duplicates import duplicate_groups
 from wares.encoders.features import embed_features
 from wares.encoders.fusion import barycentres
 
@@ -33,15 +33,13 @@ def score_held_out(features: CatalogueFeatures, towers: Towers) -> dict[str, Flo
     photo->title, photo->primary-photo: each photo but the first retrieves the title, or the first photo
 
     Values are average precisions, averaged over the queries of a listing. `LOG_PROBABILITY` is the log probability that
-    the title gives to the right photos at the trained temperature. Listings that share a product or a title are
-    relevant to each other.
+    the title gives to the right photos at the trained temperature. Listings of one group of duplicates are relevant to
+    each other.
     """
     embeddings = embed_features(features, towers)
-    photos, texts, relevant = (
-        embeddings.photo_views,
-        embeddings.text_views,
-        duplicate_mask(features.duplicate_labels).numpy(),
-    )
+    photos, texts = embeddings.photo_views, embeddings.text_views
+    groups = duplicate_groups(features.duplicate_labels)
+    relevant = groups[:, None] == groups
     with_photos, with_texts = np.flatnonzero(photos.counts > 0), np.flatnonzero(texts.counts > 0)
     precision, log_prob = np.full(len(texts.items), np.nan), np.full(len(texts.items), np.nan)
     text_indices = np.arange(len(texts.items)) - texts.offsets[texts.owners]

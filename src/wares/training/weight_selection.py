@@ -30,6 +30,7 @@ import numpy.typing as npt
 
 from wares.core.files import write_json
 from wares.core.progress import progress
+from wares.data.duplicates import MIN_GROUPS, duplicate_groups, group_count, split_by_group
 from wares.encoders.registry import build_towers
 from wares.training.held_out import LOG_PROBABILITY, TITLE_TO_PHOTOS, Floats, score_held_out
 from wares.training.pretraining import pretrain
@@ -48,7 +49,6 @@ if TYPE_CHECKING:
 WeightName = Literal["alpha", "beta", "intra_modal"]
 Indices = npt.NDArray[np.int64]
 MARGIN_IN_STANDARD_ERRORS = 1.0  # in average precision, attributed to chance
-MIN_LISTINGS = 8  # with both a photo and a text
 FOLD_COUNT = 5  # a fifth is held out: trials on far fewer training listings favour auxiliary views
 ENOUGH_HELD_OUT = 300  # listings; no further fold is tried after this many
 MAX_LISTINGS = 2000  # of a larger catalogue, a sample
@@ -87,13 +87,14 @@ class WeightSelection:
 
     settings: the given settings with the selected weights
     candidates: all candidates, primary views alone first; empty if there was nothing to select
-    listings: number of held-out listings, over all folds
+    listings, groups: number of held-out listings, and of their groups of duplicates, over all folds
     seconds: time of the selection
     """
 
     settings: PretrainSettings
     candidates: tuple[Candidate, ...]
     listings: int
+    groups: int
     seconds: float
 
     def to_json(self) -> dict[str, Any]:
@@ -101,6 +102,7 @@ class WeightSelection:
         return {
             "chosen": selectable_weights(self.settings),
             "listings": self.listings,
+            "groups": self.groups,
             "seconds": self.seconds,
             "candidates": [asdict(candidate) | {"mean": candidate.mean} for candidate in self.candidates],
         }
@@ -119,7 +121,7 @@ class WeightSelection:
         if not candidates:
             return
         table = Table(
-            title=f"Weights selected without labels, on {self.listings:,} held-out listings",
+            title=f"Weights selected without labels, on {self.listings:,} held-out listings ({self.groups:,} groups)",
             caption="Mean average precision. Last three rows: title → photos, compared with the first column.",
             show_header=False,
         )
@@ -153,7 +155,8 @@ def select_weights(
     fixed: weights that keep their value in `settings`
 
     Returns the given settings without candidates if all weights are fixed, the method has weights of its own
-    (single-view), no listing has an auxiliary view, or fewer than `MIN_LISTINGS` listings have both a photo and a text.
+    (single-view), no listing has an auxiliary view, or the listings with both a photo and a text are fewer than
+    `MIN_GROUPS` groups of duplicates.
 
     Example:
         >>> from pathlib import Path
@@ -167,6 +170,7 @@ def select_weights(
     start = time.monotonic()
     candidates = candidate_settings(settings, fixed)
     both = (features.photo_views.counts > 0) & (features.text_views.counts > 0)
+    labels = features.duplicate_labels.numpy()
     several = (features.photo_views.counts > 1) | (features.text_views.counts > 1)
     eligible = [
         index
@@ -174,9 +178,9 @@ def select_weights(
         if all(selectable_weights(candidate)[name] == selectable_weights(settings)[name] for name in fixed)
     ]
     same_fusion = len({candidate.fusion for candidate in candidates}) == 1  # the method has weights of its own
-    if len(eligible) < 2 or same_fusion or not several.any() or both.sum() < MIN_LISTINGS:
-        return WeightSelection(settings, (), 0, time.monotonic() - start)
-    splits = list(split_folds(both, settings.seed))
+    if len(eligible) < 2 or same_fusion or not several.any() or group_count(labels[both]) < MIN_GROUPS:
+        return WeightSelection(settings, (), 0, 0, time.monotonic() - start)
+    splits = list(split_folds(labels, both, settings.seed))
     model = build_towers(towers, settings.seed)
     initial_weights = {name: weights.clone() for name, weights in model.state_dict().items()}
     scores: list[list[dict[str, Floats]]] = [[] for _ in candidates]
@@ -188,8 +192,9 @@ def select_weights(
             bar.update()
     assessed = assess_candidates(candidates, [concatenate_folds(parts) for parts in scores])
     best = max(eligible, key=lambda index: preference_key(assessed[index]))
-    listings = sum(len(held_out) for _, held_out in splits)
-    return WeightSelection(candidates[best], tuple(assessed), listings, time.monotonic() - start)
+    held_out = np.concatenate([rest for _, rest in splits])
+    groups = group_count(labels[held_out])
+    return WeightSelection(candidates[best], tuple(assessed), len(held_out), groups, time.monotonic() - start)
 
 
 def candidate_settings(settings: PretrainSettings, fixed: Collection[WeightName] = ()) -> list[PretrainSettings]:
@@ -225,17 +230,30 @@ def with_weights(settings: PretrainSettings, values: Mapping[WeightName, float])
     return replace(settings, fusion=fusion, intra_modal=all_values["intra_modal"])
 
 
-def split_folds(both: npt.NDArray[np.bool_], seed: int) -> Iterator[tuple[Indices, Indices]]:
+def split_folds(
+    labels: npt.NDArray[np.int64], both: npt.NDArray[np.bool_], seed: int
+) -> Iterator[tuple[Indices, Indices]]:
     """Training and held-out listings of each fold, until `ENOUGH_HELD_OUT` listings are held out.
 
-    both: (N,) True for each listing with a photo and a text; the folds share them equally. A catalogue of more than
-        `MAX_LISTINGS` is sampled
+    labels: (N, 2) of `duplicate_labels`; no group is on both sides of a fold, or held out by two folds
+    both: (N,) True for each listing with a photo and a text; the folds share their groups equally. A catalogue of more
+        than `MAX_LISTINGS` is sampled
     """
     order = np.random.default_rng(seed).permutation(len(both))
-    order = order[np.argsort(~both[order], kind="stable")][:MAX_LISTINGS]
-    for number in range(min(FOLD_COUNT, math.ceil(ENOUGH_HELD_OUT * FOLD_COUNT / len(order)))):
-        held_out = np.arange(len(order)) % FOLD_COUNT == number
-        yield np.sort(order[~held_out]), np.sort(order[held_out])
+    sample = np.sort(order[np.argsort(~both[order], kind="stable")][:MAX_LISTINGS])
+    groups = duplicate_groups(labels[sample])
+    with_both = np.isin(groups, groups[both[sample]])
+    parts = [sample[with_both], sample[~with_both]]  # each fold holds out a share of either part
+    for number in range(min(FOLD_COUNT, math.ceil(ENOUGH_HELD_OUT * FOLD_COUNT / len(sample)))):
+        held_out = []
+        for index, part in enumerate(parts):
+            rest, chosen = split_by_group(labels[part], 1 / (FOLD_COUNT - number), seed + number)
+            if number == FOLD_COUNT - 1:
+                rest, chosen = chosen[:0], np.arange(len(part))
+            held_out.append(part[chosen])
+            parts[index] = part[rest]
+        fold = np.sort(np.concatenate(held_out))
+        yield np.setdiff1d(sample, fold), fold
 
 
 def trial_settings(candidate: PretrainSettings) -> PretrainSettings:

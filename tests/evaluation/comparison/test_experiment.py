@@ -124,7 +124,7 @@ def test_weights_are_selected_for_each_seed_without_held_out_listings(
         chosen.append((given.method, given.seed, features.text_views.items))
         marginals = replace(given.fusion.marginals, alpha=0.75)
         tried = (Candidate(0.75, 0.5, 0.25, {}, 0.0, 0.0, True),)
-        return WeightSelection(replace(given, fusion=replace(given.fusion, marginals=marginals)), tried, 10, 1.5)
+        return WeightSelection(replace(given, fusion=replace(given.fusion, marginals=marginals)), tried, 10, 10, 1.5)
 
     def recorded(features: CatalogueFeatures, towers: Towers, given: PretrainSettings) -> TrainingRecord:
         trained.append((given.method, given.seed, features.text_views.items, given.fusion.marginals.alpha))
@@ -298,10 +298,10 @@ def test_without_photos_and_queries_is_an_error(market: Market) -> None:
         compare(without_photos(market), "small", settings("factorized"), 1)
 
 
-def test_nine_listings_are_too_few(market: Market) -> None:
+def test_eight_groups_are_too_few(market: Market) -> None:
     indices = np.arange(9)
     few = EncodedCatalogue(market.corpus.catalogue.subset(indices), market.corpus.features.select(indices))
-    with pytest.raises(EvaluationError, match="9 listings are too few"):
+    with pytest.raises(EvaluationError, match="9 listings form 8 groups"):
         compare(few, "small", settings("factorized"), 1)
 
 

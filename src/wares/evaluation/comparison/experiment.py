@@ -1,9 +1,9 @@
 """Comparison of pretraining methods on one catalogue, at equal wall-clock and at equal epochs.
 
 Cross-view protocols hold out 30 % of the listings and train on the rest; views of held-out listings are the queries.
-Query → listing trains on the whole catalogue, without labels, and ranks it for judged queries. Listings of the same
-product, or else of the same title, are relevant to each other. Queries are the same for all methods: joint-text trains
-on one joined text and the first photo, and is also queried with single texts and photos.
+Groups of duplicates (wares.data.duplicates) are never split, and listings of a group are relevant to each other.
+Query → listing trains on the whole catalogue, without labels, and ranks it for judged queries. Queries are the same for
+all methods: joint-text trains on one joined text and the first photo, and is also queried with single texts and photos.
 
 The wall-clock budget is not timed during training, because other load on the machine would change it. Epochs of all
 methods are timed in turn, and the median seconds convert the budget to a number of epochs.
@@ -27,7 +27,7 @@ import torch
 
 from wares.core.errors import EvaluationError
 from wares.core.progress import progress
-from wares.data.duplicates import relevance_groups
+from wares.data.duplicates import MIN_GROUPS, duplicate_groups, group_count, split_by_group
 from wares.data.views import with_joint_text
 from wares.encoders.features import CatalogueFeatures, catalogue_features, embed_features, project_features
 from wares.encoders.fusion import fuse
@@ -70,7 +70,6 @@ if TYPE_CHECKING:
 
 
 HELD_OUT_FRACTION = 0.3  # of the listings, in cross-view protocols
-MIN_LISTINGS = 10
 TIMED_EPOCHS = 5  # of each method, after one warm-up epoch
 UNTRAINED_SYSTEMS = ("bm25", "dense", "bm25+dense")
 
@@ -120,7 +119,7 @@ def compare(
     cache: folder of cached features, for the joined texts of joint-text
 
     The wall-clock budget is the time of the first method's epochs, with its settings as passed. Raises EvaluationError
-    for fewer than 10 listings, and without both photos and judged queries.
+    for fewer than 10 groups of duplicates, and without both photos and judged queries.
 
     Example:
         >>> from pathlib import Path
@@ -134,9 +133,11 @@ def compare(
         >>> result.budgets["equal epochs"].systems("query->listing")
         ['factorized', 'factorized + bm25', 'bm25', 'dense', 'bm25+dense']
     """
-    if len(corpus.catalogue) < MIN_LISTINGS:
+    groups = group_count(corpus.features.duplicate_labels)
+    if groups < MIN_GROUPS:
         raise EvaluationError(
-            f"{len(corpus.catalogue)} listings are too few to hold some out. Compare on {MIN_LISTINGS} or more."
+            f"{len(corpus.catalogue)} listings form {groups} groups of the same product or title: too few to hold some "
+            f"out. Compare on {MIN_GROUPS} groups or more."
         )
     if not len(corpus.features.photos) and judged is None:
         raise EvaluationError("there are neither photos nor judged queries. Add one of them to compare methods.")
@@ -325,7 +326,7 @@ class Experiment:
 
     @cached_property
     def _groups(self) -> GroupLabels:
-        return relevance_groups(self.corpus.catalogue.listings)
+        return duplicate_groups(self.corpus.features.duplicate_labels)
 
     @cached_property
     def _ids(self) -> ListingIds:
@@ -333,9 +334,7 @@ class Experiment:
 
     def _split(self, seed: int) -> tuple[Indices, Indices]:
         """Indices of the listings to train on, and of those held out."""
-        order = np.random.default_rng(seed).permutation(len(self.corpus.catalogue))
-        cut = round(len(order) * (1 - HELD_OUT_FRACTION))
-        return np.sort(order[:cut]), np.sort(order[cut:])
+        return split_by_group(self.corpus.features.duplicate_labels, HELD_OUT_FRACTION, seed)
 
     def _train(self, listings: Indices, settings: PretrainSettings) -> tuple[Towers, TrainingRecord]:
         towers = build_towers(self.towers, settings.seed)
