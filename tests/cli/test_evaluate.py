@@ -15,7 +15,7 @@ from wares.data.runs import read_run
 MEASURES = ["nDCG@10", "R@10", "R@100", "R@500", "AP", "RR"]
 
 
-SYSTEMS = ["fused", "bm25", "fused+bm25", "dense", "bm25+dense"]
+SYSTEMS = ["fused", "bm25", "fused+bm25", "dense", "dense-views", "bm25+dense", "bm25+dense-views"]
 
 
 def test_evaluate_writes_the_promised_shape(shop: Shop) -> None:
@@ -125,5 +125,5 @@ def test_compare_says_what_is_wrong(shop: Shop, tmp_path: Path) -> None:
         "compare", shop.catalogue, "--baseline", "tfidf", "--methods", "factorized", *options
     )
     few = goods(tmp_path / "few")
-    assert "4 listings are too few" in refused("compare", few, *options)
+    assert "4 listings form 4 groups" in refused("compare", few, *options)
     assert not (tmp_path / "out").exists()

@@ -21,7 +21,7 @@ from wares.evaluation.evaluator import Evaluation
 from wares.shop.shop import open_shop
 
 SYSTEMS = [
-    *("bm25", "dense, all texts, untrained", "bm25 + dense"),
+    *("bm25", "dense", "dense-views", "bm25+dense", "bm25+dense-views"),
     *("single-view", "factorized", "factorized + bm25"),
 ]
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from wares.core.errors import EvaluationError
 from wares.data.runs import Run
 from wares.evaluation.evaluator import evaluate
-from wares.evaluation.measures import Qrels
+from wares.evaluation.measures import DEFAULT_MEASURES, POOLED_MEASURES, Qrels
 
 QRELS: Qrels = {"q1": {"a": 2, "b": 1, "c": 0}, "q2": {"d": 1}}
 RUN: Run = {"q1": {"c": 3.0, "a": 2.0, "b": 1.0}, "q2": {"e": 1.0, "d": 0.5}}
@@ -30,6 +30,21 @@ def test_evaluation_json_has_the_documented_shape() -> None:
         ["system", "baseline", "measure", "difference", "p", "p_holm"]
     ] * 2
     assert written["tests"][1]["difference"] == 0.5
+
+
+def test_pooled_judgments_add_measures_without_tests() -> None:
+    runs: dict[str, Run] = {"bm25": RUN, "ours": {"q1": {"x": 1.0, "a": 0.5}, "q2": {"d": 1.0}}}
+    evaluation = evaluate(runs, QRELS, "bm25")
+    assert list(evaluation.means["ours"]) == [*DEFAULT_MEASURES, *POOLED_MEASURES]
+    assert evaluation.means["ours"]["Judged@10"] == (1 / 2 + 1) / 2
+    assert {test.measure for test in evaluation.tests} == set(DEFAULT_MEASURES)
+    console = Console(file=io.StringIO(), width=200, record=True)
+    evaluation.render(console)
+    assert "Judgments are pooled: a listing that nobody judged may be relevant." in console.export_text()
+    asked = evaluate(runs, QRELS, "bm25", ["AP", "Judged@10"])
+    assert {test.measure for test in asked.tests} == {"AP", "Judged@10"}
+    relevant_alone: Qrels = {"q1": {"a": 2, "b": 1}, "q2": {"d": 1}}
+    assert list(evaluate(runs, relevant_alone).means["ours"]) == list(DEFAULT_MEASURES)
 
 
 def test_without_a_baseline_there_are_no_tests() -> None:

@@ -28,7 +28,7 @@ def evaluate(
     queries: Path,
     qrels: Path,
     baseline: str | None = None,
-    measures: tuple[str, ...] = ("nDCG@10", "R@10", "R@100", "R@500", "AP", "RR"),
+    measures: tuple[str, ...] = (),
     save_runs: Path | None = None,
     json_file: JsonFile = None,
 ) -> None:
@@ -39,7 +39,7 @@ def evaluate(
         queries: Test queries, {"id", "text"} a line.
         qrels: Judgments in TREC format.
         baseline: System to test against; bm25, or else the first, unless given.
-        measures: Measures by their names in ir_measures.
+        measures: Measures by their names in ir_measures; nDCG@10, R@10, R@100, R@500, AP and RR unless given.
         save_runs: Folder to write the shops' TREC runs to.
     """
     from wares.core.files import write_json
@@ -57,7 +57,7 @@ def evaluate(
         save_runs.mkdir(parents=True, exist_ok=True)
     runs = named_runs(systems, test_queries)
     default = next((name for name in runs if name.endswith("bm25") and "+" not in name), next(iter(runs)))
-    evaluation = measure(runs, judgments, baseline or default, measures)
+    evaluation = measure(runs, judgments, baseline or default, measures or None)
     evaluation.render(console())
     if json_file is not None:
         write_json(evaluation.to_json(), json_file)

@@ -22,7 +22,7 @@ from wares.encoders.settings import Fusion
 from wares.evaluation.charts import draw_hits, draw_system_chart
 from wares.evaluation.evaluator import evaluate
 from wares.evaluation.measures import read_qrels
-from wares.evaluation.systems import RUN_DEPTH, dense_run, fused_runs
+from wares.evaluation.systems import BASELINES, RUN_DEPTH, shop_runs
 from wares.samples.marketplace import write_marketplace
 from wares.samples.sheet import contact_sheet
 from wares.shop.build import build_shop
@@ -106,10 +106,10 @@ def measure(console: Console, shops: dict[Method, Shop], folder: Path) -> Evalua
     """Measure every system on the sample's queries, tested against single-view."""
     queries, qrels = read_queries(folder / "queries.jsonl"), read_qrels(folder / "qrels.txt")
     shop = shops["factorized"]
-    bm25, dense = run_queries(shop, queries, RUN_DEPTH, "bm25"), dense_run(shop, queries)
-    runs = {"bm25": bm25, "dense, all texts, untrained": dense, "bm25 + dense": fused_runs(bm25, dense)}
+    of_shop = shop_runs(shop, queries)
+    runs = {name: of_shop[name] for name in BASELINES}
     runs |= {method: run_queries(shop, queries, RUN_DEPTH) for method, shop in reversed(shops.items())}
-    runs["factorized + bm25"] = run_queries(shop, queries, RUN_DEPTH, "fused+bm25")
+    runs["factorized + bm25"] = of_shop["fused+bm25"]
     evaluation = evaluate(runs, qrels, baseline="single-view")
     evaluation.render(console)
     return evaluation

@@ -1,9 +1,15 @@
-"""Runs: ranked results as dictionaries, and as files in TREC format."""
+"""Runs: ranked results as dictionaries, and as files in TREC format.
+
+A run ranks listings by score, and listings of equal scores in the order in which it holds them. Runs that wares makes
+hold their listings best first, so they are measured and written in the order that a search shows.
+"""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +20,10 @@ Run = dict[str, dict[str, float]]  # query id -> listing id -> score
 
 
 def read_run(path: Path | str) -> Run:
-    r"""Read ranked results in TREC format: `query Q0 listing rank score tag`; ranks are ignored.
+    r"""Read ranked results in TREC format: `query Q0 listing rank score tag`, best first.
+
+    The ranks of a query are its order if they are distinct integers along which scores never rise. Otherwise scores
+    decide, and equal scores by descending id, as in trec_eval, which ignores ranks and compares 32-bit scores.
 
     Raises EvaluationError with file and line if a row is malformed or ranks a listing twice.
 
@@ -25,13 +34,26 @@ def read_run(path: Path | str) -> Run:
         {'q1': {'boots': 2.5}}
     """
     run: Run = {}
-    for location, (query, _, listing, _, score, _) in read_trec_rows(path, "query Q0 listing rank score tag"):
+    ranks: dict[str, dict[str, str]] = {}
+    for location, (query, _, listing, rank, score, _) in read_trec_rows(path, "query Q0 listing rank score tag"):
         add_once(run.setdefault(query, {}), query, listing, _parse_score(score, location), location)
-    return run
+        ranks.setdefault(query, {})[listing] = rank
+    return {query: _best_first(scores, ranks[query]) for query, scores in run.items()}
+
+
+def _best_first(scores: dict[str, float], ranks: Mapping[str, str]) -> dict[str, float]:
+    """The scores of a query in the order of the ranks if these agree with the scores, otherwise as trec_eval does."""
+    order = sorted(scores, key=lambda listing: (scores[listing], listing), reverse=True)
+    numbers = {listing: int(rank) for listing, rank in ranks.items() if re.fullmatch(r"\d{1,18}", rank)}
+    if len(set(numbers.values())) == len(scores):
+        by_rank = sorted(scores, key=numbers.__getitem__)
+        if all(scores[one] >= scores[next_one] for one, next_one in pairwise(by_rank)):
+            order = by_rank
+    return {listing: scores[listing] for listing in order}
 
 
 def write_run(run: Run, path: Path | str, tag: str = "wares") -> None:
-    """Write ranked results in TREC format, best first; `read_run` restores the scores exactly.
+    """Write ranked results in TREC format, best first; `read_run` restores scores and order exactly.
 
     Raises EvaluationError if an id has spaces.
 
@@ -54,8 +76,8 @@ def write_run(run: Run, path: Path | str, tag: str = "wares") -> None:
 
 
 def ranked_ids(scores: Mapping[str, float]) -> list[str]:
-    """Listing ids, best first; ties by descending id, as in trec_eval."""
-    return sorted(scores, key=lambda listing: (scores[listing], listing), reverse=True)
+    """Listing ids, best first; equal scores keep their order in the run."""
+    return sorted(scores, key=lambda listing: -scores[listing])
 
 
 def read_trec_rows(path: Path | str, header: str) -> Iterator[tuple[str, list[str]]]:

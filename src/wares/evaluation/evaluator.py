@@ -13,7 +13,7 @@ import numpy as np
 
 from wares.core.errors import EvaluationError
 from wares.data.runs import Run
-from wares.evaluation.measures import DEFAULT_MEASURES, coverage, measure
+from wares.evaluation.measures import DEFAULT_MEASURES, POOLED_MEASURES, coverage, is_pooled, measure
 from wares.evaluation.significance import SIGNIFICANCE_LEVEL, paired_tests
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Evaluation:
     """Systems measured on the same judged queries: means, and tests against a baseline.
 
     per_query: system -> measure -> query -> value
-    tests: empty without a baseline
+    tests: of the measures asked for; empty without a baseline
     coverage: system -> which queries its means include
     method: of the tests
     """
@@ -89,6 +89,11 @@ class Evaluation:
                 f"▲ better, ▼ worse than {self.tests[0].baseline}: two-sided {test}, p < {SIGNIFICANCE_LEVEL} "
                 f"after Holm's correction for {len(self.tests)} comparisons."
             )
+        if any(name in values for values in self.per_query.values() for name in POOLED_MEASURES):
+            lines.append(
+                "Judgments are pooled: a listing that nobody judged may be relevant. Judged@10 is the fraction of "
+                "judged results; judged_only leaves the others out."
+            )
         without = len(next(iter(self.coverage.values())).without_relevant)
         if without:
             lines.append(f"Judged queries without a relevant listing, left out: {without}.")
@@ -119,13 +124,14 @@ def evaluate(
     runs: Mapping[str, Run],
     qrels: Qrels,
     baseline: str | None = None,
-    measures: Sequence[str] = DEFAULT_MEASURES,
+    measures: Sequence[str] | None = None,
     method: SignificanceTest = "t",
 ) -> Evaluation:
     """Measure each run on the same judgments and test it against the baseline.
 
     runs: name -> run; baseline: one of these names, or None for no tests
-    measures: names of ir_measures; method: "t" for paired t-tests, "permutation" for sign-flip tests
+    measures: names of ir_measures; None: `DEFAULT_MEASURES`, and for pooled judgments `POOLED_MEASURES`, without tests
+    method: "t" for paired t-tests, "permutation" for sign-flip tests
 
     Raises EvaluationError without runs or relevant listings, for an unknown baseline or measure, and if runs and
     judgments have no listing in common.
@@ -140,6 +146,9 @@ def evaluate(
     if not runs:
         raise EvaluationError("there is no run to evaluate. Name a run file or a shop.")
     _check_listings(runs, qrels)
-    per_query = {name: measure(run, qrels, measures) for name, run in runs.items()}
-    tests = paired_tests(per_query, baseline, method) if baseline is not None else []
+    asked = DEFAULT_MEASURES if measures is None else measures
+    added = POOLED_MEASURES if measures is None and is_pooled(runs.values(), qrels) else ()
+    per_query = {name: measure(run, qrels, [*asked, *added]) for name, run in runs.items()}
+    tested = {system: {name: values[name] for name in asked} for system, values in per_query.items()}
+    tests = paired_tests(tested, baseline, method) if baseline is not None else []
     return Evaluation(per_query, tuple(tests), {name: coverage(run, qrels) for name, run in runs.items()}, method)

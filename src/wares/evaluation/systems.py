@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from wares.core.errors import EvaluationError
-from wares.data.runs import Run, read_run
-from wares.ranking.score_fusion import RRF
+from wares.data.runs import Run, ranked_ids, read_run
+from wares.data.views import Views
+from wares.ranking.score_fusion import RRF, ZScore
 
 if TYPE_CHECKING:
     from wares.data.listings import Query
-    from wares.encoders.features import CatalogueFeatures
+    from wares.encoders.features import CatalogueFeatures, Vectors
     from wares.encoders.towers import Towers
     from wares.evaluation.cross_view import Floats
     from wares.shop.shop import Shop
 
 
 RUN_DEPTH = 500  # results per query in a run: R@500 needs as many
+WORD_DEPTH = 10_000  # results of BM25 that enter sums of z-scores; further ones count as 0
+BASELINES = ("bm25", "dense", "dense-views", "bm25+dense", "bm25+dense-views")  # none of them is trained
+TEXT_COLUMNS = ["id", "text", "title", "description", "tags", "texts", "view_names", "view_kinds"]
 
 
 def shop_runs(shop: Shop, queries: Sequence[Query], depth: int = RUN_DEPTH) -> dict[str, Run]:
@@ -29,8 +32,9 @@ def shop_runs(shop: Shop, queries: Sequence[Query], depth: int = RUN_DEPTH) -> d
 
     fused, bm25, fused+bm25: systems of the shop (wares.shop.searching)
     reranked: fused+bm25 reranked by the shop's ranker, if it has one
-    dense: baseline, the untrained text tower of the shop on the concatenated texts of a listing
-    bm25+dense: baseline, reciprocal rank fusion of bm25 and dense
+    dense, dense-views, bm25+dense, bm25+dense-views: baselines (`untrained_runs`)
+
+    Every run holds the listings of a query best first, equal scores by ascending id, as the shop's search does.
 
     Example:
         >>> from pathlib import Path
@@ -38,18 +42,21 @@ def shop_runs(shop: Shop, queries: Sequence[Query], depth: int = RUN_DEPTH) -> d
         >>> from wares.evaluation import shop_runs
         >>> catalogue = Catalogue(Path("."), (Listing("1", "Red boots"), Listing("2", "Blue mug")))
         >>> shop = build_shop(catalogue, build_towers("small"), "shop")
-        >>> list(shop_runs(shop, [Query("q1", "boots")]))
-        ['fused', 'bm25', 'fused+bm25', 'dense', 'bm25+dense']
+        >>> list(shop_runs(shop, [Query("q1", "boots")]))[3:]
+        ['dense', 'dense-views', 'bm25+dense', 'bm25+dense-views']
     """
     from wares.shop.reranking import RERANK_DEPTH as RERANKED
     from wares.shop.searching import run_queries
     from wares.shop.systems import SYSTEMS
 
-    runs: dict[str, Run] = {system: run_queries(shop, queries, depth, system) for system in SYSTEMS}
+    words = run_queries(shop, queries, max(depth, min(len(shop), WORD_DEPTH)), "bm25")
+    runs: dict[str, Run] = {
+        system: first_results(words, depth) if system == "bm25" else run_queries(shop, queries, depth, system)
+        for system in SYSTEMS
+    }
     if shop.has_ranker:
         runs["reranked"] = run_queries(shop, queries, depth, rerank_depth=RERANKED)
-    dense = dense_run(shop, queries, depth)
-    return runs | {"dense": dense, "bm25+dense": fused_runs(dense, runs["bm25"], depth=depth)}
+    return runs | untrained_runs(shop, queries, words, depth)
 
 
 def named_runs(paths: Sequence[Path], queries: Sequence[Query]) -> dict[str, Run]:
@@ -75,17 +82,60 @@ def named_runs(paths: Sequence[Path], queries: Sequence[Query]) -> dict[str, Run
     return runs
 
 
-def dense_run(shop: Shop, queries: Sequence[Query], depth: int = RUN_DEPTH) -> Run:
-    """Return the run of the shop's text tower before any training, on the concatenated texts of each listing."""
+def untrained_runs(shop: Shop, queries: Sequence[Query], words: Run, depth: int = RUN_DEPTH) -> dict[str, Run]:
+    """Return the runs of the shop's text tower before any training, alone and with BM25.
+
+    dense: cosine with all texts of a listing, concatenated
+    dense-views: cosine with the mean of the unit vectors of a listing's texts, each encoded by itself
+    bm25+dense: reciprocal rank fusion of BM25 and dense
+    bm25+dense-views: sum of the z-scores of BM25 and dense-views, with equal weights, over the whole catalogue
+
+    words: run of BM25, as deep as it can be; a listing that it leaves out has the score 0
+    """
     from wares.encoders.features import embed_texts, project_features, text_features
     from wares.encoders.registry import build_towers, load_towers
 
-    untrained = build_towers(load_towers(shop.build_folder / "model").name)
-    rows = shop.table.search().select(["id", "text"]).limit(len(shop)).to_arrow()
-    features = text_features(rows["text"].to_pylist(), untrained.text)  # cached, if they were computed before
-    ids, listings = rows["id"].to_pylist(), project_features(untrained.text, features, untrained.dimension)
-    vectors = embed_texts([query.text for query in queries], untrained)
-    return {query.id: _best(listings @ vector, ids, depth) for query, vector in zip(queries, vectors, strict=True)}
+    towers = build_towers(load_towers(shop.build_folder / "model").name)
+    rows = shop.table.search().select(TEXT_COLUMNS).limit(len(shop)).to_arrow().sort_by("id").to_pylist()
+    ids, views = [row["id"] for row in rows], texts_by_listing(rows)
+    index_of = {id: index for index, id in enumerate(ids)}
+
+    def encoded(texts: list[str]) -> Vectors:  # features are cached, if they were computed before
+        return project_features(towers.text, text_features(texts, towers.text), towers.dimension)
+
+    joined, means = encoded([row["text"] for row in rows]), view_means(encoded(views.items), views)
+    runs: dict[str, Run] = {"dense": {}, "dense-views": {}, "bm25+dense": {}, "bm25+dense-views": {}}
+    for query, vector in zip(queries, embed_texts([query.text for query in queries], towers), strict=True):
+        bm25 = np.zeros(len(ids), dtype=np.float32)
+        bm25[[index_of[id] for id in words[query.id]]] = list(words[query.id].values())
+        similarities = means @ vector
+        total = ZScore().fuse(similarities[None], bm25[None])[0]
+        runs["dense"][query.id] = _best(joined @ vector, ids, depth)
+        runs["dense-views"][query.id] = _best(similarities, ids, depth)
+        runs["bm25+dense-views"][query.id] = _best(total, ids, depth)
+    runs["bm25+dense"] = fused_runs(runs["dense"], first_results(words, depth), depth=depth)
+    return runs
+
+
+def texts_by_listing(rows: Sequence[Mapping[str, Any]]) -> Views:
+    """Return the text views of rows of a shop's table. rows: with `TEXT_COLUMNS`"""
+    texts = []
+    for row in rows:
+        names = [name for name, kind in zip(row["view_names"], row["view_kinds"], strict=True) if kind == "text"]
+        further = iter(row["texts"])
+        standard = {"title": row["title"], "description": row["description"], "tags": ", ".join(row["tags"])}
+        texts.append([standard[name] if name in standard else next(further) for name in names])
+    counts = np.array([len(items) for items in texts], dtype=np.int64)
+    items = [text for row in texts for text in row]
+    return Views(items, items, np.concatenate([[0], np.cumsum(counts)]))
+
+
+def view_means(vectors: Vectors, views: Views) -> Vectors:
+    """Return (N, d) unit means of the vectors of each listing's views; zero for a listing without one."""
+    sums = np.zeros((len(views.counts), vectors.shape[1]), dtype=np.float32)
+    np.add.at(sums, views.owners, vectors)
+    means: Vectors = sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)
+    return means
 
 
 def towers_run(
@@ -95,24 +145,26 @@ def towers_run(
     from wares.encoders.features import embed_features, embed_texts
     from wares.encoders.fusion import fuse
 
-    listings = fuse(embed_features(features, towers), towers.fusion).vectors
+    order = sorted(range(len(ids)), key=ids.__getitem__)
+    listings, ordered = fuse(embed_features(features, towers), towers.fusion).vectors[order], [ids[i] for i in order]
     vectors = embed_texts([query.text for query in queries], towers)
-    return {query.id: _best(listings @ vector, ids, depth) for query, vector in zip(queries, vectors, strict=True)}
+    return {query.id: _best(listings @ vector, ordered, depth) for query, vector in zip(queries, vectors, strict=True)}
 
 
-def _best(scores: Floats | npt.NDArray[np.float32], ids: Sequence[str], depth: int) -> dict[str, float]:
+def _best(scores: Floats | Vectors, ids: Sequence[str], depth: int) -> dict[str, float]:
+    """Scores by id, best first; equal scores by ascending id, as the shop's search does. ids: in ascending order"""
     return {ids[index]: float(scores[index]) for index in np.argsort(-scores, kind="stable")[:depth]}
 
 
+def first_results(run: Run, depth: int) -> Run:
+    """Return the first `depth` results of each query."""
+    return {query: {id: scores[id] for id in ranked_ids(scores)[:depth]} for query, scores in run.items()}
+
+
 def fused_runs(first: Run, second: Run, *, depth: int = RUN_DEPTH) -> Run:
-    """Reciprocal rank fusion of two runs, as search does it: ties go to the smaller id, the best `depth` stay."""
+    """Reciprocal rank fusion of two runs; equal sums by ascending id, the best `depth` stay."""
     fused: Run = {}
     for query in {**first, **second}:
-        scores = RRF().fuse([_best_ids(run.get(query, {})) for run in (first, second)])
-        fused[query] = {id: scores[id] for id in _best_ids(scores)[:depth]}
+        scores = RRF().fuse([ranked_ids(run.get(query, {})) for run in (first, second)])
+        fused[query] = {id: scores[id] for id in sorted(scores, key=lambda id: (-scores[id], id))[:depth]}
     return fused
-
-
-def _best_ids(scores: Mapping[str, float]) -> list[str]:
-    """Ids, best first; equal scores by ascending id, as the shop's search does."""
-    return sorted(scores, key=lambda id: (-scores[id], id))

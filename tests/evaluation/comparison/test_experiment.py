@@ -19,7 +19,6 @@ from wares.encoders.features import CatalogueFeatures, catalogue_features, embed
 from wares.encoders.registry import build_towers
 from wares.encoders.towers import Towers
 from wares.evaluation.comparison.experiment import (
-    UNTRAINED_SYSTEMS,
     CachedQueryEncoder,
     EncodedCatalogue,
     JudgedQueries,
@@ -34,6 +33,7 @@ from wares.evaluation.comparison.results import (
     Cost,
 )
 from wares.evaluation.measures import DEFAULT_MEASURES, read_qrels
+from wares.evaluation.systems import BASELINES
 from wares.samples.marketplace import write_marketplace
 from wares.training.pretraining import pretrain
 from wares.training.records import TrainingRecord
@@ -92,7 +92,7 @@ def test_results_of_all_methods_have_the_documented_shape(market: Market) -> Non
             ]
             assert all(list(row[protocol]) == list(DEFAULT_MEASURES) for protocol in row if protocol != "seconds")
             assert all(value["std"] == 0 for value in row[QUERY_PROTOCOL].values()), "one seed has no deviation"
-            assert (row["seconds"] == 0) == (comparison.epochs[name] == 0) == (name in UNTRAINED_SYSTEMS)
+            assert (row["seconds"] == 0) == (comparison.epochs[name] == 0) == (name in BASELINES)
         assert results["methods"]["single-view"]["seconds"] == results["methods"][SINGLE_VIEW_ALL_FUSED]["seconds"]
     assert result.selected_weights == []
 

@@ -14,7 +14,6 @@ from PIL import Image
 from rich.console import Console
 
 from wares.evaluation.comparison.columns import format_p_value, format_percent, join_names
-from wares.evaluation.comparison.experiment import UNTRAINED_SYSTEMS
 from wares.evaluation.comparison.report import write_comparison
 from wares.evaluation.comparison.results import (
     HYBRID_SUFFIX,
@@ -28,6 +27,7 @@ from wares.evaluation.comparison.results import (
 )
 from wares.evaluation.comparison.setup import ExperimentSetup
 from wares.evaluation.measures import DEFAULT_MEASURES
+from wares.evaluation.systems import BASELINES
 from wares.training.settings import PretrainSettings
 
 METHODS = ("factorized", "single-view", "random-view")
@@ -54,11 +54,11 @@ def comparison_result(queries: bool = True) -> ComparisonResult:
             for name, level in levels.items():
                 rows[name][QUERY_PROTOCOL] = protocol(level, 30)
                 rows[name + HYBRID_SUFFIX] = {QUERY_PROTOCOL: protocol(level, 30)}
-            rows |= {name: {QUERY_PROTOCOL: protocol(0.4, 30)} for name in UNTRAINED_SYSTEMS}
+            rows |= {name: {QUERY_PROTOCOL: protocol(0.4, 30)} for name in BASELINES}
         return rows
 
     def comparison(tables: list[dict[str, ProtocolValues]]) -> Comparison:
-        trained = {name: int(name not in UNTRAINED_SYSTEMS) for name in tables[0]}
+        trained = {name: int(name not in BASELINES) for name in tables[0]}
         candidates = {"title->photos": 6, QUERY_PROTOCOL: 150}
         return Comparison(
             tables, {n: 2.5 * k for n, k in trained.items()}, {n: 30 * k for n, k in trained.items()}, candidates

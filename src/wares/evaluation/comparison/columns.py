@@ -51,7 +51,9 @@ SYSTEM_NOTES = {
     "joint-text": "trained and indexed on the first photo and one text joined from all texts; the same queries",
     "bm25": "BM25 over all texts of a listing",
     "dense": "the published text tower without training here, on all texts of a listing joined",
+    "dense-views": "the published text tower without training here: the mean of the vectors of a listing's texts",
     "bm25+dense": "reciprocal rank fusion of bm25 and dense",
+    "bm25+dense-views": "sum of the z-scores of bm25 and dense-views, with equal weights",
 }
 MEASURE_NOTES = {
     "nDCG@10": "normalised discounted cumulative gain of the first ten, with graded relevance if judgments are graded",

@@ -48,7 +48,7 @@ from wares.evaluation.comparison.results import (
     SelectedWeights,
 )
 from wares.evaluation.measures import PerQuery, Qrels, measure
-from wares.evaluation.systems import RUN_DEPTH, shop_runs
+from wares.evaluation.systems import BASELINES, RUN_DEPTH, shop_runs
 from wares.shop.build import summarize_catalogue, write_shop
 from wares.shop.content_diff import content_hashes
 from wares.shop.encoder import TowersEncoder
@@ -71,7 +71,6 @@ if TYPE_CHECKING:
 
 HELD_OUT_FRACTION = 0.3  # of the listings, in cross-view protocols
 TIMED_EPOCHS = 5  # of each method, after one warm-up epoch
-UNTRAINED_SYSTEMS = ("bm25", "dense", "bm25+dense")
 
 
 @dataclass(frozen=True)
@@ -131,7 +130,7 @@ def compare(
         >>> judged = JudgedQueries([Query("q", "mug 3")], {"q": {"3": 1}})
         >>> result = compare(corpus, "small", [PretrainSettings(epochs=1)], seeds=1, judged=judged)
         >>> result.budgets["equal epochs"].systems("query->listing")
-        ['factorized', 'factorized + bm25', 'bm25', 'dense', 'bm25+dense']
+        ['factorized', 'factorized + bm25', 'bm25', 'dense', 'dense-views', 'bm25+dense', 'bm25+dense-views']
     """
     groups = group_count(corpus.features.duplicate_labels)
     if groups < MIN_GROUPS:
@@ -173,7 +172,7 @@ def compare(
 def system_names(methods: Iterable[Method], judged: bool) -> list[str]:
     """Return the names of all systems of a comparison."""
     trained = [name for method in methods for name in systems_of_method(method, Fusion())]
-    return [*trained, *(name + HYBRID_SUFFIX for name in trained), *UNTRAINED_SYSTEMS] if judged else trained
+    return [*trained, *(name + HYBRID_SUFFIX for name in trained), *BASELINES] if judged else trained
 
 
 def systems_of_method(method: Method, fusion: Fusion) -> dict[str, Fusion]:
@@ -297,7 +296,7 @@ class Experiment:
             return {}
         with self._shop(self.corpus, build_towers(self.towers), Fusion()) as shop:
             runs = shop_runs(shop, self.judged.queries, RUN_DEPTH)
-        return {name: {QUERY_PROTOCOL: measure(runs[name], self.judged.qrels)} for name in UNTRAINED_SYSTEMS}
+        return {name: {QUERY_PROTOCOL: measure(runs[name], self.judged.qrels)} for name in BASELINES}
 
     def candidate_counts(self, seeds: int) -> dict[str, int]:
         """Return protocol -> number of listings ranked, the maximum over seeds."""
