@@ -169,6 +169,7 @@ class ShopRegistry:
         location = self._locations[name]
         shop = self._open_shop_folder(_local_folder(location))
         shop.encoder.encode_texts(["warm"])
+        shop.word_index.scores("warm")
         if shop.has_ranker:
             _ = shop.reranker
         searcher = Searcher(shop, self._observe)

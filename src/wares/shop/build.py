@@ -34,6 +34,7 @@ from wares.shop.reranking import write_ranker
 from wares.shop.shop import Shop, open_shop
 from wares.shop.table import INTERNAL_COLUMNS, EmbeddedListings
 from wares.shop.vector_index import DEFAULT_TARGET_RECALL, EXACT, check_target_recall, index_vectors, write_vector_index
+from wares.shop.word_index import build_word_index, write_word_index
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -257,14 +258,12 @@ def _complete_build(
     runner: Runner = LOCAL_RUNNER,
 ) -> None:
     """Index the table in a folder, and write the model and about.json beside it."""
-    from lancedb.index import FTS
-
     if (rows := table.count_rows()) != summary.listing_count:
         raise ShopError(
             f"{rows} listings were embedded, but the catalogue has {summary.listing_count}. Build the shop again."
         )
-    table.create_index("text", config=FTS(with_position=False))
     write_vector_index(index_vectors(table, EXACT, target_recall, encoder.encode_texts, runner), folder)
+    write_word_index(build_word_index(table), folder)
     encoder.save(folder / MODEL_FOLDER)
     build_info = BuildInfo(
         model=encoder.identity,

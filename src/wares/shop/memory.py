@@ -10,19 +10,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from wares.core.errors import SettingsError
 from wares.core.progress import progress
-from wares.shop.table import NO_LIMIT, Vectors
+from wares.shop.row_ids import ROW_ID_COLUMN, Indices, RowIds, missing, read_batches, row_ids_of, sorted_row_ids
+from wares.shop.table import Vectors
 from wares.shop.vector_index import (
     RECALL_DEPTHS,
     EncodeTexts,
-    RowIds,
     VectorIndex,
     minimize_probes,
     partition_size,
@@ -30,20 +29,14 @@ from wares.shop.vector_index import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     import faiss
-    from lancedb.query import LanceEmptyQueryBuilder
     from lancedb.table import Table
 
 
-READ_BATCH_ROWS = 65_536  # rows read at once
 TRAINING_VECTORS_PER_PARTITION = 64  # to find the centroids
 MAX_CHANGED_FRACTION = 0.02  # of the rows; after more changes all vectors are loaded again,
 ALLOWED_CHANGES = 1_000  # except if there are no more than these
 NO_ROW_IDS = np.zeros(0, np.int64)
-ROW_ID_COLUMN = "_rowid"  # Lance's name; reading it alone is much faster than reading any column
-Indices: TypeAlias = npt.NDArray[np.int64]
 Neighbour: TypeAlias = tuple[int, str, float]  # row id, listing id and dot product
 
 
@@ -131,10 +124,9 @@ class MemoryVectors:
 
     def catch_up(self, table: Table) -> MemoryVectors | None:
         """The vectors of a later version of the table; None if too many rows have changed."""
-        batches = _read_batches(table, [ROW_ID_COLUMN])
-        current = np.sort(np.concatenate([NO_ROW_IDS, *(_row_ids(batch) for batch in batches)]))
-        deleted = _missing(self.snapshot.row_ids, current)
-        added = current[_missing(current, np.sort(self.snapshot.row_ids))]
+        current = sorted_row_ids(table)
+        deleted = missing(self.snapshot.row_ids, current)
+        added = current[missing(current, np.sort(self.snapshot.row_ids))]
         if len(deleted) + len(added) > max(ALLOWED_CHANGES, MAX_CHANGED_FRACTION * len(self.snapshot)):
             return None
         kept = np.flatnonzero(np.isin(self.new_row_ids, added))
@@ -170,9 +162,9 @@ def load_vectors(table: Table, table_index: VectorIndex, encode: EncodeTexts) ->
         index.train(_as_matrix(sampled, dimension))
     row_ids, ids = [NO_ROW_IDS], [pa.array([], pa.string())]
     with progress(None, "reading vectors into memory", total=count, unit="listings") as bar:
-        for batch in _read_batches(table, ["id", "vector"]):
+        for batch in read_batches(table, ["id", "vector"]):
             index.add(_as_matrix(batch["vector"], dimension))
-            row_ids.append(_row_ids(batch))
+            row_ids.append(row_ids_of(batch))
             ids.append(batch["id"])
             bar.update(batch.num_rows)
     snapshot = VectorSnapshot(np.concatenate(row_ids), pa.concat_arrays(ids), index, vector_index)
@@ -206,35 +198,19 @@ def import_faiss() -> Any:
     return faiss
 
 
-def _read_batches(table: Table, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """Some columns of all rows, with their row ids."""
-    query = cast("LanceEmptyQueryBuilder", table.search()).select(list(columns)).with_row_id(True).limit(NO_LIMIT)
-    return iter(query.to_batches(READ_BATCH_ROWS))
-
-
 def _read_rows(table: Table, row_ids: RowIds) -> tuple[RowIds, pa.Array, Vectors]:
     """Row ids, listing ids and vectors of some rows."""
     dimension = int(table.schema.field("vector").type.list_size)
     if not len(row_ids):
         return row_ids, pa.array([], pa.string()), np.zeros((0, dimension), np.float32)
     rows = table.take_row_ids(row_ids.tolist()).select(["id", "vector", ROW_ID_COLUMN]).to_arrow().combine_chunks()
-    return _row_ids(rows), rows["id"].combine_chunks(), _as_matrix(rows["vector"], dimension)
-
-
-def _row_ids(rows: pa.RecordBatch | pa.Table) -> RowIds:
-    return np.asarray(rows[ROW_ID_COLUMN].to_numpy(), dtype=np.int64)
+    return row_ids_of(rows), rows["id"].combine_chunks(), _as_matrix(rows["vector"], dimension)
 
 
 def _as_matrix(column: pa.Array | pa.ChunkedArray, dimension: int) -> Vectors:
     """(n, d) vectors of a column."""
     column = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     return np.asarray(column.flatten().to_numpy(), dtype=np.float32).reshape(-1, dimension)
-
-
-def _missing(row_ids: RowIds, ascending: RowIds) -> Indices:
-    """Indices of the row ids that are not among others, which are sorted."""
-    indices = np.searchsorted(ascending, row_ids)
-    return np.flatnonzero(np.append(ascending, -1)[indices] != row_ids)
 
 
 def _largest(scores: Vectors, k: int) -> Indices:

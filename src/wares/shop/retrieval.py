@@ -6,9 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
+
 from wares.core.errors import ShopError
 from wares.ranking.score_fusion import RRF
 from wares.shop.filters import check_filter, lance_reason
+from wares.shop.row_ids import ROW_ID_COLUMN, row_ids_of
 from wares.shop.systems import System
 from wares.shop.table import NO_LIMIT, Vectors
 
@@ -126,22 +129,20 @@ def _nearest_in_table(
     return lists
 
 
-def _full_text(shop: Shop, text: str, k: int, row_filter: Filter, spare: int = SPARE) -> list[RankedListing]:
-    """The k rows with the largest BM25 scores by LanceDB; fewer if fewer share a word with the text.
+def _full_text(shop: Shop, text: str, k: int, row_filter: Filter) -> list[RankedListing]:
+    """The k rows with the largest BM25 scores; fewer if fewer share a word with the text."""
+    import pyarrow as pa
 
-    LanceDB has its own tokenizer, stop words and statistics, so its scores differ from those of the labeler `bm25`.
-    """
-    from lancedb.query import MatchQuery
-
-    # Lance reads quotes in a plain string as a phrase; in a MatchQuery they mean nothing.
-    match = MatchQuery(text, "text")  # type: ignore[call-arg]
-    query = shop.table.search(match, query_type="fts").select(["id", "_score"])
-    rows = execute_query(shop, query, k + spare, row_filter)
-    columns = (rows[name].to_pylist() for name in ("_rowid", "id", "_score"))
+    index = shop.word_index
+    words = index.scores(text)
+    if row_filter.where is not None:
+        passing = execute_query(shop, shop.table.search().select([ROW_ID_COLUMN]), NO_LIMIT, row_filter)
+        words = words.select(np.isin(index.row_ids[words.indices], row_ids_of(passing)))
+    best = words.best(k + (row_filter.excluded_id is not None))
+    rows = words.indices[best]
+    columns = (index.row_ids[rows].tolist(), index.ids.take(pa.array(rows)).to_pylist(), words.scores[best].tolist())
     ranked = [RankedListing(row_id, id, bm25_score=score) for row_id, id, score in zip(*columns, strict=True)]
-    if _ties_complete(ranked, k, spare):
-        return _best_first(ranked)[:k]
-    return _full_text(shop, text, k, row_filter, 4 * (k + spare))
+    return [listing for listing in ranked if listing.id != row_filter.excluded_id][:k]
 
 
 def _ties_complete(ranked: Sequence[RankedListing], k: int, spare: int) -> bool:

@@ -2,7 +2,7 @@
 
 Three systems rank the listings:
     fused        cosine of the query with the fused embedding
-    bm25         full-text search: BM25 by LanceDB over all texts of a listing
+    bm25         BM25 over all texts of a listing, as of the labeler `bm25` (wares.shop.word_index)
     fused+bm25   reciprocal rank fusion of the two lists
 
 A ranker in the shop (wares.shop.reranking) can rerank the first results of each. Ties go to the smaller id, so a

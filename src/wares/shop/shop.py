@@ -6,6 +6,7 @@
     SHOP/builds/BUILD/model/                the towers that encode listings and queries
     SHOP/builds/BUILD/listings.lance        the table, one row per listing (wares.shop.table)
     SHOP/builds/BUILD/vector-index.json     the vector index and its recall (wares.shop.vector_index)
+    SHOP/builds/BUILD/words.arrow           the word index, for BM25 (wares.shop.word_index)
     SHOP/builds/BUILD/ranker/               an optional reranker (wares.shop.reranking)
     SHOP/builds/BUILD/query-tower/          an optional trained query tower (wares.shop.reranking)
     SHOP/photos/                            photos that were added with updates (wares.shop.update)
@@ -40,6 +41,7 @@ from wares.shop.layout import (
 from wares.shop.reranking import RANKER_FOLDER, load_query_towers, load_reranker
 from wares.shop.table import INTERNAL_COLUMNS, TABLE_NAME, TableOpener
 from wares.shop.vector_index import VectorIndex, read_vector_index
+from wares.shop.word_index import WordIndexLoader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
     from wares.shop.encoder import Encoder
     from wares.shop.layout import BuildInfo, CurrentBuild
     from wares.shop.memory import MemoryVectors
+    from wares.shop.word_index import WordIndex
 
 
 UPLOADED_PHOTO = re.compile(r"uploads/([0-9a-f]{64}\.[a-z]+)")  # how listings name a photo in SHOP/photos
@@ -62,6 +65,7 @@ class Shop:
     path: folder of the shop; build_folder: of the build that is open
     table: the version that was opened or last refreshed; it does not change during a search
     table_opener: opens the latest version of the table
+    word_index_loader: gives the word index of any version of the table
     vector_index: how the vectors are searched; cache, in_memory: as in `open_shop`
     """
 
@@ -84,6 +88,8 @@ class Shop:
         self._encoder = encoder
         self._reranker: Reranker | None = None
         self._memory_vectors: MemoryVectors | None = None
+        self._word_index: WordIndex | None = None
+        self.word_index_loader = WordIndexLoader(self.build_folder)
         self._loading = RLock()
         self.refresh()
 
@@ -136,6 +142,14 @@ class Shop:
         self._memory_vectors = loaded or load_vectors(
             table, self.vector_index, lambda texts: self.encoder.encode_texts(texts)
         )
+
+    @property
+    def word_index(self) -> WordIndex:
+        """The word index of `table`, read from its file or caught up when it is first needed. Raises ShopError."""
+        table, index = self.table, self._word_index
+        if index is None or index.version != table.version:
+            index = self._word_index = self.word_index_loader.load(table)
+        return index
 
     @property
     def encoder(self) -> Encoder:

@@ -24,6 +24,7 @@ from wares.shop.layout import PHOTOS_FOLDER, set_current_build
 from wares.shop.shop import write_lock
 from wares.shop.table import EmbeddedListings, id_condition, listings_to_rows, row_to_listing
 from wares.shop.vector_index import index_vectors, read_vector_index, write_vector_index
+from wares.shop.word_index import write_word_index
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -107,7 +108,9 @@ def optimize(shop: Shop, target_recall: float | None = None) -> None:
         table.optimize(cleanup_older_than=TABLE_HISTORY)
         index = read_vector_index(shop.build_folder)
         target = index.target if target_recall is None else target_recall
-        if (updated := index_vectors(table, index, target, lambda texts: shop.encoder.encode_texts(texts))) != index:
+        updated = index_vectors(table, index, target, lambda texts: shop.encoder.encode_texts(texts))
+        write_word_index(shop.word_index_loader.load(table), shop.build_folder)
+        if updated != index:
             write_vector_index(updated, shop.build_folder)
             set_current_build(shop.path, shop.current.build)  # so that processes with this shop open reload it
 

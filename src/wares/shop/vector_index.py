@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 import numpy as np
-import numpy.typing as npt
 
 from wares.core.errors import SettingsError, ShopError
 from wares.core.files import write_json
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from lancedb.table import LanceTable, Table
 
     from wares.core.runners import Runner
+    from wares.shop.row_ids import RowIds
 
 
 IndexKind = Literal["exact", "ivf-flat", "ivf-sq"]
@@ -47,7 +47,6 @@ RECALL_QUERIES = 200  # number of queries that recall is measured with
 QUERY_BATCH_SIZE = 50  # queries searched at once
 SAMPLE_PER_PARTITION = 256  # rows per partition that its centroid is computed from, at most; as in Lance
 REFINE_FACTOR = 2  # ivf-sq compares this many times the requested results again by their full vectors
-RowIds = npt.NDArray[np.int64]
 EncodeTexts: TypeAlias = Callable[[Sequence[str]], Vectors]
 
 

@@ -100,14 +100,20 @@ def bm25_weights(settings: BM25, terms: TermCounts) -> csc_array[Any]:
     from wares.ranking.labelers.kernels import fill_bm25_weights
 
     counts = terms.counts.tocsc()
-    lengths = terms.lengths / max(terms.lengths.sum() / max(1, len(terms)), 1e-12)
     weights = np.empty(counts.nnz, dtype=np.float32)
-    fill_bm25_weights(
-        counts.indptr.astype(np.int64),
-        counts.indices.astype(np.uint32, copy=False),  # of signed indices numba checks whether they are negative
-        counts.data.astype(np.int32, copy=False),
-        bm25_idf(terms.document_frequency, len(terms)),
-        settings.k1 * (1.0 - settings.b + settings.b * lengths),
-        weights,
-    )
+    idf = bm25_idf(terms.document_frequency, len(terms))
+    mean_length = mean_text_length(int(terms.lengths.sum()), len(terms))
+    fill_bm25_weights(*posting_arrays(counts), terms.lengths, idf, settings.k1, settings.b, mean_length, weights)
     return csc_array((weights, counts.indices, counts.indptr), shape=counts.shape)
+
+
+def posting_arrays(counts: csc_array[Any]) -> tuple[npt.NDArray[Any], ...]:
+    """Columns, rows and counts of (N, V) term counts, as the kernels take them."""
+    counts.sort_indices()
+    # Of signed indices numba checks whether they are negative.
+    return counts.indptr.astype(np.int64), counts.indices.astype(np.uint32, copy=False), counts.data.astype(np.int32)
+
+
+def mean_text_length(total: int, count: int) -> float:
+    """Mean number of terms of N texts; 1 if no text has any, so that it can be divided by."""
+    return total / count if total else 1.0

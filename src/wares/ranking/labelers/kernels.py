@@ -32,16 +32,58 @@ def compile_kernel(function: Callable[..., Any]) -> Any:
 
 
 @compile_kernel
-def fill_bm25_weights(
-    columns: Array, rows: Array, counts: Array, idf: Array, norms: Array, weights: Array
-) -> None:  # pragma: no cover
-    """Write the BM25 weight of each entry: idf tf / (tf + norm), in float64 and then rounded.
+def _bm25_weight(count: int, length: int, idf: float, k1: float, b: float, mean_length: float) -> np.float32:
+    # pragma: no cover
+    """BM25 weight of a term in a listing, in the form of Lucene: computed in float64 and rounded."""
+    return np.float32(idf * count / (count + k1 * (1.0 - b + b * (length / mean_length))))
 
-    columns, rows, counts: (N, V) term counts as CSC; idf: (V,); norms: (N,), k1 (1 - b + b length / mean length)
+
+@compile_kernel
+def fill_bm25_weights(
+    columns: Array,
+    rows: Array,
+    counts: Array,
+    lengths: Array,
+    idf: Array,
+    k1: float,
+    b: float,
+    mean_length: float,
+    weights: Array,
+) -> None:  # pragma: no cover
+    """Write the BM25 weight of each entry.
+
+    columns, rows, counts: (N, V) term counts as CSC; lengths: (N,); idf: (V,)
     """
     for column in range(len(idf)):
         for entry in range(columns[column], columns[column + 1]):
-            weights[entry] = idf[column] * counts[entry] / (counts[entry] + norms[rows[entry]])
+            weights[entry] = _bm25_weight(counts[entry], lengths[rows[entry]], idf[column], k1, b, mean_length)
+
+
+@compile_kernel
+def add_bm25_scores(
+    columns: Array,
+    rows: Array,
+    counts: Array,
+    lengths: Array,
+    terms: Array,
+    query_counts: Array,
+    idf: Array,
+    k1: float,
+    b: float,
+    mean_length: float,
+    scores: Array,
+    covered: Array,
+) -> None:  # pragma: no cover
+    """Add the BM25 weights of a query's terms to the scores of the listings, and the terms' idf to what they cover.
+
+    columns, rows, counts, lengths: as in `fill_bm25_weights`; terms, query_counts, idf: (T,) of the query's terms
+    scores: (N,) float32, the sums that `fill_best` computes from the weights; covered: (N,) float64
+    """
+    for i in range(len(terms)):
+        for entry in range(columns[terms[i]], columns[terms[i] + 1]):
+            row = rows[entry]
+            scores[row] += query_counts[i] * _bm25_weight(counts[entry], lengths[row], idf[i], k1, b, mean_length)
+            covered[row] += query_counts[i] * idf[i]
 
 
 @compile_kernel
