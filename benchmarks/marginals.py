@@ -112,9 +112,8 @@ def cross_view_precision(market: Marketplace, kind: str, seed: int) -> dict[str,
     training, held_out = split_by_group(market.features.duplicate_labels, HELD_OUT_FRACTION, seed)
     towers = trained(market.features.select(training), kind, seed)
     embeddings = embed_features(market.features.select(held_out), towers)
-    ids = np.array([listing.id for listing in market.catalogue.listings])
     groups = duplicate_groups(market.features.duplicate_labels)
-    protocols = measure_cross_view_protocols(embeddings, groups[held_out], ids[held_out], towers.fusion)
+    protocols = measure_cross_view_protocols(embeddings, groups[held_out], towers.fusion)
     return {protocol: float(np.mean(list(values["AP"].values()))) for protocol, values in protocols.items()}
 
 

@@ -319,7 +319,7 @@ def measured(job: Job) -> Result:
             towers = build_towers("offline", seed)
             pretrain(training, towers, replace(settings, seed=seed))
             part = embed_features(job.features.select(held_out), towers)
-            protocols = measure_cross_view_protocols(part, groups[held_out], ids[held_out], settings.fusion)
+            protocols = measure_cross_view_protocols(part, groups[held_out], settings.fusion)
             values = {protocol: measures["AP"] for protocol, measures in protocols.items()}
             if job.judged is not None:
                 values[QUERIES] = ranked(job.features, towers, job.judged, ids)

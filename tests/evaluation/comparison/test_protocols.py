@@ -16,7 +16,6 @@ from wares.evaluation.comparison.protocols import measure_cross_view_protocols
 from wares.evaluation.comparison.results import (
     ProtocolValues,
 )
-from wares.evaluation.cross_view import GroupLabels
 from wares.evaluation.measures import DEFAULT_MEASURES
 
 CROSS_VIEWS = ["title->photos", "description->photos", "photo->title", "photo->primary-photo"]
@@ -49,20 +48,13 @@ def aligned(*listings: int) -> tuple[list[list[Any]], list[list[tuple[str, Any]]
     return [[E[i], E[i]] for i in listings], [[("title", E[i]), ("description", E[i])] for i in listings]
 
 
-def protocol_values(vectors: Embeddings, groups: GroupLabels, fusion: Fusion) -> ProtocolValues:
-    """The protocol values, with listing numbers as ids."""
-    return measure_cross_view_protocols(
-        vectors, groups, np.array([str(i) for i in range(len(groups))], dtype=np.object_), fusion
-    )
-
-
-def reciprocal_rank_values(values: dict[str, dict[str, dict[str, float]]]) -> dict[str, list[float]]:
+def reciprocal_rank_values(values: ProtocolValues) -> dict[str, list[float]]:
     return {protocol: list(measures["RR"].values()) for protocol, measures in values.items()}
 
 
 @pytest.mark.parametrize("fusion", [FIXED, Fusion()])
 def test_orthogonal_listings_have_perfect_values(fusion: Fusion) -> None:
-    values = protocol_values(embeddings(*aligned(0, 1, 2)), np.arange(3), fusion)
+    values = measure_cross_view_protocols(embeddings(*aligned(0, 1, 2)), np.arange(3), fusion)
     assert list(values) == CROSS_VIEWS
     for measures in values.values():
         assert list(measures) == list(DEFAULT_MEASURES)
@@ -72,7 +64,7 @@ def test_orthogonal_listings_have_perfect_values(fusion: Fusion) -> None:
 def test_swapped_photos_lower_every_score() -> None:
     photos, texts = aligned(0, 1, 2)
     photos[0], photos[1] = photos[1], photos[0]
-    values = reciprocal_rank_values(protocol_values(embeddings(photos, texts), np.arange(3), FIXED))
+    values = reciprocal_rank_values(measure_cross_view_protocols(embeddings(photos, texts), np.arange(3), FIXED))
     # The correct photos now tie with the third listing's, which comes later in the order of candidates.
     assert values["title->photos"] == values["description->photos"] == values["photo->title"] == [0.5, 0.5, 1.0]
     assert values["photo->primary-photo"] == [1.0, 1.0, 1.0], "photos still agree with photos"
@@ -81,7 +73,7 @@ def test_swapped_photos_lower_every_score() -> None:
 def test_a_primary_photo_of_other_goods_is_ranked_last() -> None:
     photos, texts = aligned(0, 1, 2)
     photos[2][0] = E[0]
-    values = reciprocal_rank_values(protocol_values(embeddings(photos, texts), np.arange(3), FIXED))
+    values = reciprocal_rank_values(measure_cross_view_protocols(embeddings(photos, texts), np.arange(3), FIXED))
     assert values["photo->primary-photo"] == [1.0, 1.0, pytest.approx(1 / 3)], "no first photo is similar to its second"
     assert values["title->photos"] == [1.0, 1.0, 1.0], "half of its photos still match, and no others do"
 
@@ -89,10 +81,9 @@ def test_a_primary_photo_of_other_goods_is_ranked_last() -> None:
 def test_listings_of_one_product_are_relevant_to_each_other() -> None:
     photos, texts = aligned(0, 1, 2)
     photos[0], photos[1] = photos[1], photos[0]
-    values = protocol_values(embeddings(photos, texts), np.array([7, 7, 3]), FIXED)
-    assert reciprocal_rank_values(values)["title->photos"] == [1.0, 1.0, 1.0]
-    assert list(values["title->photos"]["R@10"].values()) == [1.0, 1.0, 1.0]
-    apart = protocol_values(embeddings(photos, texts), np.arange(3), FIXED)
+    values = measure_cross_view_protocols(embeddings(photos, texts), np.array([7, 7, 3]), FIXED)
+    assert values["title->photos"]["RR"] == values["title->photos"]["R@10"] == {"3": 1.0, "7": 1.0}
+    apart = measure_cross_view_protocols(embeddings(photos, texts), np.arange(3), FIXED)
     assert reciprocal_rank_values(apart)["title->photos"] == [0.5, 0.5, 1.0]
 
 
@@ -102,7 +93,9 @@ def test_marginals_weight_the_candidate_photos() -> None:
     texts = [[("title", E[0])], [("title", E[1])]]
 
     def ranks(alpha: float) -> list[float]:
-        values = protocol_values(embeddings(photos, texts), np.arange(2), Fusion(Marginals("fixed", alpha=alpha)))
+        values = measure_cross_view_protocols(
+            embeddings(photos, texts), np.arange(2), Fusion(Marginals("fixed", alpha=alpha))
+        )
         return reciprocal_rank_values(values)["title->photos"]
 
     assert ranks(0.8) == [1.0, 1.0]
@@ -119,9 +112,14 @@ def test_the_query_text_is_excluded_from_the_agreement() -> None:
     texts = [[("title", title), ("description", chart)], [("title", E[2]), ("description", E[2])]]
     vectors = embeddings(photos, texts)
     fusion = Fusion(Marginals("agreement", epsilon=0.1))
-    assert reciprocal_rank_values(protocol_values(vectors, np.arange(2), fusion))["title->photos"][0] == 0.5
+    assert (
+        reciprocal_rank_values(measure_cross_view_protocols(vectors, np.arange(2), fusion))["title->photos"][0] == 0.5
+    )
     only_title = embeddings(photos, [[("title", title), ("description", title)], texts[1]])
-    assert reciprocal_rank_values(protocol_values(only_title, np.arange(2), fusion))["title->photos"][0] == 1.0
+    assert (
+        reciprocal_rank_values(measure_cross_view_protocols(only_title, np.arange(2), fusion))["title->photos"][0]
+        == 1.0
+    )
     including_query = barycentres(vectors, fusion.marginals, "photo")[0]
     including_query /= np.linalg.norm(including_query, axis=1, keepdims=True)
     assert float(including_query[0] @ title) > float(including_query[1] @ title), (
@@ -132,8 +130,8 @@ def test_the_query_text_is_excluded_from_the_agreement() -> None:
 def test_without_other_texts_agreement_equals_fixed_marginals() -> None:
     photos = [[E[0], E[1]], [E[1], E[0]]]
     vectors = embeddings(photos, [[("title", E[0])], [("title", E[1])]])
-    agreement = protocol_values(vectors, np.arange(2), Fusion(Marginals("agreement", alpha=0.2)))
-    fixed = protocol_values(vectors, np.arange(2), Fusion(Marginals("fixed", alpha=0.2)))
+    agreement = measure_cross_view_protocols(vectors, np.arange(2), Fusion(Marginals("agreement", alpha=0.2)))
+    fixed = measure_cross_view_protocols(vectors, np.arange(2), Fusion(Marginals("fixed", alpha=0.2)))
     assert agreement == fixed
     assert reciprocal_rank_values(agreement)["title->photos"] == [0.5, 0.5]
 
@@ -141,11 +139,15 @@ def test_without_other_texts_agreement_equals_fixed_marginals() -> None:
 def test_listings_with_few_photos_take_part_in_the_protocols_they_allow() -> None:
     photos: list[list[Any]] = [[E[0]], [], [E[2], E[2]]]
     texts = [[("title", E[0])], [("title", E[1]), ("description", E[1])], [("title", E[2]), ("tags", E[2])]]
-    values = reciprocal_rank_values(protocol_values(embeddings(photos, texts), np.arange(3), FIXED))
+    values = reciprocal_rank_values(measure_cross_view_protocols(embeddings(photos, texts), np.arange(3), FIXED))
     assert values == {"title->photos": [1.0, 1.0], "photo->title": [1.0], "photo->primary-photo": [1.0]}
-    one = protocol_values(embeddings([[E[0]], [E[1]]], [[("title", E[0])], [("title", E[1])]]), np.arange(2), FIXED)
+    one = measure_cross_view_protocols(
+        embeddings([[E[0]], [E[1]]], [[("title", E[0])], [("title", E[1])]]), np.arange(2), FIXED
+    )
     assert list(one) == ["title->photos"]
-    none = protocol_values(embeddings([[], []], [[("title", E[0])], [("title", E[1])]]), np.arange(2), FIXED)
+    none = measure_cross_view_protocols(
+        embeddings([[], []], [[("title", E[0])], [("title", E[1])]]), np.arange(2), FIXED
+    )
     assert none == {}
 
 
@@ -153,6 +155,13 @@ def test_a_listing_has_the_same_weight_with_any_number_of_photos() -> None:
     """Listing 0 has one auxiliary photo, which finds its title; listing 1 has three, one of which does."""
     photos = [[E[0], E[0]], [E[1], E[1], E[0], E[0]]]
     texts = [[("title", E[0])], [("title", E[1])]]
-    ids = np.array(["a", "b"], dtype=np.object_)
-    values = measure_cross_view_protocols(embeddings(photos, texts), np.arange(2), ids, FIXED)["photo->title"]
-    assert values["RR"] == {"a": 1.0, "b": pytest.approx((1 + 0.5 + 0.5) / 3)}
+    values = measure_cross_view_protocols(embeddings(photos, texts), np.arange(2), FIXED)["photo->title"]
+    assert values["RR"] == {"0": 1.0, "1": pytest.approx((1 + 0.5 + 0.5) / 3)}
+
+
+def test_a_group_has_the_same_weight_with_any_number_of_listings() -> None:
+    """Listings 0 and 1 are one product: the photos of 0 find it, those of 1 find listing 2 first."""
+    photos = [[E[0], E[0]], [E[2], E[2]], [E[2], E[2]]]
+    texts = [[("title", E[0])], [("title", E[1])], [("title", E[2])]]
+    values = measure_cross_view_protocols(embeddings(photos, texts), np.array([5, 5, 9]), FIXED)["photo->title"]
+    assert values["RR"] == {"5": (1 + 0.5) / 2, "9": 1.0}

@@ -171,6 +171,17 @@ def test_a_query_is_averaged_over_the_seeds_that_measured_it() -> None:
     comparison = comparison_of(*seeds)
     [test] = [test for test in comparison.tests(PHOTOS) if test.measure == "R@10"]
     assert test.difference == pytest.approx(np.mean([0.2, 0.6, 0.6]))
-    assert comparison.mean("factorized", PHOTOS, "R@10") == pytest.approx((0.3 + 0.7) / 2)
+    assert comparison.mean("factorized", PHOTOS, "R@10") == test.difference, "a mean and its tests have one unit"
+    [spread] = [comparison.results()["methods"]["factorized"][PHOTOS]["R@10"]]
+    assert spread == pytest.approx({"mean": test.difference, "std": np.std([0.3, 0.7], ddof=1)})
     interval = comparison.interval("factorized", PHOTOS, "R@10")
-    assert 0.2 <= interval.low < interval.high <= 0.8
+    assert (interval.low, interval.high) == pytest.approx((0.2, 0.6)), "resamples of 0.2, 0.6 and 0.6"
+
+
+def test_seeds_are_averaged_before_queries_are_resampled() -> None:
+    """One seed is always .4 better than the other: intervals are over queries, the deviation is over seeds."""
+    one, other = ({"factorized": measured(four(base))} for base in (0.2, 0.6))
+    both, middle = comparison_of(one, other), comparison_of({"factorized": measured(four(0.4))})
+    intervals = [each.interval("factorized", QUERY_PROTOCOL, "R@10") for each in (both, middle)]
+    assert intervals[0].low == pytest.approx(intervals[1].low) and intervals[0].high == pytest.approx(intervals[1].high)
+    assert both.results()["methods"]["factorized"][QUERY_PROTOCOL]["R@10"]["std"] == pytest.approx(0.4 / np.sqrt(2))

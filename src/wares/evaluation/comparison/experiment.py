@@ -64,7 +64,6 @@ if TYPE_CHECKING:
     from wares.data.listings import Catalogue, Query
     from wares.encoders.base import Features
     from wares.encoders.features import Vectors
-    from wares.evaluation.comparison.protocols import ListingIds
     from wares.evaluation.cross_view import GroupLabels
     from wares.ranking.scoring import Indices
 
@@ -277,9 +276,7 @@ class Experiment:
             seconds += record.seconds
             embeddings = embed_features(self.corpus.features.select(held_out), towers)
             for name, fusion in systems_of_method(settings.method, settings.fusion).items():
-                values[name] |= measure_cross_view_protocols(
-                    embeddings, self._groups[held_out], self._ids[held_out], fusion
-                )
+                values[name] |= measure_cross_view_protocols(embeddings, self._groups[held_out], fusion)
         if self.judged is not None:
             towers, record = self._train(np.arange(len(self.corpus.catalogue)), settings)
             seconds += record.seconds
@@ -326,10 +323,6 @@ class Experiment:
     @cached_property
     def _groups(self) -> GroupLabels:
         return duplicate_groups(self.corpus.features.duplicate_labels)
-
-    @cached_property
-    def _ids(self) -> ListingIds:
-        return np.array([listing.id for listing in self.corpus.catalogue.listings], dtype=np.object_)
 
     def _split(self, seed: int) -> tuple[Indices, Indices]:
         """Indices of the listings to train on, and of those held out."""

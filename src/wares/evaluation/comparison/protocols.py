@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from wares.encoders.fusion import barycentres
 from wares.evaluation.cross_view import measure_cross_view
@@ -18,26 +17,25 @@ if TYPE_CHECKING:
     from wares.evaluation.comparison.results import ProtocolValues
     from wares.evaluation.cross_view import Floats, GroupLabels
     from wares.evaluation.measures import PerQuery
+    from wares.ranking.scoring import Indices
 
-ListingIds = npt.NDArray[np.object_]
 
-
-def measure_cross_view_protocols(
-    embeddings: Embeddings, groups: GroupLabels, ids: ListingIds, fusion: Fusion
-) -> ProtocolValues:
-    """Return protocol -> measure -> id of the querying listing -> value, for the protocols that the views allow.
+def measure_cross_view_protocols(embeddings: Embeddings, groups: GroupLabels, fusion: Fusion) -> ProtocolValues:
+    """Return protocol -> measure -> querying group -> value, for the protocols that the views allow.
 
     embeddings: of N held-out listings
-    groups: (N,) group labels; listings of a group are relevant to each other; ids: (N,)
+    groups: (N,) number of each listing's group (`duplicate_groups` of the whole catalogue); listings of a group are
+        relevant to each other. The key of a group is its number as text
 
     title->photos, description->photos: a text is the query, the weighted means of photos are the candidates
-    photo->title, photo->primary-photo: each photo but the first is a query, titles or first photos are the candidates;
-        the value of a listing is the mean over its photos, so each listing has the same weight
+    photo->title, photo->primary-photo: each photo but the first is a query, titles or first photos are the candidates
+    The value of a listing is the mean over its queries, and the value of a group the mean over its listings: listings
+    of a group ask for the same results, so each group has the same weight.
     The query text is excluded from the texts that the photo weights agree with, so it does not change its own ranking.
     """
     values: ProtocolValues = {}
     for text in ("title", "description"):
-        text_values = _text_to_photos(embeddings, text, groups, ids, fusion)
+        text_values = _text_to_photos(embeddings, text, groups, fusion)
         if text_values is not None:
             values[f"{text}->photos"] = text_values
     photos, has_photos = embeddings.photo_views, embeddings.photo_views.counts > 0
@@ -51,13 +49,11 @@ def measure_cross_view_protocols(
             ("photo->primary-photo", embeddings.photos[primary], groups[has_photos]),
         ):
             measured = measure_cross_view(embeddings.photos[auxiliary], candidates, (groups[owners], labels))
-            values[name] = _mean_by_listing(measured, ids[owners])
+            values[name] = _mean_by_group(measured, owners, groups)
     return values
 
 
-def _text_to_photos(
-    embeddings: Embeddings, text: str, groups: GroupLabels, ids: ListingIds, fusion: Fusion
-) -> PerQuery | None:
+def _text_to_photos(embeddings: Embeddings, text: str, groups: GroupLabels, fusion: Fusion) -> PerQuery | None:
     """Values with the texts of one name as queries; None if no listing has both such a text and a photo."""
     with_photos = np.flatnonzero(embeddings.photo_views.counts > 0)
     is_query = np.array([name == text for name in embeddings.text_views.names], dtype=np.bool_)
@@ -69,14 +65,23 @@ def _text_to_photos(
     means /= np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12)
     owners = embeddings.text_views.owners[is_query]
     measured = measure_cross_view(embeddings.texts[is_query], means, (groups[owners], groups[with_photos]))
-    return _mean_by_listing(measured, ids[owners])
+    return _mean_by_group(measured, owners, groups)
 
 
-def _mean_by_listing(values: Mapping[str, Floats], owners: ListingIds) -> PerQuery:
-    """Mean over the querying views of each listing. values: measure -> (Q,); owners: (Q,) ids"""
-    names, indices = np.unique(owners, return_inverse=True)
-    counts = np.bincount(indices)
+def _mean_by_group(values: Mapping[str, Floats], owners: Indices, groups: GroupLabels) -> PerQuery:
+    """Mean over the queries of each listing, then over the listings of each group.
+
+    values: measure -> (Q,); owners: (Q,) listing of each query; groups: (N,) of the listings
+    """
+    listings, of_query = np.unique(owners, return_inverse=True)
+    numbers, of_listing = np.unique(groups[listings], return_inverse=True)
     return {
-        name: dict(zip(names.tolist(), (np.bincount(indices, by_view) / counts).tolist(), strict=True))
-        for name, by_view in values.items()
+        name: dict(zip(map(str, numbers), _means(_means(row, of_query), of_listing).tolist(), strict=True))
+        for name, row in values.items()
     }
+
+
+def _means(values: Floats, labels: Indices) -> Floats:
+    """Mean of the values of each label. labels: (n,) from 0, without gaps"""
+    means: Floats = np.bincount(labels, values) / np.bincount(labels)
+    return means

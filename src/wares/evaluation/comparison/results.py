@@ -1,6 +1,9 @@
-"""Statistics of a comparison: means over seeds, confidence intervals, paired tests, and relative gains.
+"""Statistics of a comparison: means, confidence intervals, paired tests, and relative gains.
 
-`experiment` trains the methods and measures them; this module computes from the values of each query.
+`experiment` trains the methods and measures them; this module computes from the values of each query. The unit of all
+statistics is what varies between catalogues alike: a query in query → listing, a group of duplicates in cross-view
+protocols. The value of a unit is its mean over the seeds that measured it; means, intervals and tests are over units.
+Seeds are few and are no sample of anything, so their spread is only reported, as a standard deviation.
 """
 
 from __future__ import annotations
@@ -29,7 +32,7 @@ ProtocolValues = dict[str, PerQuery]  # protocol -> measure -> query -> value
 
 
 class MeanStd(TypedDict):
-    """Mean and standard deviation of a measure over seeds."""
+    """Mean of a measure over queries or groups, and the standard deviation of its means by seed."""
 
     mean: float
     std: float
@@ -109,7 +112,7 @@ class Comparison:
     """Values of all systems under one budget.
 
     seed_values: for each seed, system -> protocol -> measure -> query -> value. In a cross-view protocol the held-out
-        listings are the queries, so each seed has values of other listings
+        groups of listings are the queries, so each seed has values of other groups
     seconds: system -> mean seconds of training, both trainings of a seed together; 0 for an untrained system
     epochs: system -> passes over the listings; 0 for an untrained system
     candidate_counts: protocol -> number of listings ranked, the maximum over seeds
@@ -141,12 +144,12 @@ class Comparison:
         return name == "R" and int(k) >= self.candidate_counts.get(protocol, int(k) + 1)
 
     def results(self) -> Results:
-        """Return means and standard deviations over seeds, in the shape of `wares compare --json`."""
+        """Return means, and standard deviations over seeds, in the shape of `wares compare --json`."""
         return {"methods": {name: self._row(name) for name in self.seed_values[0]}, "seeds": len(self.seed_values)}
 
     def mean(self, system: str, protocol: str, measure: str) -> float:
-        """Return the mean over seeds of the means over queries."""
-        return float(np.mean(self._seed_means(system, protocol, measure)))
+        """Return the mean over queries or groups of their means over seeds."""
+        return float(np.mean(list(self._averaged[protocol][system][measure].values())))
 
     def interval(self, system: str, protocol: str, measure: str) -> ConfidenceInterval:
         """Return the confidence interval of the mean."""
@@ -171,9 +174,12 @@ class Comparison:
         def interval(system: str, measure: str) -> ConfidenceInterval:
             return ConfidenceInterval.from_bootstrap(resampled[system, measure] - resampled[baseline, measure])
 
+        def tested(system: str) -> PerQuery:
+            return {name: self._averaged[protocol][system][name] for name in self.measures(protocol)}
+
         return [
             ProtocolTest(protocol, **asdict(test), **asdict(interval(test.system, test.measure)))
-            for test in paired_tests({name: self._means(name, protocol) for name in names}, baseline)
+            for test in paired_tests({name: tested(name) for name in names}, baseline)
         ]
 
     def best(self, protocol: str, measure: str) -> str:
@@ -197,7 +203,7 @@ class Comparison:
         resampled = self._resampled[protocol]
         for measure in (name for name in GAIN_MEASURES if name in self.measures(protocol)):
             other = over or self.strongest_without_transport(protocol, measure)
-            if other is None or not np.nanmin(resampled[other, measure]) > 0:
+            if other is None or not np.min(resampled[other, measure]) > 0:
                 continue
             base = self.mean(other, protocol, measure)
             for system in (name for name in self.systems(protocol) if name != other):
@@ -207,27 +213,28 @@ class Comparison:
         return gains
 
     @cached_property
+    def _averaged(self) -> dict[str, dict[str, PerQuery]]:
+        """Protocol -> system -> measure -> query -> mean over the seeds that measured the query."""
+        return {
+            protocol: {
+                system: average_by_query(
+                    [table[system][protocol] for table in self.seed_values if protocol in table[system]]
+                )
+                for system in self.systems(protocol)
+            }
+            for protocol in self.protocols
+        }
+
+    @cached_property
     def _resampled(self) -> dict[str, dict[tuple[str, str], Floats]]:
         """Protocol -> (system, measure) -> means in the bootstrap resamples, which are the same for all."""
-        return {protocol: self._resample(protocol) for protocol in self.protocols}
-
-    def _resample(self, protocol: str) -> dict[tuple[str, str], Floats]:
-        tables = [table for table in self.seed_values if any(protocol in row for row in table.values())]
-        first = self.systems(protocol)[0]
-        measures = list(tables[0][first][protocol])
-        queries = {
-            query: index
-            for index, query in enumerate(
-                dict.fromkeys(query for table in tables for query in table[first][protocol][measures[0]])
-            )
-        }
-        names = [(system, measure) for system in self.systems(protocol) for measure in measures]
-        values = np.full((len(names), len(tables), len(queries)), np.nan)
-        for row, (system, measure) in enumerate(names):
-            for seed, table in enumerate(tables):
-                by_query = table[system][protocol][measure]
-                values[row, seed, [queries[query] for query in by_query]] = list(by_query.values())
-        return dict(zip(names, bootstrap_means(values), strict=True))
+        resampled = {}
+        for protocol, systems in self._averaged.items():
+            names = [(system, measure) for system, values in systems.items() for measure in values]
+            queries = list(systems[names[0][0]][names[0][1]])
+            values = np.array([[systems[system][measure][query] for query in queries] for system, measure in names])
+            resampled[protocol] = dict(zip(names, bootstrap_means(values), strict=True))
+        return resampled
 
     def _row(self, system: str) -> dict[str, object]:
         # The held-out listings of a seed may lack the views of a protocol, so means are over the seeds that have it.
@@ -239,24 +246,26 @@ class Comparison:
         return row | {"seconds": self.seconds[system]}
 
     def _spread(self, system: str, protocol: str, measure: str) -> MeanStd:
-        means = self._seed_means(system, protocol, measure)
-        return {"mean": float(np.mean(means)), "std": float(np.std(means, ddof=1)) if len(means) > 1 else 0.0}
+        by_seed = [float(np.mean(list(values[measure].values()))) for values in self._by_seed(system, protocol)]
+        deviation = float(np.std(by_seed, ddof=1)) if len(by_seed) > 1 else 0.0
+        return {"mean": self.mean(system, protocol, measure), "std": deviation}
 
-    def _seed_means(self, system: str, protocol: str, measure: str) -> list[float]:
-        by_seed = [table[system][protocol][measure] for table in self.seed_values if protocol in table[system]]
-        return [float(np.mean(list(values.values()))) for values in by_seed]
+    def _by_seed(self, system: str, protocol: str) -> list[PerQuery]:
+        """Values of each seed that measured the system in the protocol."""
+        return [table[system][protocol] for table in self.seed_values if protocol in table[system]]
 
-    def _means(self, system: str, protocol: str) -> PerQuery:
-        """Measure -> query -> mean over the seeds that measured the query."""
-        by_measure: dict[str, dict[str, list[float]]] = {name: {} for name in self.measures(protocol)}
-        for table in self.seed_values:
-            for name in by_measure if protocol in table[system] else ():
-                for query, value in table[system][protocol][name].items():
-                    by_measure[name].setdefault(query, []).append(value)
-        return {
-            name: {query: float(np.mean(seeds)) for query, seeds in by_query.items()}
-            for name, by_query in by_measure.items()
-        }
+
+def average_by_query(seeds: Sequence[PerQuery]) -> PerQuery:
+    """Return measure -> query -> mean over the seeds that measured the query."""
+    values: dict[str, dict[str, list[float]]] = {}
+    for table in seeds:
+        for measure, by_query in table.items():
+            for query, value in by_query.items():
+                values.setdefault(measure, {}).setdefault(query, []).append(value)
+    return {
+        measure: {query: float(np.mean(by_seed)) for query, by_seed in by_query.items()}
+        for measure, by_query in values.items()
+    }
 
 
 @dataclass(frozen=True)
