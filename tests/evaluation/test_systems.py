@@ -64,17 +64,6 @@ def test_runs_of_a_shop_and_its_baselines(shop: Shop) -> None:
     )
 
 
-def test_fusing_two_runs_equals_hybrid_search(shop: Shop) -> None:
-    """The same listings, scores and order as search's own hybrid, ties of BM25 included."""
-    runs = shop_runs(shop, TEST_QUERIES)
-    scores = list(runs["bm25"]["q1"].values())
-    assert len(set(scores)) < len(scores), "the test needs ties"
-    fused = fused_runs(runs["fused"], runs["bm25"])
-    for query, hits in runs["fused+bm25"].items():
-        assert list(fused[query]) == list(hits)
-        assert fused[query] == pytest.approx(hits)
-
-
 def test_fused_runs_by_eye() -> None:
     fused = fused_runs({"q1": {"b": 5.0, "a": 5.0, "c": 1.0}}, {"q1": {"c": 0.9}, "q2": {"d": 1.0}})
     assert list(fused["q1"]) == ["c", "b", "a"]

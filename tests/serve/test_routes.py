@@ -14,6 +14,7 @@ from toys import opened
 
 from wares.data.listings import Listing
 from wares.shop.searching import search
+from wares.shop.systems import SYSTEMS, System
 from wares.shop.update import upsert
 
 
@@ -50,9 +51,12 @@ def test_an_empty_request_returns_all_listings(client: TestClient, query: dict[s
     assert [(hit["score"], hit["why"]) for hit in answer["hits"]] == [(0.0, [])] * 3
 
 
-def test_pages_partition_the_results(client: TestClient) -> None:
-    all_results = search_json(client, q="red", shop="many", per_page=60)
-    pages = [search_json(client, q="red", shop="many", per_page=7, page=page) for page in range(1, 11)]
+@pytest.mark.parametrize("facet", [[], ["price"]])
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_pages_are_parts_of_one_ranking(client: TestClient, system: System, facet: list[str]) -> None:
+    query = {"q": "red thing", "shop": "many", "system": system, "facet": facet}
+    all_results = search_json(client, **query, per_page=60)
+    pages = [search_json(client, **query, per_page=7, page=page) for page in range(1, 11)]
     assert [id for page in pages for id in ids(page)] == ids(all_results)
     assert {(page["total"], page["pages"]) for page in pages} == {(60, 9)}
     assert ids(pages[-1]) == []

@@ -113,6 +113,27 @@ def test_a_listing_is_not_like_itself(tmp_path: Path) -> None:
     assert {hit.id for hit in search(shop, like="boots", k=9)} == {"scarf", "mug"}
 
 
+def test_vectors_of_rows_are_those_of_the_table(clouds: Shop, tmp_path: Path) -> None:
+    changed = with_memory(toy_shop(tmp_path))
+    upsert(changed, [replace(BOOTS, id="a")])
+    for shop in (with_memory(clouds), changed):
+        rows = shop.table.search().select(["vector"]).with_row_id(True).limit(len(shop)).to_arrow().combine_chunks()
+        expected, order = np.array(rows["vector"].to_pylist(), np.float32), np.arange(len(rows))[::-1]
+        row_ids = rows["_rowid"].to_numpy()[order].astype(np.int64)
+        assert np.array_equal(memory_of(shop).vectors(row_ids), expected[order])
+
+
+def test_words_add_to_an_index_of_vectors_what_they_add_to_all(clouds: Shop, log: Vectors) -> None:
+    """The best sums are at least as good as those of the nearest listings that the index finds."""
+    texts = [query.text for query in SyntheticCatalogue(ROWS).queries(40)[0]][:5]
+    for shop in (clouds, with_memory(clouds)):
+        sums = retrieve(shop, texts, log[:5], 50, "fused+bm25", Filter())
+        for hits, words in zip(sums, retrieve(shop, texts, log[:5], ROWS, "bm25", Filter()), strict=True):
+            assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+            assert {hit.id for hit in hits if hit.bm25_score} <= {hit.id for hit in words}
+            assert len({hit.id for hit in hits}) == 50
+
+
 def test_filters_and_words_go_to_the_table(tmp_path: Path) -> None:
     shop = toy_shop(tmp_path)
     for asked in ({"where": "price < 50"}, {"system": "bm25"}, {"system": "fused+bm25"}):

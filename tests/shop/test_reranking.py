@@ -173,6 +173,8 @@ def test_results_are_those_of_the_retrieval_ordered_by_it_and_the_ranker(
         assert together.tolist() == pytest.approx(sorted(together, reverse=True), abs=1e-6)
         assert all((hit.score, hit.why) == (own[hit.id].score, own[hit.id].why) for hit in hits)
         assert list(run_queries(shop, [query], 30, rerank_depth=12)[query.id]) == [hit.id for hit in hits]
+        for k in (5, 20):  # pages are parts of one ranking
+            assert search(shop, query.text, k=k, rerank_depth=12) == hits[:k]
 
 
 def test_a_moved_shop_stands_alone(world: World, tmp_path: Path, with_ranker: Callable[[str], Shop]) -> None:

@@ -162,7 +162,7 @@ def search(
         like: Id of a listing; finds similar ones.
         k: Number of results.
         where: Filter, as in "price < 50 AND attributes.size = 'M'".
-        system: System that ranks: the fused embedding, BM25, or both; fused unless given, fused+bm25 with --rerank.
+        system: System that ranks: the fused embedding, BM25, or both; fused+bm25 unless given, or fused without words.
         rerank: Rerank the first results with the shop's ranker.
         depth: Number of results that --rerank reorders; 100 unless given.
         why: Show what each photo and text contributed to the score.

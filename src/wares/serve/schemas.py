@@ -62,7 +62,8 @@ class SearchParameters(BaseModel):
     page: Annotated[int, Field(ge=1, le=1000)] = 1
     per_page: Annotated[int, Field(ge=1, le=100)] = 20
     system: Annotated[
-        System | None, Field(description="What ranks the listings. Default: fused; with rerank, fused+bm25.")
+        System | None,
+        Field(description="What ranks the listings. Default: fused+bm25 for a query with a text, otherwise fused."),
     ] = None
     rerank: Annotated[bool, Field(description="Rerank the best hundred listings with the shop's ranker.")] = False
     shop: Annotated[Name | None, Field(description="Name of a shop. Default: the first.")] = None

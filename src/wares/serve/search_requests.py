@@ -43,7 +43,7 @@ class SearchRequest:
             raise SettingsError('system "bm25" ranks by words only. Leave out photo and like, or use "fused".')
         if self.system == "fused+bm25" and self.text is None and not self.is_empty:
             raise SettingsError('system "fused+bm25" needs q. Add q, or use "fused".')
-        return self.system or ("fused+bm25" if self.rerank else "fused")
+        return self.system or ("fused" if self.text is None else "fused+bm25")
 
     @property
     def page_slice(self) -> slice:

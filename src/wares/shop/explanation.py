@@ -101,9 +101,8 @@ def _hit(listing: RankedListing, row: dict[str, Any], query: Vectors | None, sys
     cosines = np.zeros(len(names)) if query is None else _cosine_contributions(query, row)
     photos = [index for index, kind in enumerate(row["view_kinds"]) if kind == "photo"]
     why = [Explanation(BM25_VIEW, listing.bm25_score, "words")] if listing.bm25_score else []
-    if listing.vector_score or system == "fused":
-        divide = _sum_to_score if system == "fused" else _divide_proportionally
-        contributions = divide(cosines, listing.vector_score).tolist()
+    if query is not None:
+        contributions = _sum_to_score(cosines, listing.vector_score).tolist()
         why += [Explanation(*view) for view in zip(names, contributions, row["view_kinds"], strict=True)]
     return Hit(
         id=listing.id,
@@ -132,18 +131,6 @@ def _sum_to_score(contributions: Floats, score: float) -> Floats:
     adjusted = contributions.copy()
     adjusted[np.argmax(np.abs(contributions))] += score - contributions.sum()
     return adjusted
-
-
-def _divide_proportionally(contributions: Floats, score: float) -> Floats:
-    """A score divided in proportion to the contributions to the cosine, for fused+bm25.
-
-    A reciprocal rank has no exact contributions; this is our reading. Views with a negative contribution get 0; if all
-    are negative, each gets the same.
-    """
-    positive = np.maximum(contributions, 0.0)
-    if positive.sum() <= 0.0:
-        positive = np.ones_like(contributions)
-    return np.asarray(score * positive / positive.sum())
 
 
 def _finite(value: Any) -> Any:

@@ -17,7 +17,16 @@ import pyarrow as pa
 
 from wares.core.errors import SettingsError
 from wares.core.progress import progress
-from wares.shop.row_ids import ROW_ID_COLUMN, Indices, RowIds, missing, read_batches, row_ids_of, sorted_row_ids
+from wares.shop.row_ids import (
+    ROW_ID_COLUMN,
+    Indices,
+    RowIds,
+    find_row_ids,
+    missing,
+    read_batches,
+    row_ids_of,
+    sorted_row_ids,
+)
 from wares.shop.table import Vectors
 from wares.shop.vector_index import (
     RECALL_DEPTHS,
@@ -55,6 +64,11 @@ class VectorSnapshot:
 
     def __len__(self) -> int:
         return len(self.row_ids)
+
+    @cached_property
+    def row_order(self) -> Indices:
+        """(n,) order that sorts the row ids."""
+        return np.argsort(self.row_ids)
 
     def nearest(self, queries: Vectors, k: int, selector: Any = None, all_partitions: bool = False) -> Indices:
         """(Q, k) indices of the nearest vectors of each query, the nearest first; -1 if there are fewer.
@@ -121,6 +135,16 @@ class MemoryVectors:
         return list(
             zip(row_ids[best].tolist(), ids.take(pa.array(best)).to_pylist(), scores[best].tolist(), strict=True)
         )
+
+    def vectors(self, row_ids: RowIds) -> Vectors:
+        """(n, d) vectors of rows of this version."""
+        indices = find_row_ids(row_ids, self.snapshot.row_ids, self.snapshot.row_order)
+        is_loaded = indices >= 0
+        vectors = np.empty((len(row_ids), self.new_vectors.shape[1]), np.float32)
+        vectors[is_loaded] = self.snapshot.index.reconstruct_batch(indices[is_loaded])
+        new = find_row_ids(row_ids[~is_loaded], self.new_row_ids, np.argsort(self.new_row_ids))
+        vectors[~is_loaded] = self.new_vectors[new]
+        return vectors
 
     def catch_up(self, table: Table) -> MemoryVectors | None:
         """The vectors of a later version of the table; None if too many rows have changed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -9,23 +10,28 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from wares.core.errors import ShopError
-from wares.ranking.score_fusion import RRF
+from wares.ranking.score_fusion import CosineWithWords
 from wares.shop.filters import check_filter, lance_reason
+from wares.shop.hybrid import best_by_sum
 from wares.shop.row_ids import ROW_ID_COLUMN, row_ids_of
 from wares.shop.systems import System
 from wares.shop.table import NO_LIMIT, Vectors
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     import pyarrow as pa
     from lancedb.query import LanceQueryBuilder, LanceVectorQueryBuilder
 
     from wares.shop.filters import Filter
     from wares.shop.memory import MemoryVectors
+    from wares.shop.row_ids import RowIds
     from wares.shop.shop import Shop
+    from wares.shop.word_index import WordScores
 
 
-RANK_FUSION = RRF(k=60)
-RRF_DEPTH = 100  # results of each list that fused+bm25 fuses, or k if larger
+FUSION = CosineWithWords()
+HYBRID_DEPTH = 100  # nearest listings that fused+bm25 starts from, or k if larger
+ROUNDING = 1e-5  # by which two computations of a cosine differ, at most
 QUERY_BATCH_SIZE = 64  # query vectors searched at once
 SPARE = 16  # rows retrieved beyond k, to break ties at the k-th score by id
 
@@ -34,7 +40,7 @@ SPARE = 16  # rows retrieved beyond k, to break ties at the k-th score by id
 class RankedListing:
     """A row of the table with its score.
 
-    vector_score, bm25_score: parts of the score; under fused+bm25 the reciprocal ranks in the two lists
+    vector_score, bm25_score: parts of the score: the cosine, and what the words add (under "bm25" the BM25 score)
     rerank_score: of the shop's ranker; None if it did not score the listing
     """
 
@@ -60,21 +66,11 @@ def retrieve(
     """
     if system == "fused":
         return _nearest(shop, vectors, k, row_filter)
+    matches = _word_scores(shop, texts, row_filter)
     if system == "bm25":
-        return [_full_text(shop, text, k, row_filter) for text in texts]
-    depth = max(k, RRF_DEPTH)
-    vector_lists = _nearest(shop, vectors, depth, row_filter)
-    bm25_lists = [_full_text(shop, text, depth, row_filter) for text in texts]
-    return [reciprocal_rank_fusion(*lists)[:k] for lists in zip(vector_lists, bm25_lists, strict=True)]
-
-
-def reciprocal_rank_fusion(
-    vector_list: Sequence[RankedListing], bm25_list: Sequence[RankedListing]
-) -> list[RankedListing]:
-    """Fuse two lists by reciprocal ranks, best first. The scores of a listing are its contributions by list."""
-    views, words = (RANK_FUSION.contributions([hit.id for hit in hits]) for hits in (vector_list, bm25_list))
-    rows = {hit.id: hit.row_id for hit in [*vector_list, *bm25_list]}
-    return _best_first(RankedListing(row, id, views.get(id, 0.0), words.get(id, 0.0)) for id, row in rows.items())
+        return [_best_words(shop, words, k) for words in matches]
+    lists = _nearest(shop, vectors, max(k, HYBRID_DEPTH), row_filter)
+    return [_best_sums(shop, *query, k) for query in zip(vectors, lists, matches, strict=True)]
 
 
 def _nearest(
@@ -129,20 +125,63 @@ def _nearest_in_table(
     return lists
 
 
-def _full_text(shop: Shop, text: str, k: int, row_filter: Filter) -> list[RankedListing]:
-    """The k rows with the largest BM25 scores; fewer if fewer share a word with the text."""
-    import pyarrow as pa
-
+def _word_scores(shop: Shop, texts: Sequence[str], row_filter: Filter) -> list[WordScores]:
+    """BM25 scores of the rows that pass the filter, for each text."""
     index = shop.word_index
-    words = index.scores(text)
-    if row_filter.where is not None:
-        passing = execute_query(shop, shop.table.search().select([ROW_ID_COLUMN]), NO_LIMIT, row_filter)
-        words = words.select(np.isin(index.row_ids[words.indices], row_ids_of(passing)))
-    best = words.best(k + (row_filter.excluded_id is not None))
-    rows = words.indices[best]
-    columns = (index.row_ids[rows].tolist(), index.ids.take(pa.array(rows)).to_pylist(), words.scores[best].tolist())
-    ranked = [RankedListing(row_id, id, bm25_score=score) for row_id, id, score in zip(*columns, strict=True)]
-    return [listing for listing in ranked if listing.id != row_filter.excluded_id][:k]
+    matches = [index.scores(text) for text in texts]
+    if not row_filter.sql:
+        return matches
+    rows = execute_query(shop, shop.table.search().select([ROW_ID_COLUMN]), NO_LIMIT, row_filter)
+    passes = np.zeros(len(index), np.bool_)
+    passes[index.indices_of(row_ids_of(rows))] = True
+    return [words.select(passes[words.indices]) for words in matches]
+
+
+def _best_words(shop: Shop, words: WordScores, k: int) -> list[RankedListing]:
+    """The k rows with the largest BM25 scores; fewer if fewer share a word with the query."""
+    index, best = shop.word_index, words.best(k)
+    indices, scores = words.indices[best], words.scores[best].tolist()
+    ids = index.ids.take(indices).to_pylist()
+    listings = zip(index.row_ids[indices].tolist(), ids, scores, strict=True)
+    return [RankedListing(row_id, id, bm25_score=score) for row_id, id, score in listings]
+
+
+def _best_sums(
+    shop: Shop, vector: Vectors, nearest: Sequence[RankedListing], words: WordScores, k: int
+) -> list[RankedListing]:
+    """The k rows with the largest sums of cosine and words.
+
+    nearest: the `HYBRID_DEPTH` nearest rows, or k if that is more; fewer if they are all that pass the filter
+    """
+    index, is_complete = shop.word_index, len(nearest) < max(k, HYBRID_DEPTH)
+    best = best_by_sum(
+        index.indices_of(np.array([listing.row_id for listing in nearest], dtype=np.int64)),
+        -math.inf if is_complete else nearest[-1].vector_score + ROUNDING,
+        words.indices,
+        FUSION.words(words.scores, words.coverage),
+        lambda indices: _cosines(shop, index.row_ids[indices], vector),
+        k,
+    )
+    ids = index.ids.take(best.indices).to_pylist()
+    parts = index.row_ids[best.indices].tolist(), ids, best.cosines.tolist(), best.words.tolist()
+    return [RankedListing(*listing) for listing in zip(*parts, strict=True)]
+
+
+def _cosines(shop: Shop, row_ids: RowIds, vector: Vectors) -> npt.NDArray[np.float64]:
+    """(n,) dot products of rows with a vector. Equal embeddings have equal ones, which BLAS does not promise."""
+    return np.einsum("nd,d->n", _row_vectors(shop, row_ids), vector.astype(np.float64))
+
+
+def _row_vectors(shop: Shop, row_ids: RowIds) -> npt.NDArray[np.float64]:
+    """(n, d) fused embeddings of rows."""
+    if not len(row_ids):
+        return np.zeros((0, shop.build_info.dimension))
+    if shop.memory_vectors is not None:
+        return shop.memory_vectors.vectors(row_ids).astype(np.float64)
+    rows = shop.table.take_row_ids(row_ids.tolist()).select(["vector", ROW_ID_COLUMN]).to_arrow().combine_chunks()
+    vectors = np.asarray(rows["vector"].combine_chunks().flatten(), dtype=np.float64).reshape(len(rows), -1)
+    order = np.argsort(row_ids_of(rows))
+    return vectors[order[np.searchsorted(row_ids_of(rows), row_ids, sorter=order)]]
 
 
 def _ties_complete(ranked: Sequence[RankedListing], k: int, spare: int) -> bool:

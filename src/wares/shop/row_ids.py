@@ -47,3 +47,11 @@ def missing(row_ids: RowIds, ascending: RowIds) -> Indices:
     """Indices of the row ids that are not among others, which are sorted."""
     indices = np.searchsorted(ascending, row_ids)
     return np.flatnonzero(np.append(ascending, -1)[indices] != row_ids)
+
+
+def find_row_ids(wanted: RowIds, row_ids: RowIds, order: Indices) -> Indices:
+    """Index of each wanted row id among others, or -1. order: that sorts the others"""
+    if not len(row_ids):
+        return np.full(len(wanted), -1)
+    indices = order[np.minimum(np.searchsorted(row_ids, wanted, sorter=order), len(row_ids) - 1)]
+    return np.where(row_ids[indices] == wanted, indices, -1)

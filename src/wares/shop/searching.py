@@ -3,7 +3,7 @@
 Three systems rank the listings:
     fused        cosine of the query with the fused embedding
     bm25         BM25 over all texts of a listing, as of the labeler `bm25` (wares.shop.word_index)
-    fused+bm25   reciprocal rank fusion of the two lists
+    fused+bm25   the sum of both (wares.ranking.score_fusion.CosineWithWords): the default for queries with a text
 
 A ranker in the shop (wares.shop.reranking) can rerank the first results of each. Ties go to the smaller id, so a
 search always returns the same results.
@@ -52,7 +52,7 @@ def search(
 
     like: id of a listing, which is left out of the results
     where: SQL over the shop's columns, as in "price < 50 AND attributes.gender = 'men'", applied before ranking
-    system: "fused", "bm25" or "fused+bm25"; None: "fused", or "fused+bm25" with reranking
+    system: "fused", "bm25" or "fused+bm25"; None: "fused+bm25", or "fused" for a query without a text
     rerank_depth: number of top results that the shop's ranker reranks; None: no reranking
 
     The vectors of several query parts are added up. BM25 and the ranker read only the text. The ranker's scores are
@@ -68,7 +68,7 @@ def search(
         >>> [(hit.id, hit.title) for hit in search(shop, "red", where="price < 50")]
         [('2', 'Red mug')]
     """
-    system = _system(system, rerank_depth)
+    system = system or ("fused" if text is None else "fused+bm25")
     _check(system, k, rerank_depth)
     if text is None and rerank_depth is not None:
         raise SettingsError(
@@ -92,7 +92,7 @@ def run_queries(
     shop: Shop,
     queries: Sequence[Query],
     k: int = 10,
-    system: System | None = None,
+    system: System = "fused+bm25",
     where: str | None = None,
     rerank_depth: int | None = None,
 ) -> dict[str, dict[str, float]]:
@@ -101,7 +101,6 @@ def run_queries(
     The same lists as `search`, but faster: queries are encoded and searched in batches. Scores of reranked lists are
     1/rank, because the ranker may not score all of their listings.
     """
-    system = _system(system, rerank_depth)
     _check(system, k, rerank_depth)
     texts = [_require_words(query.text, f"query {query.id}") for query in queries]
     if not texts:
@@ -178,10 +177,6 @@ def listing_vector(shop: Shop, id: str) -> Vectors:
     if not rows.num_rows:
         raise SettingsError(f'there is no listing "{id}" in {shop.path}. Name one of its listings.')
     return np.asarray(rows["vector"].to_pylist()[0], dtype=np.float32)
-
-
-def _system(system: System | None, rerank_depth: int | None) -> System:
-    return system or ("fused" if rerank_depth is None else "fused+bm25")
 
 
 def _check(system: str, k: int, rerank_depth: int | None) -> None:

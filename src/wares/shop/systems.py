@@ -4,5 +4,5 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-System = Literal["fused", "bm25", "fused+bm25"]  # the fused embedding, BM25, or both fused by RRF
+System = Literal["fused", "bm25", "fused+bm25"]  # the fused embedding, BM25, or the sum of both
 SYSTEMS: tuple[System, ...] = get_args(System)

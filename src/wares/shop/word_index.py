@@ -28,7 +28,16 @@ from wares.core.progress import progress
 from wares.data.terms import TermCounts, analyse, count_terms
 from wares.ranking.labelers.bm25 import BM25, bm25_idf, mean_text_length, posting_arrays
 from wares.shop.content_diff import HASH_BYTES
-from wares.shop.row_ids import ROW_ID_COLUMN, Indices, RowIds, missing, read_batches, row_ids_of, sorted_row_ids
+from wares.shop.row_ids import (
+    ROW_ID_COLUMN,
+    Indices,
+    RowIds,
+    find_row_ids,
+    missing,
+    read_batches,
+    row_ids_of,
+    sorted_row_ids,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -150,6 +159,10 @@ class WordIndex:
         """(N,) row ids of the listings in the table."""
         return np.asarray(self._join([pa.array(self.base.row_ids), pa.array(self.added.row_ids)]))
 
+    def indices_of(self, row_ids: RowIds) -> Indices:
+        """Index of each row id in `row_ids`; -1 if there is none."""
+        return find_row_ids(row_ids, self.row_ids, self._row_order)
+
     @cached_property
     def terms(self) -> TermCounts:
         """Term counts of the listings; takes seconds for a million listings that have changed."""
@@ -198,6 +211,10 @@ class WordIndex:
         if self.exists.all() and not len(self.added):
             return self
         return WordIndex.from_parts(self.version, self.base.take(np.flatnonzero(self.exists)).merge(self.added))
+
+    @cached_property
+    def _row_order(self) -> Indices:
+        return np.argsort(self.row_ids)
 
     @cached_property
     def _positions(self) -> tuple[Indices, Indices]:

@@ -19,7 +19,7 @@ from search_page import (
 def test_two_systems_are_compared_side_by_side(page: Page, site: str) -> None:
     page.goto(f"{site}?q=red+wool")
     page.get_by_role("checkbox", name="Compare").check()
-    expect(page.get_by_role("heading", name="Results: fused", exact=True)).to_be_visible()
+    expect(page.get_by_role("heading", name="Results: fused+bm25", exact=True)).to_be_visible()
     expect(page.get_by_role("heading", name="Compared with: bm25", exact=True)).to_be_visible()
     main, other = ids(page), ids(page, "#other-hits")
     assert len(main) == len(other) == 20 and main != other
