@@ -169,7 +169,8 @@ def _best_sums(
 
 def _cosines(shop: Shop, row_ids: RowIds, vector: Vectors) -> npt.NDArray[np.float64]:
     """(n,) dot products of rows with a vector. Equal embeddings have equal ones, which BLAS does not promise."""
-    return np.einsum("nd,d->n", _row_vectors(shop, row_ids), vector.astype(np.float64))
+    cosines: npt.NDArray[np.float64] = np.einsum("nd,d->n", _row_vectors(shop, row_ids), vector.astype(np.float64))
+    return cosines
 
 
 def _row_vectors(shop: Shop, row_ids: RowIds) -> npt.NDArray[np.float64]:
