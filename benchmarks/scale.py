@@ -15,6 +15,8 @@ Effort      number of partitions (or efSearch) of each system: the smallest that
             log, of two words each.
 Single      500 queries, one after the other, 100 results each
 Batched     the same, 64 at a time
+Words       disk, memory and opening time of the word index, and the same searches by text with each system of a shop,
+            without the encoding of the query
 Processor   time of a query on all cores together, which other load on the machine disturbs less than wall-clock
 """
 
@@ -47,7 +49,9 @@ from wares.shop.build import summarize_catalogue, write_shop
 from wares.shop.filters import Filter
 from wares.shop.retrieval import retrieve
 from wares.shop.shop import open_shop
+from wares.shop.systems import SYSTEMS as SEARCH_SYSTEMS
 from wares.shop.vector_index import DEFAULT_TARGET_RECALL, TARGET_DEPTH, sample_queries
+from wares.shop.word_index import WORD_INDEX_FILE
 
 CHUNK, BATCH = 2_048, 64
 BUILDING = "building.json"  # figures of the build, in the folder of the shop
@@ -86,6 +90,7 @@ def main(
             "settings": {"listings": listings, "queries": queries, "dimension": SyntheticTowers().dimension},
             "building": json.loads(built.read_text(encoding="utf-8")),
             "searching": {},
+            "words": in_new_process(measure_words, folder, queries),
         }
         out.mkdir(parents=True, exist_ok=True)
         file = out / f"scale-{listings}.json"
@@ -273,6 +278,31 @@ def measure(folder: Path, name: str) -> dict[str, Any]:
     }
 
 
+def measure_words(folder: Path, count: int) -> dict[str, Any]:
+    """Return what the word index costs, and times of searches by a log of texts, whose vectors are known."""
+    shop = open_shop(folder / "shop", SyntheticTowers())
+    texts = [query.text for query in SyntheticCatalogue(len(shop)).queries(count)[0]]
+    vectors, times = shop.encoder.encode_texts(texts), list[tuple[float, float]]()
+    before = peak_memory()
+    with timed(times):
+        shop.word_index.scores(texts[0])
+    figures = {
+        "MB on disk": (shop.build_folder / WORD_INDEX_FILE).stat().st_size / 1e6,
+        "terms per listing": float(shop.word_index.terms.lengths.mean()),
+        "seconds to open": times.pop()[0],
+        "MiB": peak_memory() - before,
+    }
+    for system in SEARCH_SYSTEMS:
+        single: list[tuple[float, float]] = []
+        for text, vector in zip(texts, vectors, strict=True):
+            with timed(single):
+                retrieve(shop, [text], vector[None], TARGET_DEPTH, system, Filter())
+        figures |= {
+            f"{system}, p{100 * q:.0f} ms": 1000 * float(np.quantile(single, q, axis=0)[0]) for q in (0.5, 0.95)
+        }
+    return figures
+
+
 def recall(results: Indices, exact: Indices, k: int) -> float:
     """Return the mean fraction of the exact k nearest among the first k results."""
     return float(np.mean([len(np.intersect1d(a[:k], b[:k])) / k for a, b in zip(results, exact, strict=True)]))
@@ -294,6 +324,8 @@ def show(figures: dict[str, Any]) -> None:
     console = Console()
     for name, value in figures["building"].items():
         console.print(f"{name}: {value:,.1f}" if isinstance(value, float) else f"{name}: {value}")
+    for name, value in figures["words"].items():
+        console.print(f"words: {name}: {value:,.3g}")
     searching = figures["searching"]
     table = Table("", *searching, title=f"{figures['settings']['listings']:,} listings")
     for name in next(iter(searching.values())):
