@@ -108,7 +108,7 @@ def measure(console: Console, shops: dict[Method, Shop], folder: Path) -> Evalua
     shop = shops["factorized"]
     of_shop = shop_runs(shop, queries)
     runs = {name: of_shop[name] for name in BASELINES}
-    runs |= {method: run_queries(shop, queries, RUN_DEPTH) for method, shop in reversed(shops.items())}
+    runs |= {method: run_queries(shop, queries, RUN_DEPTH, "fused") for method, shop in reversed(shops.items())}
     runs["factorized + bm25"] = of_shop["fused+bm25"]
     evaluation = evaluate(runs, qrels, baseline="single-view")
     evaluation.render(console)
