@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wares.core.errors import SettingsError
-from wares.ranking.score_fusion import RRF, ZScore, zscore_fusion, zscores
+from wares.ranking.score_fusion import RRF, CosineWithWords, ZScore, zscore_fusion, zscores
 
 NAN, INF = math.nan, math.inf
 
@@ -25,7 +25,6 @@ def scores(*rows: Sequence[float]) -> npt.NDArray[np.float32]:
 
 
 def test_reciprocal_ranks_by_eye() -> None:
-    assert RRF(k=1).contributions(["a", "b"]) == {"a": 1 / 2, "b": 1 / 3}
     fused = RRF(k=1).fuse([["a", "b"], ["b", "c"], []])
     assert list(fused.items()) == [("a", 1 / 2), ("b", 1 / 3 + 1 / 2), ("c", 1 / 3)]
 
@@ -144,3 +143,18 @@ def test_equal_weights_rank_as_the_plain_sum(rows: list[list[float]], data: st.D
 def test_a_weight_is_a_fraction(weight: float) -> None:
     with pytest.raises(SettingsError, match=r"weight of z-score fusion must be in \[0, 1\]"):
         ZScore(weight)
+
+
+# Cosines and words
+
+
+def test_words_count_by_their_score_and_by_what_they_cover() -> None:
+    words = CosineWithWords(weight=0.5).words([4.0, 4.0, 0.0], [1.0, 0.5, 0.0])
+    assert words.tolist() == [2.0, 0.5, 0.0]
+    assert CosineWithWords(weight=0).words([4.0], [1.0]).tolist() == [0.0]
+
+
+@pytest.mark.parametrize("weight", [-0.1, INF, NAN])
+def test_a_weight_of_words_that_is_none_is_refused(weight: float) -> None:
+    with pytest.raises(SettingsError, match="weight of words"):
+        CosineWithWords(weight=weight)

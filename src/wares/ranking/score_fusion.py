@@ -40,16 +40,12 @@ class RRF:
         if not self.k > 0:
             raise SettingsError(f"k of reciprocal rank fusion must be above 0, not {self.k}.")
 
-    def contributions(self, ranking: Sequence[Id]) -> dict[Id, float]:
-        """What one ranking, best first and without repetitions, adds to the score of each of its items."""
-        return {item: 1 / (self.k + rank) for rank, item in enumerate(ranking, 1)}
-
     def fuse(self, rankings: Sequence[Sequence[Id]]) -> dict[Id, float]:
-        """Scores of all items, in the order of their first appearance."""
+        """Scores of all items, in the order of their first appearance. rankings: best first, without repetitions"""
         scores: dict[Id, float] = {}
         for ranking in rankings:
-            for item, contribution in self.contributions(ranking).items():
-                scores[item] = scores.get(item, 0.0) + contribution
+            for rank, item in enumerate(ranking, 1):
+                scores[item] = scores.get(item, 0.0) + 1 / (self.k + rank)
         return scores
 
 
