@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,7 +40,7 @@ def row(query: str, listing: str = "a", time: float = 0.0, weight: float = 1.0) 
 
 def test_interactions_are_in_order_of_time(tmp_path: Path) -> None:
     path = write_interactions(
-        tmp_path, {**GOOD, "time": 1740787300}, GOOD, {**GOOD, "time": "2025-03-01T02:00:05+02:00"}
+        tmp_path, {**GOOD, "time": "2025-03-01T00:01:40"}, GOOD, {**GOOD, "time": "2025-03-01T02:00:05+02:00"}
     )
     rows = read_interactions(path, ["a"]).rows
     assert [row.time for row in rows] == [1740787205.0, 1740787210.0, 1740787300.0]
@@ -47,7 +50,7 @@ def test_interactions_are_in_order_of_time(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", FILE_SUFFIXES)
 def test_every_format_gives_the_same_interactions(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"clicks{suffix}"
-    write_rows([GOOD, {**GOOD, "query": "mug, blue", "time": "1740787300"}], path)
+    write_rows([GOOD, {**GOOD, "query": "mug, blue", "time": "2025-03-01 00:01:40+00:00"}], path)
     rows = read_interactions(path, ["a"]).rows
     assert [(row.query, row.weight, row.time) for row in rows] == [
         ("red boots", 2.0, 1740787210.0),
@@ -55,10 +58,51 @@ def test_every_format_gives_the_same_interactions(tmp_path: Path, suffix: str) -
     ]
 
 
+@pytest.mark.parametrize("suffix", FILE_SUFFIXES)
+@pytest.mark.parametrize("per_second", [1, 10**3, 10**6, 10**9])
+def test_one_unit_of_time_per_file_whatever_the_format(tmp_path: Path, suffix: str, per_second: int) -> None:
+    path = tmp_path / f"clicks{suffix}"
+    write_rows([{**GOOD, "time": second * per_second} for second in (1710123112, 1710123110)], path)
+    assert [row.time for row in read_interactions(path, ["a"]).rows] == [1710123110.0, 1710123112.0]
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_timestamps_of_parquet(tmp_path: Path, unit: str) -> None:
+    moments = pa.array([datetime(2024, 3, 11, 2, 11, 52), datetime(2024, 3, 11, 2, 11, 50)], pa.timestamp(unit))
+    table = pa.table({"query": ["mug", "mug"], "listing": ["a", "a"], "time": moments})
+    pq.write_table(table, tmp_path / "clicks.parquet")
+    rows = read_interactions(tmp_path / "clicks.parquet", ["a"]).rows
+    assert [row.time for row in rows] == [1710123110.0, 1710123112.0]
+
+
+@pytest.mark.parametrize("suffix", FILE_SUFFIXES)
+def test_a_time_of_another_unit_than_most_is_reported_with_its_row(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"clicks{suffix}"
+    write_rows([{**GOOD, "time": str(time)} for time in (1710123112, 1710123110345, 1710123111)], path)
+    place = "row 2" if suffix == ".parquet" else f"line {3 if suffix == '.csv' else 2}"
+    with pytest.raises(CatalogueError) as caught:
+        read_interactions(path, ["a"])
+    assert str(caught.value) == (
+        f'clicks{suffix}, {place}: "time" is "1710123110345" (milliseconds), but 2 of 3 rows have times in seconds. '
+        "Write all times in one unit. Or pass --on-error skip."
+    )
+    interactions = read_interactions(path, ["a"], on_error="skip")
+    assert [row.time for row in interactions.rows] == [1710123111.0, 1710123112.0]
+    assert [problem.field for problem in interactions.problems] == ["time"]
+
+
+def test_milliseconds_beside_iso_8601_are_named(tmp_path: Path) -> None:
+    path = write_interactions(tmp_path, {**GOOD, "time": 1740787200000}, GOOD)
+    with pytest.raises(CatalogueError, match=r"line 2: .*\(ISO 8601\), but 1 of 2 rows have times in milliseconds"):
+        read_interactions(path, ["a"])
+
+
 def test_weights_by_kind_replace_weights_or_leave_kinds_out(tmp_path: Path) -> None:
-    path = write_interactions(tmp_path, GOOD, {**GOOD, "kind": "purchase"}, {"query": "mug", "listing": "a", "time": 0})
+    path = write_interactions(
+        tmp_path, GOOD, {**GOOD, "kind": "purchase"}, {name: GOOD[name] for name in ("query", "listing", "time")}
+    )
     rows = read_interactions(path, ["a"], {"purchase": 7, "click": 0}).rows
-    assert [(row.kind, row.weight) for row in rows] == [("", 1.0), ("purchase", 7.0)]
+    assert sorted((row.kind, row.weight) for row in rows) == [("", 1.0), ("purchase", 7.0)]
 
 
 @pytest.mark.parametrize(
@@ -73,7 +117,11 @@ def test_weights_by_kind_replace_weights_or_leave_kinds_out(tmp_path: Path) -> N
         ({**GOOD, "weight": "two"}, "weight"),
         ({**GOOD, "weight": "nan"}, "weight"),
         ({**GOOD, "weight": True}, "weight"),
+        ({**GOOD, "weight": 10**400}, "weight"),
         ({**GOOD, "time": "yesterday"}, "time"),
+        ({**GOOD, "time": float("nan")}, "time"),
+        ({**GOOD, "time": "inf"}, "time"),
+        ({**GOOD, "time": -1}, "time"),
         ({"query": "mug", "listing": "a"}, "time"),
         ("{", "broken JSON"),
         ("[1]", "not an object"),

@@ -17,6 +17,7 @@ from wares.data.listings import OnError, Problem
 
 FILE_SUFFIXES = (".jsonl", ".csv", ".parquet")
 T = TypeVar("T")
+R = TypeVar("R")
 RowIterator: TypeAlias = Iterator[tuple[int, "dict[str, Any] | Problem"]]  # line, and row or its problem
 
 
@@ -47,7 +48,7 @@ def read_rows(path: Path, required: Sequence[str] = (), keep_empty: Collection[s
 
 
 def collect_valid_rows(
-    rows: RowIterator, parse: Callable[[int, dict[str, Any]], T | Problem], on_error: OnError
+    rows: Iterable[tuple[int, R | Problem]], parse: Callable[[int, R], T | Problem], on_error: OnError
 ) -> tuple[list[T], list[Problem]]:
     """Parsed values of all valid rows, and the problems of the others.
 

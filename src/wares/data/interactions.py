@@ -6,15 +6,16 @@ shoppers click only on listings that they see.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from wares.core.errors import CatalogueError, SettingsError
-from wares.data.formats import collect_valid_rows, read_rows
+from wares.data.formats import collect_valid_rows, json_excerpt, read_rows
 from wares.data.listings import OnError, Problem, Query
+from wares.data.times import parse_number, parse_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +68,9 @@ def read_interactions(
     kind_weights: weights by kind, which replace the weights of rows; 0 leaves a kind out
     on_error: "stop" raises at the first problem; "skip" leaves the row out and lists it in `problems`
 
-    The default weight is 1. Queries are lower-cased with single spaces. Raises CatalogueError at a problem, or if no
-    interaction is left.
+    The default weight is 1. Queries are lower-cased with single spaces. Times are from 1970 to 2199, all of one form
+    (see `parse_time`): a row whose time has another form than most is a problem. Raises CatalogueError at a problem, or
+    if no interaction is left.
 
     Example:
         >>> from pathlib import Path
@@ -82,19 +84,31 @@ def read_interactions(
         raise CatalogueError(f'{source} does not exist. Write rows with "query", "listing" and "time".')
     ids = frozenset(listings)
 
-    def parse(line: int, row: dict[str, Any]) -> Interaction | Problem:
+    def parse(line: int, row: dict[str, Any]) -> _TimedRow | Problem:
         return _parse_row(source.name, line, row, ids, kind_weights or {})
 
-    rows, problems = collect_valid_rows(read_rows(source, ("query", "listing")), parse, on_error)
+    timed, problems = collect_valid_rows(read_rows(source, ("query", "listing")), parse, on_error)
+    rows, mixed = collect_valid_rows(_check_units(source.name, timed), lambda _, row: row.interaction, on_error)
     rows = [row for row in rows if row.weight > 0]
     if not rows:
         raise CatalogueError(f"{source} has no usable interaction. Check its ids, and the weights of kinds.")
+    problems = sorted([*problems, *mixed], key=lambda problem: problem.line)
     return Interactions(tuple(sorted(rows, key=lambda row: row.time)), tuple(problems))
+
+
+@dataclass(frozen=True, slots=True)
+class _TimedRow:
+    """An interaction with its line, and its time as the file has it."""
+
+    interaction: Interaction
+    line: int
+    time: object
+    unit: str
 
 
 def _parse_row(
     file: str, line: int, row: dict[str, Any], listings: frozenset[str], kinds: Mapping[str, float]
-) -> Interaction | Problem:
+) -> _TimedRow | Problem:
     def problem(field: str, message: str, remedy: str) -> Problem:
         return Problem(file, line, field, message, remedy, "unusable interaction", "row")
 
@@ -107,33 +121,34 @@ def _parse_row(
     kind = row.get("kind", "")
     if not isinstance(kind, str):
         return problem("kind", f'"kind" is {kind!r}, not text', "Write a word, such as click")
-    weight = _number(kinds.get(kind, row.get("weight", 1.0)))
-    if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < float("inf"):
-        return problem("weight", f'"weight" is {weight!r}, not a number of 0 or more', "Write a number")
-    time = _seconds(row.get("time"))
-    if time is None:
-        return problem("time", f'"time" is {row.get("time")!r}', "Write it as 2025-03-01T12:00:00Z, or in seconds")
-    return Interaction(" ".join(query.casefold().split()), listing, kind, float(weight), time)
+    raw_weight = kinds.get(kind, row.get("weight", 1.0))
+    weight = parse_number(raw_weight)
+    if weight is None or weight < 0:
+        return problem("weight", f'"weight" is {raw_weight!r}, not a number of 0 or more', "Write a number")
+    time = row.get("time")
+    parsed = parse_time(time)
+    if parsed is None:
+        message = (
+            '"time" is missing' if time is None else f'"time" is {json_excerpt(time)}, not a time from 1970 to 2199'
+        )
+        return problem("time", message, "Write it as 2025-03-01T12:00:00Z, or in seconds since 1970")
+    seconds, unit = parsed
+    return _TimedRow(Interaction(" ".join(query.casefold().split()), listing, kind, weight, seconds), line, time, unit)
 
 
-def _number(value: object) -> object:
-    """A text as a number if it is one; other values unchanged."""
-    try:
-        return float(value) if isinstance(value, str) else value
-    except ValueError:
-        return value
-
-
-def _seconds(value: object) -> float | None:
-    """Seconds since 1970 of a number or an ISO 8601 text (UTC unless it names a zone), or None."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    try:
-        moment = datetime.fromisoformat(str(value))
-    except ValueError:
-        number = _number(value)
-        return number if isinstance(number, float) else None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+def _check_units(file: str, rows: Sequence[_TimedRow]) -> Iterator[tuple[int, _TimedRow | Problem]]:
+    """Each row by its line, or a problem if its time has another unit than most."""
+    counts = Counter(row.unit for row in rows)
+    for row in rows:
+        unit, count = counts.most_common(1)[0]
+        if row.unit == unit:
+            yield row.line, row
+            continue
+        message = (
+            f'"time" is {json_excerpt(row.time)} ({row.unit}), but {count:,} of {len(rows):,} rows have times in {unit}'
+        )
+        remedy = "Write all times in one unit"
+        yield row.line, Problem(file, row.line, "time", message, remedy, "unusable interaction", "row")
 
 
 def interaction_weights(interactions: Interactions) -> dict[str, dict[str, float]]:
