@@ -118,7 +118,7 @@ def test_a_build_that_fails_leaves_the_old_shop(tmp_path: Path) -> None:
         )
     assert not shop.is_outdated
     assert rows(open_shop(shop.path, Toys())) == before
-    assert {path.name for path in shop.path.iterdir()} == {"builds", "shop.json"}
+    assert {path.name for path in shop.path.iterdir()} == {"builds", "shop.json", "shop.lock"}
     assert list((shop.path / "builds").iterdir()) == [shop.build_folder]
 
 
@@ -194,7 +194,7 @@ def test_a_shop_of_the_older_format_is_refused_and_replaced(tmp_path: Path) -> N
     catalogue = catalogue_of(tmp_path / "c")
     write_shop(summarize_catalogue(catalogue), Toys(), embedded(catalogue, Toys()), old, overwrite=True)
     assert len(open_shop(old)) == 3
-    assert {path.name for path in old.iterdir()} == {"builds", "shop.json"}
+    assert {path.name for path in old.iterdir()} == {"builds", "shop.json", "shop.lock"}
 
 
 @pytest.mark.parametrize("overwrite", [False, True])

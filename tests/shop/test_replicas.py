@@ -30,7 +30,7 @@ from wares.data.writers import write_listings
 from wares.encoders.registry import build_towers
 from wares.shop import replicas
 from wares.shop.build import build_shop
-from wares.shop.layout import set_current_build
+from wares.shop.layout import switch_build
 from wares.shop.replicas import Replica, publish
 from wares.shop.searching import search
 from wares.shop.shop import Shop, open_shop
@@ -178,16 +178,22 @@ def test_a_new_build_takes_the_place_of_the_old(published: Published, tmp_path: 
     assert before != results(published.copy) == results(published.shop)
 
 
+def reopen(published: Published) -> None:
+    """Make others reopen the build, as a new ranker does."""
+    build = published.shop.current.build
+    switch_build(published.path, build, build)
+
+
 def test_what_else_is_in_a_build_comes_with_shop_json(published: Published) -> None:
     """As a ranker does that is added later, in place of another of the same size."""
     (published.shop.build_folder / "ranker").mkdir()
     for content in (b"one", b"two"):
         (published.shop.build_folder / "ranker" / "ranker.safetensors").write_bytes(content)
-        set_current_build(published.path, published.shop.current.build)
+        reopen(published)
         published.spread()
         assert (published.copy.build_folder / "ranker" / "ranker.safetensors").read_bytes() == content
     (published.shop.build_folder / "ranker" / "ranker.safetensors").unlink()
-    set_current_build(published.path, published.shop.current.build)
+    reopen(published)
     published.spread()
     assert not (published.copy.build_folder / "ranker" / "ranker.safetensors").exists()
 

@@ -14,7 +14,7 @@ from toy_catalogues import edit_build_info
 from toys import Toys, toy_shop
 
 from wares.core.errors import ShopError
-from wares.shop.layout import set_current_build
+from wares.shop.layout import switch_build
 from wares.shop.shop import open_shop
 
 
@@ -66,7 +66,7 @@ def test_a_damaged_description_is_not_opened(tmp_path: Path, name: str, content:
 @pytest.mark.parametrize("build", ["..", "", "gone", "../builds"])
 def test_a_build_that_is_not_there_is_not_opened(tmp_path: Path, build: str) -> None:
     shop = toy_shop(tmp_path)
-    set_current_build(shop.path, build)
+    switch_build(shop.path, shop.current.build, build)
     with pytest.raises(ShopError, match="damaged"):
         open_shop(shop.path)
 

@@ -206,7 +206,7 @@ def test_changes_while_a_shop_moves_are_taken_over(tmp_path: Path) -> None:
         MUG.id: "Bowl",
         "late": "Late thing",
     }
-    with pytest.raises(ShopError, match="has a newer build"):
+    with pytest.raises(ShopError, match="was rebuilt or rolled back"):
         upsert(shop, [Listing("new", "Purple teapot")])
 
 

@@ -264,7 +264,7 @@ def test_a_build_that_is_no_longer_the_shop_is_not_changed(shop: Shop) -> None:
         optimize,
     ]
     for change in changes:
-        with pytest.raises(ShopError, match=r"has a newer build.* Open the shop again"):
+        with pytest.raises(ShopError, match=r"was rebuilt or rolled back .* Open the shop again"):
             change(shop)
     assert len(shop) == 3
     assert upsert(open_shop(shop.path, Toys()), [replace(GLOVES, attributes={})]).added == 1

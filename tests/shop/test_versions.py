@@ -46,7 +46,6 @@ def test_a_copy_takes_no_room_of_its_own(tmp_path: Path) -> None:
     changed = ("latest_version_hint.json", WORD_INDEX_FILE)
     files = [file for file in copy.rglob("*") if file.is_file() and file.name not in changed]
     assert all(file.stat().st_nlink == 2 for file in files if (shop.build_folder / file.relative_to(copy)).exists())
-    assert not (copy / "update.lock").exists()
 
 
 def test_where_files_have_one_name_they_are_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

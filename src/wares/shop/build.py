@@ -19,7 +19,7 @@ from wares.core.progress import progress
 from wares.core.runners import LOCAL_RUNNER
 from wares.data.views import listing_texts
 from wares.shop.attributes import AttributeColumns, infer_attribute_columns
-from wares.shop.build_folders import check_target, new_build
+from wares.shop.build_folders import RANKER_PREFIX, check_target, new_build, partial_build
 from wares.shop.encoder import TowersEncoder
 from wares.shop.encoding import BATCH_SIZE, EncodedBatch, EncodingTask, RowWriter
 from wares.shop.layout import (
@@ -27,11 +27,10 @@ from wares.shop.layout import (
     MODEL_FOLDER,
     PROBLEMS_FILE,
     BuildInfo,
-    read_current_build,
-    set_current_build,
+    switch_build,
 )
-from wares.shop.reranking import write_ranker
-from wares.shop.shop import Shop, open_shop
+from wares.shop.reranking import move_ranker, write_ranker
+from wares.shop.shop import Shop, open_build, open_shop, write_lock
 from wares.shop.table import INTERNAL_COLUMNS, EmbeddedListings
 from wares.shop.vector_index import DEFAULT_TARGET_RECALL, EXACT, check_target_recall, index_vectors, write_vector_index
 from wares.shop.word_index import build_word_index, write_word_index
@@ -45,8 +44,7 @@ if TYPE_CHECKING:
     from wares.data.listings import AnyCatalogue, Catalogue, Listing, OnError
     from wares.encoders.towers import Towers
     from wares.ranking.trained import TrainedRanker
-    from wares.shop.build_folders import check_target, new_build
-from wares.shop.encoder import Encoder
+    from wares.shop.encoder import Encoder
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,8 @@ def build_shop(
     staging: folder or URL (s3://, gs://, az://) that collects the rows first and keeps them; None: the shop itself
 
     A build that fails or is killed leaves older builds as they were. The next build does not encode again what it
-    committed. Raises ModelError if the ranker does not fit the model or the catalogue.
+    committed. Raises ModelError if the ranker does not fit the model or the catalogue, and ShopError if another build
+    became current meanwhile.
 
     Example:
         >>> import tempfile
@@ -114,7 +113,7 @@ def add_ranker(shop: Shop, ranker: TrainedRanker, catalogue: Catalogue) -> Shop:
     """Give a shop a ranker in place of the one it has, and open it again. No listing is encoded again by the model.
 
     catalogue: of the shop, as `matches_catalogue` checks
-    Raises ModelError if the ranker does not fit the model or the catalogue.
+    Raises ModelError if the ranker does not fit the model or the catalogue, ShopError if another build is current.
 
     Example:
         >>> import tempfile
@@ -134,9 +133,12 @@ def add_ranker(shop: Shop, ranker: TrainedRanker, catalogue: Catalogue) -> Shop:
     """
     from wares.data.corpus import Corpus
 
-    write_ranker(ranker, Corpus(catalogue), shop.build_info.model, shop.build_folder)
-    set_current_build(shop.path, read_current_build(shop.path).build)  # so that processes with this shop open reload it
-    return open_shop(shop.path)
+    with partial_build(shop.path, RANKER_PREFIX) as folder:
+        write_ranker(ranker, Corpus(catalogue), shop.build_info.model, folder)
+        with write_lock(shop):
+            move_ranker(folder, shop.build_folder)
+            current = switch_build(shop.path, shop.current.build, shop.current.build)  # so that others reopen it
+    return open_build(shop.path, current)
 
 
 def matches_catalogue(shop: Shop, catalogue: Catalogue) -> bool:

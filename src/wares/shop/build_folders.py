@@ -16,9 +16,13 @@ from wares.shop.layout import (
     BUILD_INFO_FILE,
     BUILDS_FOLDER,
     CURRENT_FILE,
+    LOCK_FILE,
     PROBLEMS_FILE,
+    check_current_build,
+    current_build_name,
     read_current_build,
-    set_current_build,
+    shop_lock,
+    switch_build,
 )
 from wares.shop.table import TABLE_NAME
 
@@ -28,8 +32,8 @@ if TYPE_CHECKING:
 
 KEPT_BUILDS = 2  # besides the current one
 BUILD_NAME_FORMAT = "%Y-%m-%dT%H%M%S.%fZ"
-# Of the names of builds that are being written or copied
-PARTIAL_PREFIX, COPY_PREFIX = ".partial-", ".copy-"
+# Of the names of folders of builds that are being written or copied, and of rankers that are being written
+PARTIAL_PREFIX, COPY_PREFIX, RANKER_PREFIX = ".partial-", ".copy-", ".ranker-"
 FORMAT_1_FOLDERS = ("listings.lance", "model", "ranker", "query-tower")  # beside shop.json
 
 
@@ -44,10 +48,12 @@ def check_target(out: Path, overwrite: bool) -> None:
 
 
 def _is_leftover(path: Path) -> bool:
-    """Whether this is the folder that a killed first build left."""
-    return path.name == BUILDS_FOLDER and all(
-        build.name.startswith(PARTIAL_PREFIX) or (build / BUILD_INFO_FILE).is_file() for build in path.iterdir()
-    )
+    """Whether a killed first build left this file or folder."""
+    if path.name == BUILDS_FOLDER:
+        return all(
+            build.name.startswith(PARTIAL_PREFIX) or (build / BUILD_INFO_FILE).is_file() for build in path.iterdir()
+        )
+    return path.name == LOCK_FILE
 
 
 @contextmanager
@@ -55,35 +61,33 @@ def new_build(out: Path | str, overwrite: bool, listings: int, resume: bool = Fa
     """A folder that becomes the current build on success and is deleted on failure.
 
     listings: number of listings to write; resume: as in `partial_build`
-    Raises ShopError if there are no listings, or as `check_target` does.
+    Raises ShopError if there are no listings, as `check_target` does, or if another build became current meanwhile.
     """
     out = Path(out).absolute()
     check_target(out, overwrite)
+    replaced = current_build_name(out)
     if listings == 0:
         raise ShopError("the catalogue has no listings to index. Name another catalogue.")
     try:
         with partial_build(out, resume=resume) as partial:
             yield partial
-            _move_into_place(partial, out)
+            _move_into_place(partial, out, replaced)
     finally:
         for folder in (out / BUILDS_FOLDER, out):
             with suppress(OSError):  # not empty
                 folder.rmdir()
 
 
-def _move_into_place(partial: Path, out: Path) -> None:
-    """Rename a complete build and make it the current one."""
-    build = partial.with_name(new_build_name())
-    try:
-        previous = read_current_build(out).build
-    except ShopError:  # no shop yet, or one that is damaged or of an older format
-        previous = ""
-    partial.rename(build)
-    set_current_build(out, build.name)
-    delete_old_builds(out, previous)
-    for name in FORMAT_1_FOLDERS:
-        shutil.rmtree(out / name, ignore_errors=True)
-    (out / PROBLEMS_FILE).unlink(missing_ok=True)
+def _move_into_place(partial: Path, out: Path, replaced: str | None) -> None:
+    """Rename a complete build and make it current in place of `replaced`. Raises ShopError as `switch_build` does."""
+    with shop_lock(out):
+        check_current_build(out, replaced)
+        build = partial.rename(partial.with_name(new_build_name()))
+        switch_build(out, replaced, build.name)
+        delete_old_builds(out, replaced)
+        for name in FORMAT_1_FOLDERS:
+            shutil.rmtree(out / name, ignore_errors=True)
+        (out / PROBLEMS_FILE).unlink(missing_ok=True)
 
 
 @contextmanager
@@ -92,7 +96,7 @@ def partial_build(path: Path, name_prefix: str = PARTIAL_PREFIX, resume: bool = 
 
     Deletes the folders that killed processes of this machine left under the same prefix.
 
-    name_prefix: PARTIAL_PREFIX or COPY_PREFIX
+    name_prefix: PARTIAL_PREFIX, COPY_PREFIX or RANKER_PREFIX
     resume: start with the table of the last killed build, and leave the table if this build fails
     """
     builds = path / BUILDS_FOLDER
@@ -124,8 +128,11 @@ def new_build_name() -> str:
     return f"{datetime.now(UTC):{BUILD_NAME_FORMAT}}"
 
 
-def delete_old_builds(path: Path, previous: str) -> None:
-    """Delete all but the current build and the last `KEPT_BUILDS`. previous: kept too, as others may be reading it"""
+def delete_old_builds(path: Path, previous: str | None) -> None:
+    """Delete all but the current build and the last `KEPT_BUILDS`. Hold `shop_lock` meanwhile.
+
+    previous: kept too, as others may be reading it
+    """
     current = read_current_build(path).build
     others = [name for name in list_builds(path) if name != current]
     for name in others[KEPT_BUILDS:]:

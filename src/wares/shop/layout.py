@@ -1,8 +1,13 @@
-"""The files of a shop folder: which build is current, and what each build is."""
+"""The files of a shop folder: which build is current, and what each build is.
+
+Everything that writes to a shop takes turns by `shop_lock`, and makes a build current with `switch_build` alone.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,11 +20,11 @@ SHOP_FORMAT = 4
 CURRENT_FILE = "shop.json"
 BUILDS_FOLDER = "builds"
 PHOTOS_FOLDER = "photos"
+LOCK_FILE = "shop.lock"
 # In the folder of a build
 BUILD_INFO_FILE = "about.json"
 PROBLEMS_FILE = "problems.txt"
 MODEL_FOLDER = "model"
-LOCK_FILE = "update.lock"
 
 
 @dataclass(frozen=True)
@@ -84,10 +89,48 @@ def read_current_build(path: Path) -> CurrentBuild:
     raise ShopError(f"{file} is damaged. Rebuild the shop with `wares index`.")
 
 
-def set_current_build(path: Path, build: str) -> None:
-    """Make a build the current one. A reader sees either the shop.json of before or this one."""
-    current = CurrentBuild(SHOP_FORMAT, build, datetime.now(UTC).isoformat())
-    write_json(asdict(current), path / CURRENT_FILE)
+def current_build_name(path: Path) -> str | None:
+    """The name of the current build; None if there is no shop, or one that is damaged or of another format."""
+    try:
+        return read_current_build(path).build
+    except ShopError:
+        return None
+
+
+@contextmanager
+def shop_lock(path: Path) -> Iterator[None]:
+    """Exclude the other writers of a shop, in all processes. A thread that holds the lock can take it again.
+
+    Hold it for a commit, not while listings are encoded. A process that is killed releases it.
+    """
+    from filelock import FileLock
+
+    with FileLock(path / LOCK_FILE, is_singleton=True):
+        yield
+
+
+def check_current_build(path: Path, expected: str | None) -> None:
+    """Raise ShopError if a build is not current any more. expected: its name, as of `current_build_name`"""
+    if current_build_name(path) != expected:
+        raise ShopError(
+            f"{path} was rebuilt or rolled back by another process meanwhile. Open the shop again, or run the command "
+            "again."
+        )
+
+
+def switch_build(path: Path, expected: str | None, build: str) -> CurrentBuild:
+    """Make a build current in place of the one that is expected to be: compare and swap, under the shop's lock.
+
+    expected: name of the build that was current when the caller began; None: none was
+    build: another, or the same if its ranker or index is new, so that processes that have it open reopen it
+
+    A reader sees either the shop.json of before or this one. Raises ShopError if another build is current.
+    """
+    with shop_lock(path):
+        check_current_build(path, expected)
+        current = CurrentBuild(SHOP_FORMAT, build, datetime.now(UTC).isoformat())
+        write_json(asdict(current), path / CURRENT_FILE)
+        return current
 
 
 def read_build_info(folder: Path) -> BuildInfo:

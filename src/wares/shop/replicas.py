@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from wares.core.cache import default_cache
 from wares.core.errors import PhotoError, SettingsError, ShopError, one_line
 from wares.core.progress import progress
-from wares.shop.layout import BUILD_INFO_FILE, BUILDS_FOLDER, CURRENT_FILE, PHOTOS_FOLDER
+from wares.shop.layout import BUILD_INFO_FILE, BUILDS_FOLDER, CURRENT_FILE, PHOTOS_FOLDER, check_current_build
 from wares.shop.shop import UPLOADED_PHOTO
 from wares.shop.table import TABLE_NAME, VERSION_HINT_FILE
 
@@ -90,7 +90,7 @@ class Replica:
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(self.folder / CATCH_UP_LOCK_FILE, timeout=0), _storage_errors(self.url):
-                return _run(_copy_shop(self._store, _local_store(self.folder), {}))
+                return _run(_catch_up(self._store, _local_store(self.folder)))
         except Timeout:
             return CopyResult()
 
@@ -119,6 +119,13 @@ class _File:
     size: int
 
 
+async def _catch_up(source: ObjectStore, target: ObjectStore) -> CopyResult:
+    current = await _read(source, CURRENT_FILE)
+    if current is None:
+        raise ShopError("there is no shop at this location. Publish one with `wares publish SHOP URL`.")
+    return await _copy_shop(source, current, target, {})
+
+
 async def _publish(shop: Shop, target: ObjectStore) -> CopyResult:
     from obstore.store import MemoryStore
 
@@ -137,9 +144,10 @@ async def _publish(shop: Shop, target: ObjectStore) -> CopyResult:
     content, memory = json.dumps(build_info, indent=2).encode(), MemoryStore()
     await memory.put_async(BUILD_INFO_FILE, content)
     name = f"{BUILDS_FOLDER}/{shop.build_folder.name}/{BUILD_INFO_FILE}"
-    copied = await _copy_shop(
-        _local_store(shop.path), target, {name: _File(memory, BUILD_INFO_FILE, name, len(content))}
-    )
+    current = (shop.path / CURRENT_FILE).read_bytes()
+    check_current_build(shop.path, shop.current.build)
+    replacements = {name: _File(memory, BUILD_INFO_FILE, name, len(content))}
+    copied = await _copy_shop(_local_store(shop.path), current, target, replacements)
     return CopyResult(len(new) + copied.files, sum(photo.size for photo in new) + copied.total_bytes, missing)
 
 
@@ -164,11 +172,14 @@ def _find_photos(shop: Shop) -> tuple[list[_File], tuple[str, ...]]:
     return photos, tuple(missing)
 
 
-async def _copy_shop(source: ObjectStore, target: ObjectStore, replacements: Mapping[str, _File]) -> CopyResult:
-    """Copy what is new in a shop, without its photos. replacements: files that differ in the copy, by name"""
-    current = await _read(source, CURRENT_FILE)
-    if current is None:
-        raise ShopError("there is no shop at this location. Publish one with `wares publish SHOP URL`.")
+async def _copy_shop(
+    source: ObjectStore, current: bytes, target: ObjectStore, replacements: Mapping[str, _File]
+) -> CopyResult:
+    """Copy what is new in a build of a shop, without the photos.
+
+    current: the shop.json that names the build, which the copy gets even if the source has another one meanwhile
+    replacements: files that differ in the copy, by name
+    """
     copied_current = await _read(target, CURRENT_FILE)
     is_new = current != copied_current  # a new build, or the same with another ranker or index
     build = f"{BUILDS_FOLDER}/{json.loads(current)['build']}/"
@@ -181,15 +192,16 @@ async def _copy_shop(source: ObjectStore, target: ObjectStore, replacements: Map
     hint_file = f"{versions}{VERSION_HINT_FILE}"
     version_files = [name for name in new if name in listed and name != hint_file]
     hint = [hint_file] if version_files and hint_file in listed else []
-    steps = [[*rows, *other_files], version_files, hint, [CURRENT_FILE] if is_new else []]
-    sizes = source_sizes | {CURRENT_FILE: len(current)}
+    steps = [[*rows, *other_files], version_files, hint]
     for step in steps:
-        await _copy([replacements.get(name, _File(source, name, name, sizes[name])) for name in step], target)
+        await _copy([replacements.get(name, _File(source, name, name, source_sizes[name])) for name in step], target)
+    if is_new:
+        await target.put_async(CURRENT_FILE, current)
     await _delete(target, [name for name in target_sizes if name not in source_sizes])
     if is_new:
         await _delete_old_builds(target, build, copied_current)
-    copied = [name for step in steps for name in step]
-    return CopyResult(len(copied), sum(sizes[name] for name in copied))
+    sizes = [source_sizes[name] for step in steps for name in step] + [len(current)] * is_new
+    return CopyResult(len(sizes), sum(sizes))
 
 
 async def _delete_old_builds(store: ObjectStore, build: str, previous_current: bytes | None) -> None:

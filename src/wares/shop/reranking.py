@@ -63,6 +63,14 @@ def write_ranker(trained: TrainedRanker, corpus: Corpus, model_identity: str, bu
         write_json(saved, part / RANKER_FILE)
 
 
+def move_ranker(folder: Path, build_folder: Path) -> None:
+    """Move what `write_ranker` saved in a folder to a build, in place of what that has. Hold `shop_lock` meanwhile."""
+    for name in (RANKER_FOLDER, QUERY_TOWER_FOLDER):
+        if (folder / name).is_dir():
+            with atomic_folder(build_folder / name) as part:
+                (folder / name).rename(part)
+
+
 def load_reranker(build_folder: Path, corpus: Callable[[], Corpus]) -> Reranker:
     """The reranker of a build. Raises ShopError if it is damaged.
 

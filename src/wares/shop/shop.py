@@ -1,6 +1,7 @@
 """An open shop: its files, and what is loaded from them.
 
     SHOP/shop.json                          which build is current (`CurrentBuild`)
+    SHOP/shop.lock                          writers take turns by it (wares.shop.layout)
     SHOP/builds/BUILD/about.json            model and counts (`BuildInfo`)
     SHOP/builds/BUILD/problems.txt          what could not be indexed, one line each; absent if there is nothing
     SHOP/builds/BUILD/model/                the towers that encode listings and queries
@@ -31,12 +32,13 @@ from wares.shop.encoder import TowersEncoder
 from wares.shop.layout import (
     BUILD_INFO_FILE,
     BUILDS_FOLDER,
-    LOCK_FILE,
     MODEL_FOLDER,
     PHOTOS_FOLDER,
     PROBLEMS_FILE,
+    check_current_build,
     read_build_info,
     read_current_build,
+    shop_lock,
 )
 from wares.shop.reranking import RANKER_FOLDER, load_query_towers, load_reranker
 from wares.shop.table import INTERNAL_COLUMNS, TABLE_NAME, TableOpener
@@ -270,22 +272,14 @@ def open_build(
 
 @contextmanager
 def write_lock(shop: Shop) -> Iterator[Table]:
-    """The latest version of the table, locked against other writers. On exit the shop is refreshed.
+    """The latest version of the table, under the shop's lock. On exit the shop is refreshed.
 
     Raises ShopError if another build is current.
     """
-    from filelock import FileLock
-
-    _check_current(shop)
-    with FileLock(shop.build_folder / LOCK_FILE):
-        _check_current(shop)  # again: waiting for the lock may have taken as long as a build
+    with shop_lock(shop.path):
+        check_current_build(shop.path, shop.current.build)
         yield shop.table_opener.open_latest()  # not `shop.table`, which concurrent searches keep reading
     shop.refresh()
-
-
-def _check_current(shop: Shop) -> None:
-    if read_current_build(shop.path).build != shop.current.build:
-        raise ShopError(f"{shop.path} has a newer build than the one that is open. Open the shop again.")
 
 
 def _check_model(path: Path, build_info: BuildInfo, encoder: Encoder) -> None:

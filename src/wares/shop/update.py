@@ -1,8 +1,8 @@
 """Updates of an open shop: upsert and delete listings, add photos, optimize the table.
 
 Each update is one commit to the table, so it happens completely or not at all, even if the process is killed.
-Writers exclude each other. Readers are not blocked, and see an update after `Shop.refresh`. An update changes the
-current build only: a later build from the catalogue does not have it.
+Writers take turns by the shop's lock. Readers are not blocked, and see an update after `Shop.refresh`. An update
+changes the current build only: a later build from the catalogue does not have it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from wares.data.listings import Catalogue, Listing, Problem
 from wares.data.photos import check_photos
 from wares.data.schema import listing_problems
 from wares.shop.content_diff import content_hashes
-from wares.shop.layout import PHOTOS_FOLDER, set_current_build
+from wares.shop.layout import PHOTOS_FOLDER, switch_build
 from wares.shop.shop import write_lock
 from wares.shop.table import EmbeddedListings, id_condition, listings_to_rows, row_to_listing
 from wares.shop.vector_index import index_vectors, read_vector_index, write_vector_index
@@ -112,7 +112,7 @@ def optimize(shop: Shop, target_recall: float | None = None) -> None:
         write_word_index(shop.word_index_loader.load(table), shop.build_folder)
         if updated != index:
             write_vector_index(updated, shop.build_folder)
-            set_current_build(shop.path, shop.current.build)  # so that processes with this shop open reload it
+            switch_build(shop.path, shop.current.build, shop.current.build)  # so that others with it open reopen it
 
 
 def read_listings(shop: Shop, ids: Sequence[str]) -> dict[str, Listing]:

@@ -22,8 +22,8 @@ from wares.shop.build_folders import (
     new_build_name,
     partial_build,
 )
-from wares.shop.layout import BUILDS_FOLDER, LOCK_FILE, read_current_build, set_current_build
-from wares.shop.shop import open_shop
+from wares.shop.layout import BUILDS_FOLDER, read_current_build, shop_lock, switch_build
+from wares.shop.shop import open_build
 from wares.shop.table import VERSION_HINT_FILE, open_table
 
 if TYPE_CHECKING:
@@ -69,6 +69,8 @@ def list_versions(path: Path) -> list[Version]:
 def roll_back(path: Path, name: str) -> Shop:
     """Make another build the current one, and keep the present one. Raises ShopError if there is no such build.
 
+    A build, re-embedding or update that is running meanwhile is refused when it is about to commit.
+
     Example:
         >>> import tempfile
         >>> from pathlib import Path
@@ -83,11 +85,13 @@ def roll_back(path: Path, name: str) -> Shop:
         >>> roll_back(path, previous.name).path == path
         True
     """
-    names = [version.name for version in list_versions(path)]
-    if name not in names:
-        raise ShopError(f'{path} has no version "{name}". Choose one of {", ".join(names)}.')
-    set_current_build(path, name)
-    return open_shop(path)
+    replaced = read_current_build(path).build
+    with shop_lock(path):
+        names = [version.name for version in list_versions(path)]
+        if name not in names:
+            raise ShopError(f'{path} has no version "{name}". Choose one of {", ".join(names)}.')
+        current = switch_build(path, replaced, name)
+    return open_build(path, current)
 
 
 def copy_current_build(shop: Shop) -> str:
@@ -95,13 +99,7 @@ def copy_current_build(shop: Shop) -> str:
     name = new_build_name()
     try:
         with partial_build(shop.path, COPY_PREFIX) as partial:
-            shutil.copytree(
-                shop.build_folder,
-                partial,
-                ignore=shutil.ignore_patterns(LOCK_FILE),
-                copy_function=_link_or_copy,
-                dirs_exist_ok=True,
-            )
+            shutil.copytree(shop.build_folder, partial, copy_function=_link_or_copy, dirs_exist_ok=True)
             (partial / COPY_MARKER_FILE).touch()
             partial.rename(partial.with_name(name))
     except OSError as error:
