@@ -14,7 +14,7 @@ from cyclopts import Parameter
 from wares.cli.options import Catalogue, Count, FeatureOptions, Features, JsonFile, Towers
 from wares.cli.output import console, report_problems
 from wares.core.errors import SettingsError
-from wares.training.settings import METHODS, Method
+from wares.training.settings import METHODS, Method, PretrainSettings
 
 if TYPE_CHECKING:
     from wares.evaluation.comparison.experiment import JudgedQueries
@@ -73,8 +73,8 @@ def compare(
     towers: Towers = "offline",
     methods: tuple[str, ...] = COMPARED,
     seeds: Count = 3,
-    epochs: Count = 30,
-    baseline: str = "single-view",
+    epochs: Count = PretrainSettings.epochs,
+    baseline: str | None = None,
     select_weights: bool = True,
     queries: Path | None = None,
     qrels: Path | None = None,
@@ -82,13 +82,13 @@ def compare(
     json_file: JsonFile = None,
     reading: Features = FeatureOptions(),
 ) -> None:
-    """Compare pretraining methods at equal wall-clock and at equal epochs, in a report with intervals and tests.
+    """Compare pretraining methods and fusions, each method at its validated epochs, in a report with tests.
 
     Args:
-        methods: Methods; the first sets the wall-clock, `all` adds the slow references.
+        methods: Methods; `all` adds the slow references.
         seeds: Number of times that each method is trained.
-        epochs: Passes over the catalogue at equal epochs.
-        baseline: System to test against.
+        epochs: Largest number of epochs; validation selects one for each method and seed.
+        baseline: System to test against; the strongest without transport unless given.
         select_weights: Select every method's weights as `wares pretrain` does.
         queries: Test queries; queries.jsonl of the catalogue unless given.
         qrels: Judgments; qrels.txt of the catalogue unless given.
@@ -97,16 +97,15 @@ def compare(
     from wares.data.catalogue import read_catalogue
     from wares.encoders.features import catalogue_features
     from wares.encoders.registry import build_towers
-    from wares.evaluation.comparison.experiment import EncodedCatalogue, system_names
+    from wares.evaluation.comparison.experiment import EncodedCatalogue, systems_of
     from wares.evaluation.comparison.experiment import compare as run
     from wares.evaluation.comparison.report import write_comparison
     from wares.evaluation.comparison.setup import ExperimentSetup, setup_facts
-    from wares.training.settings import PretrainSettings
 
     settings = [PretrainSettings(method=method, epochs=epochs) for method in _known_methods(methods)]
     judged = _judged(catalogue, queries, qrels)
-    known = system_names([setting.method for setting in settings], judged is not None)
-    if baseline not in {*known, "single-view"}:
+    known = systems_of({setting.method: () for setting in settings}, judged is not None)
+    if baseline is not None and baseline not in known:
         raise SettingsError(f"no system {baseline!r} to test against. Choose among {', '.join(known)}.")
     listings = read_catalogue(catalogue, reading.on_error, reading.text_field)
     features = catalogue_features(listings, build_towers(towers), reading.cache, reading.on_error)

@@ -145,10 +145,17 @@ def towers_run(
     from wares.encoders.features import embed_features, embed_texts
     from wares.encoders.fusion import fuse
 
+    listings = fuse(embed_features(features, towers), towers.fusion).vectors
+    return vectors_run(listings, ids, embed_texts([query.text for query in queries], towers), queries, depth)
+
+
+def vectors_run(
+    listings: Vectors, ids: Sequence[str], vectors: Vectors, queries: Sequence[Query], depth: int = RUN_DEPTH
+) -> Run:
+    """Return the run of cosines. listings: (N, d) unit vectors, ids: (N,); vectors: (Q, d) of the queries"""
     order = sorted(range(len(ids)), key=ids.__getitem__)
-    listings, ordered = fuse(embed_features(features, towers), towers.fusion).vectors[order], [ids[i] for i in order]
-    vectors = embed_texts([query.text for query in queries], towers)
-    return {query.id: _best(listings @ vector, ordered, depth) for query, vector in zip(queries, vectors, strict=True)}
+    listings, ids = listings[order], [ids[i] for i in order]
+    return {query.id: _best(listings @ vector, ids, depth) for query, vector in zip(queries, vectors, strict=True)}
 
 
 def _best(scores: Floats | Vectors, ids: Sequence[str], depth: int) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Comparisons of methods: results, fair budgets, weight selection, and what can be compared."""
+"""Comparisons of methods: results, weight selection, methods by fusions, and what can be compared."""
 
 from __future__ import annotations
 
@@ -17,29 +17,33 @@ from wares.data.listings import Catalogue, Listing, Query
 from wares.data.queries import read_queries
 from wares.encoders.features import CatalogueFeatures, catalogue_features, embed_texts
 from wares.encoders.registry import build_towers
+from wares.encoders.settings import Fusion
 from wares.encoders.towers import Towers
 from wares.evaluation.comparison.experiment import (
     CachedQueryEncoder,
     EncodedCatalogue,
+    Experiment,
     JudgedQueries,
+    cell_name,
     compare,
-    equal_wall_clock_epochs,
-    system_names,
+    systems_of,
 )
 from wares.evaluation.comparison.results import (
+    FUSED_PROTOCOLS,
     QUERY_PROTOCOL,
-    SINGLE_VIEW_ALL_FUSED,
     ComparisonResult,
-    Cost,
 )
-from wares.evaluation.measures import DEFAULT_MEASURES, read_qrels
-from wares.evaluation.systems import BASELINES
+from wares.evaluation.comparison.validation import FUSIONS, Validation
+from wares.evaluation.measures import DEFAULT_MEASURES, POOLED_MEASURES, measure, read_qrels
+from wares.evaluation.systems import BASELINES, RUN_DEPTH
 from wares.samples.marketplace import write_marketplace
+from wares.shop.searching import run_queries
 from wares.training.pretraining import pretrain
 from wares.training.records import TrainingRecord
 from wares.training.settings import METHODS, PretrainSettings
 from wares.training.weight_selection import Candidate, WeightSelection
 
+VALIDATED = Validation("factorized", 0, 1, "own", {}, 10, 10, 0.0)
 CROSS_VIEWS = ["title->photos", "description->photos", "photo->title", "photo->primary-photo"]
 
 
@@ -78,22 +82,22 @@ def one_timed_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_results_of_all_methods_have_the_documented_shape(market: Market) -> None:
     result = compare(market.corpus, "small", settings(*METHODS), 1, market.judged, select=False)
-    assert list(result.budgets) == ["equal wall-clock", "equal epochs"]
-    for comparison in result.budgets.values():
-        results = comparison.results()
-        json.dumps(results, allow_nan=False)
-        assert list(results["methods"]) == list(comparison.epochs)
-        assert set(results["methods"]) == set(system_names(METHODS, judged=True))
-        trained = system_names(METHODS, judged=False)
-        for name, row in results["methods"].items():
-            assert [key for key in row if key != "seconds"] == [
-                *(CROSS_VIEWS if name in trained else []),
-                QUERY_PROTOCOL,
-            ]
-            assert all(list(row[protocol]) == list(DEFAULT_MEASURES) for protocol in row if protocol != "seconds")
-            assert all(value["std"] == 0 for value in row[QUERY_PROTOCOL].values()), "one seed has no deviation"
-            assert (row["seconds"] == 0) == (comparison.epochs[name] == 0) == (name in BASELINES)
-        assert results["methods"]["single-view"]["seconds"] == results["methods"][SINGLE_VIEW_ALL_FUSED]["seconds"]
+    comparison = result.comparison
+    results = comparison.results()
+    json.dumps(results, allow_nan=False)
+    rows = [*METHODS, *(f"{method} + bm25" for method in METHODS), *BASELINES]
+    assert list(results["methods"]) == rows
+    assert list(comparison.systems) == list(systems_of(dict.fromkeys(METHODS, ()), judged=True))
+    for name, row in results["methods"].items():
+        protocols = [key for key in row if key != "seconds"]
+        assert protocols == [*(CROSS_VIEWS if name in METHODS else []), QUERY_PROTOCOL]
+        assert all(list(row[protocol]) == list(DEFAULT_MEASURES) for protocol in protocols)
+        assert all(value["std"] == 0 for value in row[QUERY_PROTOCOL].values()), "one seed has no deviation"
+        assert (row["seconds"] == 0) == (comparison.systems[name].epochs == ()) == (name in BASELINES)
+    for protocol in comparison.protocols:
+        cells = comparison.cells(protocol)
+        assert list(cells) == (list(METHODS) if protocol in FUSED_PROTOCOLS else [])
+        assert all(list(row) == list(FUSIONS) for row in cells.values())
     assert result.selected_weights == []
 
 
@@ -103,7 +107,7 @@ def two_seeds(market: Market) -> ComparisonResult:
 
 
 def test_means_and_deviations_are_over_seeds(two_seeds: ComparisonResult) -> None:
-    comparison = two_seeds.budgets["equal epochs"]
+    comparison = two_seeds.comparison
     results = comparison.results()
     assert results["seeds"] == len(comparison.seed_values) == 2
     for name, protocol in [("factorized", QUERY_PROTOCOL), ("single-view", "title->photos"), ("bm25", QUERY_PROTOCOL)]:
@@ -136,7 +140,7 @@ def test_weights_are_selected_for_each_seed_without_held_out_listings(
     monkeypatch.setattr("wares.evaluation.comparison.experiment.pretrain", recorded)
     result = compare(market.corpus, "small", settings("single-view", "factorized", "all-pairs"), 2, market.judged)
     assert [(method, seed) for method, seed, _ in chosen] == [("factorized", 0), ("factorized", 1)]
-    after_costs = trained[6:]
+    after_costs = trained[6:]  # one warm-up epoch and one timed epoch of each method
     with_transport = [each for each in after_costs if each[0] != "single-view"]
     assert {alpha for *_, alpha in with_transport} == {0.75}, "in both trainings"
     assert {(seed, tuple(t)) for _, seed, t in chosen} == {
@@ -150,9 +154,7 @@ def test_weights_are_selected_for_each_seed_without_held_out_listings(
     assert result.selected_weights[0].seconds == 1.5
 
 
-def test_equal_wall_clock_uses_the_median_of_alternating_epochs(
-    market: Market, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_milliseconds_are_the_median_of_alternating_epochs(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
     """By a clock on which random-view takes four times as long as factorized, with two spikes."""
     spent: list[str] = []
 
@@ -165,37 +167,41 @@ def test_equal_wall_clock_uses_the_median_of_alternating_epochs(
 
     monkeypatch.setattr("wares.evaluation.comparison.experiment.pretrain", timed)
     monkeypatch.setattr("wares.evaluation.comparison.experiment.TIMED_EPOCHS", 3)
-    methods = settings("factorized", "random-view", epochs=12, batch_size=16)
-    result = compare(market.corpus, "small", methods, 1, market.judged, select=False)
-    assert spent[:4] == ["factorized", "random-view"] * 2
-    assert {name: cost.milliseconds for name, cost in result.costs.items()} == {
-        "factorized": 1.0,
-        "random-view": 4.0,
-    }
-    assert result.budgets["equal wall-clock"].epochs["random-view"] == 3
-    assert result.budgets["equal epochs"].epochs["random-view"] == 12
-    assert {result.budgets[name].epochs["factorized"] for name in result.budgets} == {12}
+    experiment = Experiment(market.corpus, "small", None, False, None)
+    costs = experiment.measure_costs(settings("factorized", "random-view", epochs=12, batch_size=16))
+    assert spent == ["factorized", "random-view"] * 4
+    assert {name: cost.milliseconds for name, cost in costs.items()} == {"factorized": 1.0, "random-view": 4.0}
 
 
-def test_equal_wall_clock_has_at_least_one_epoch() -> None:
-    costs = {
-        "factorized": Cost(2, 2, 1.0, 4),
-        "all-pairs": Cost(9, 9, 100.0, 4),
-        "single-view": Cost(1, 1, 0.4, 2),
-    }
-    methods = settings("factorized", "all-pairs", "single-view", epochs=5)
-    assert equal_wall_clock_epochs(methods, costs) == {"factorized": 5, "all-pairs": 1, "single-view": 12}  # type: ignore[arg-type]
+def test_methods_train_as_long_as_validation_selects(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained: list[tuple[str, int]] = []
 
+    def selected(*features: object, **_: object) -> Validation:
+        given = features[-1]
+        assert isinstance(given, PretrainSettings)
+        epochs = {"factorized": 2, "single-view": 3}[given.method]
+        return Validation(given.method, given.seed, epochs, "uniform", {}, 10, 10, 0.5)
 
-def test_one_training_serves_both_budgets_if_epochs_are_equal(two_seeds: ComparisonResult) -> None:
-    clock, epochs = (two_seeds.budgets[name] for name in ("equal wall-clock", "equal epochs"))
-    for one, other in zip(clock.seed_values, epochs.seed_values, strict=True):
-        assert one["factorized"] is other["factorized"]
-        assert one["bm25"] is other["bm25"]
+    def recorded(features: CatalogueFeatures, towers: Towers, given: PretrainSettings) -> TrainingRecord:
+        trained.append((given.method, given.epochs))
+        return pretrain(features, towers, given)
+
+    monkeypatch.setattr("wares.evaluation.comparison.experiment.validate", selected)
+    monkeypatch.setattr("wares.evaluation.comparison.experiment.pretrain", recorded)
+    result = compare(
+        market.corpus, "small", settings("factorized", "single-view", epochs=9), 1, market.judged, select=False
+    )
+    assert trained[4:] == [("factorized", 2)] * 2 + [("single-view", 3)] * 2, "the first four are timed"
+    assert result.comparison.systems["single-view"].epochs == (3,)
+    assert result.comparison.systems["single-view"].seconds > 0.5, "the seconds of the validation are included"
+    [table] = result.comparison.seed_values
+    for protocol in FUSED_PROTOCOLS:
+        assert table["single-view"][protocol] == table[cell_name("single-view", "uniform")][protocol]
+        assert table["single-view"][protocol] != table[cell_name("single-view", "primary")][protocol]
 
 
 def test_costs_of_methods(market: Market) -> None:
-    result = compare(market.corpus, "small", settings(*METHODS), 1, select=False).costs
+    result = Experiment(market.corpus, "small", None, False, None).measure_costs(settings(*METHODS))
     features = market.corpus.features
     photos, texts = features.photo_views.counts, features.text_views.counts
     assert (result["single-view"].photos, result["single-view"].texts, result["single-view"].indexed) == (1, 1, 2)
@@ -215,6 +221,7 @@ def test_joint_text_trains_on_one_text_and_one_photo(market: Market, monkeypatch
 
     monkeypatch.setattr("wares.evaluation.comparison.experiment.pretrain", recorded)
     result = compare(market.corpus, "small", settings("joint-text"), 1, market.judged)
+    assert len(trained) == 4
     for features in trained:
         assert set(features.text_views.counts) == {1} and max(features.photo_views.counts) == 1
     first = market.corpus.catalogue.listings[0]
@@ -224,25 +231,50 @@ def test_joint_text_trains_on_one_text_and_one_photo(market: Market, monkeypatch
     )
     assert result.costs["joint-text"].indexed == 2
     assert result.selected_weights == [], "joint-text has no weights to select"
-    for comparison in result.budgets.values():
-        assert comparison.protocols == [*CROSS_VIEWS, QUERY_PROTOCOL]
-        assert comparison.strongest_without_transport(QUERY_PROTOCOL, "R@10") is not None
+    assert result.comparison.protocols == [*CROSS_VIEWS, QUERY_PROTOCOL]
+    [table] = result.comparison.seed_values
+    own, primary = (table[cell_name("joint-text", fusion)] for fusion in ("own", "primary"))
+    assert own["title->photos"] == primary["title->photos"], "both have the first photo"
+    assert own[QUERY_PROTOCOL] != primary[QUERY_PROTOCOL], "its own fusion indexes the joined text"
 
 
 def test_candidate_counts(two_seeds: ComparisonResult) -> None:
-    comparison = two_seeds.budgets["equal epochs"]
+    comparison = two_seeds.comparison
     assert comparison.candidate_counts == {**dict.fromkeys(CROSS_VIEWS, 6), QUERY_PROTOCOL: 20}
     assert comparison.measures("title->photos") == ["nDCG@10", "AP", "RR"]
 
 
-def test_single_view_has_a_second_system_with_all_views_fused(two_seeds: ComparisonResult) -> None:
-    [table, _] = two_seeds.budgets["equal epochs"].seed_values
-    for protocol in ("photo->title", "photo->primary-photo"):
-        assert table["single-view"][protocol] == table[SINGLE_VIEW_ALL_FUSED][protocol], (
-            "these protocols do not use the fusion"
-        )
-    assert table["single-view"]["title->photos"] != table[SINGLE_VIEW_ALL_FUSED]["title->photos"]
-    assert table["single-view"][QUERY_PROTOCOL] != table[SINGLE_VIEW_ALL_FUSED][QUERY_PROTOCOL]
+def test_every_method_is_measured_with_every_fusion(two_seeds: ComparisonResult) -> None:
+    [table, _] = two_seeds.comparison.seed_values
+    single, factorized = ({f: table[cell_name(m, f)] for f in FUSIONS} for m in ("single-view", "factorized"))
+    for cells in (single, factorized):
+        assert all(list(row) == ["title->photos", "description->photos", QUERY_PROTOCOL] for row in cells.values())
+        assert cells["primary"][QUERY_PROTOCOL] != cells["uniform"][QUERY_PROTOCOL]
+    assert single["own"] == single["primary"] != single["agreement"]
+
+
+def test_values_are_those_of_a_shop(market: Market) -> None:
+    """Cells are measured without a shop, but as its searches rank."""
+    experiment = Experiment(market.corpus, "small", market.judged, False, None)
+    towers, given = build_towers("small"), PretrainSettings()
+    values = experiment._measure_queries(towers, given, market.judged)["agreement"][QUERY_PROTOCOL]
+    with experiment._shop(market.corpus, towers, Fusion()) as shop:
+        run = run_queries(shop, market.judged.queries, RUN_DEPTH, "fused")
+    assert values == measure(run, market.judged.qrels)
+
+
+def test_pooled_judgments_add_measures_of_queries(market: Market) -> None:
+    """The market's judgments name relevant listings alone; one listing judged irrelevant makes them pooled."""
+    first = next(iter(market.judged.qrels))
+    other = next(
+        listing.id for listing in market.corpus.catalogue.listings if listing.id not in market.judged.qrels[first]
+    )
+    qrels = market.judged.qrels | {first: market.judged.qrels[first] | {other: 0}}
+    judged = JudgedQueries(market.judged.queries, qrels)
+    row = compare(market.corpus, "small", settings("factorized"), 1, judged, False).comparison.results()["methods"]
+    assert list(row["factorized"][QUERY_PROTOCOL]) == [*DEFAULT_MEASURES, *POOLED_MEASURES]
+    assert list(row["factorized"]["title->photos"]) == list(DEFAULT_MEASURES)
+    assert 0 < row["bm25"][QUERY_PROTOCOL]["Judged@10"]["mean"] < 1
 
 
 def test_cached_query_encoder_equals_the_towers(market: Market) -> None:
@@ -262,9 +294,10 @@ def test_held_out_listings_depend_on_the_seed_only(market: Market, monkeypatch: 
         return select(self, listings)
 
     monkeypatch.setattr(CatalogueFeatures, "select", recorded)
+    monkeypatch.setattr("wares.evaluation.comparison.experiment.validate", lambda *_: VALIDATED)
     compare(market.corpus, "small", settings("factorized", "all-pairs"), seeds=2, select=False)
-    trained, held_out = seen[::2], seen[1::2]
-    for training, held in zip(trained, held_out, strict=True):
+    held_out = seen[3::4]
+    for training, held in zip(seen[2::4], held_out, strict=True):
         assert sorted([*training, *held]) == list(range(20)) and len(held) == 6
     assert held_out[0] == held_out[1] != held_out[2] == held_out[3]
 
@@ -283,13 +316,13 @@ def without_photos(market: Market) -> EncodedCatalogue:
 
 def test_without_photos_only_the_query_protocol_is_measured(market: Market) -> None:
     result = compare(without_photos(market), "small", settings("factorized"), 1, market.judged)
-    rows = result.budgets["equal epochs"].results()["methods"]
+    rows = result.comparison.results()["methods"]
     assert all(row.keys() == {QUERY_PROTOCOL, "seconds"} for row in rows.values())
     assert rows["factorized"]["seconds"] > 0
 
 
 def test_without_queries_only_cross_view_protocols_are_measured(market: Market) -> None:
-    result = compare(market.corpus, "small", settings("factorized"), 1).budgets["equal epochs"]
+    result = compare(market.corpus, "small", settings("factorized"), 1).comparison
     [row] = result.results()["methods"].values()
     assert row.keys() == {*CROSS_VIEWS, "seconds"}
     assert result.protocols == CROSS_VIEWS
@@ -317,7 +350,7 @@ def test_means_are_over_the_seeds_that_have_the_protocol(tmp_path: Path) -> None
             Image.new("RGB", (16, 16), (20 * i, 255 - 20 * i, 90)).save(tmp_path / name)
     catalogue = Catalogue(tmp_path, tuple(listings))
     corpus = EncodedCatalogue(catalogue, catalogue_features(catalogue, build_towers("small"), tmp_path / "cache"))
-    result = compare(corpus, "small", settings("factorized"), 8, select=False).budgets["equal epochs"]
+    result = compare(corpus, "small", settings("factorized"), 8, select=False).comparison
     has_protocol = ["photo->title" in table["factorized"] for table in result.seed_values]
     assert 0 < sum(has_protocol) < 8, "else the test is void"
     row = result.results()["methods"]["factorized"]

@@ -13,24 +13,26 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from wares.evaluation.comparison.columns import format_p_value, format_percent, join_names
+from wares.evaluation.comparison.columns import format_p_value, format_percent, join_names, join_seeds
 from wares.evaluation.comparison.report import write_comparison
 from wares.evaluation.comparison.results import (
     HYBRID_SUFFIX,
     QUERY_PROTOCOL,
-    SINGLE_VIEW_ALL_FUSED,
     Comparison,
     ComparisonResult,
     Cost,
     ProtocolValues,
     SelectedWeights,
+    System,
 )
 from wares.evaluation.comparison.setup import ExperimentSetup
+from wares.evaluation.comparison.validation import FUSIONS, Validation
 from wares.evaluation.measures import DEFAULT_MEASURES
 from wares.evaluation.systems import BASELINES
-from wares.training.settings import PretrainSettings
+from wares.training.settings import Method, PretrainSettings
 
-METHODS = ("factorized", "single-view", "random-view")
+METHODS: tuple[Method, ...] = ("factorized", "single-view", "random-view")
+LEVELS = {"factorized": 0.7, "single-view": 0.5, "random-view": 0.6}
 EVIL = '<script>alert("boots")</script>'
 VOID = {"meta", "img", "br", "link", "hr", "input"}
 
@@ -46,35 +48,39 @@ def comparison_result(queries: bool = True) -> ComparisonResult:
         }
 
     def table() -> dict[str, ProtocolValues]:
-        levels = {"factorized": 0.7, "single-view": 0.5, SINGLE_VIEW_ALL_FUSED: 0.55, "random-view": 0.6}
-        rows: dict[str, ProtocolValues] = {
-            name: {"title->photos": protocol(level, 6)} for name, level in levels.items()
+        rows: dict[str, ProtocolValues] = {name: {"title->photos": protocol(LEVELS[name], 6)} for name in METHODS}
+        rows |= {
+            f"{name}, {fusion} fusion": {"title->photos": protocol(LEVELS[name], 6)}
+            for name in METHODS
+            for fusion in FUSIONS
         }
         if queries:
-            for name, level in levels.items():
-                rows[name][QUERY_PROTOCOL] = protocol(level, 30)
-                rows[name + HYBRID_SUFFIX] = {QUERY_PROTOCOL: protocol(level, 30)}
+            for name, row in rows.items():
+                row[QUERY_PROTOCOL] = protocol(LEVELS[name.split(",")[0]], 30)
+            rows |= {name + HYBRID_SUFFIX: {QUERY_PROTOCOL: protocol(LEVELS[name], 30)} for name in METHODS}
             rows |= {name: {QUERY_PROTOCOL: protocol(0.4, 30)} for name in BASELINES}
         return rows
 
-    def comparison(tables: list[dict[str, ProtocolValues]]) -> Comparison:
-        trained = {name: int(name not in BASELINES) for name in tables[0]}
-        candidates = {"title->photos": 6, QUERY_PROTOCOL: 150}
-        return Comparison(
-            tables, {n: 2.5 * k for n, k in trained.items()}, {n: 30 * k for n, k in trained.items()}, candidates
-        )
-
-    tables = [table(), table()]
+    systems: dict[str, System] = {name: System(name, epochs=(15, 30), seconds=2.5) for name in METHODS}
+    if queries:
+        systems |= {name + HYBRID_SUFFIX: System(name, None, True) for name in METHODS}
+        systems |= dict.fromkeys(BASELINES, System())
+    systems |= {f"{name}, {fusion} fusion": System(name, fusion) for name in METHODS for fusion in FUSIONS}
+    comparison = Comparison([table(), table()], systems, {"title->photos": 6, QUERY_PROTOCOL: 150})
     costs = {name: Cost(1.9, 2.0, 0.2 * (i + 1), 6.7) for i, name in enumerate(METHODS)}
+    validations = [
+        Validation(name, seed, epochs, "uniform", {epochs: dict.fromkeys(FUSIONS, -1.25)}, 4, 3, 0.5)
+        for name in METHODS
+        for seed, epochs in enumerate((15, 30))
+    ]
     weights = {"alpha": 0.75, "beta": 0.5, "gamma": 0.5, "intra_modal": 0.25}
     selected = [SelectedWeights("factorized", 0, weights, 6, 12.5)]
-    budgets = {"equal wall-clock": comparison(tables), "equal epochs": comparison(tables)}
-    return ComparisonResult(budgets, costs, selected, 1536)
+    return ComparisonResult(comparison, costs, validations, selected, 1536)
 
 
 def setup() -> ExperimentSetup:
     facts = {"listings": "20", "versions": "python 3.11", "date": "2026-01-01 00:00 UTC"}
-    return ExperimentSetup(EVIL, f"wares compare '{EVIL}'", facts, [PretrainSettings(method=name) for name in METHODS])  # type: ignore[arg-type]
+    return ExperimentSetup(EVIL, f"wares compare '{EVIL}'", facts, [PretrainSettings(method=name) for name in METHODS])
 
 
 class Page(HTMLParser):
@@ -104,7 +110,7 @@ class Page(HTMLParser):
 class Written:
     """A report in a folder, and the console output."""
 
-    def __init__(self, folder: Path, result: ComparisonResult, baseline: str = "single-view") -> None:
+    def __init__(self, folder: Path, result: ComparisonResult, baseline: str | None = None) -> None:
         console = Console(file=io.StringIO(), width=120, record=True)
         self.files = write_comparison(console, result, setup(), folder, baseline)
         self.output = console.export_text()
@@ -125,7 +131,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
 def test_the_page_is_complete_and_has_no_references(written: Written) -> None:
     assert written.page.open == [], "every tag is closed"
     pictures = [file for file in written.files if file.suffix == ".png"]
-    assert len(written.page.references) == len(pictures) == 4
+    assert len(written.page.references) == len(pictures) == 5
     assert all(reference.startswith("data:image/png;base64,") for reference in written.page.references)
     assert not written.page.tags & {"script", "link", "iframe", "object"}
     assert not re.search(r"https?:|url\(|@import", written.text)
@@ -138,25 +144,31 @@ def test_the_page_escapes_its_input(written: Written) -> None:
 
 
 def test_the_page_has_setup_and_results(written: Written) -> None:
-    first = comparison_result().budgets["equal wall-clock"]
+    comparison = comparison_result().comparison
+    baseline = comparison.baseline(QUERY_PROTOCOL)
+    assert baseline.startswith("random-view, "), "a method without transport, with its best fusion"
     for text in (
-        f"{first.mean('factorized', QUERY_PROTOCOL, 'nDCG@10'):.3f}",
+        f"{comparison.mean('factorized', QUERY_PROTOCOL, 'nDCG@10'):.3f}",
+        f"Baseline in query → listing: {baseline}",
+        "the strongest system without transport",
+        "15, 30",
+        "uniform fusion",
+        "-1.250",
         "1,536 bytes",
         "At most 150 listings are ranked",
         "trivial",
         "python 3.11",
-        "9,999 bootstrap resamples",
+        "9,999 bootstrap resamples of queries",
         "Holm",
-        "strongest without transport",
         "random-view: one view per modality",
         "not held out",
         "12.5",
     ):
         assert text in written.words
-    gain = next(
-        g for g in first.gains(QUERY_PROTOCOL, "single-view") if (g.system, g.measure) == ("factorized", "R@100")
-    )
-    assert format_percent(gain.relative) in written.words
+    [gain] = [
+        test.gain for test in comparison.tests(QUERY_PROTOCOL) if (test.system, test.measure) == ("factorized", "R@100")
+    ]
+    assert gain is not None and format_percent(gain.relative) in written.words
     assert "full-transport" not in written.words, "it was not compared"
 
 
@@ -175,6 +187,7 @@ def test_a_report_without_queries(tmp_path: Path) -> None:
     assert {file.name for file in written.files} == {
         "compare.json",
         "cross-view.png",
+        "fusions.png",
         "gains.png",
         "cost.png",
         "report.html",
@@ -185,36 +198,38 @@ def test_a_report_without_queries(tmp_path: Path) -> None:
 
 
 def test_json_has_the_documented_results_at_the_top(written: Written) -> None:
-    promised = comparison_result().budgets["equal wall-clock"].results()
+    promised = comparison_result().comparison.results()
     assert {name: written.json[name] for name in promised} == promised
-    assert written.json["budgets"]["equal epochs"]["seeds"] == 2
+    assert written.json["seeds"] == 2
+    assert set(written.json["methods"]) == {*METHODS, *(name + HYBRID_SUFFIX for name in METHODS), *BASELINES}
     for row in written.json["methods"].values():
         for name, protocol in row.items():
             assert name == "seconds" or all(cell.keys() == {"mean", "std"} for cell in protocol.values())
 
 
 def test_json_has_the_details_in_further_keys(written: Written) -> None:
-    low, high = written.json["ci"]["equal wall-clock"]["factorized"][QUERY_PROTOCOL]["R@10"]
+    low, high = written.json["ci"]["factorized"][QUERY_PROTOCOL]["R@10"]
     assert low < written.json["methods"]["factorized"][QUERY_PROTOCOL]["R@10"]["mean"] < high
     assert written.json["trivial"] == {"title->photos": ["R@10", "R@100", "R@500"], QUERY_PROTOCOL: ["R@500"]}
-    assert "R@500" not in written.json["ci"]["equal epochs"]["bm25"][QUERY_PROTOCOL]
-    assert written.json["epochs"]["equal epochs"]["factorized"] == 30
+    assert "R@500" not in written.json["ci"]["bm25"][QUERY_PROTOCOL]
+    assert list(written.json["fusions"]) == ["title->photos", QUERY_PROTOCOL]
+    cell = written.json["fusions"][QUERY_PROTOCOL]["single-view"]["uniform"]["nDCG@10"]
+    assert cell == comparison_result().comparison.spread("single-view, uniform fusion", QUERY_PROTOCOL, "nDCG@10")
+    assert [row["epochs"] for row in written.json["validation"] if row["method"] == "factorized"] == [15, 30]
     assert written.json["cost"]["random-view"]["milliseconds"] == pytest.approx(0.6)
     assert written.json["choices"][0]["weights"]["alpha"] == 0.75
-    assert {test["protocol"] for test in written.json["tests"]["equal wall-clock"]} == {"title->photos", QUERY_PROTOCOL}
-    gains = written.json["gains"]["equal epochs"]
-    assert {gain["over"] for gain in gains["baseline"]} == {"single-view"}
-    assert not {gain["over"] for gain in gains["strongest without transport"]} & {
-        "factorized",
-        "factorized + bm25",
-    }
+    assert {test["protocol"] for test in written.json["tests"]} == {"title->photos", QUERY_PROTOCOL}
+    baselines = {test["baseline"] for test in written.json["tests"] if test["system"] == "factorized"}
+    assert baselines == set(written.json["baselines"].values())
+    assert all(test["gain"].keys() == {"relative", "low", "high"} for test in written.json["tests"])
     assert written.json["setup"]["settings"][0]["method"] == "factorized"
 
 
 def test_another_baseline_is_used_if_it_was_measured(tmp_path: Path) -> None:
-    tests = Written(tmp_path, comparison_result(), "bm25").json["tests"]["equal wall-clock"]
-    baselines = {(test["protocol"], test["baseline"]) for test in tests}
-    assert baselines == {("title->photos", "single-view"), (QUERY_PROTOCOL, "bm25")}
+    tests = Written(tmp_path, comparison_result(), "bm25").json["tests"]
+    assert {test["baseline"] for test in tests if test["protocol"] == QUERY_PROTOCOL} == {"bm25"}
+    [baseline] = {test["baseline"] for test in tests if test["protocol"] == "title->photos"}
+    assert baseline.startswith("random-view")
 
 
 # Pictures and the console ----------------------------------------------------------------------------------------
@@ -224,16 +239,17 @@ def test_charts_have_a_viewable_size(written: Written) -> None:
     for file in written.files:
         if file.suffix == ".png":
             with Image.open(file) as picture:
-                assert min(picture.size) > 400 and max(picture.size) < 4000
+                assert min(picture.size) > 300 and max(picture.size) < 4000
 
 
 def test_the_console_has_the_main_tables(written: Written) -> None:
-    assert "equal epochs, nDCG@10" in written.output
+    assert "nDCG@10, epochs and fusion validated" in written.output
+    assert "nDCG@10, query → listing: methods by fusions" in written.output
+    assert "Baseline in query → listing: random-view, " in written.output
     assert "▲" in written.output
     assert "R@500 left out: only 150 listings are ranked" in " ".join(written.output.split())
     assert "ms per listing and epoch" in written.output
     assert "report.html" in written.output
-    assert "factorized + bm25" not in written.output, "hybrids are on the page only"
     assert max(map(len, written.output.splitlines())) <= 120
 
 
@@ -246,3 +262,4 @@ def test_number_formats() -> None:
         "a and b",
         "a, b and c",
     ]
+    assert [join_seeds(values) for values in ([], [15], [15, 15], [15, 30, 15])] == ["–", "15", "15", "15, 30, 15"]

@@ -5,15 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from wares.core.errors import EvaluationError
 from wares.evaluation.comparison.results import (
     HYBRID_SUFFIX,
     QUERY_PROTOCOL,
-    SINGLE_VIEW_ALL_FUSED,
     Comparison,
     ProtocolValues,
+    RelativeGain,
+    System,
 )
 from wares.evaluation.significance import holm_correction, paired_tests
+from wares.training.settings import METHODS
 
 PHOTOS = "title->photos"
 
@@ -24,7 +25,15 @@ def measured(values: dict[str, float], protocol: str = QUERY_PROTOCOL) -> Protoc
 
 
 def comparison_of(*seeds: dict[str, ProtocolValues], **candidates: int) -> Comparison:
-    return Comparison(list(seeds), dict.fromkeys(seeds[0], 1.0), candidate_counts={QUERY_PROTOCOL: 1000} | candidates)
+    systems = {name: system_of(name) for name in seeds[0]}
+    return Comparison(list(seeds), systems, {QUERY_PROTOCOL: 1000} | candidates)
+
+
+def system_of(name: str) -> System:
+    """A system by its name: "METHOD", "METHOD + bm25", "METHOD, FUSION fusion", or an untrained one."""
+    method, _, fusion = name.removesuffix(HYBRID_SUFFIX).partition(", ")
+    trained = method in METHODS
+    return System(method if trained else None, fusion.removesuffix(" fusion") or None, HYBRID_SUFFIX in name, (), 1.0)
 
 
 def four(base: float, step: float = 0.02) -> dict[str, float]:
@@ -49,40 +58,62 @@ def test_results_are_means_and_deviations_over_seeds() -> None:
     assert comparison.mean("factorized", QUERY_PROTOCOL, "R@10") == pytest.approx(0.48)
 
 
+def gains(comparison: Comparison, baseline: str | None = None) -> dict[tuple[str, str], RelativeGain | None]:
+    return {(test.system, test.measure): test.gain for test in comparison.tests(QUERY_PROTOCOL, baseline)}
+
+
 def test_gains_over_single_view() -> None:
-    gains = {(gain.system, gain.measure): gain for gain in comparison_of(SHOP).gains(QUERY_PROTOCOL, "single-view")}
-    gain = gains["factorized", "R@10"]
-    assert gain.over == "single-view"
-    assert gain.relative == pytest.approx(0.6 / 0.4 - 1)
+    found = gains(comparison_of(SHOP), "single-view")
+    gain = found["factorized", "R@10"]
+    assert gain is not None and gain.relative == pytest.approx(0.6 / 0.4 - 1)
     assert gain.low < gain.relative < gain.high
-    assert gains["bm25", "R@500"].relative == pytest.approx(0.2)
-    assert not any(system == "single-view" for system, _ in gains)
+    other = found["bm25", "R@500"]
+    assert other is not None and other.relative == pytest.approx(0.2)
+    assert not any(system == "single-view" for system, _ in found)
 
 
-def test_gains_over_the_strongest_without_transport() -> None:
+def test_the_strongest_baseline_has_no_transport() -> None:
     comparison = comparison_of(SHOP)
-    assert comparison.strongest_without_transport(QUERY_PROTOCOL, "R@10") == "dense", (
+    assert comparison.strongest_baseline(QUERY_PROTOCOL) == "dense", (
         "all-pairs couples views, and factorized + bm25 does"
     )
-    [gain] = [
-        gain for gain in comparison.gains(QUERY_PROTOCOL) if (gain.system, gain.measure) == ("factorized", "R@10")
-    ]
-    assert gain.over == "dense" and gain.relative == pytest.approx(0.2)
+    gain = gains(comparison)["factorized", "R@10"]
+    assert gain is not None and gain.relative == pytest.approx(0.2)
     assert comparison.best(QUERY_PROTOCOL, "R@10") == "all-pairs"
-    hybrid = comparison_of(
-        SHOP | {"single-view" + HYBRID_SUFFIX: measured(four(0.6)), SINGLE_VIEW_ALL_FUSED: measured(four(0.55))}
-    )
-    assert hybrid.strongest_without_transport(QUERY_PROTOCOL, "R@10") == "single-view + bm25"
-    assert comparison_of({"factorized": SHOP["factorized"]}).strongest_without_transport(QUERY_PROTOCOL, "R@10") is None
-    assert comparison_of({"factorized": SHOP["factorized"]}).gains(QUERY_PROTOCOL) == []
+    alone = comparison_of({"factorized": SHOP["factorized"]})
+    assert alone.strongest_baseline(QUERY_PROTOCOL) is None and alone.tests(QUERY_PROTOCOL) == []
+
+
+def test_a_baseline_has_the_best_fusion() -> None:
+    """Every method takes part with every fusion; cells are no rows, and no tests."""
+    cells = {
+        "single-view, uniform fusion": measured(four(0.55)),
+        "single-view, primary fusion": measured(four(0.37)),
+        "factorized, uniform fusion": measured(four(0.9)),
+    }
+    comparison = comparison_of(SHOP | cells)
+    assert comparison.strongest_baseline(QUERY_PROTOCOL) == "single-view, uniform fusion"
+    assert comparison.rows(QUERY_PROTOCOL) == list(SHOP)
+    assert {test.baseline for test in comparison.tests(QUERY_PROTOCOL)} == {"single-view, uniform fusion"}
+    assert {test.system for test in comparison.tests(QUERY_PROTOCOL)} == set(SHOP)
+    assert comparison.cells(QUERY_PROTOCOL) == {
+        "single-view": {"uniform": "single-view, uniform fusion", "primary": "single-view, primary fusion"},
+        "factorized": {"uniform": "factorized, uniform fusion"},
+    }
+
+
+def test_only_systems_fused_with_bm25_are_compared_with_trained_ones_fused_with_bm25() -> None:
+    comparison = comparison_of(SHOP | {"single-view" + HYBRID_SUFFIX: measured(four(0.6))})
+    baselines = {test.system: test.baseline for test in comparison.tests(QUERY_PROTOCOL)}
+    assert baselines["factorized"] == "dense"
+    assert baselines["factorized + bm25"] == "single-view + bm25"
+    assert "single-view + bm25" not in baselines, "it is its own baseline"
 
 
 def test_no_gain_over_a_mean_of_zero() -> None:
     nothing = measured({"q0": 0.0, "q1": 0.0, "q2": 0.0, "q3": 0.0})
-    assert (
-        comparison_of({"factorized": SHOP["factorized"], "single-view": nothing}).gains(QUERY_PROTOCOL, "single-view")
-        == []
-    )
+    comparison = comparison_of({"factorized": SHOP["factorized"], "single-view": nothing})
+    assert set(gains(comparison).values()) == {None}
 
 
 def test_recall_is_trivial_if_at_most_k_listings_are_ranked() -> None:
@@ -94,10 +125,10 @@ def test_recall_is_trivial_if_at_most_k_listings_are_ranked() -> None:
         False,
     ]
     assert comparison.measures(QUERY_PROTOCOL) == ["nDCG@10", "R@10"]
-    assert {gain.measure for gain in comparison.gains(QUERY_PROTOCOL)} == {"nDCG@10", "R@10"}
     assert {test.measure for test in comparison.tests(QUERY_PROTOCOL)} == {"nDCG@10", "R@10"}
     assert "R@500" in comparison.results()["methods"]["bm25"][QUERY_PROTOCOL], "the documented shape has all measures"
-    assert not Comparison([SHOP], {}).is_trivial(QUERY_PROTOCOL, "R@500"), "the number of candidates is unknown"
+    unknown = Comparison([SHOP], comparison.systems)
+    assert not unknown.is_trivial(QUERY_PROTOCOL, "R@500"), "the number of candidates is unknown"
 
 
 def test_intervals_contain_the_mean_and_narrow_with_queries() -> None:
@@ -142,12 +173,12 @@ def test_tests_are_corrected_within_a_protocol() -> None:
     table = {"factorized": noisy(0.6), "all-pairs": noisy(0.55), "single-view": noisy(0.45)}
     comparison = comparison_of(table | {"bm25": {QUERY_PROTOCOL: table["factorized"][QUERY_PROTOCOL]}})
     for protocol, count in ((PHOTOS, 2 * 4), (QUERY_PROTOCOL, 3 * 4)):
-        tests = comparison.tests(protocol)
+        tests = comparison.tests(protocol, "single-view")
         assert {(test.protocol, test.baseline) for test in tests} == {(protocol, "single-view")}
         assert len(tests) == count
         assert [test.p_holm for test in tests] == holm_correction([test.p for test in tests])
     plain = paired_tests({name: row[PHOTOS] for name, row in table.items()}, "single-view")
-    assert [test.p for test in plain] == [test.p for test in comparison.tests(PHOTOS)]
+    assert [test.p for test in plain] == [test.p for test in comparison.tests(PHOTOS, "single-view")]
 
 
 def test_the_preferred_baseline_is_used_if_it_was_measured() -> None:
@@ -155,12 +186,18 @@ def test_the_preferred_baseline_is_used_if_it_was_measured() -> None:
     comparison = comparison_of({name: row | views.get(name, {}) for name, row in SHOP.items()})
     assert comparison.protocols == [QUERY_PROTOCOL, PHOTOS]
     assert [comparison.baseline(protocol, "bm25") for protocol in (QUERY_PROTOCOL, PHOTOS)] == ["bm25", "single-view"]
-    assert (
-        comparison_of({"all-pairs": SHOP["all-pairs"], "dense": SHOP["dense"]}).baseline(QUERY_PROTOCOL) == "all-pairs"
-    )
-    assert {test.baseline for test in comparison.tests(QUERY_PROTOCOL, "dense")} == {"dense"}
-    with pytest.raises(EvaluationError, match="'bm25' was not measured in title->photos"):
-        comparison.tests(PHOTOS, "bm25")
+    assert comparison_of({"all-pairs": SHOP["all-pairs"]}).baseline(QUERY_PROTOCOL) == "all-pairs"
+    assert {test.baseline for test in comparison.tests(QUERY_PROTOCOL, "bm25")} == {"bm25"}
+
+
+def test_measures_of_pooled_judgments_are_not_tested() -> None:
+    table = {
+        name: {QUERY_PROTOCOL: {**row[QUERY_PROTOCOL], "Judged@10": dict.fromkeys(four(0.0), 1.0)}}
+        for name, row in SHOP.items()
+    }
+    comparison = comparison_of(table)
+    assert "Judged@10" in comparison.measures(QUERY_PROTOCOL)
+    assert {test.measure for test in comparison.tests(QUERY_PROTOCOL)} == {"nDCG@10", "R@10", "R@100", "R@500"}
 
 
 def test_a_query_is_averaged_over_the_seeds_that_measured_it() -> None:

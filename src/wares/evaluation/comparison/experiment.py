@@ -1,18 +1,19 @@
-"""Comparison of pretraining methods on one catalogue, at equal wall-clock and at equal epochs.
+"""Comparison of pretraining methods on one catalogue, each at the number of epochs that its own validation selects.
 
 Cross-view protocols hold out 30 % of the listings and train on the rest; views of held-out listings are the queries.
 Groups of duplicates (wares.data.duplicates) are never split, and listings of a group are relevant to each other.
 Query → listing trains on the whole catalogue, without labels, and ranks it for judged queries. Queries are the same for
 all methods: joint-text trains on one joined text and the first photo, and is also queried with single texts and photos.
 
-The wall-clock budget is not timed during training, because other load on the machine would change it. Epochs of all
-methods are timed in turn, and the median seconds convert the budget to a number of epochs.
+A method is compared as it is best, as far as can be known without labels: `validation` selects its number of epochs and
+its fusion on training listings. How towers are trained and how views are fused are two factors, so every method is also
+measured with the fusions of the others.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -28,6 +29,7 @@ import torch
 from wares.core.errors import EvaluationError
 from wares.core.progress import progress
 from wares.data.duplicates import MIN_GROUPS, duplicate_groups, group_count, split_by_group
+from wares.data.runs import Run
 from wares.data.views import with_joint_text
 from wares.encoders.features import CatalogueFeatures, catalogue_features, embed_features, project_features
 from wares.encoders.fusion import fuse
@@ -37,18 +39,20 @@ from wares.encoders.settings import Fusion
 from wares.encoders.towers import Towers
 from wares.evaluation.comparison.protocols import measure_cross_view_protocols
 from wares.evaluation.comparison.results import (
+    FUSED_PROTOCOLS,
     HYBRID_SUFFIX,
     QUERY_PROTOCOL,
-    SINGLE_VIEW_ALL_FUSED,
     TRANSPORT_METHODS,
     Comparison,
     ComparisonResult,
     Cost,
     ProtocolValues,
     SelectedWeights,
+    System,
 )
-from wares.evaluation.measures import PerQuery, Qrels, measure
-from wares.evaluation.systems import BASELINES, RUN_DEPTH, shop_runs
+from wares.evaluation.comparison.validation import FUSIONS, OWN, Validation, fusions_of_method, validate
+from wares.evaluation.measures import DEFAULT_MEASURES, POOLED_MEASURES, Qrels, is_pooled, measure
+from wares.evaluation.systems import BASELINES, RUN_DEPTH, shop_runs, vectors_run
 from wares.shop.build import summarize_catalogue, write_shop
 from wares.shop.content_diff import content_hashes
 from wares.shop.encoder import TowersEncoder
@@ -90,8 +94,13 @@ class JudgedQueries:
 
 @dataclass(frozen=True)
 class TrainedMethod:
-    """Result of training one method: system -> values, and the seconds of training."""
+    """Result of training one method with one seed.
 
+    values: system -> values; of the method's row, its row fused with BM25, and its cells
+    seconds: of training, without validation
+    """
+
+    validation: Validation
     values: dict[str, ProtocolValues]
     seconds: float
 
@@ -105,19 +114,17 @@ def compare(
     select: bool = True,
     cache: Path | None = None,
 ) -> ComparisonResult:
-    """Train every method with every seed, at equal wall-clock and at equal epochs, and measure the systems.
+    """Train every method with every seed, as long as its validation selects, and measure it with every fusion.
 
     corpus: with features of the towers named `towers`
-    methods: settings of each method; `seeds` replaces their seed. Single-view fuses its primary views only, and has a
-        second, stronger system with all views fused
-    judged: adds the query → listing protocol and its baselines BM25, dense, and their hybrid
+    methods: settings of each method; `seeds` replaces their seed, and their epochs are the ceiling of validation
+    judged: adds the query → listing protocol and the untrained baselines
     select: select the weights of views for each seed, without labels (wares.training.weight_selection), with the first
         method that has transport, on the listings that are not held out; all methods with transport use them. The
         seconds of the selection are reported apart
     cache: folder of cached features, for the joined texts of joint-text
 
-    The wall-clock budget is the time of the first method's epochs, with its settings as passed. Raises EvaluationError
-    for fewer than 10 groups of duplicates, and without both photos and judged queries.
+    Raises EvaluationError for fewer than 10 groups of duplicates, and without both photos and judged queries.
 
     Example:
         >>> from pathlib import Path
@@ -128,7 +135,7 @@ def compare(
         >>> corpus = EncodedCatalogue(catalogue, catalogue_features(catalogue, build_towers("small")))
         >>> judged = JudgedQueries([Query("q", "mug 3")], {"q": {"3": 1}})
         >>> result = compare(corpus, "small", [PretrainSettings(epochs=1)], seeds=1, judged=judged)
-        >>> result.budgets["equal epochs"].systems("query->listing")
+        >>> result.comparison.rows("query->listing")
         ['factorized', 'factorized + bm25', 'bm25', 'dense', 'dense-views', 'bm25+dense', 'bm25+dense-views']
     """
     groups = group_count(corpus.features.duplicate_labels)
@@ -141,11 +148,7 @@ def compare(
         raise EvaluationError("there are neither photos nor judged queries. Add one of them to compare methods.")
     experiment = Experiment(corpus, towers, judged, select, cache)
     costs = experiment.measure_costs(methods)
-    epochs = {
-        "equal wall-clock": equal_wall_clock_epochs(methods, costs),
-        "equal epochs": {settings.method: settings.epochs for settings in methods},
-    }
-    by_seed: list[dict[tuple[Method, int], TrainedMethod]] = [{} for _ in range(seeds)]
+    runs: dict[Method, list[TrainedMethod]] = {settings.method: [] for settings in methods}
     selected: list[SelectedWeights] = []
     with progress(None, "comparing", total=seeds * len(methods), unit="methods") as bar:
         for seed in range(seeds):
@@ -153,52 +156,40 @@ def compare(
             selected += _selected_weights(selection)
             for method in methods:
                 settings = with_selected_weights(replace(method, seed=seed), selection)
-                # If both budgets come to the same number of epochs, one training serves both.
-                for number in {budget[method.method] for budget in epochs.values()}:
-                    by_seed[seed][method.method, number] = experiment.train_and_measure(settings, number)
+                runs[method.method].append(experiment.train_and_measure(settings))
                 bar.update()
-    budgets = {
-        name: _comparison(
-            [{method: trained[method, number] for method, number in budget.items()} for trained in by_seed],
-            budget,
-            experiment,
-        )
-        for name, budget in epochs.items()
-    }
-    return ComparisonResult(budgets, costs, selected, experiment.vector_bytes)
-
-
-def system_names(methods: Iterable[Method], judged: bool) -> list[str]:
-    """Return the names of all systems of a comparison."""
-    trained = [name for method in methods for name in systems_of_method(method, Fusion())]
-    return [*trained, *(name + HYBRID_SUFFIX for name in trained), *BASELINES] if judged else trained
-
-
-def systems_of_method(method: Method, fusion: Fusion) -> dict[str, Fusion]:
-    """Return the systems of one training of a method: name -> fusion of its views."""
-    systems = {str(method): method_fusion(method, fusion)}
-    return systems | {SINGLE_VIEW_ALL_FUSED: fusion} if method == "single-view" else systems
-
-
-def equal_wall_clock_epochs(methods: Sequence[PretrainSettings], costs: Mapping[Method, Cost]) -> dict[Method, int]:
-    """Return the number of epochs of each method in the time of the first method's epochs; at least one."""
-    first = methods[0]
-    budget = first.epochs * costs[first.method].milliseconds
-    return {settings.method: max(1, round(budget / costs[settings.method].milliseconds)) for settings in methods}
-
-
-def _comparison(
-    seeds: Sequence[Mapping[Method, TrainedMethod]], epochs: Mapping[Method, int], experiment: Experiment
-) -> Comparison:
-    tables = [{name: values for run in runs.values() for name, values in run.values.items()} for runs in seeds]
-    trained = {name: method for method, run in seeds[0].items() for name in run.values}
-    untrained = dict.fromkeys(experiment.untrained_values, 0)
-    return Comparison(
-        [table | experiment.untrained_values for table in tables],
-        {name: mean(runs[method].seconds for runs in seeds) for name, method in trained.items()} | untrained,
-        {name: epochs[method] for name, method in trained.items()} | untrained,
-        experiment.candidate_counts(len(seeds)),
+    validations = [run.validation for by_seed in runs.values() for run in by_seed]
+    comparison = Comparison(
+        [
+            {name: row for by_seed in runs.values() for name, row in by_seed[seed].values.items()}
+            | experiment.untrained_values
+            for seed in range(seeds)
+        ],
+        systems_of(runs, judged is not None),
+        experiment.candidate_counts(seeds),
     )
+    return ComparisonResult(comparison, costs, validations, selected, experiment.vector_bytes)
+
+
+def systems_of(runs: Mapping[Method, Sequence[TrainedMethod]], judged: bool) -> dict[str, System]:
+    """Return the systems of a comparison by name: rows of trained methods, untrained baselines, then cells.
+
+    runs: method -> run of each seed; none yet for the names alone
+    """
+    rows: dict[str, System] = {}
+    hybrids: dict[str, System] = {}
+    cells: dict[str, System] = {}
+    for method, by_seed in runs.items():
+        seconds = mean(run.validation.seconds + run.seconds for run in by_seed) if by_seed else 0.0
+        row = System(method, epochs=tuple(run.validation.epochs for run in by_seed), seconds=seconds)
+        rows[str(method)], hybrids[method + HYBRID_SUFFIX] = row, replace(row, hybrid=True)
+        cells |= {cell_name(method, fusion): replace(row, fusion=fusion) for fusion in FUSIONS}
+    return rows | (hybrids | dict.fromkeys(BASELINES, System()) if judged else {}) | cells
+
+
+def cell_name(method: Method, fusion: str) -> str:
+    """Return the name of a method with a given fusion."""
+    return f"{method}, {fusion} fusion"
 
 
 def with_selected_weights(settings: PretrainSettings, selection: WeightSelection | None) -> PretrainSettings:
@@ -265,35 +256,92 @@ class Experiment:
         training, _ = self._split(seed)
         return select_weights(self.corpus.features.select(training), self.towers, replace(first, seed=seed))
 
-    def train_and_measure(self, settings: PretrainSettings, epochs: int) -> TrainedMethod:
-        """Train one method twice: without the held-out listings for cross-view protocols, on all for the queries."""
-        settings = replace(settings, epochs=epochs)
+    def train_and_measure(self, settings: PretrainSettings) -> TrainedMethod:
+        """Validate one method, then train it without held-out listings for cross-view, and on all for the queries."""
+        everything = np.arange(len(self.corpus.catalogue))
+        cross_view = len(self.corpus.features.photos) > 0
+        training, held_out = self._split(settings.seed) if cross_view else (everything, everything[:0])
+        views, trained_views = self.corpus.features, self.catalogue_for(settings.method).features
+        validation = validate(trained_views.select(training), views.select(training), self.towers, settings)
+        settings = replace(settings, epochs=validation.epochs)
         values: dict[str, ProtocolValues] = defaultdict(dict)
         seconds = 0.0
-        if len(self.corpus.features.photos):
-            training, held_out = self._split(settings.seed)
+        if cross_view:
             towers, record = self._train(training, settings)
             seconds += record.seconds
-            embeddings = embed_features(self.corpus.features.select(held_out), towers)
-            for name, fusion in systems_of_method(settings.method, settings.fusion).items():
-                values[name] |= measure_cross_view_protocols(embeddings, self._groups[held_out], fusion)
+            by_fusion = self._measure_cross_view(towers, settings, held_out)
+            _add(values, settings.method, by_fusion, validation.fusion)
         if self.judged is not None:
-            towers, record = self._train(np.arange(len(self.corpus.catalogue)), settings)
+            towers, record = self._train(everything, settings)
             seconds += record.seconds
-            for name, fusion in systems_of_method(settings.method, settings.fusion).items():
-                measured = self._measure_queries(self.catalogue_for(settings.method), towers, fusion, self.judged)
-                values[name][QUERY_PROTOCOL] = measured["fused"]
-                values[name + HYBRID_SUFFIX][QUERY_PROTOCOL] = measured["fused+bm25"]
-        return TrainedMethod(dict(values), seconds)
+            by_fusion = self._measure_queries(towers, settings, self.judged)
+            _add(values, settings.method, by_fusion, validation.fusion)
+            hybrid = self._measure_hybrid(towers, settings, validation.fusion, self.judged)
+            values[settings.method + HYBRID_SUFFIX] = hybrid
+        return TrainedMethod(validation, dict(values), seconds)
+
+    def _measure_cross_view(
+        self, towers: Towers, settings: PretrainSettings, held_out: Indices
+    ) -> dict[str, ProtocolValues]:
+        """Fusion -> values of the cross-view protocols."""
+        embeddings = embed_features(self.corpus.features.select(held_out), towers)
+        return {
+            name: measure_cross_view_protocols(embeddings, self._groups[held_out], fusion)
+            for name, fusion in fusions_of_method(settings.method, settings.fusion).items()
+        }
+
+    def _measure_queries(
+        self, towers: Towers, settings: PretrainSettings, judged: JudgedQueries
+    ) -> dict[str, ProtocolValues]:
+        """Fusion -> values of query → listing: cosines with fused embeddings, as the shop's `fused` ranks them."""
+        texts = [query.text for query in judged.queries]
+        vectors = CachedQueryEncoder(towers, self._queries).encode_texts(texts)
+        values: dict[str, ProtocolValues] = {}
+        for name, fusion in fusions_of_method(settings.method, settings.fusion).items():
+            corpus = self._indexed(settings.method, name)
+            fused = fuse(round_to_float16(embed_features(corpus.features, towers)), fusion).vectors
+            ids = [listing.id for listing in corpus.catalogue.listings]
+            run = vectors_run(fused, ids, vectors, judged.queries)
+            values[name] = {QUERY_PROTOCOL: measure(run, judged.qrels, self._query_measures)}
+        return values
+
+    def _measure_hybrid(
+        self, towers: Towers, settings: PretrainSettings, fusion: str, judged: JudgedQueries
+    ) -> ProtocolValues:
+        """Values of query → listing of a shop's `fused+bm25`."""
+        settings_of_fusion = fusions_of_method(settings.method, settings.fusion)[fusion]
+        with self._shop(self._indexed(settings.method, fusion), towers, settings_of_fusion) as shop:
+            run = run_queries(shop, judged.queries, RUN_DEPTH, "fused+bm25")
+        return {QUERY_PROTOCOL: measure(run, judged.qrels, self._query_measures)}
+
+    def _indexed(self, method: Method, fusion: str) -> EncodedCatalogue:
+        """The catalogue whose views are fused: that of the method with its own fusion, else all views."""
+        return self.catalogue_for(method) if fusion == OWN else self.corpus
 
     @cached_property
-    def untrained_values(self) -> dict[str, ProtocolValues]:
-        """Values of the systems without training: BM25, the untrained text tower, and their hybrid."""
+    def _untrained_runs(self) -> dict[str, Run]:
+        """Runs of the systems without training; empty without judged queries."""
         if self.judged is None:
             return {}
         with self._shop(self.corpus, build_towers(self.towers), Fusion()) as shop:
             runs = shop_runs(shop, self.judged.queries, RUN_DEPTH)
-        return {name: {QUERY_PROTOCOL: measure(runs[name], self.judged.qrels)} for name in BASELINES}
+        return {name: runs[name] for name in BASELINES}
+
+    @cached_property
+    def _query_measures(self) -> tuple[str, ...]:
+        """Measures of query → listing: those of pooled judgments as well, if judgments are pooled."""
+        pooled = self.judged is not None and is_pooled(self._untrained_runs.values(), self.judged.qrels)
+        return (*DEFAULT_MEASURES, *POOLED_MEASURES) if pooled else DEFAULT_MEASURES
+
+    @cached_property
+    def untrained_values(self) -> dict[str, ProtocolValues]:
+        """Values of the systems without training; empty without judged queries."""
+        if self.judged is None:
+            return {}
+        return {
+            name: {QUERY_PROTOCOL: measure(run, self.judged.qrels, self._query_measures)}
+            for name, run in self._untrained_runs.items()
+        }
 
     def candidate_counts(self, seeds: int) -> dict[str, int]:
         """Return protocol -> number of listings ranked, the maximum over seeds."""
@@ -333,16 +381,6 @@ class Experiment:
         settings = replace(settings, fusion=method_fusion(settings.method, settings.fusion))
         return towers, pretrain(self.catalogue_for(settings.method).features.select(listings), towers, settings)
 
-    def _measure_queries(
-        self, corpus: EncodedCatalogue, towers: Towers, fusion: Fusion, judged: JudgedQueries
-    ) -> dict[str, PerQuery]:
-        with self._shop(corpus, towers, fusion) as shop:
-            runs = {
-                "fused": run_queries(shop, judged.queries, RUN_DEPTH, "fused"),
-                "fused+bm25": run_queries(shop, judged.queries, RUN_DEPTH, "fused+bm25"),
-            }
-        return {name: measure(run, judged.qrels) for name, run in runs.items()}
-
     @contextmanager
     def _shop(self, corpus: EncodedCatalogue, towers: Towers, fusion: Fusion) -> Iterator[Shop]:
         towers.fusion = fusion
@@ -354,6 +392,17 @@ class Experiment:
             )
             write_shop(summarize_catalogue(corpus.catalogue), TowersEncoder(towers), [chunk], path)
             yield open_shop(path, CachedQueryEncoder(towers, self._queries))
+
+
+def _add(
+    values: dict[str, ProtocolValues], method: Method, by_fusion: Mapping[str, ProtocolValues], selected: str
+) -> None:
+    """Add the values of each fusion to its cell, and those of the selected one to the row of the method."""
+    values[method] |= by_fusion[selected]
+    for fusion, by_protocol in by_fusion.items():
+        values[cell_name(method, fusion)] |= {
+            protocol: row for protocol, row in by_protocol.items() if protocol in FUSED_PROTOCOLS
+        }
 
 
 class CachedQueryEncoder(TowersEncoder):

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from wares.evaluation.charts import render_page
 from wares.evaluation.comparison.bootstrap import BOOTSTRAP_RESAMPLES
 from wares.evaluation.comparison.columns import (
     COST_COLUMNS,
+    FUSION_NOTES,
     MEASURE_NOTES,
     PROTOCOL_NOTES,
     SYSTEM_COLUMNS,
@@ -24,52 +22,26 @@ from wares.evaluation.comparison.columns import (
     significance_mark,
 )
 from wares.evaluation.comparison.experiment import TIMED_EPOCHS
-from wares.evaluation.comparison.results import (
-    GAIN_MEASURES,
-    TRANSPORT_METHODS,
-    Comparison,
-    ProtocolTest,
-    RelativeGain,
-    all_gains,
-    all_tests,
-    first_budget,
-    main_protocol,
-)
-from wares.evaluation.measures import DEFAULT_MEASURES
+from wares.evaluation.comparison.results import GAIN_MEASURES, MAIN_MEASURE, TRANSPORT_METHODS, all_tests, main_protocol
+from wares.evaluation.comparison.tables import baseline_lines
+from wares.evaluation.comparison.validation import FUSIONS
 from wares.evaluation.significance import SIGNIFICANCE_LEVEL
 
 if TYPE_CHECKING:
-    from wares.evaluation.comparison.results import ComparisonResult
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from wares.evaluation.comparison.results import ComparisonResult, ProtocolTest
     from wares.evaluation.comparison.setup import ExperimentSetup
 
-Cell = tuple[str, str, str]  # protocol, system, measure
 
-
-@dataclass(frozen=True)
-class BudgetSection:
-    """The comparison under one budget, with tests and gains by protocol, system and measure; None without one."""
-
-    name: str
-    comparison: Comparison
-    tests: Mapping[Cell, ProtocolTest | None]
-    gains: Mapping[Cell, RelativeGain | None]
-    strongest: Mapping[Cell, RelativeGain | None]
-
-    @classmethod
-    def from_comparison(cls, name: str, comparison: Comparison, baseline: str) -> BudgetSection:
-        """Return the section with all tests and gains of a comparison."""
-        return cls(
-            name,
-            comparison,
-            _by_cell(all_tests(comparison, baseline)),
-            _by_cell(all_gains(comparison, baseline)),
-            _by_cell(all_gains(comparison, None)),
-        )
-
-
-def render_report(result: ComparisonResult, setup: ExperimentSetup, baseline: str, charts: Sequence[Path]) -> str:
+def render_report(
+    result: ComparisonResult, setup: ExperimentSetup, baseline: str | None, charts: Sequence[Path]
+) -> str:
     """Return the page as HTML. charts: PNG files, embedded in it"""
-    first = first_budget(result)
+    comparison = result.comparison
+    tests: defaultdict[tuple[str, str, str], ProtocolTest | None] = defaultdict(lambda: None)
+    tests |= {(test.protocol, test.system, test.measure): test for test in all_tests(comparison, baseline)}
     return render_page(
         "compare.html",
         {
@@ -84,24 +56,25 @@ def render_report(result: ComparisonResult, setup: ExperimentSetup, baseline: st
         result=result,
         setup=setup,
         baseline=baseline,
-        protocols=sorted(first.protocols, key=lambda protocol: protocol != main_protocol(first)),
+        baselines=baseline_lines(comparison, baseline),
+        comparison=comparison,
+        protocols=sorted(comparison.protocols, key=lambda protocol: protocol != main_protocol(comparison)),
+        tests=tests,
         main_method=setup.methods[0].method,
-        budgets=[
-            BudgetSection.from_comparison(name, comparison, baseline) for name, comparison in result.budgets.items()
-        ],
-        notes={"protocols": PROTOCOL_NOTES, "systems": SYSTEM_NOTES, "measures": MEASURE_NOTES},
+        main_measure=MAIN_MEASURE,
+        notes={
+            "protocols": PROTOCOL_NOTES,
+            "systems": SYSTEM_NOTES,
+            "measures": MEASURE_NOTES,
+            "fusions": FUSION_NOTES,
+        },
+        fusions=FUSIONS,
         system_columns=SYSTEM_COLUMNS,
         cost_columns=COST_COLUMNS,
-        systems=set(first.seed_values[0]),
+        systems=set(comparison.systems),
         transport=[name for name in TRANSPORT_METHODS if name in result.costs],
-        measures=DEFAULT_MEASURES,
         gain_measures=GAIN_MEASURES,
         level=SIGNIFICANCE_LEVEL,
         resamples=BOOTSTRAP_RESAMPLES,
         timed_epochs=TIMED_EPOCHS,
     )
-
-
-def _by_cell(rows: Iterable[Any]) -> defaultdict[Cell, Any]:
-    cells: defaultdict[Cell, Any] = defaultdict(lambda: None)
-    return cells | {(row.protocol, row.system, row.measure): row for row in rows}

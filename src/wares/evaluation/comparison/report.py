@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from wares.core.files import write_json
 from wares.evaluation.comparison.figures import draw_charts
 from wares.evaluation.comparison.page import render_report
-from wares.evaluation.comparison.results import Comparison, ComparisonResult, all_gains, all_tests, first_budget
+from wares.evaluation.comparison.results import Comparison, ComparisonResult, MeanStd, all_tests
 from wares.evaluation.comparison.setup import ExperimentSetup
 from wares.evaluation.comparison.tables import print_tables
 
@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 
 
 def write_comparison(
-    console: Console, result: ComparisonResult, setup: ExperimentSetup, out: Path, baseline: str = "single-view"
+    console: Console, result: ComparisonResult, setup: ExperimentSetup, out: Path, baseline: str | None = None
 ) -> list[Path]:
     """Print the tables, and write compare.json, the charts and report.html.
 
-    baseline: system of the tests and gains, in protocols where it was measured (`Comparison.baseline`)
+    baseline: system of the tests and gains, in protocols where it was measured; None for the strongest system without
+        transport (`Comparison.baseline`)
 
     Returns the paths of the files, compare.json first.
     """
@@ -36,28 +37,19 @@ def write_comparison(
     return [out / "compare.json", *charts, page]
 
 
-def comparison_json(result: ComparisonResult, setup: ExperimentSetup, baseline: str) -> dict[str, Any]:
-    """Return the object of compare.json: the results under the first budget, and the details in further keys."""
-    budgets, first = result.budgets, first_budget(result)
-    results = {name: comparison.results() for name, comparison in budgets.items()}
+def comparison_json(result: ComparisonResult, setup: ExperimentSetup, baseline: str | None) -> dict[str, Any]:
+    """Return the object of compare.json: the results, and the details in further keys."""
+    comparison = result.comparison
     return {
-        **results[next(iter(budgets))],
-        "budgets": results,
-        "epochs": {name: comparison.epochs for name, comparison in budgets.items()},
-        "ci": {name: confidence_intervals(comparison) for name, comparison in budgets.items()},
-        "tests": {
-            name: [asdict(test) for test in all_tests(comparison, baseline)] for name, comparison in budgets.items()
-        },
-        "gains": {
-            name: {
-                "baseline": [asdict(gain) for gain in all_gains(comparison, baseline)],
-                "strongest without transport": [asdict(gain) for gain in all_gains(comparison, None)],
-            }
-            for name, comparison in budgets.items()
-        },
+        **comparison.results(),
+        "fusions": fusion_table(comparison),
+        "validation": [asdict(validation) for validation in result.validations],
+        "ci": confidence_intervals(comparison),
+        "baselines": {protocol: comparison.baseline(protocol, baseline) for protocol in comparison.protocols},
+        "tests": [asdict(test) for test in all_tests(comparison, baseline)],
         "trivial": {
-            protocol: [f"R@{k}" for k in (10, 100, 500) if first.is_trivial(protocol, f"R@{k}")]
-            for protocol in first.protocols
+            protocol: [f"R@{k}" for k in (10, 100, 500) if comparison.is_trivial(protocol, f"R@{k}")]
+            for protocol in comparison.protocols
         },
         "cost": {method: asdict(cost) for method, cost in result.costs.items()},
         "choices": [asdict(weights) for weights in result.selected_weights],
@@ -70,11 +62,26 @@ def comparison_json(result: ComparisonResult, setup: ExperimentSetup, baseline: 
     }
 
 
+def fusion_table(comparison: Comparison) -> dict[str, dict[str, dict[str, dict[str, MeanStd]]]]:
+    """Return protocol -> method -> fusion -> measure -> mean and standard deviation over seeds."""
+    return {
+        protocol: {
+            method: {
+                fusion: {name: comparison.spread(system, protocol, name) for name in comparison.measures(protocol)}
+                for fusion, system in row.items()
+            }
+            for method, row in comparison.cells(protocol).items()
+        }
+        for protocol in comparison.protocols
+        if comparison.cells(protocol)
+    }
+
+
 def confidence_intervals(comparison: Comparison) -> dict[str, dict[str, dict[str, list[float]]]]:
     """Return system -> protocol -> measure -> [low, high] of the 95 % confidence interval of the mean."""
     intervals: dict[str, dict[str, dict[str, list[float]]]] = {}
     for protocol in comparison.protocols:
-        for system in comparison.systems(protocol):
+        for system in comparison.rows(protocol):
             cells = {name: comparison.interval(system, protocol, name) for name in comparison.measures(protocol)}
             row = {name: [cell.low, cell.high] for name, cell in cells.items()}
             intervals.setdefault(system, {})[protocol] = row

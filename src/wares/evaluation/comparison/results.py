@@ -1,30 +1,33 @@
 """Statistics of a comparison: means, confidence intervals, paired tests, and relative gains.
 
 `experiment` trains the methods and measures them; this module computes from the values of each query. The unit of all
-statistics is what varies between catalogues alike: a query in query → listing, a group of duplicates in cross-view
-protocols. The value of a unit is its mean over the seeds that measured it; means, intervals and tests are over units.
-Seeds are few and are no sample of anything, so their spread is only reported, as a standard deviation.
+statistics is a query in query → listing, and a group of duplicates in cross-view protocols. The value of a unit is its
+mean over the seeds that measured it; means, intervals and tests are over units. Seeds are few and a sample of nothing
+that matters to a reader, so their spread is only reported, as a standard deviation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
-from wares.core.errors import EvaluationError
 from wares.evaluation.comparison.bootstrap import ConfidenceInterval, bootstrap_means
 from wares.evaluation.cross_view import Floats
-from wares.evaluation.measures import PerQuery
-from wares.evaluation.significance import paired_tests
+from wares.evaluation.measures import POOLED_MEASURES, PerQuery
+from wares.evaluation.significance import holm_correction, paired_tests
+
+if TYPE_CHECKING:
+    from wares.evaluation.comparison.validation import Validation
+    from wares.evaluation.significance import PairedTest
 
 QUERY_PROTOCOL = "query->listing"
-DEFAULT_BASELINE = "single-view"
-SINGLE_VIEW_ALL_FUSED = "single-view, all views fused"
-HYBRID_SUFFIX = " + bm25"  # ends the names of systems fused with BM25
+FUSED_PROTOCOLS = ("title->photos", "description->photos", QUERY_PROTOCOL)  # the others rank views, without fusion
+MAIN_MEASURE = "nDCG@10"  # decides which baseline is the strongest
+HYBRID_SUFFIX = " + bm25"  # ends the names of trained systems fused with BM25
 # Methods that couple several views of a listing by a transport plan; all other systems are baselines.
 TRANSPORT_METHODS = ("factorized", "all-pairs", "low-rank-transport", "full-transport")
 GAIN_MEASURES = ("nDCG@10", "R@10", "R@100", "R@500")
@@ -46,11 +49,45 @@ class Results(TypedDict):
 
 
 @dataclass(frozen=True)
+class System:
+    """A row of the tables, or a cell of the tables of methods and fusions.
+
+    method: how its towers are trained; None if they are not
+    fusion: in a cell, the name of the fusion (`fusions_of_method`); None in a row, whose fusion is selected by
+        validation for each seed
+    hybrid: True for a trained system fused with BM25
+    epochs: number of epochs of each seed
+    seconds: of validation and training, both trainings of a seed together, in the mean over seeds
+    """
+
+    method: str | None = None
+    fusion: str | None = None
+    hybrid: bool = False
+    epochs: tuple[int, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def has_transport(self) -> bool:
+        """True if the method couples views by a transport plan; such a system is no baseline."""
+        return self.method in TRANSPORT_METHODS
+
+
+@dataclass(frozen=True)
+class RelativeGain:
+    """Difference of two systems relative to the mean of the baseline; low, high: 95 % confidence interval."""
+
+    relative: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class ProtocolTest:
     """Paired test of one system against the baseline in a protocol; values of a query are averaged over seeds.
 
     difference: mean of the system minus mean of the baseline; low, high: its 95 % confidence interval
     p: of the two-sided paired t-test; p_holm: after Holm's correction for all systems and measures of the protocol
+    gain: the same difference relative to the baseline; None if the baseline's mean is 0 in a resample
     """
 
     protocol: str
@@ -62,19 +99,7 @@ class ProtocolTest:
     p_holm: float
     low: float
     high: float
-
-
-@dataclass(frozen=True)
-class RelativeGain:
-    """Difference of two systems relative to the mean of `over`; low, high: 95 % confidence interval."""
-
-    protocol: str
-    system: str
-    over: str
-    measure: str
-    relative: float
-    low: float
-    high: float
+    gain: RelativeGain | None
 
 
 @dataclass(frozen=True)
@@ -83,7 +108,7 @@ class Cost:
 
     photos, texts: mean number of views encoded per listing in a training step
     milliseconds: of training, per listing and epoch: the median of epochs that alternate with those of other methods
-    indexed: mean number of views of a listing in its fused embedding; each is encoded once
+    indexed: mean number of views of a listing in its embedding under the method's own fusion; each is encoded once
     """
 
     photos: float
@@ -109,18 +134,16 @@ class SelectedWeights:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Values of all systems under one budget.
+    """Values of all systems.
 
     seed_values: for each seed, system -> protocol -> measure -> query -> value. In a cross-view protocol the held-out
         groups of listings are the queries, so each seed has values of other groups
-    seconds: system -> mean seconds of training, both trainings of a seed together; 0 for an untrained system
-    epochs: system -> passes over the listings; 0 for an untrained system
+    systems: name -> system, the rows of the tables first, then the cells of methods and fusions
     candidate_counts: protocol -> number of listings ranked, the maximum over seeds
     """
 
     seed_values: list[dict[str, ProtocolValues]]
-    seconds: dict[str, float]
-    epochs: dict[str, int] = field(default_factory=dict)
+    systems: Mapping[str, System]
     candidate_counts: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -128,14 +151,22 @@ class Comparison:
         """Names of the measured protocols, in order of appearance."""
         return list(dict.fromkeys(protocol for table in self.seed_values for row in table.values() for protocol in row))
 
-    def systems(self, protocol: str) -> list[str]:
-        """Names of the systems measured in a protocol."""
-        return [name for name in self.seed_values[0] if any(protocol in table[name] for table in self.seed_values)]
+    def rows(self, protocol: str) -> list[str]:
+        """Names of the systems in the table of a protocol: methods with their validated fusion, and baselines."""
+        return [name for name in self._measured(protocol) if self.systems[name].fusion is None]
+
+    def cells(self, protocol: str) -> dict[str, dict[str, str]]:
+        """Return method -> fusion -> name of the system; empty for a protocol that does not fuse views."""
+        table: dict[str, dict[str, str]] = {}
+        for name in self._measured(protocol):
+            method, fusion = self.systems[name].method, self.systems[name].fusion
+            if method is not None and fusion is not None:
+                table.setdefault(method, {})[fusion] = name
+        return table
 
     def measures(self, protocol: str) -> list[str]:
         """Names of the measures of a protocol, without trivial ones (`is_trivial`)."""
-        system = self.systems(protocol)[0]
-        names = next(table[system][protocol] for table in self.seed_values if protocol in table[system])
+        names = next(iter(self._averaged[protocol].values()))
         return [name for name in names if not self.is_trivial(protocol, name)]
 
     def is_trivial(self, protocol: str, measure: str) -> bool:
@@ -145,7 +176,14 @@ class Comparison:
 
     def results(self) -> Results:
         """Return means, and standard deviations over seeds, in the shape of `wares compare --json`."""
-        return {"methods": {name: self._row(name) for name in self.seed_values[0]}, "seeds": len(self.seed_values)}
+        rows = [name for name, system in self.systems.items() if system.fusion is None]
+        return {"methods": {name: self._row(name) for name in rows}, "seeds": len(self.seed_values)}
+
+    def spread(self, system: str, protocol: str, measure: str) -> MeanStd:
+        """Return the mean, and the standard deviation over seeds."""
+        by_seed = [float(np.mean(list(values[measure].values()))) for values in self._by_seed(system, protocol)]
+        deviation = float(np.std(by_seed, ddof=1)) if len(by_seed) > 1 else 0.0
+        return {"mean": self.mean(system, protocol, measure), "std": deviation}
 
     def mean(self, system: str, protocol: str, measure: str) -> float:
         """Return the mean over queries or groups of their means over seeds."""
@@ -155,73 +193,70 @@ class Comparison:
         """Return the confidence interval of the mean."""
         return ConfidenceInterval.from_bootstrap(self._resampled[protocol][system, measure])
 
-    def baseline(self, protocol: str, preferred: str = DEFAULT_BASELINE) -> str:
-        """Return the baseline of a protocol: `preferred` if measured, else single-view, else the first system."""
-        names = self.systems(protocol)
-        return next(name for name in (preferred, DEFAULT_BASELINE, names[0]) if name in names)
-
-    def tests(self, protocol: str, baseline: str | None = None) -> list[ProtocolTest]:
-        """Test every system against the baseline, with Holm's correction within the protocol.
-
-        baseline: None for the default one (`baseline`). Raises EvaluationError if it was not measured.
-        """
-        names = self.systems(protocol)
-        baseline = baseline or self.baseline(protocol)
-        if baseline not in names:
-            raise EvaluationError(f"{baseline!r} was not measured in {protocol}. Choose another baseline.")
-        resampled = self._resampled[protocol]
-
-        def interval(system: str, measure: str) -> ConfidenceInterval:
-            return ConfidenceInterval.from_bootstrap(resampled[system, measure] - resampled[baseline, measure])
-
-        def tested(system: str) -> PerQuery:
-            return {name: self._averaged[protocol][system][name] for name in self.measures(protocol)}
-
-        return [
-            ProtocolTest(protocol, **asdict(test), **asdict(interval(test.system, test.measure)))
-            for test in paired_tests({name: tested(name) for name in names}, baseline)
-        ]
-
     def best(self, protocol: str, measure: str) -> str:
-        """Return the system with the highest mean."""
-        return max(self.systems(protocol), key=lambda name: self.mean(name, protocol, measure))
+        """Return the row with the highest mean."""
+        return max(self.rows(protocol), key=lambda name: self.mean(name, protocol, measure))
 
-    def strongest_without_transport(self, protocol: str, measure: str) -> str | None:
-        """Return the best system without transport, or None if there is none.
+    def strongest_baseline(self, protocol: str, hybrid: bool = False) -> str | None:
+        """Return the system without transport with the highest nDCG@10, or None if there is none.
 
-        It is selected by the same values that are then compared, which favours it.
+        Every method takes part with every fusion, so the best fusion is selected by the same values that are then
+        compared, which favours the baseline. Trained systems fused with BM25 take part if `hybrid` is True.
         """
-        names = [name for name in self.systems(protocol) if name.removesuffix(HYBRID_SUFFIX) not in TRANSPORT_METHODS]
-        return max(names, key=lambda name: self.mean(name, protocol, measure), default=None)
+        names = [
+            name
+            for name in self._measured(protocol)
+            if not self.systems[name].has_transport and (hybrid or not self.systems[name].hybrid)
+        ]
+        return max(names, key=lambda name: self.mean(name, protocol, MAIN_MEASURE), default=None)
 
-    def gains(self, protocol: str, over: str | None = None) -> list[RelativeGain]:
-        """Return relative gains of every other system over one, unless its mean is 0 in a resample.
+    def baseline(self, protocol: str, preferred: str | None = None, hybrid: bool = False) -> str:
+        """Return the baseline of a protocol: `preferred` if measured, else the strongest, else the first system."""
+        names = self._measured(protocol)
+        return preferred if preferred in names else self.strongest_baseline(protocol, hybrid) or names[0]
 
-        over: None for the strongest system without transport, for each measure
+    def tests(self, protocol: str, preferred: str | None = None) -> list[ProtocolTest]:
+        """Test every row against its baseline (`baseline`), with Holm's correction within the protocol.
+
+        A row fused with BM25 is tested against the strongest of all baselines, the others against the strongest that is
+        not a trained system fused with BM25. Measures of pooled judgments are not tested.
         """
-        gains = []
+        values, tests = self._averaged[protocol], []
+        measures = [name for name in self.measures(protocol) if name not in POOLED_MEASURES]
+        for system in self.rows(protocol):
+            baseline = self.baseline(protocol, preferred, self.systems[system].hybrid)
+            if system != baseline:
+                pair = {name: {measure: values[name][measure] for measure in measures} for name in (baseline, system)}
+                tests += paired_tests(pair, baseline)
+        corrected = holm_correction([test.p for test in tests])
+        return [self._with_intervals(protocol, test, p) for test, p in zip(tests, corrected, strict=True)]
+
+    def _with_intervals(self, protocol: str, test: PairedTest, p_holm: float) -> ProtocolTest:
         resampled = self._resampled[protocol]
-        for measure in (name for name in GAIN_MEASURES if name in self.measures(protocol)):
-            other = over or self.strongest_without_transport(protocol, measure)
-            if other is None or not np.min(resampled[other, measure]) > 0:
-                continue
-            base = self.mean(other, protocol, measure)
-            for system in (name for name in self.systems(protocol) if name != other):
-                ratio = ConfidenceInterval.from_bootstrap(resampled[system, measure] / resampled[other, measure] - 1)
-                relative = self.mean(system, protocol, measure) / base - 1
-                gains.append(RelativeGain(protocol, system, other, measure, relative, ratio.low, ratio.high))
-        return gains
+        system, base = resampled[test.system, test.measure], resampled[test.baseline, test.measure]
+        interval, gain = ConfidenceInterval.from_bootstrap(system - base), None
+        if base.min() > 0:
+            ratio = ConfidenceInterval.from_bootstrap(system / base - 1)
+            mean = self.mean(test.baseline, protocol, test.measure)
+            gain = RelativeGain(test.difference / mean, ratio.low, ratio.high)
+        return ProtocolTest(
+            protocol,
+            test.system,
+            test.baseline,
+            test.measure,
+            test.difference,
+            test.p,
+            p_holm,
+            interval.low,
+            interval.high,
+            gain,
+        )
 
     @cached_property
     def _averaged(self) -> dict[str, dict[str, PerQuery]]:
         """Protocol -> system -> measure -> query -> mean over the seeds that measured the query."""
         return {
-            protocol: {
-                system: average_by_query(
-                    [table[system][protocol] for table in self.seed_values if protocol in table[system]]
-                )
-                for system in self.systems(protocol)
-            }
+            protocol: {name: average_by_query(self._by_seed(name, protocol)) for name in self._measured(protocol)}
             for protocol in self.protocols
         }
 
@@ -238,17 +273,15 @@ class Comparison:
 
     def _row(self, system: str) -> dict[str, object]:
         # The held-out listings of a seed may lack the views of a protocol, so means are over the seeds that have it.
-        by_protocol = {protocol: measures for table in self.seed_values for protocol, measures in table[system].items()}
         row: dict[str, object] = {
-            protocol: {name: self._spread(system, protocol, name) for name in measures}
-            for protocol, measures in by_protocol.items()
+            protocol: {name: self.spread(system, protocol, name) for name in self._averaged[protocol][system]}
+            for protocol in self.protocols
+            if system in self._averaged[protocol]
         }
-        return row | {"seconds": self.seconds[system]}
+        return row | {"seconds": self.systems[system].seconds}
 
-    def _spread(self, system: str, protocol: str, measure: str) -> MeanStd:
-        by_seed = [float(np.mean(list(values[measure].values()))) for values in self._by_seed(system, protocol)]
-        deviation = float(np.std(by_seed, ddof=1)) if len(by_seed) > 1 else 0.0
-        return {"mean": self.mean(system, protocol, measure), "std": deviation}
+    def _measured(self, protocol: str) -> list[str]:
+        return [name for name in self.systems if any(protocol in table[name] for table in self.seed_values)]
 
     def _by_seed(self, system: str, protocol: str) -> list[PerQuery]:
         """Values of each seed that measured the system in the protocol."""
@@ -272,46 +305,24 @@ def average_by_query(seeds: Sequence[PerQuery]) -> PerQuery:
 class ComparisonResult:
     """Result of `compare`.
 
-    budgets: name of a budget -> comparison under it; the first one is the main result
     costs: method -> cost
+    validations: of each method and seed
     selected_weights: for each seed; empty without weight selection
     vector_bytes: size of a fused embedding, the same for every method
     """
 
-    budgets: Mapping[str, Comparison]
+    comparison: Comparison
     costs: Mapping[Any, Cost]
+    validations: Sequence[Validation]
     selected_weights: Sequence[SelectedWeights]
     vector_bytes: int
 
 
-def all_tests(comparison: Comparison, baseline: str) -> list[ProtocolTest]:
+def all_tests(comparison: Comparison, baseline: str | None) -> list[ProtocolTest]:
     """Return the tests of all protocols, each against the baseline of its protocol."""
-    return [
-        test
-        for protocol in comparison.protocols
-        for test in comparison.tests(protocol, comparison.baseline(protocol, baseline))
-    ]
-
-
-def all_gains(comparison: Comparison, baseline: str | None) -> list[RelativeGain]:
-    """Return the gains of all protocols over their baselines; None: over the strongest system without transport."""
-    return [
-        gain
-        for protocol in comparison.protocols
-        for gain in comparison.gains(protocol, baseline and comparison.baseline(protocol, baseline))
-    ]
-
-
-def first_budget(result: ComparisonResult) -> Comparison:
-    """Return the comparison under the first budget."""
-    return next(iter(result.budgets.values()))
+    return [test for protocol in comparison.protocols for test in comparison.tests(protocol, baseline)]
 
 
 def main_protocol(comparison: Comparison) -> str:
     """Return query → listing if it was measured, else the first protocol."""
     return QUERY_PROTOCOL if QUERY_PROTOCOL in comparison.protocols else comparison.protocols[0]
-
-
-def without_hybrids(systems: Iterable[str]) -> list[str]:
-    """Return the systems that are not fused with BM25."""
-    return [name for name in systems if not name.endswith(HYBRID_SUFFIX)]
