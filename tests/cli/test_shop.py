@@ -87,7 +87,11 @@ def test_search_explains_every_score(shop: Shop, kind: str) -> None:
     for hit in hits:
         assert set(hit) == {"id", "score", "why", *SHOWN}
         assert hit["score"] == pytest.approx(math.fsum(why["contribution"] for why in hit["why"]), rel=1e-6)
-        assert all(set(why) == {"view", "kind", "contribution"} for why in hit["why"])
+        assert all(set(why) - {"similarity"} == {"view", "kind", "contribution"} for why in hit["why"])
+        assert [why["view"] for why in hit["why"] if "similarity" not in why] in ([], ["words"])
+        photos = [why for why in hit["why"] if why["kind"] == "photo"]
+        best = max(photos, key=lambda why: why["similarity"])["view"] if photos else next(iter(hit["photos"]), None)
+        assert hit["photo"] == best
 
 
 def test_search_finds_what_was_asked_for(shop: Shop) -> None:
@@ -112,6 +116,7 @@ def test_search_shows_reasons_only_when_asked(shop: Shop) -> None:
     hits = done("search", shop.path, "silver necklace", "-k", 2, "--json").json
     assert "images/" not in plain and all(hit["id"] in plain for hit in hits)
     assert len(plain.splitlines()) == 3
+    assert [f"{hit['photo']}, the best photo" in why for hit in hits] == [True, True]
     for hit in hits:
         for share in hit["why"]:
             assert re.search(rf"{re.escape(format(share['contribution'], '+.3f'))} +{re.escape(share['view'])}", why)

@@ -64,7 +64,7 @@ def first_words(title: str) -> str:
 
 
 def print_hits(hits: Sequence[Hit], why: bool) -> None:
-    """Print hits as a table. why: add a line for each view's contribution"""
+    """Print hits as a table. why: add a line for each view's contribution, and mark the photo that matches best"""
     from rich.markup import escape
     from rich.table import Table
 
@@ -78,8 +78,9 @@ def print_hits(hits: Sequence[Hit], why: bool) -> None:
         rerank_score = ["" if hit.rerank_score is None else f"{hit.rerank_score:.3f}"] if reranked else []
         table.add_row(str(rank), *rerank_score, f"{hit.score:.3f}", escape(hit.id), escape(_cut(hit.title)), price)
         for part in hit.why if why else ():
-            contribution, view = f"[dim]{part.contribution:+.3f}[/dim]", f"[dim]{escape(part.view)}[/dim]"
-            table.add_row("", *([""] * len(reranked)), contribution, "", view, "")
+            view = f"{part.view}, the best photo" if part.kind == "photo" and part.view == hit.photo else part.view
+            contribution = f"[dim]{part.contribution:+.3f}[/dim]"
+            table.add_row("", *([""] * len(reranked)), contribution, "", f"[dim]{escape(view)}[/dim]", "")
     console().print(table)
 
 

@@ -142,7 +142,7 @@ def draw_system_chart(evaluation: Evaluation, measures: Sequence[str], out: Path
 def draw_hits(
     searches: Sequence[tuple[str, Sequence[Hit]]], photo_path: Callable[[str], Path], out: Path | str
 ) -> Path:
-    """Draw search results: for each hit the photo with the highest contribution, the score, and the explanation.
+    """Draw search results: for each hit the photo most similar to the query, the score, and the explanation.
 
     searches: (query, hits); photo_path: function from the name of a photo to its path
     """

@@ -13,8 +13,8 @@ HIT_EXAMPLE = LISTING_RESPONSE_EXAMPLE | {
     "score": 0.5,
     "photo": "photos/17-front.jpg",
     "why": [
-        {"view": "photos/17-front.jpg", "kind": "photo", "contribution": 0.3},
-        {"view": "title", "kind": "text", "contribution": 0.2},
+        {"view": "photos/17-front.jpg", "kind": "photo", "contribution": 0.3, "similarity": 0.6},
+        {"view": "title", "kind": "text", "contribution": 0.2, "similarity": 0.4},
     ],
 }
 THUMBNAIL_SIZES = (160, 320, 640, 1280)  # pixels of the longer side
@@ -70,15 +70,16 @@ class SearchParameters(BaseModel):
 
 
 class Explanation(BaseModel):
-    """What one view, or the query's words, contributed to the score."""
+    """What one view, or the query's words, contributed to the score: for a view, its similarity times its weight."""
 
     view: str
     kind: Literal["photo", "text", "words"]
     contribution: float
+    similarity: Annotated[float | None, Field(description="Cosine of the view with the query.")] = None
 
 
 class HitOut(ListingOut):
-    """A result. The contributions in `why` sum to the score; `photo` is the best matching photo."""
+    """A result. The contributions in `why` sum to the score; `photo` is the one most similar to the query."""
 
     model_config = ConfigDict(json_schema_extra=with_example(HIT_EXAMPLE))
     score: float

@@ -1,4 +1,4 @@
-"""Hits, and the contribution of each view to the score of a hit."""
+"""Hits, the contribution of each view to the score of a hit, and the photo that matches best."""
 
 from __future__ import annotations
 
@@ -26,11 +26,20 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The contribution of one view, or of the words of the query, to a score."""
+    """The contribution of one view, or of the words of the query, to a score.
+
+    similarity: cosine of the view with the query; None for the words. The contribution is this times the view's weight
+    """
 
     view: str
     contribution: float
     kind: ViewKind
+    similarity: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON object of an entry of `why`."""
+        similarity = {} if self.similarity is None else {"similarity": self.similarity}
+        return {"view": self.view, "kind": self.kind, "contribution": self.contribution, **similarity}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +47,7 @@ class Hit:
     """One result.
 
     why: contributions of the views, which sum to the score, the largest first
-    photo: the photo with the largest contribution, the first one if only words count; None without photos
+    photo: the photo most similar to the query, the first one if photos do not count; None without photos
     photos: all photos in the order of the listing
     rerank_score: of the shop's ranker; None without reranking, or if the ranker abstained
     """
@@ -62,7 +71,7 @@ class Hit:
             "id": self.id,
             "score": self.score,
             **reranked,
-            "why": [{"view": why.view, "kind": why.kind, "contribution": why.contribution} for why in self.why],
+            "why": [why.to_json() for why in self.why],
             "title": self.title,
             "description": self.description,
             "tags": list(self.tags),
@@ -97,20 +106,15 @@ def explain_batch(
 
 
 def _hit(listing: RankedListing, row: dict[str, Any], query: Vectors | None, system: System) -> Hit:
-    names: list[str] = row["view_names"]
-    cosines = np.zeros(len(names)) if query is None else _cosine_contributions(query, row)
-    photos = [index for index, kind in enumerate(row["view_kinds"]) if kind == "photo"]
-    why = [Explanation(BM25_VIEW, listing.bm25_score, "words")] if listing.bm25_score else []
-    if query is not None:
-        contributions = _sum_to_score(cosines, listing.vector_score).tolist()
-        why += [Explanation(*view) for view in zip(names, contributions, row["view_kinds"], strict=True)]
+    views = [] if query is None else _explain_views(row, query, listing.vector_score)
+    words = [Explanation(BM25_VIEW, listing.bm25_score, "words")] if listing.bm25_score else []
     return Hit(
         id=listing.id,
         score=listing.score,
         title=row["title"],
         price=row["price"],
-        photo=names[max(photos, key=lambda index: cosines[index])] if photos else None,
-        why=tuple(sorted(why, key=lambda item: -item.contribution)),
+        photo=_best_photo(views) or next(iter(row["images"]), None),
+        why=tuple(sorted([*words, *views], key=lambda item: -item.contribution)),
         attributes={key: value for key, value in (row.get("attributes") or {}).items() if value is not None},
         description=row["description"],
         tags=tuple(row["tags"]),
@@ -119,11 +123,22 @@ def _hit(listing: RankedListing, row: dict[str, Any], query: Vectors | None, sys
     )
 
 
-def _cosine_contributions(query: Vectors, row: dict[str, Any]) -> Floats:
-    """(V,) contribution of each view to the cosine, computed in float64."""
+def _explain_views(row: dict[str, Any], query: Vectors, score: float) -> list[Explanation]:
+    """The contribution of each view of a row to its cosine with the query, computed in float64."""
     weights = np.asarray(row["view_weights"], dtype=np.float64)
-    views = row["view_vectors"].astype(np.float64).reshape(len(weights), -1)
-    return np.asarray(weights * (views @ query.astype(np.float64)))
+    vectors = row["view_vectors"].astype(np.float64).reshape(len(weights), -1)
+    similarities = vectors @ query.astype(np.float64)
+    contributions = _sum_to_score(weights * similarities, score)
+    columns = (row["view_names"], contributions.tolist(), row["view_kinds"], similarities.tolist())
+    return [Explanation(*view) for view in zip(*columns, strict=True)]
+
+
+def _best_photo(views: Sequence[Explanation]) -> str | None:
+    """The photo most similar to the query; None if no photo contributes to the score."""
+    photos = [view for view in views if view.kind == "photo"]
+    if not any(photo.contribution for photo in photos):
+        return None
+    return max(photos, key=lambda photo: photo.similarity or 0.0).view
 
 
 def _sum_to_score(contributions: Floats, score: float) -> Floats:

@@ -77,7 +77,8 @@ def test_why_shows_views_and_contributions(page: Page, site: str) -> None:
     first.get_by_text("Why").click()
     rows = first.locator("details table")
     expect(rows).to_contain_text(f"{int(ids(page)[0][1:])}-red.png")
-    numbers = [float(text) for text in rows.locator("tbody td").all_inner_texts()]
+    expect(rows.get_by_role("row").filter(has_text="best photo")).to_contain_text("-red.png")
+    numbers = [float(text) for text in rows.locator("tbody td:last-child").all_inner_texts()]
     assert sum(numbers) == pytest.approx(float(rows.locator("tfoot td").first.inner_text()), abs=1e-3)
 
 

@@ -70,12 +70,14 @@ function card(hit, searchLike, html) {
 const formatPrice = (price) => price.toLocaleString(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 
 /** Whether photos contributed to the score; in a ranking by words alone they do not. */
-const rankedByPhotos = (hit) => hit.why.some(({ kind }) => kind === "photo");
+const rankedByPhotos = (hit) => hit.why.some(({ kind, contribution }) => kind === "photo" && contribution !== 0);
+
+const isBestPhoto = (view, hit) => view === hit.photo && rankedByPhotos(hit);
 
 function mainPhoto(hit, html) {
   const name = hit.photo ?? hit.photos[0];
   if (!name) return html`<span class="no-photo">no photo</span>`;
-  const description = `photo ${hit.photos.indexOf(name) + 1}${rankedByPhotos(hit) ? ", the best match" : ""}`;
+  const description = `photo ${hit.photos.indexOf(name) + 1}${isBestPhoto(name, hit) ? ", the best match" : ""}`;
   return html`<img
     src=${photoAddress(name, hit.shop, 320)}
     srcset=${`${photoAddress(name, hit.shop, 320)} 1x, ${photoAddress(name, hit.shop, 640)} 2x`}
@@ -163,19 +165,24 @@ function details(hit, html) {
 
 function contributionTable(hit, html) {
   return html`<table>
-    <thead><tr><th scope="col">view</th><th scope="col">contribution</th></tr></thead>
+    <thead>
+      <tr><th scope="col">view</th><th scope="col">similarity</th><th scope="col">contribution</th></tr>
+    </thead>
     <tbody>
       ${hit.why.map(
-        ({ kind, view, contribution }) => html`<tr>
-          <th scope="row">${kind === "words" ? "words (BM25)" : view}</th>
+        ({ kind, view, contribution, similarity }) => html`<tr>
+          <th scope="row">
+            ${kind === "words" ? "words (BM25)" : view}${isBestPhoto(view, hit) && html` <b>best photo</b>`}
+          </th>
+          <td>${similarity?.toFixed(4)}</td>
           <td>${contribution.toFixed(4)}</td>
         </tr>`,
       )}
     </tbody>
     <tfoot>
-      <tr><th scope="row">score</th><td>${hit.score.toFixed(4)}</td></tr>
+      <tr><th scope="row" colspan="2">score</th><td>${hit.score.toFixed(4)}</td></tr>
       ${hit.rerank_score != null &&
-      html`<tr><th scope="row">rerank score</th><td>${hit.rerank_score.toFixed(4)}</td></tr>`}
+      html`<tr><th scope="row" colspan="2">rerank score</th><td>${hit.rerank_score.toFixed(4)}</td></tr>`}
     </tfoot>
   </table>`;
 }
