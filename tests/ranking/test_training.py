@@ -98,3 +98,20 @@ def test_an_interrupted_training_resumes(
     assert len(steps) == 6 + 9 - 4
     for name, value in uninterrupted.trained_state().items():
         torch.testing.assert_close(resumed.trained_state()[name], value)
+
+
+def test_one_process_uses_one_of_two_gpus(
+    make: Callable[[str], Ranker], corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DataParallel would split the listings of a batch over both, but not its texts."""
+    soft_labels, defaults = word_labels(corpus), TrainingDefaults(1e-2, 2, 4)
+    expected = make("static").fit(corpus, 0)
+    settings = RankerTrainingSettings(epochs=1)
+    steps = train_ranker(expected, soft_labels, defaults, settings, 1, tmp_path / "one").steps
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor)
+    model = make("static").fit(corpus, 0)
+    assert train_ranker(model, soft_labels, defaults, settings, 1, tmp_path / "two").steps == steps
+    for name, value in expected.trained_state().items():
+        torch.testing.assert_close(model.trained_state()[name], value)

@@ -37,7 +37,7 @@ from wares.training.datasets import BatchSchedule, ListingDataset, ListingDraw, 
 from wares.training.end_to_end import pretrain_end_to_end, pretraining_loss, sample_method_views
 from wares.training.records import TrainingRecord
 from wares.training.settings import PretrainSettings, TrainerSettings
-from wares.training.trainer import CHECKPOINT_FOLDER, ListingLoss
+from wares.training.trainer import CHECKPOINT_FOLDER, ListingLoss, build_model_and_arguments
 
 SHORT = PretrainSettings(epochs=3, batch_size=8, learning_rate=0.01)
 QUICK = TrainerSettings("last-1", "all", backbone_learning_rate=1e-3, num_workers=0, checkpoint_steps=2)
@@ -412,3 +412,11 @@ def test_two_processes_train_as_one(catalogue: Catalogue, shelf: Path, tmp_path:
     for rank in range(2):
         resumed = torch.load(tmp_path / f"again-rank{rank}.pt")
         assert_equal(resumed["weights"], two[rank]["weights"], atol=0.0)
+
+
+def test_one_process_uses_one_of_two_gpus(shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    towers = build_towers(named("clip", shelf))
+    _, args = build_model_and_arguments(towers, QUICK, 1, 0.01, 0.0, 0, tmp_path)
+    assert args.n_gpu == 1

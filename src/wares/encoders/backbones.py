@@ -24,6 +24,8 @@ from wares.encoders.settings import FROZEN, check_backbone_mode
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from transformers import TrainingArguments
+
     from wares.encoders.base import Tower
 
 
@@ -124,3 +126,12 @@ def _freeze_weights_without_gradient(tower: Tower) -> None:
     for parameter in tower.parameters():
         parameter.requires_grad_(parameter.requires_grad and parameter.grad is not None)
         parameter.grad = None
+
+
+def use_one_gpu(arguments: TrainingArguments) -> None:
+    """Train on one GPU per process, in place of transformers' copies of the model on all GPUs that a process sees.
+
+    Those copies (DataParallel) receive parts of the tensors of a batch, but all of its texts: the scores of a row would
+    belong to other queries. torchrun starts a process per GPU instead.
+    """
+    arguments._n_gpu = min(arguments.n_gpu, 1)

@@ -26,6 +26,7 @@ from transformers import (
 
 from wares.core.errors import SettingsError
 from wares.core.files import last_checkpoint
+from wares.encoders.backbones import use_one_gpu
 from wares.ranking.losses import get_ranking_loss
 from wares.ranking.scoring import NO_LISTING
 
@@ -89,7 +90,7 @@ def train_ranker(
 def _training_arguments(
     defaults: TrainingDefaults, epochs: int, steps: int, seed: int, folder: Path
 ) -> TrainingArguments:
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(folder / CHECKPOINT_FOLDER),
         num_train_epochs=epochs,
         per_device_train_batch_size=defaults.batch_size,
@@ -106,6 +107,8 @@ def _training_arguments(
         remove_unused_columns=False,
         use_cpu=not torch.accelerator.is_available(),
     )
+    use_one_gpu(arguments)
+    return arguments
 
 
 class DistillationDataset(Dataset[dict[str, Any]]):

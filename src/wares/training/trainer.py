@@ -27,7 +27,7 @@ from transformers import PrinterCallback, TrainerCallback
 from wares.core.errors import ModelError
 from wares.core.files import last_checkpoint, write_json
 from wares.core.progress import progress
-from wares.encoders.backbones import compile_backbone, merge_adapters, unfreeze_backbone
+from wares.encoders.backbones import compile_backbone, merge_adapters, unfreeze_backbone, use_one_gpu
 from wares.encoders.base import save_weights
 from wares.encoders.listing_encoder import ListingEncoder
 from wares.encoders.settings import FROZEN
@@ -249,6 +249,7 @@ def build_model_and_arguments(
         disable_tqdm=True,
         ddp_find_unused_parameters=False,
     )
+    use_one_gpu(args)
     return model, args
 
 
