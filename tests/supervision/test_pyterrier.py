@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -18,14 +19,17 @@ from tiny_models import WORDS, named
 pt = pytest.importorskip("pyterrier", reason="pyterrier is not installed: pip install 'wares[pyterrier]'")
 
 import pandas as pd  # noqa: E402
+from ir_measures import RR  # noqa: E402
 
 from wares.core.errors import EvaluationError, ModelError  # noqa: E402
 from wares.data.corpus import Corpus  # noqa: E402
 from wares.data.listings import Catalogue, Listing, Query  # noqa: E402
+from wares.data.writers import write_listings  # noqa: E402
 from wares.ranking.labelers.function import labeler  # noqa: E402
 from wares.ranking.labelers.registry import get_labeler  # noqa: E402
 from wares.supervision.pyterrier import Reranker, Retriever, load_ranker, rank_abstained_last  # noqa: E402
 
+GUIDE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "rerank-with-a-ranker.md"
 LISTINGS = (
     Listing("boots", "Red leather boots", price=80.0),
     Listing("scarf", "Red wool scarf", price=15.0),
@@ -110,6 +114,42 @@ def test_an_experiment(bm25: Retriever, by_price: Reranker) -> None:
     assert not pt.java.started()
 
 
+def test_a_sum_keeps_its_queries(bm25: Retriever, by_price: Reranker, corpus: Corpus) -> None:
+    """Only one side finds something for each of these queries; the reranker sees the texts of both."""
+
+    @labeler
+    def of_mugs(query: str, listings: Sequence[Listing]) -> list[float | None]:
+        return [1.0 if "mug" in each.title and query == "zzyzx" else None for each in listings]
+
+    mugs = Retriever(of_mugs.fit(corpus), corpus)
+    texts = {("1", "red boots"), ("2", "scarf"), ("3", "zzyzx")}
+    for pipeline in (bm25 + mugs, 2 * bm25 + mugs, mugs + bm25, (bm25 + mugs) >> by_price):
+        found: Any = pipeline(TOPICS)
+        assert set(zip(found["qid"], found["query"], strict=True)) == texts
+    given = pd.DataFrame({"qid": ["1", "1"], "docno": ["boots", "scarf"], "query": [math.nan, "red boots"]})
+    assert rows(Reranker(get_labeler("bm25").fit(corpus), corpus)(given))[0] == ("1", "boots", 0)
+
+
+@pytest.mark.parametrize("kind", ["retriever", "reranker"])
+def test_a_missing_query_is_not_the_query_nan(kind: str, bm25: Retriever, by_price: Reranker) -> None:
+    given = pd.DataFrame({"qid": ["7"], "query": [math.nan], "docno": ["boots"]})
+    with pytest.raises(EvaluationError, match="query 7 has no text"):
+        bm25(given[["qid", "query"]]) if kind == "retriever" else by_price(given)
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2], [2, 1, 0], [1, 2, 0]])
+def test_a_batch_without_results_does_not_end_an_experiment(
+    bm25: Retriever, by_price: Reranker, order: list[int]
+) -> None:
+    """The third query finds nothing: its batch may be the first, the last or between others."""
+    topics = TOPICS.iloc[order]
+    judged = pd.DataFrame({"qid": ["1", "2", "3"], "docno": ["boots", "scarf", "mug"], "label": [1, 1, 1]})
+    systems = [bm25, bm25 % 2 >> by_price, (bm25 + bm25) >> by_price]
+    found = pt.Experiment(systems, topics, judged, [RR], names=["a", "b", "c"], batch_size=1)
+    assert found["RR"].tolist() == pytest.approx([2 / 3, 1.5 / 3, 1.5 / 3])
+    assert [len(each) for each in bm25.transform_gen(topics)] == ([1, 2] if order[2] == 0 else [2, 1])
+
+
 @pytest.mark.parametrize("kind", ["retriever", "reranker"])
 def test_columns_are_checked(kind: str, bm25: Retriever, by_price: Reranker) -> None:
     wrong = {"retriever": ["qid"], "reranker": ["qid", "query"]}[kind]
@@ -147,20 +187,26 @@ def test_a_trained_ranker(shelf: Path, tmp_path: Path, monkeypatch: pytest.Monke
         random_candidates=2,
         training=RankerTrainingSettings(epochs=2),
     )
-    module.supervise(corpus, queries, settings, tmp_path / "run", queries)
-    (folder,) = tmp_path.glob("run/round-1/*")
+    module.supervise(corpus, queries, settings, tmp_path / "my-run", queries)
+    (folder,) = tmp_path.glob("my-run/round-1/*")
     found: Any = Retriever(load_ranker(folder, corpus), corpus, k=3)(
         pd.DataFrame({"qid": ["0", "1"], "query": WORDS[:2]})
     )
     written = read_run(folder / "run.txt")
     for qid, docno, score in zip(found["qid"], found["docno"], found["score"], strict=True):
         assert score == pytest.approx(written[qid][docno], rel=1e-5)
-    assert rows(Reranker(load_ranker(tmp_path / "run", corpus), corpus)(found[["qid", "query", "docno"]]))
+    assert rows(Reranker(load_ranker(tmp_path / "my-run", corpus), corpus)(found[["qid", "query", "docno"]]))
     fewer = replace(corpus, catalogue=corpus.catalogue.subset(range(4)))
     among: Any = Retriever(load_ranker(folder, fewer), fewer)(found[["qid", "query"]])
     assert set(among["docno"]) <= {"l0", "l1", "l2", "l3"}
     with pytest.raises(ModelError, match="is neither a run of"):
         load_ranker(tmp_path, corpus)
+    (tmp_path / "my-catalogue").mkdir()
+    write_listings(listings, tmp_path / "my-catalogue" / "listings.jsonl")
+    monkeypatch.chdir(tmp_path)
+    (example,) = re.findall(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
+    judgments = pd.DataFrame({"qid": ["0", "1"], "docno": ["l0", "l1"], "label": [1, 1]})
+    exec(example, {"topics": pd.DataFrame({"qid": ["0", "1"], "query": WORDS[:2]}), "judgments": judgments})
 
 
 OFFLINE = """

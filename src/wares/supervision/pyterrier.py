@@ -3,7 +3,7 @@
     corpus = Corpus(read_catalogue("my-catalogue"))
     bm25 = Retriever(get_labeler("bm25").fit(corpus), corpus, k=100)
     ranker = Reranker(load_ranker("my-run", corpus), corpus)
-    pt.Experiment([bm25, bm25 >> ranker], topics, judgments, ["nDCG@10", "AP"])
+    pt.Experiment([bm25, bm25 >> ranker], topics, judgments, [nDCG @ 10, AP])
 
 Frames are those of PyTerrier (Macdonald & Tonellotto, ICTIR 2020): queries have `qid` and `query`; results also have
 `docno`, `score` and `rank`, with ranks from 0. A `docno` is a listing's id. The module needs the `pyterrier` extra but
@@ -24,14 +24,16 @@ from wares.ranking.scoring import NO_LISTING
 from wares.supervision.trained_rankers import find_ranker
 
 try:
+    import pandas as pd
     import pyterrier as pt
+    from pyterrier._ops import Compose, Sum
 except ModuleNotFoundError as error:
-    if error.name != "pyterrier":
+    if error.name not in ("pyterrier", "pandas"):
         raise
     raise ModelError("PyTerrier is not installed. Run `pip install 'wares[pyterrier]'`.") from None
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from collections.abc import Iterator
 
     from wares.data.corpus import Corpus
     from wares.ranking.scoring import Scorer
@@ -51,7 +53,49 @@ def load_ranker(run: Path | str, corpus: Corpus) -> Scorer:
     return model.scorer()
 
 
-class Retriever(pt.Transformer):
+class _Transformer(pt.Transformer):
+    """A transformer whose pipelines and sums keep their queries, and may find nothing for all queries of a batch.
+
+    PyTerrier's own raise ValueError at such a batch in an experiment, and leave queries out of the results of a sum.
+    """
+
+    def __rshift__(self, right: pt.Transformer) -> pt.Transformer:
+        return _Pipeline(self, right)
+
+    def __add__(self, right: pt.Transformer) -> pt.Transformer:
+        return _Sum(self, right)
+
+    def transform_gen(
+        self, input: pd.DataFrame, batch_size: int = 1, output_topics: bool = False
+    ) -> Iterator[pd.DataFrame | tuple[pd.DataFrame, pd.DataFrame]]:
+        """Results of each batch of queries. A batch without results is joined with the one before or after it."""
+        pending = None
+        for results, topics in super().transform_gen(input, batch_size, output_topics=True):
+            if pending is None:
+                pending = results, topics
+            elif pending[0].empty or results.empty:
+                pending = results if pending[0].empty else pending[0], pd.concat([pending[1], topics])
+            else:
+                yield pending if output_topics else pending[0]
+                pending = results, topics
+        if pending is not None:
+            yield pending if output_topics else pending[0]
+
+
+class _Pipeline(_Transformer, Compose):
+    """One transformer after another."""
+
+
+class _Sum(_Transformer, Sum):
+    """The sum of the scores of two transformers, 0 from one without the result."""
+
+    def transform(self, inp: pd.DataFrame) -> pd.DataFrame:
+        """Results of both, with their queries also if only the second has them."""
+        results = super().transform(inp)  # type: ignore[no-untyped-call]
+        return results.assign(query=results["qid"].map(inp.drop_duplicates("qid").set_index("qid")["query"]))
+
+
+class Retriever(_Transformer):
     """Queries to results: the k best listings of the corpus for each query.
 
     A query from which the scorer abstains gets no results. Other columns of the queries are kept.
@@ -77,7 +121,7 @@ class Retriever(pt.Transformer):
         )
 
 
-class Reranker(pt.Transformer):
+class Reranker(_Transformer):
     """Results to the same results with new scores, as a second stage: `Retriever(...) >> Reranker(...)`.
 
     It keeps every result: those from which the scorer abstains come last, in their previous order.
@@ -91,14 +135,17 @@ class Reranker(pt.Transformer):
     def transform(self, inp: pd.DataFrame) -> pd.DataFrame:
         """(qid, query, docno) with new score and rank, best first.
 
-        Raises pt.validate.InputValidationError if a column is missing, EvaluationError if the corpus lacks a docno.
+        Raises pt.validate.InputValidationError if a column is missing, EvaluationError if the corpus lacks a docno or a
+        query is missing.
         """
         pt.validate.result_frame(inp, extra_columns=["query"], context=self)
         rows = inp.groupby("qid", sort=False).ngroup().to_numpy()
         columns = inp.groupby("qid", sort=False).cumcount().to_numpy()
         listings = np.full((rows.max(initial=-1) + 1, columns.max(initial=-1) + 1), NO_LISTING, dtype=np.int64)
         listings[rows, columns] = self._indices(inp["docno"])
-        scores = self.scorer.score(_queries(inp.drop_duplicates("qid")), listings).astype(np.float64)
+        # Sums of other transformers of PyTerrier leave the query out of some rows.
+        queries = _queries(inp.groupby("qid", sort=False, as_index=False)["query"].first())
+        scores = self.scorer.score(queries, listings).astype(np.float64)
         scores = rank_abstained_last(scores)
         ranks = np.argsort(np.argsort(-scores, axis=1, kind="stable"), axis=1)
         results = inp.assign(score=scores[rows, columns], rank=ranks[rows, columns].astype(np.int64))
@@ -119,4 +166,7 @@ def rank_abstained_last(scores: Floats) -> Floats:
 
 
 def _queries(frame: pd.DataFrame) -> list[Query]:
+    """One query per row. Raises EvaluationError if one has no text."""
+    if (missing := frame["query"].isna()).any():
+        raise EvaluationError(f"query {frame['qid'][missing].iloc[0]} has no text. Write it in column query.")
     return [Query(str(id), str(text)) for id, text in zip(frame["qid"], frame["query"], strict=True)]
