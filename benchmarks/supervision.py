@@ -9,11 +9,11 @@ Writes      supervision-NAME.json and .md in --out after each seed; the last tab
             name is supervision-NAME-rankers.
 Expected    cross, joint, greedy above weak if one ranker is much better than the labelers; self below (README.md).
 
-Queries are generated from the corpus with the lengths of the judged queries; neither the words of those nor judgments
-are used for training. Passages: BM25 and MiniLM are the weak labelers, heads on MiniLM (`dense`) and late interaction
-the rankers. Listings with photos: a model is pretrained on them first; BM25 and that model are the labelers, `dense`
-and the model's query tower (`two-tower`) the rankers, unless --rankers lists others. Two rounds. All other settings are
-defaults, which were selected on Vaswani.
+Queries are generated from the corpus with the lengths of the judged queries; those that are judged queries by chance
+are left out. Neither the words of judged queries nor judgments are used for training. Passages: BM25 and MiniLM are the
+weak labelers, heads on MiniLM (`dense`) and late interaction the rankers. Listings with photos: a model is pretrained
+on them first; BM25 and that model are the labelers, `dense` and the model's query tower (`two-tower`) the rankers,
+unless --rankers lists others. Two rounds. All other settings are defaults, which were selected on Vaswani.
 
 Systems     RANKER WAY: a ranker after its last round; "+ bm25": the sum of its standardised scores and BM25's.
 Ways        weak: trained on labels of the weak labelers, or of BM25 only. self, cross, joint, greedy: one more round,
@@ -45,6 +45,7 @@ from wares.data.catalogue import read_catalogue
 from wares.data.corpus import Corpus
 from wares.data.listings import Catalogue, Query
 from wares.data.queries import read_queries
+from wares.data.query_log import unshared_queries
 from wares.encoders.features import catalogue_features
 from wares.encoders.registry import build_towers
 from wares.evaluation.measures import PerQuery, Qrels, measure, read_qrels
@@ -133,7 +134,7 @@ def train_and_measure(
 ) -> Iterator[tuple[str, PerQuery]]:
     """Yield the name and the values of each system of one seed."""
     tests, qrels = judged
-    queries = generate_queries(corpus, count, seed, query_length_weights(tests)).queries
+    queries = unshared_queries(generate_queries(corpus, count, seed, query_length_weights(tests)).queries, tests)
     teachers = teachers_of(corpus.catalogue, seed, folder)
     if rankers is not None:
         teachers = Teachers(teachers.labelers, tuple(rankers.split(",")), ())

@@ -61,6 +61,10 @@ def test_supervise_refusals(passages: Path) -> None:
     assert "select teachers, which strategy weak does not" in refused(*run, *dev)
     assert "has no judgments of the queries" in refused(*run, "--dev-queries", passages / "asked.jsonl", *dev[2:])
     assert "2 of --dev-queries are also in --test-queries" in refused(*run, *dev, "--test-queries", dev[1])
+    (passages / "asked-too.jsonl").write_text('{"id": "a", "text": "RED mug"}\n{"id": "b", "text": "oak"}\n')
+    learned = ("supervise", passages, "--queries", passages / "asked-too.jsonl", "--out", passages / "run")
+    message = 'wares: 2 of 2 test queries are also training queries, the first "red mug".'
+    assert message in refused(*learned, "--test-queries", passages / "tests.jsonl")
     assert not (passages / "run").exists()
 
 

@@ -14,7 +14,15 @@ from toys import write_rows
 from wares.core.errors import CatalogueError, SettingsError
 from wares.data.formats import FILE_SUFFIXES
 from wares.data.listings import Query
-from wares.data.query_log import MAX_QUERY_LENGTH, clean_queries, clean_query_log, read_query_log, split_queries
+from wares.data.query_log import (
+    MAX_QUERY_LENGTH,
+    clean_queries,
+    clean_query_log,
+    read_query_log,
+    shared_queries,
+    split_queries,
+    unshared_queries,
+)
 
 
 def texts(queries: Sequence[Query]) -> list[str]:
@@ -101,6 +109,14 @@ def test_a_log_by_eye() -> None:
         "3 distinct queries of 8 in the log: 3 duplicates and 2 queries without a word are left out, "
         "1 are cut to 1,000 characters."
     )
+
+
+def test_shared_queries_are_recognised_as_duplicates_are() -> None:
+    tests = log("Red  Mug", "blue scarf", "STRASSE", "a mug")
+    training = log("red mug", "mug a", "straße", "ＢＬＵＥ scarves")
+    assert texts(shared_queries(tests, training)) == ["Red  Mug", "STRASSE"]
+    assert texts(unshared_queries(training, tests)) == ["mug a", "ＢＬＵＥ scarves"]
+    assert shared_queries(tests, []) == unshared_queries([], tests) == []
 
 
 def test_long_queries_are_cut_at_a_word() -> None:

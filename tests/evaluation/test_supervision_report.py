@@ -60,7 +60,8 @@ def test_predictors_are_in_results_and_report(
     monkeypatch.setattr(module, "BASELINES", ("bm25", "query-likelihood"))
     settings = SuperviseSettings(rankers=(f"static(towers={named('pair', shelf)!r})",), depth=4, random_candidates=2)
     run, queries = tmp_path / "run", [replace(query, id=f"q{query.id}") for query in TESTS]
-    supervise(corpus, queries, replace(settings, training=RankerTrainingSettings(epochs=1)), run, TESTS)
+    settings = replace(settings, training=RankerTrainingSettings(epochs=1))
+    supervise(corpus, queries, settings, run, TESTS, allow_test_queries=True)
     qrels: Qrels = {query.id: {"l0": 1} for query in TESTS if query.text != "for"}
     judged = evaluate_run(run, qrels)
     before = json.loads((run / "results.json").read_text())

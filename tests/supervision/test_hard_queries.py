@@ -139,7 +139,7 @@ def test_whole_runs_with_hard_queries(
     )
     settings = replace(settings, strategy=strategy, rankers=more, query_predictor="wig")
     tests = [*GOOD, *HARD]
-    found = supervise(corpus, [*GOOD, *HARD], settings, tmp_path / "run", tests)
+    found = supervise(corpus, [*GOOD, *HARD], settings, tmp_path / "run", tests, allow_test_queries=True)
     assert all(np.isfinite([*each.elbo, *each.losses, *each.weight_percentiles]).all() for each in found.rounds)
     for folder in tmp_path.glob("run/round-1/*"):
         finite(folder / "round.json")
@@ -175,7 +175,7 @@ def test_whole_runs_with_every_labeler(
         "function": label("words"),
     }
     queries, only = [*GOOD, *HARD], replace(settings, labelers=(told.get(name, name),))
-    found = supervise(corpus, queries, only, tmp_path / "out", queries)
+    found = supervise(corpus, queries, only, tmp_path / "out", queries, allow_test_queries=True)
     assert all(np.isfinite([*each.elbo, *each.losses]).all() for each in found.rounds)
     shares = labels_of(tmp_path / "out")
     assert all(shares[query.text] for query in GOOD)
@@ -213,7 +213,8 @@ def test_a_labeler_that_always_abstains_changes_nothing(
 ) -> None:
     """Labels are those of the other labeler alone, and the run warns of it."""
     supervise(corpus, GOOD, settings, tmp_path / "alone")
-    both = supervise(corpus, GOOD, replace(settings, labelers=("bm25", label("silent"))), tmp_path / "both", GOOD)
+    silent = replace(settings, labelers=("bm25", label("silent")))
+    both = supervise(corpus, GOOD, silent, tmp_path / "both", GOOD, allow_test_queries=True)
     for text, shares in labels_of(tmp_path / "alone").items():
         assert labels_of(tmp_path / "both")[text] == pytest.approx(shares)
     assert both.reliability.unreliable_labelers == [label("silent")]
@@ -245,7 +246,7 @@ def test_non_finite_scores_are_ignored(
 ) -> None:
     """Two listings of three are left out: None, NaN, and both infinities. Results can be read back."""
     settings = replace(settings, labelers=(label("holes"),), strategy="greedy")
-    found = supervise(corpus, GOOD, settings, tmp_path / "run", GOOD)
+    found = supervise(corpus, GOOD, settings, tmp_path / "run", GOOD, allow_test_queries=True)
     assert all(np.isfinite(each.losses).all() for each in found.rounds)
     said = {corpus.ids[place] for place in range(0, len(corpus), 3)}
     for shares in labels_of(tmp_path / "run").values():

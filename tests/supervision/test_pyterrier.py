@@ -187,7 +187,7 @@ def test_a_trained_ranker(shelf: Path, tmp_path: Path, monkeypatch: pytest.Monke
         random_candidates=2,
         training=RankerTrainingSettings(epochs=2),
     )
-    module.supervise(corpus, queries, settings, tmp_path / "my-run", queries)
+    module.supervise(corpus, queries, settings, tmp_path / "my-run", queries, allow_test_queries=True)
     (folder,) = tmp_path.glob("my-run/round-1/*")
     found: Any = Retriever(load_ranker(folder, corpus), corpus, k=3)(
         pd.DataFrame({"qid": ["0", "1"], "query": WORDS[:2]})

@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 from small_runs import QUERIES, TESTS, contents
 
-from wares.core.errors import ModelError, WaresError
+from wares.core.errors import ModelError, SettingsError, WaresError
 from wares.data.corpus import Corpus
 from wares.data.listings import Query
+from wares.data.queries import read_queries
 from wares.encoders.registry import build_towers
-from wares.evaluation.supervision_report import evaluate_run
+from wares.evaluation.supervision_report import evaluate_run, write_report
 from wares.supervision import teacher_pool
 from wares.supervision.recipe import supervise
+from wares.supervision.run_folder import RunFolder
 from wares.supervision.settings import SuperviseSettings
 from wares.supervision.strategies import Strategy
 
@@ -83,6 +85,26 @@ def test_other_test_queries_replace_all_results(corpus: Corpus, settings: Superv
     supervise(corpus, QUERIES, settings, tmp_path / "run", others)
     supervise(corpus, QUERIES, settings, tmp_path / "fresh", others)
     assert contents(tmp_path / "run") == contents(tmp_path / "fresh")
+
+
+def test_test_queries_among_the_training_queries_are_refused_or_counted(
+    corpus: Corpus, settings: SuperviseSettings, tmp_path: Path
+) -> None:
+    settings = replace(settings, rankers=settings.rankers[:1])
+    tests = [*TESTS, Query("t3", "Red  LEATHER"), Query("t4", "blue wool")]
+    message = r'2 of 4 test queries are also training queries, the first "Red  LEATHER"\. .* --allow-test-queries'
+    with pytest.raises(SettingsError, match=message):
+        supervise(corpus, QUERIES, settings, tmp_path / "run", tests)
+    assert not (tmp_path / "run").exists()
+    supervise(corpus, QUERIES, settings, tmp_path / "run", tests, allow_test_queries=True)
+    evaluate_run(tmp_path / "run", {"t1": {"l1": 1}, "t4": {"l3": 1}})
+    assert RunFolder(tmp_path / "run").read("results.json")["learned_queries"] == 2
+    assert "2 of the test queries are training queries" in write_report(tmp_path / "run").read_text()
+    assert read_queries(tmp_path / "run") == QUERIES
+    supervise(corpus, QUERIES, settings, tmp_path / "run", TESTS)
+    evaluate_run(tmp_path / "run", {"t1": {"l1": 1}})
+    assert RunFolder(tmp_path / "run").read("results.json")["learned_queries"] == 0
+    assert "training queries</b>" not in write_report(tmp_path / "run").read_text()
 
 
 def test_rankers_with_the_same_teachers_share_labels(

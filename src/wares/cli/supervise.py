@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from wares.cli.options import Catalogue, Json, Reading, ReadingOptions, Resume, RunnerName, flatten, group
+from wares.cli.options import Catalogue, Flag, Json, Reading, ReadingOptions, Resume, RunnerName, flatten, group
 from wares.cli.output import console, print_json, report_problems
 from wares.core.errors import ModelError, SettingsError
 from wares.ranking.settings import RankerTrainingSettings
@@ -39,6 +39,7 @@ def supervise(
     qrels: Path | None = None,
     dev_queries: Path | None = None,
     dev_qrels: Path | None = None,
+    allow_test_queries: Flag = False,
     processes: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
     runner: RunnerName = "local",
     resume: Resume = False,
@@ -55,6 +56,7 @@ def supervise(
         qrels: Judgments of --test-queries in TREC format, for reporting only.
         dev_queries: Some judged queries by which greedy selects teachers; none of the test queries.
         dev_qrels: Judgments of --dev-queries.
+        allow_test_queries: Learn from --queries even if they are --test-queries too, whose measures are then too high.
         processes: Maximum number of labelling processes, one for each core unless given; results do not depend on it.
     """
     from dataclasses import asdict
@@ -80,7 +82,15 @@ def supervise(
     with open_runner(runner) as opened:
         labelling_runner = None if runner == "local" else opened
         result = run(
-            corpus, read_queries(queries), settings or SuperviseSettings(), out, tests, processes, dev, labelling_runner
+            corpus,
+            read_queries(queries),
+            settings or SuperviseSettings(),
+            out,
+            tests,
+            processes,
+            dev,
+            labelling_runner,
+            allow_test_queries,
         )
     report_problems(corpus.problems)
     if as_json:
@@ -114,6 +124,7 @@ def _read_dev_set(queries: Path, qrels: Path, tests: Sequence[Query]) -> DevSet:
     from statistics import fmean
 
     from wares.data.queries import read_queries
+    from wares.data.query_log import shared_queries
     from wares.evaluation.measures import measure, read_qrels
     from wares.supervision.settings import DevSet
 
@@ -121,9 +132,10 @@ def _read_dev_set(queries: Path, qrels: Path, tests: Sequence[Query]) -> DevSet:
     judgments = {query.id: judged[query.id] for query in dev_queries if query.id in judged}
     if not judgments:
         raise SettingsError(f"{qrels} has no judgments of the queries in {queries}. Check that their ids agree.")
-    test_texts = {query.text.casefold() for query in tests}
-    if shared := sum(query.text.casefold() in test_texts for query in dev_queries):
-        raise SettingsError(f"{shared:,} of --dev-queries are also in --test-queries. Remove them from one of the two.")
+    if shared := shared_queries(dev_queries, tests):
+        raise SettingsError(
+            f"{len(shared):,} of --dev-queries are also in --test-queries. Remove them from one of the two."
+        )
 
     def metric(run: Run) -> float:
         return fmean(measure(run, judgments, ["nDCG@10"])["nDCG@10"].values())

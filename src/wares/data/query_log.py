@@ -14,7 +14,7 @@ from wares.data.listings import OnError, Problem, Query
 from wares.data.terms import TOKEN_PATTERN
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 
 MAX_QUERY_LENGTH = 1_000  # characters; longer queries are pasted, not typed
@@ -99,7 +99,7 @@ def clean_queries(queries: Sequence[Query]) -> QueryLog:
         query_text = _truncate(text)
         truncated += query_text != text
         if TOKEN_PATTERN.search(query_text):
-            distinct.setdefault(query_text.casefold(), Query(query.id, query_text))
+            distinct.setdefault(query_key(query_text), Query(query.id, query_text))
         else:
             wordless += 1
     return QueryLog(tuple(distinct.values()), wordless, len(queries) - wordless - len(distinct), truncated)
@@ -108,6 +108,29 @@ def clean_queries(queries: Sequence[Query]) -> QueryLog:
 def normalise_text(text: str) -> str:
     """A text in Unicode NFKC with single spaces."""
     return " ".join(unicodedata.normalize("NFKC", text).split())
+
+
+def query_key(text: str) -> str:
+    """The text by which equal queries are recognised, ignoring case, spacing and Unicode form."""
+    return normalise_text(text).casefold()
+
+
+def shared_queries(queries: Iterable[Query], others: Iterable[Query]) -> list[Query]:
+    """The queries whose text is also that of one of the others, as `query_key` compares them."""
+    keys = {query_key(query.text) for query in others}
+    return [query for query in queries if query_key(query.text) in keys]
+
+
+def unshared_queries(queries: Iterable[Query], others: Iterable[Query]) -> list[Query]:
+    """The queries whose text is none of the others', as for training queries without the test queries.
+
+    Example:
+        >>> from wares import Query
+        >>> unshared_queries([Query("1", "Red  boots"), Query("2", "mug")], [Query("t1", "red boots")])
+        [Query(id='2', text='mug')]
+    """
+    keys = {query_key(query.text) for query in others}
+    return [query for query in queries if query_key(query.text) not in keys]
 
 
 def _truncate(text: str) -> str:
@@ -135,7 +158,5 @@ def split_queries(queries: Sequence[Query], held_out_fraction: float, seed: int 
 
 def _pseudo_random(text: str, seed: int) -> float:
     """A hash of text and seed, uniform in [0, 1)."""
-    digest = hashlib.blake2b(
-        f"{seed} {normalise_text(text).casefold()}".encode("utf-8", "surrogatepass"), digest_size=8
-    )
+    digest = hashlib.blake2b(f"{seed} {query_key(text)}".encode("utf-8", "surrogatepass"), digest_size=8)
     return (int.from_bytes(digest.digest(), "big") >> 11) / 2**53

@@ -102,8 +102,9 @@ def evaluate_run(run: Path, qrels: Qrels, measures: Sequence[str] = DEFAULT_MEAS
 
     Raises EvaluationError if the run has no results for test queries.
     """
+    folder = RunFolder(run)
     evaluation = evaluate(read_run_results(run), qrels, HYBRID_BASELINE, measures)
-    RunFolder(run).write(RESULTS_FILE, evaluation.to_json())
+    folder.write(RESULTS_FILE, evaluation.to_json() | {"learned_queries": folder.learned_tests})
     return evaluation
 
 

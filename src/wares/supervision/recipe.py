@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wares.core.errors import SettingsError
+from wares.data.query_log import shared_queries
 from wares.ranking.rankers.base import SoftLabels
 from wares.ranking.rankers.registry import get_ranker
 from wares.ranking.score_fusion import zscore_fusion
@@ -51,6 +52,7 @@ def supervise(
     processes: int | None = None,
     dev: DevSet | None = None,
     runner: Runner | None = None,
+    allow_test_queries: bool = False,
 ) -> SupervisionResult:
     """Train rankers in rounds; the run folder `out` keeps all results, and an interrupted run resumes from it.
 
@@ -59,7 +61,9 @@ def supervise(
     processes: maximum number that label, by default one for each core; runner: labels in their place
         (wares.core.runners). Neither changes a result
     dev: judged queries for greedy selection; no ranker learns from them
-    Raises ModelError if `out` holds another run, SettingsError if no query can be learned from.
+    allow_test_queries: learn from queries even if they are test queries too, which makes their measures too high
+    Raises ModelError if `out` holds another run, SettingsError if no query can be learned from or if test queries are
+    among `queries`.
 
     Example:
         >>> from pathlib import Path
@@ -74,13 +78,19 @@ def supervise(
     """
     if dev is not None and settings.strategy != "greedy":
         raise SettingsError(f"dev queries select teachers, which strategy {settings.strategy} does not. Use greedy.")
+    shared = shared_queries(test_queries, queries)
+    if shared and not allow_test_queries:
+        raise SettingsError(
+            f'{len(shared):,} of {len(test_queries):,} test queries are also training queries, the first "'
+            f'{shared[0].text}". Remove them from the training queries, or pass --allow-test-queries.'
+        )
     run = RunFolder(out)
     identity = run_identity(settings, corpus, queries, dev)
     run.check(identity)
     teachers = TeacherPool(corpus, queries, settings, processes, runner)
-    run.begin(identity)
+    run.begin(identity, queries)
     if test_queries:
-        run.begin_tests(test_queries)
+        run.begin_tests(test_queries, len(shared))
         write_baselines(teachers, run, test_queries)
     records: list[RoundRecord] = []
     for round in range(1, round_count(settings) + 1):

@@ -1,7 +1,8 @@
 """The folder of a supervision run: the only code that knows its files, to write and to read them.
 
     run/settings.json              format, settings, and digests of the corpus and the queries
-        tests.json                 digest of the test queries
+        queries.jsonl              the queries that rankers learn from
+        tests.json                 digest of the test queries, and how many of them are training queries
         baselines/bm25.txt         results of the labelers, BM25, dense and their hybrid for the test queries
         round-2/dense/labels/          queries, listings and log-probabilities that it learned from, in parts
                       weights.parquet  the weight of each query
@@ -26,6 +27,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from wares.core.errors import ModelError
 from wares.core.files import atomic_write, write_json
+from wares.data.queries import write_queries
 from wares.data.runs import read_run, write_run
 from wares.ranking.rankers.registry import get_ranker, get_teacher
 from wares.supervision.records import Reliability, RoundRecord
@@ -45,6 +47,7 @@ RUN_FORMAT = 2  # in settings.json
 SETTINGS_FILE, TESTS_FILE, RELIABILITY_FILE, CHANGES_FILE, RESULTS_FILE = (
     f"{name}.json" for name in ("settings", "tests", "reliability", "changes", "results")
 )
+QUERIES_FILE = "queries.jsonl"
 ROUND_FILE, WEIGHTS_FILE, RUN_FILE, HYBRID_RUN_FILE = "round.json", "weights.parquet", "run.txt", "run+bm25.txt"
 
 
@@ -154,15 +157,20 @@ class RunFolder:
             )
         return identity
 
-    def begin(self, identity: dict[str, Any]) -> None:
-        """Create the folder and write the run's identity."""
+    def begin(self, identity: dict[str, Any], queries: Sequence[Query]) -> None:
+        """Create the folder and write the run's identity and its training queries."""
         self.path.mkdir(parents=True, exist_ok=True)
+        write_queries(queries, self.path / QUERIES_FILE)
         write_json(identity, self.path / SETTINGS_FILE)
 
-    def begin_tests(self, test_queries: Sequence[Query]) -> None:
-        """Delete results for other test queries than these, and their measures."""
+    def begin_tests(self, test_queries: Sequence[Query], learned: int) -> None:
+        """Delete results for other test queries than these, and their measures.
+
+        learned: number of test queries that are training queries too
+        """
         path, digest = self.path / TESTS_FILE, text_digest([(query.id, query.text) for query in test_queries])
-        if path.exists() and _read_json(path) == digest:
+        tests = {"digest": digest, "learned": learned}
+        if path.exists() and _read_json(path) == tests:
             return
         for old in (
             *self.path.glob("round-*/*/run*.txt"),
@@ -170,7 +178,12 @@ class RunFolder:
             *self.path.glob(RESULTS_FILE),
         ):
             old.unlink()
-        write_json(digest, path)
+        write_json(tests, path)
+
+    @property
+    def learned_tests(self) -> int:
+        """Number of test queries that are training queries too. Raises ModelError if the run has no test queries."""
+        return int(_read_json(self.path / TESTS_FILE)["learned"])
 
     def round(self, number: int, ranker: str) -> RoundFolder:
         """The folder of a ranker in a round, finished or not."""
