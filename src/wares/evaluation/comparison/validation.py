@@ -71,8 +71,8 @@ def fusions_of_method(method: Method, fusion: Fusion) -> dict[str, Fusion]:
     """
     return {
         OWN: method_fusion(method, fusion),
-        "primary": replace(fusion, marginals=Marginals("fixed", alpha=1.0, beta=1.0)),
-        "uniform": replace(fusion, marginals=Marginals("uniform")),
+        "primary": method_fusion("single-view", fusion),
+        "uniform": method_fusion("mean-views", fusion),
         "agreement": replace(fusion, marginals=Marginals()),
     }
 
