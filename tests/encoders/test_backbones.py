@@ -11,7 +11,7 @@ from PIL import Image
 from tiny_models import named
 from torch import Tensor
 
-from wares.core.errors import SettingsError
+from wares.core.errors import ModelError, PhotoError, SettingsError
 from wares.encoders.backbones import merge_adapters, unfreeze_backbone
 from wares.encoders.base import Tower
 from wares.encoders.features import embed_texts, project_features
@@ -140,8 +140,20 @@ def test_saved_towers_load_as_a_sentence_transformer(shelf: Path, tmp_path: Path
     array = photos(towers.image.size)[0]
     expected = project_features(towers.image, towers.image.features([array]), towers.dimension)
     Image.fromarray(array).save(tmp_path / "photo.png")
-    for photo in (Image.fromarray(array), str(tmp_path / "photo.png")):
-        np.testing.assert_allclose(model.encode([photo]), expected, atol=3e-3)
+    photo = Image.fromarray(array)
+    for variant in ([photo], [str(tmp_path / "photo.png")], [tmp_path / "photo.png"], [{"image": photo}]):
+        np.testing.assert_allclose(model.encode(variant), expected, atol=3e-3)
+    mixed = model.encode([TEXTS[0], photo, {"text": TEXTS[1]}, {"image": str(tmp_path / "photo.png")}])
+    texts = embed_texts(TEXTS, towers)
+    np.testing.assert_allclose(mixed, [texts[0], expected[0], texts[1], expected[0]], atol=3e-3)
+    np.testing.assert_allclose(
+        model.encode("see boots map.jpg"), embed_texts(["see boots map.jpg"], towers)[0], atol=3e-3
+    )
+    for other in (("boots", "mug"), {"text": "boots", "image": photo}, {"role": "user", "content": "boots"}, 3):
+        with pytest.raises(ModelError, match="encodes texts and photos, not"):
+            model.encode([other])
+    with pytest.raises(PhotoError):
+        model.encode([tmp_path / "none.png"])
     assert model.get_embedding_dimension() == towers.dimension
     model.save_pretrained(str(tmp_path / "again"))
     again = SentenceTransformer(str(tmp_path / "again"), trust_remote_code=True)

@@ -4,11 +4,12 @@ One forward of one module encodes all views of a batch, and the module owns the 
 checkpoints and resuming work as for any other module.
 
     model = SentenceTransformer("model", trust_remote_code=True)  # with wares installed
-    model.encode(["red leather boots", Image.open("boots.jpg")])
+    model.encode(["red leather boots", Image.open("boots.jpg")])  # a text and a photo, in one space
 """
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,20 +47,33 @@ class ListingEncoder(InputModule):
 
     @property
     def modalities(self) -> list[Any]:
-        return ["text", "image"]
+        """Texts and photos; "message" is the name of a batch that has both."""
+        return ["text", "image", "message"]
 
     def preprocess(self, inputs: Sequence[Any], prompt: str | None = None, **_: Any) -> Batch:
-        """Inputs of `forward` for texts, or for photos (PIL images or paths). Raises PhotoError."""
-        if isinstance(inputs[0], str) and Path(inputs[0]).suffix.lower() not in Image.registered_extensions():
-            return {"texts": self.towers.text.preprocess([(prompt or "") + text for text in inputs])}
+        """Inputs of `forward` for texts and photos.
+
+        inputs: texts; photos as PIL images, Path objects or paths of existing files; or {"text": ...}, {"image": ...}
+        prompt: put before each text
+
+        Raises ModelError for other inputs, PhotoError for a photo that cannot be read.
+        """
+        items = [_text_or_photo(item) for item in inputs]
+        texts = [(prompt or "") + item for item in items if isinstance(item, str)]
         image = self.towers.image
         photos = [
             decode_photo(item, image.size, image.fit)
             if isinstance(item, Image.Image)
             else load_photo(item, image.size, image.fit)
-            for item in inputs
+            for item in items
+            if not isinstance(item, str)
         ]
-        return {"photos": image.preprocess(photos)}
+        batch: Batch = {"is_text": torch.tensor([isinstance(item, str) for item in items])}
+        return (
+            batch
+            | ({"texts": self.towers.text.preprocess(texts)} if texts else {})
+            | ({"photos": image.preprocess(photos)} if photos else {})
+        )
 
     def forward(self, features: Batch, **_: Any) -> Batch:
         """Encode the photos, texts and queries of a batch.
@@ -67,12 +81,18 @@ class ListingEncoder(InputModule):
         photos, texts, queries: inputs of the towers, or features of a frozen backbone as "features"
         photo_weights, text_weights: (..., V) marginals; photos and texts are the views of positive weight, row by row
 
-        Returns the batch of `preprocess`, which has one modality, with "sentence_embedding" (n, d); any other batch
+        Returns the batch of `preprocess` with "sentence_embedding" (n, d), in the order of its inputs; any other batch
         with "photos" and "texts" as (..., V, d), "queries" as (Q, d), and the towers' "scale" and "photo_attention".
         """
         if "photo_weights" not in features:
-            side = "photos" if "photos" in features else "texts"
-            return features | {"sentence_embedding": self._encode(side, features[side])}
+            is_text = features["is_text"]
+            vectors = torch.empty(len(is_text), self.towers.dimension, device=is_text.device)
+            for side, rows in (("texts", is_text), ("photos", ~is_text)):
+                if side in features:
+                    # sentence-transformers moves only the tensors at the top of a batch.
+                    inputs = {name: value.to(is_text.device) for name, value in features[side].items()}
+                    vectors[rows] = self._encode(side, inputs)
+            return features | {"sentence_embedding": vectors}
         encoded = {
             f"{side}s": self._encode_views(f"{side}s", features[f"{side}s"], features[f"{side}_weights"])
             for side in ("photo", "text")
@@ -128,6 +148,24 @@ class ListingEncoder(InputModule):
         if folder is None:
             raise ModelError(f"cannot find model {model_name_or_path!r} on the hub or on disk. Check the name.")
         return cls(load_towers(folder).eval())
+
+
+def _text_or_photo(item: Any) -> str | Path | Image.Image:
+    """A text as str; a photo, which a path of an existing image file is, too, as Path or image."""
+    if isinstance(item, dict) and len(item) == 1:
+        kind, value = next(iter(item.items()))
+        if kind == "text" and isinstance(value, str):
+            return value
+        if kind == "image":
+            return Path(value) if isinstance(value, str) else _text_or_photo(value)
+    if isinstance(item, str):
+        is_photo = Path(item).suffix.lower() in Image.registered_extensions() and os.path.isfile(item)
+        return Path(item) if is_photo else item
+    if isinstance(item, Path | Image.Image):
+        return item
+    raise ModelError(
+        f"this model encodes texts and photos, not {type(item).__name__}. Pass a text, a PIL image or a photo's path."
+    )
 
 
 def _run_tower(tower: Tower, inputs: Inputs) -> Tensor:

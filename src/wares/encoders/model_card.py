@@ -28,10 +28,11 @@ weighted mean of all its photos and texts: photos have the weight γ = {gamma} a
 ## How to use it
 
 ```python
+from PIL import Image
 from sentence_transformers import SentenceTransformer
 
 model = SentenceTransformer("PATH OR NAME", trust_remote_code=True)  # needs `pip install '{needs}'`
-model.similarity(model.encode(["red leather boots"]), model.encode(["boots.jpg"]))
+model.similarity(model.encode(["red leather boots"]), model.encode([Image.open("boots.jpg")]))
 ```
 
 The class of the module is in wares, which must be installed; that is why `trust_remote_code` is needed. This folder
