@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from toys import toy_shop
 
 from wares.serve.errors import ApiError
-from wares.serve.security import BodyLimitMiddleware
+from wares.serve.security import BodyLimitMiddleware, RateLimiter
 
 
 def test_large_bodies_are_rejected_with_or_without_content_length(shops: dict[str, Path]) -> None:
@@ -64,6 +64,16 @@ def test_the_rate_limit_rejects_further_requests(shops: dict[str, Path]) -> None
         assert codes == [200, 200, 200, 429, 429]
         assert limited.get("/healthz").status_code == 200
         assert limited.get("/api/shops").headers["retry-after"] == "1"
+
+
+@pytest.mark.parametrize("rate_limit", ["100/second;3/hour", "3/hour;100/second", "3/hour, 100 per second"])
+def test_all_parts_of_a_rate_limit_hold(rate_limit: str) -> None:
+    limiter = RateLimiter(rate_limit)
+    for _ in range(3):
+        limiter.check("a")
+    with pytest.raises(ApiError, match="more than 3 per 1 hour"):
+        limiter.check("a")
+    limiter.check("b")
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ def test_shops_are_named_by_their_folder_or_explicitly(tmp_path: Path) -> None:
         ({"shops": (("a", "x"), ("a", "y"))}, 'two shops have the name "a"'),
         ({"api_key": "short"}, "has 5 characters"),
         ({"rate_limit": "often"}, '"often" is not a rate'),
+        ({"rate_limit": "20/second;often"}, '"20/second;often" is not a rate'),
         ({"max_upload_bytes": 0}, "upload limit is 0 bytes"),
     ],
 )

@@ -89,21 +89,25 @@ class BodyLimitMiddleware:
 
 
 class RateLimiter:
-    """Limits the requests of each client. rate_limit: such as "20/second"; None for no limit"""
+    """Limits the requests of each client.
+
+    rate_limit: one or several rates, which all hold, such as "20/second;500/minute"; None for no limit
+    """
 
     def __init__(self, rate_limit: str | None) -> None:
-        from limits import parse
+        from limits import parse_many
         from limits.storage import MemoryStorage
         from limits.strategies import MovingWindowRateLimiter
 
-        self._limit = None if rate_limit is None else parse(rate_limit)
+        self._limits = [] if rate_limit is None else parse_many(rate_limit)
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
 
     def check(self, client: str) -> None:
-        """Count a request. Raises ApiError if the client exceeds the limit. client: its address"""
-        if self._limit is not None and not self._limiter.hit(self._limit, client):
-            message = f"this address sent more than {self._limit}. Wait a moment."
-            raise ApiError(429, "rate", message, {"Retry-After": "1"})
+        """Count a request. Raises ApiError if the client exceeds a limit. client: its address"""
+        for limit in self._limits:
+            if not self._limiter.hit(limit, client):
+                message = f"this address sent more than {limit}. Wait a moment."
+                raise ApiError(429, "rate", message, {"Retry-After": "1"})
 
 
 def check_api_key(authorization: str | None, api_key: str | None) -> None:

@@ -23,7 +23,7 @@ class ServeOptions:
     cors_origin: tuple[str, ...] = ()
     """Other site whose pages may read responses (CORS), such as https://shop.example; repeatable."""
     rate_limit: str | None = None
-    """Requests of one client address to each worker, such as 20/second or 1000/hour. No limit by default."""
+    """Requests of one client address to each worker, such as 20/second or 20/second;500/minute. No limit by default."""
     max_upload_bytes: int = 20_000_000
     """Maximum size of a request body, in bytes; at least 1."""
     max_upload_pixels: int = 50_000_000
@@ -98,11 +98,11 @@ def parse_shops(arguments: Sequence[str]) -> tuple[tuple[str, str], ...]:
 
 
 def _check_rate_limit(rate_limit: str) -> None:
-    from limits import parse
+    from limits import parse_many
 
     try:
-        parse(rate_limit)
+        parse_many(rate_limit)
     except ValueError:
         raise SettingsError(
-            f'"{rate_limit}" is not a rate. Write a number and a unit of time, such as 20/second or 1000/hour.'
+            f'"{rate_limit}" is not a rate. Write numbers and units of time, such as 20/second or 20/second;500/minute.'
         ) from None
