@@ -7,6 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from catalogue_files import BOOT, MUG, skipped_problems
 from hypothesis import HealthCheck, given, settings
@@ -14,7 +17,7 @@ from hypothesis import strategies as st
 
 from wares.core.errors import CatalogueError
 from wares.data.catalogue import read_catalogue
-from wares.data.formats import FILE_SUFFIXES
+from wares.data.formats import FILE_SUFFIXES, _decimals, read_rows
 from wares.data.listings import Listing, OnError
 from wares.data.writers import write_listings
 
@@ -226,3 +229,37 @@ def test_a_damaged_file_is_read_or_raises_a_catalogue_error(
     path.write_bytes(content[: int(len(content) * kept)])
     with suppress(CatalogueError):
         assert len(read_catalogue(path, "skip")) > 0
+
+
+@pytest.mark.parametrize("narrow", [pa.float32(), pa.float16()])
+def test_narrow_floats_of_parquet_are_the_decimals_that_they_stand_for(tmp_path: Path, narrow: pa.DataType) -> None:
+    """In columns and inside of structs, lists and maps; nulls stay absent."""
+    prices = [19.98, 0.1, None]
+    array = pa.array(prices, pa.float64()).cast(narrow)
+    columns = {
+        "price": array,
+        "struct": pa.StructArray.from_arrays([array, pa.array(["a", "b", "c"])], ["width", "name"]),
+        "list": pa.ListArray.from_arrays([0, 3, 3, 3], array),
+        "map": pa.MapArray.from_arrays([0, 0, 2, 3], ["x", "y", "z"], array),
+    }
+    pq.write_table(pa.table(columns), tmp_path / "rows.parquet")
+    assert [row for _, row in read_rows(tmp_path / "rows.parquet")] == [
+        {"price": 19.98, "struct": {"width": 19.98, "name": "a"}, "list": prices, "map": {}},
+        {"price": 0.1, "struct": {"width": 0.1, "name": "b"}, "list": [], "map": {"x": 19.98, "y": 0.1}},
+        {"struct": {"width": None, "name": "c"}, "list": [], "map": {"z": None}},
+    ]
+
+
+@given(st.floats(0, 1e9).map(lambda value: round(value, 2)))
+def test_a_price_of_two_decimals_survives_float32_if_it_has_seven_digits(price: float) -> None:
+    price = float(f"{price:.6g}")
+    convert = _decimals(pa.float32())
+    assert convert is not None and convert(float(np.float32(price))) == price
+
+
+@pytest.mark.parametrize("suffix", FILE_SUFFIXES)
+def test_integers_that_a_float_cannot_hold_stay_apart_as_text(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"listings{suffix}"
+    write_listings([Listing(str(i), "a", attributes={"code": 2**53 + i}) for i in range(3)], path)
+    codes = [listing.attributes["code"] for listing in read_catalogue(path).listings]
+    assert codes == [9007199254740992.0, "9007199254740993", "9007199254740994"]

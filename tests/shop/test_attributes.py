@@ -31,6 +31,13 @@ def test_attributes_of_several_types_become_text() -> None:
     assert [note.split()[1] for note in columns.notes] == ['"fits"', '"new"', '"size"']
 
 
+def test_integers_that_a_float_cannot_hold_stay_apart(tmp_path: Path) -> None:
+    codes = {"x": 2**53 + 1, "y": 2**53 + 2, "z": -(2**60) - 1}
+    shop = toy_shop(tmp_path, [Listing(id, "y", attributes={"code": code}) for id, code in codes.items()])
+    for id, code in codes.items():
+        assert [hit.id for hit in search(shop, "y", where=f"attributes.code = '{code}'")] == [id]
+
+
 def test_attribute_names_that_no_filter_could_spell(tmp_path: Path) -> None:
     names = ["a.b", "a_b", "", "`", "fit type", "größe", "Size", "size", 'say "x"', "vector"]
     listings = [Listing("yes", "y", attributes=dict.fromkeys(names, True)), Listing("no", "n")]
@@ -46,6 +53,7 @@ def test_attribute_names_that_no_filter_could_spell(tmp_path: Path) -> None:
 values: st.SearchStrategy[Attribute] = st.one_of(
     st.text(max_size=4),
     st.booleans(),
+    st.integers(),
     st.floats(allow_nan=False, allow_infinity=False),
     st.lists(st.text(max_size=4), max_size=2),
 )

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
+import numpy as np
 from pydantic_core import from_json
 
 from wares.core.errors import CatalogueError, one_line
@@ -204,22 +205,55 @@ def _parquet_rows(path: Path, required: Sequence[str]) -> RowIterator:
         raise CatalogueError(f"{path} is not a readable Parquet file ({one_line(error)}). Write it again.") from error
 
 
+def _decimals(type: Any) -> Callable[[Any], Any] | None:
+    """A function of values of an Arrow type, or None if the type has no narrow floats.
+
+    It replaces each 32- and 16-bit float by the shortest decimal that it stands for: 19.99, not 19.989999771118164.
+    """
+    import pyarrow.types as kinds
+
+    if kinds.is_float32(type) or kinds.is_float16(type):
+        narrow = np.float32 if kinds.is_float32(type) else np.float16
+        return lambda value: float(str(narrow(value)))
+    if kinds.is_struct(type):
+        fields = {field.name: convert for field in type if (convert := _decimals(field.type))}
+        if not fields:
+            return None
+        return lambda struct: {name: _apply(fields.get(name), value) for name, value in struct.items()}
+    if kinds.is_map(type):
+        items = _decimals(type.item_type)
+        return items and (lambda pairs: {name: _apply(items, value) for name, value in pairs.items()})
+    if kinds.is_list(type) or kinds.is_large_list(type) or kinds.is_fixed_size_list(type):
+        items = _decimals(type.value_type)
+        return items and (lambda values: [_apply(items, value) for value in values])
+    return _decimals(type.value_type) if kinds.is_dictionary(type) else None
+
+
+def _apply(convert: Callable[[Any], Any] | None, value: Any) -> Any:
+    return value if convert is None or value is None else convert(value)
+
+
 def _arrow_rows(file: str, rows_before: int, header: list[str], batch: Any) -> Iterator[dict[str, Any] | Problem]:
+    converters = [_decimals(column.type) for column in batch.columns]
     try:
         columns = [column.to_pylist(maps_as_pydicts="strict") for column in batch.columns]
     except UnicodeDecodeError:
         for index in range(batch.num_rows):
             try:
-                values = [column[index].as_py(maps_as_pydicts="strict") for column in batch.columns]
+                cells = [column[index].as_py(maps_as_pydicts="strict") for column in batch.columns]
             except UnicodeDecodeError:
                 message, remedy = "broken UTF-8", "Write the file again from UTF-8"
                 yield Problem(file, rows_before + index + 1, "", message, remedy, "broken UTF-8", "row")
             else:
-                yield _arrow_row(header, values)
+                yield _arrow_row(header, map(_apply, converters, cells))
         return
-    for cells in zip(*columns, strict=True):
-        yield _arrow_row(header, cells)
+    columns = [
+        values if convert is None else [_apply(convert, value) for value in values]
+        for convert, values in zip(converters, columns, strict=True)
+    ]
+    for row in zip(*columns, strict=True):
+        yield _arrow_row(header, row)
 
 
-def _arrow_row(header: list[str], values: Sequence[Any]) -> dict[str, Any]:
+def _arrow_row(header: list[str], values: Iterable[Any]) -> dict[str, Any]:
     return {name: value for name, value in zip(header, values, strict=True) if value is not None}

@@ -6,12 +6,13 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 from wares.core.errors import PhotoError
 
 MAX_TEXT_LENGTH = 20_000  # characters of one text of a listing
 Attribute: TypeAlias = str | float | bool | list[str]
+MAX_EXACT_INTEGER = 2**53  # larger integers share 64-bit floats with others
 OnError = Literal["stop", "skip"]
 Severity = Literal["row", "view", "note"]
 
@@ -73,6 +74,12 @@ class Problem:
 def line_reference(file: str, line: int) -> str:
     """A line as messages name it: "line 3", or "row 3" in a Parquet file."""
     return f"{'row' if file.endswith('.parquet') else 'line'} {line}"
+
+
+def exact_attribute(value: Any) -> Any:
+    """An integer beyond ±2**53 as text, which keeps it apart from others; another value unchanged."""
+    is_inexact = isinstance(value, int) and abs(value) > MAX_EXACT_INTEGER
+    return str(value) if is_inexact else value
 
 
 @dataclass(frozen=True, slots=True)

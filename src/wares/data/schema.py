@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Required, TypeVar
 
-from pydantic import Field, FiniteFloat, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, Field, FiniteFloat, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 from typing_extensions import TypedDict  # pydantic requires this one before Python 3.12
 
 from wares.data.formats import display_name, json_excerpt
-from wares.data.listings import MAX_TEXT_LENGTH, Listing, Problem, line_reference
+from wares.data.listings import MAX_TEXT_LENGTH, Listing, Problem, exact_attribute, line_reference
 
 T = TypeVar("T")
 
@@ -26,7 +26,7 @@ class ListingRow(TypedDict, total=False):
     tags: list[str]
     images: list[str]
     price: Annotated[float, Field(ge=0, allow_inf_nan=False)]
-    attributes: dict[str, str | bool | FiniteFloat | list[str] | None]
+    attributes: dict[str, Annotated[str | bool | FiniteFloat | list[str] | None, BeforeValidator(exact_attribute)]]
     product: str | int
 
 

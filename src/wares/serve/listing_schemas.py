@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from wares.data.listings import MAX_TEXT_LENGTH, Listing
+from wares.data.listings import MAX_TEXT_LENGTH, Listing, exact_attribute
 
 LISTING_EXAMPLE = {
     "title": "Red leather boots",
@@ -56,7 +56,7 @@ class ListingIn(BaseModel):
     tags: Annotated[list[Name], Field(max_length=1000)] = []
     images: Annotated[list[ShortText], Field(max_length=100), AfterValidator(_check_distinct)] = []
     price: Annotated[FiniteNumber | None, Field(ge=0)] = None
-    attributes: dict[Name, str | bool | FiniteNumber | list[str]] = {}
+    attributes: dict[Name, Annotated[str | bool | FiniteNumber | list[str], BeforeValidator(exact_attribute)]] = {}
     product: Name | None = None
     texts: Annotated[dict[Name, LongText], Field(description="Further text views, by name.")] = {}
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from wares.core.errors import CatalogueError
-from wares.data.listings import Listing
+from wares.data.listings import Listing, exact_attribute
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -49,7 +49,7 @@ class AttributeColumns:
     def to_row(self, listing: Listing) -> dict[str, Attribute]:
         """The attributes of a listing by column."""
         return {
-            self.names[key]: _as_text(value) if self.kinds[key] == "mixed" else value
+            self.names[key]: _as_text(value) if self.kinds[key] == "mixed" else exact_attribute(value)
             for key, value in listing.attributes.items()
         }
 
@@ -102,12 +102,13 @@ def infer_attribute_columns(listings: Iterable[Listing]) -> AttributeColumns:
 def _kind(value: Attribute) -> AttributeKind:
     if isinstance(value, bool):
         return "bool"
-    if isinstance(value, str):
+    if isinstance(exact_attribute(value), str):
         return "string"
     return "list" if isinstance(value, list | tuple) else "number"
 
 
 def _as_text(value: Attribute) -> str:
+    value = exact_attribute(value)
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
