@@ -14,10 +14,10 @@ on the sample marketplace of seed 1 (--development). Reported are the odd produc
 of seed 8. An earlier rule was reported on the marketplace of seed 7 and led to the present one (docs/log.md).
 
 Each seed holds out 30 % of the listings, in whole groups of duplicates, selects weights and trains on the rest, and
-measures as `wares compare` does. Single view is no straw man: it trains for the number of epochs that its own validation
-selects, without labels. The value of a group is its mean over the seeds that held it out. Differences to single view are
-tested with paired t-tests over groups, with Holm's correction within a catalogue and protocol. Query → listing ranks all listings with
-the same towers, for catalogues with queries.
+measures as `wares compare` does. Single view is no straw man: it trains for as many epochs as its own validation
+selects, without labels. The value of a group is its mean over the seeds that held it out. Differences to single view
+are tested with paired t-tests over groups, with Holm's correction within a catalogue and protocol. Query → listing
+ranks all listings with the same towers, for catalogues with queries.
 """
 
 from __future__ import annotations
