@@ -179,7 +179,7 @@ def test_every_option_explains_itself(name: str) -> None:
 
 def test_help_lists_what_people_type_and_all_on_demand() -> None:
     short, full = (done("pretrain", flag).out for flag in ("--help", "--help-all"))
-    assert re.search(r"^  --epochs INT +Passes over the catalogue.*\[default: 30\]", short, re.MULTILINE)
+    assert re.search(r"^  --epochs INT +Passes over the catalogue.*\[default: 60\]", short, re.MULTILINE)
     assert "--weight-decay" not in short and re.search(r"\(\d+ more with --help-all\)", short)
     assert "--weight-decay" in full and "more with" not in full
     assert "--weight-decay" not in done("pretrain", "--help").out, "each call decides for itself"

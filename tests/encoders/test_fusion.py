@@ -36,8 +36,9 @@ def weights_of(of: Embeddings, fused: FusedEmbeddings, listing: int) -> tuple[Ve
 
 
 def fixed(count: int, primary: float) -> list[float]:
-    """The fixed marginal over so many views."""
-    return [1.0] if count == 1 else [primary] + [(1 - primary) / (count - 1)] * (count - 1) if count else []
+    """The fixed marginal over so many views: the primary one weighs primary : (1 - primary) against each other one."""
+    odds = [primary] + [1 - primary] * (count - 1)
+    return [1.0] if count == 1 else [weight / sum(odds) for weight in odds] if count else []
 
 
 def tilted(weights: list[float], views: Vectors, others: Vectors, opposite: list[float], epsilon: float) -> list[float]:
@@ -53,8 +54,6 @@ def expected_view_score(query: Vectors, photos: Vectors, texts: Vectors, tilt: V
     """The mean score of a view drawn at random: the modality by gamma, then the view by its marginal."""
     marginals = fusion.marginals
     a, b = fixed(len(photos), marginals.alpha), fixed(len(texts), marginals.beta)
-    if marginals.kind == "uniform":
-        a, b = [1 / max(1, len(a))] * len(a), [1 / max(1, len(b))] * len(b)
     if marginals.kind == "agreement" and a and b:
         a = tilted(a, photos, texts, b, marginals.epsilon)
     if marginals.kind == "learned" and a:
@@ -164,8 +163,8 @@ def test_one_photo_and_one_text(marginals: Marginals) -> None:
     assert float(fused.text_weights[0]) == pytest.approx(0.25 / math.sqrt(0.625))
 
 
-def test_fixed_marginals_split_what_the_primary_view_leaves() -> None:
-    fusion = Fusion(Marginals("fixed", alpha=0.6), gamma=0.5)
+def test_the_first_photo_weighs_alpha_against_each_other_photo() -> None:
+    fusion = Fusion(Marginals("fixed", alpha=0.75), gamma=0.5)
     fused = fuse(one([EAST, NORTH, UP], [EAST]), fusion)
     assert (fused.photo_weights / fused.photo_weights.sum()).tolist() == pytest.approx([0.6, 0.2, 0.2])
     assert float(fused.photo_weights.sum()) == pytest.approx(float(fused.text_weights.sum()))
@@ -204,16 +203,16 @@ def test_agreement_plays_down_the_odd_photo_out_and_leaves_the_texts_alone() -> 
     """Three photos of a boot, one of them a size chart, and three texts, one of them about delivery."""
     boots = one([EAST, NORTH, EAST], [EAST, EAST, UP])
     plain, agreed = (fuse(boots, Fusion(marginals, gamma=0.5)) for marginals in (FIXED, AGREEMENT))
-    for fused, at_least, at_most in ((plain, 0.2, 0.3), (agreed, 0.0, 0.1)):
+    for fused, at_least, at_most in ((plain, 0.3, 0.4), (agreed, 0.0, 0.1)):
         assert at_least <= float(fused.photo_weights[1] / fused.photo_weights.sum()) <= at_most
-        assert float(fused.text_weights[2] / fused.text_weights.sum()) == pytest.approx(0.25)
+        assert float(fused.text_weights[2] / fused.text_weights.sum()) == pytest.approx(1 / 3)
     assert float(agreed.vectors[0] @ EAST) > float(plain.vectors[0] @ EAST) + 0.01
     patient = fuse(boots, Fusion(Marginals("agreement", epsilon=1e6), gamma=0.5))
     np.testing.assert_allclose(patient.vectors, plain.vectors, atol=1e-5)
 
 
-def test_uniform_marginals_weigh_every_view_alike() -> None:
-    fused = fuse(one([EAST, NORTH, UP], [EAST, NORTH]), Fusion(Marginals("uniform", alpha=0.9, beta=0.9)))
+def test_equal_weight_against_one_view_is_equal_shares_of_all() -> None:
+    fused = fuse(one([EAST, NORTH, UP], [EAST, NORTH]), Fusion(Marginals("fixed", alpha=0.5, beta=0.5)))
     assert np.ptp(fused.photo_weights) == pytest.approx(0.0, abs=1e-7)
     assert np.ptp(fused.text_weights) == pytest.approx(0.0, abs=1e-7)
     assert float(fused.photo_weights.sum()) == pytest.approx(float(fused.text_weights.sum()))

@@ -248,12 +248,33 @@ def test_counting_leaves_the_tokenizer_to_those_who_encode(family: str, shelf: P
     assert (shared.padding, shared.truncation) == before
 
 
-def test_temperature_is_bounded() -> None:
+def test_the_temperature_has_a_minimum_that_a_model_keeps(tmp_path: Path) -> None:
     towers = build_towers("small")
-    assert float(towers.scale.detach()) == pytest.approx(1 / 0.07, rel=1e-5)
+    assert float(towers.scale.detach()) == pytest.approx(1 / 0.15, rel=1e-5)
+    towers.min_temperature = 0.05
     with torch.no_grad():
         towers.logit_scale.fill_(9.0)
-    assert float(towers.scale.detach()) == 100.0
+    towers.save(tmp_path)
+    for kept in (towers, load_towers(tmp_path)):
+        assert float(kept.scale.detach()) == pytest.approx(20.0)
+
+
+@pytest.mark.parametrize("family", ["clip", "siglip"])
+def test_a_joint_model_keeps_its_own_temperature(family: str, shelf: Path) -> None:
+    from transformers import AutoModel
+
+    towers = build_towers(str(shelf / family))
+    published = float(AutoModel.from_pretrained(str(shelf / family)).logit_scale.detach().exp())
+    assert float(towers.scale.detach()) == pytest.approx(min(published, 100.0), rel=1e-4)
+    assert towers.is_joint
+    assert towers.min_temperature == 0.01
+
+
+def test_separate_models_start_as_the_recipe_does(shelf: Path) -> None:
+    towers = build_towers(named("pair", shelf))
+    assert not towers.is_joint
+    assert float(1 / towers.scale.detach()) == pytest.approx(0.15)
+    assert towers.min_temperature == 0.1
 
 
 @pytest.mark.parametrize("gamma", [-0.1, 1.1, float("nan")])
@@ -463,7 +484,7 @@ def test_a_missing_folder_says_how_to_make_a_model(tmp_path: Path) -> None:
     assert "wares pretrain" in message
 
 
-@pytest.mark.parametrize("content", [b"{", b"[]", b"\xff\xfe", b'{"format": 3}', b"", b"3"])
+@pytest.mark.parametrize("content", [b"{", b"[]", b"\xff\xfe", b'{"format": 4}', b"", b"3"])
 def test_a_broken_description_is_one_line(saved: Path, content: bytes) -> None:
     (saved / "towers.json").write_bytes(content)
     assert "towers.json" in refusal(lambda: load_towers(saved))
@@ -473,7 +494,7 @@ def test_another_format_is_refused(saved: Path) -> None:
     edit(saved, format=99)
     message = refusal(lambda: load_towers(saved))
     assert "format 99" in message
-    assert "format 3" in message
+    assert "format 4" in message
 
 
 @pytest.mark.parametrize("fusion", [{}, {"gamma": 0.5, "marginals": {"kind": "wild"}}, None])

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from wares.core.errors import SettingsError
-from wares.encoders.marginals import all_views
+from wares.encoders.marginals import all_views, primary_share
 from wares.encoders.settings import Fusion, Marginals
 from wares.training.settings import METHODS, PretrainSettings, method_fusion
 
@@ -29,7 +29,8 @@ from wares.training.settings import METHODS, PretrainSettings, method_fusion
         {"weight_decay": -1.0},
         {"method": "single-view", "fusion": Fusion(Marginals("learned"))},
         {"method": "full-transport", "fusion": Fusion(Marginals("learned"))},
-        {"method": "factorized", "fusion": Fusion(Marginals("uniform"))},
+        {"photo_dropout": -0.1},
+        {"photo_dropout": 1.0},
     ],
     ids=str,
 )
@@ -43,7 +44,7 @@ def test_methods_that_know_no_marginals_are_fused_as_they_see() -> None:
     for method in METHODS:
         marginals = method_fusion(method, asked).marginals
         counts = torch.tensor([4])
-        weights = all_views(counts, marginals.primary_weight("photo")).weights[0].tolist()
+        weights = all_views(counts, primary_share(counts, marginals.primary_weight("photo"))).weights[0].tolist()
         match method:
             case "single-view" | "joint-text":
                 assert weights == [1.0, 0.0, 0.0, 0.0]

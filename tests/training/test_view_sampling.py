@@ -3,16 +3,40 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from wares.encoders.marginals import all_views
-from wares.training.view_sampling import primary_view_only, sample_one_view, sample_primary_and_auxiliary
+from wares.training.view_sampling import (
+    drop_features,
+    primary_view_only,
+    sample_one_view,
+    sample_primary_and_auxiliary,
+)
 
 
 def counts_of(*counts: int) -> torch.Tensor:
     return torch.tensor(counts)
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_dropout_zeroes_that_fraction_of_the_features_and_leaves_the_others_as_they_are() -> None:
+    features = torch.arange(1.0, 40_001.0).reshape(200, 200)
+    dropped = drop_features(features, 0.3, seeded())
+    assert float((dropped == 0).float().mean()) == pytest.approx(0.3, abs=0.01)
+    assert torch.equal(dropped[dropped != 0], features[dropped != 0])
+    assert torch.equal(dropped, drop_features(features, 0.3, seeded()))
+    assert not torch.equal(dropped, drop_features(features, 0.3, seeded(1)))
+
+
+def test_pixels_are_never_dropped() -> None:
+    pixels = torch.full((2, 4, 4, 3), 99, dtype=torch.uint8)
+    assert torch.equal(drop_features(pixels, 0.9, seeded()), pixels)
 
 
 def test_single_view_and_random_view_sample_one_view() -> None:

@@ -19,7 +19,7 @@ from wares.data.views import Views
 from wares.encoders.base import ImageTower, Inputs, LinearHead, TextTower
 from wares.encoders.features import CatalogueFeatures, Vectors
 from wares.encoders.settings import Fusion, Marginals
-from wares.encoders.towers import Towers
+from wares.encoders.towers import TEMPERATURE, Towers
 from wares.training.held_out import (
     LOG_PROBABILITY,
     TITLE_TO_PHOTOS,
@@ -43,7 +43,7 @@ from wares.training.weight_selection import (
 )
 
 WIDTH, DIMENSION = 12, 8
-SETTINGS = PretrainSettings(epochs=12, batch_size=32, learning_rate=0.02)
+SETTINGS = PretrainSettings(epochs=12, batch_size=32, learning_rate=0.02, photo_dropout=0.0)
 Auxiliary = Literal["own", "foreign"]
 
 
@@ -307,7 +307,7 @@ def test_a_listing_that_finds_itself_scores_one() -> None:
     values = score_held_out(features, towers)
     certain = values.pop(LOG_PROBABILITY)
     assert all(value == pytest.approx(np.ones(6)) for value in values.values())
-    assert certain == pytest.approx(np.full(6, -np.log1p(5 * np.exp(-1 / 0.07))), abs=1e-6)
+    assert certain == pytest.approx(np.full(6, -np.log1p(5 * np.exp(-1 / TEMPERATURE))), abs=1e-6)
 
 
 def test_harm_is_asked_of_ranks_and_of_probabilities() -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from wares.encoders.marginals import ViewBatch, all_views, learned_marginals, text_agreement_marginals
+from wares.encoders.marginals import ViewBatch, all_views, learned_marginals, primary_share, text_agreement_marginals
 from wares.encoders.settings import Marginals
 
 if TYPE_CHECKING:
@@ -114,11 +114,10 @@ def _weighted_photos(embeddings: Embeddings, marginals: Marginals, listings: npt
     return photos
 
 
-def pad_all_views(
-    views: Views, vectors: Vectors, listings: npt.NDArray[np.int64], primary_weight: float | None
-) -> ViewBatch:
-    """All views of the given listings as a padded batch with fixed marginals (see `all_views`)."""
-    sampled = all_views(torch.from_numpy(views.counts[listings]), primary_weight)
+def pad_all_views(views: Views, vectors: Vectors, listings: npt.NDArray[np.int64], primary_weight: float) -> ViewBatch:
+    """All views of the given listings as a padded batch with fixed marginals. primary_weight: see `primary_share`"""
+    counts = torch.from_numpy(views.counts[listings])
+    sampled = all_views(counts, primary_share(counts, primary_weight))
     indices = torch.from_numpy(views.offsets[listings])[:, None] + sampled.indices
     table = torch.from_numpy(vectors) if len(vectors) else torch.zeros(1, vectors.shape[1])
     return ViewBatch(table[indices.clamp(max=len(table) - 1)], sampled.weights)

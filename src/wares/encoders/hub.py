@@ -9,6 +9,7 @@ head of a separate vision model starts at random. Any name may be a folder on di
 
 from __future__ import annotations
 
+import math
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 from wares.core.errors import ModelError, one_line
 from wares.encoders.base import ImageTower, Inputs, LinearHead, TextTower, stack_photos
 from wares.encoders.sentence import SentenceTower, load_sentence_model
-from wares.encoders.towers import Towers
+from wares.encoders.towers import MIN_JOINT_TEMPERATURE, Towers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -129,7 +130,12 @@ def build(name: str) -> Towers:
     if not hasattr(model, "get_image_features") or not hasattr(model, "get_text_features"):
         raise ModelError(f"{name} is not a joint model of photos and texts. Name two models as VISION+TEXT.")
     joint_text = JointTextTower(name, model)
-    return Towers(name, VisionTower(name, model), joint_text, joint_text.head.out_features)
+    return Towers(name, VisionTower(name, model), joint_text, joint_text.head.out_features, _temperature(model))
+
+
+def _temperature(model: Any) -> float:
+    """Temperature that a joint model was published with, at least `MIN_JOINT_TEMPERATURE`."""
+    return max(MIN_JOINT_TEMPERATURE, math.exp(-float(model.logit_scale)))
 
 
 def _build_sentence_tower(name: str) -> SentenceTower:

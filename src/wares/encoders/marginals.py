@@ -92,15 +92,28 @@ class SampledViews:
     weights: Tensor
 
 
-def all_views(counts: Tensor, primary_weight: float | None) -> SampledViews:
-    """Every view with its fixed marginal.
+def all_views(counts: Tensor, primary_weight: Tensor | float) -> SampledViews:
+    """Every view with its fixed marginal: the primary view weighs `primary_weight`, the others share the rest equally.
 
     counts: (B,) number of views of each listing, >= 0
-    primary_weight: weight of the primary view; the other views share the rest equally. A single view has all the
-        weight. None gives all views the same weight
+    primary_weight: a number or (B,), in [0, 1]; a single view has all the weight
     """
     indices = torch.arange(max(1, int(counts.max()))).expand(len(counts), -1)
-    first = 1.0 / counts.clamp(min=1)[:, None] if primary_weight is None else torch.tensor(primary_weight)
+    first = torch.as_tensor(primary_weight).expand(len(counts))[:, None]
     weights = torch.where(indices == 0, first, (1.0 - first) / (counts - 1).clamp(min=1)[:, None])
     weights = torch.where(counts[:, None] == 1, 1.0, weights)
     return SampledViews(indices, torch.where(indices < counts[:, None], weights, 0.0))
+
+
+def primary_share(counts: Tensor, primary_weight: float) -> Tensor:
+    """(B,) weight of the primary view among all views if it weighs α : (1 - α) against each other one.
+
+    α = .5 gives every view the same share, 1 the primary view everything. Of two views, the share is α.
+
+    counts: (B,) number of views of each listing, >= 0
+    primary_weight: α, in [0, 1]
+
+    Source: our reading.
+    """
+    others = (counts - 1).clamp(min=1)
+    return primary_weight / (primary_weight + (1.0 - primary_weight) * others)

@@ -22,8 +22,9 @@ _CARD = """---
 # A model of listings, trained with wares {wares}
 
 It embeds the photos, texts and queries of a catalogue in one space of {dimension} dimensions. A listing is the
-weighted mean of all its photos and texts: photos have the weight γ = {gamma} against texts, and marginals are
-“{marginals}” within each modality.
+weighted mean of all its photos and texts: photos have the weight γ = {gamma} against texts. Marginals are “{marginals}”
+within each modality: the first photo weighs α = {alpha} and the title β = {beta} against one other view, so .5 gives
+equal shares. The temperature is τ = {temperature}, at least {min_temperature}.
 
 ## How to use it
 
@@ -72,6 +73,7 @@ def model_card(
     """
     from huggingface_hub import ModelCardData
 
+    marginals = towers.fusion.marginals
     base = [] if towers.name in BUILT_IN_TOWERS else towers.name.split("+")
     header = ModelCardData(
         library_name="sentence-transformers",
@@ -90,7 +92,11 @@ def model_card(
         wares=wares_version,
         dimension=towers.dimension,
         gamma=f"{towers.fusion.gamma:g}",
-        marginals=towers.fusion.marginals.kind,
+        marginals=marginals.kind,
+        alpha=f"{marginals.alpha:g}",
+        beta=f"{marginals.beta:g}",
+        temperature=f"{1 / float(towers.scale.detach()):.2g}",
+        min_temperature=f"{towers.min_temperature:g}",
         needs="wares[offline]" if towers.name == "offline" else "wares",
         base=f" Its frozen parts are in {', '.join(f'`{name}`' for name in base)}, which must be available."
         if base

@@ -61,7 +61,7 @@ def load_towers(folder: Path | str) -> Towers:
         'small'
     """
     folder = Path(folder)
-    name, keys, trained, fusion = _read_description(folder)
+    name, keys, trained, fusion, min_temperature = _read_description(folder)
     towers = build_towers(name)
     for side, key in keys.items():
         if getattr(towers, side).key != key:
@@ -80,7 +80,7 @@ def load_towers(folder: Path | str) -> Towers:
         raise ModelError(
             f"{folder}/towers.safetensors does not load ({condensed(error)}). Train the model again."
         ) from None
-    towers.fusion = fusion
+    towers.fusion, towers.min_temperature = fusion, min_temperature
     return towers
 
 
@@ -102,8 +102,8 @@ def unpack_towers(files: Mapping[str, bytes]) -> Towers:
         return load_towers(folder).to("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _read_description(folder: Path) -> tuple[str, dict[str, str], list[str], Fusion]:
-    """Name, key of each tower, towers whose backbone was trained, and fusion of a saved model."""
+def _read_description(folder: Path) -> tuple[str, dict[str, str], list[str], Fusion, float]:
+    """Name, key of each tower, towers whose backbone was trained, fusion and minimum of the temperature of a model."""
     try:
         about = json.loads((folder / "towers.json").read_text(encoding="utf-8"))
         if about["format"] != MODEL_FORMAT:
@@ -113,7 +113,8 @@ def _read_description(folder: Path) -> tuple[str, dict[str, str], list[str], Fus
             )
         fusion = Fusion(Marginals(**about["fusion"]["marginals"]), about["fusion"]["gamma"])
         trained = [side for side in TOWER_NAMES if side in about["trained"]]
-        return about["name"], {side: about[side] for side in TOWER_NAMES}, trained, fusion
+        keys = {side: about[side] for side in TOWER_NAMES}
+        return about["name"], keys, trained, fusion, float(about["min_temperature"])
     except (FileNotFoundError, NotADirectoryError):
         raise ModelError(f"{folder} is not a model (no towers.json). Make a model with `wares pretrain`.") from None
     except (ValueError, TypeError, LookupError, SettingsError):

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 from wares.core.errors import SettingsError
 
 FROZEN = "frozen"
-MarginalKind = Literal["fixed", "uniform", "agreement", "learned"]
+MarginalKind = Literal["fixed", "agreement", "learned"]
 MARGINAL_KINDS: tuple[MarginalKind, ...] = get_args(MarginalKind)
 
 
@@ -17,9 +17,11 @@ MARGINAL_KINDS: tuple[MarginalKind, ...] = get_args(MarginalKind)
 class Marginals:
     """How a listing weighs its own views of one modality.
 
-    The "fixed" kind gives the primary view the weight alpha (photos) or beta (texts) and splits the rest equally;
-    "uniform" gives all views the same weight. The other kinds start from "fixed" and multiply the weight of each photo:
-    "agreement" by exp(<photo, texts> / epsilon), "learned" by exp(√d <u, photo>), where u is learned in pretraining.
+    alpha (photos) and beta (texts) are the weight of the primary view against one other view: of the two views that a
+    training step samples, the primary one weighs alpha. The fused embedding has all views, and the primary one weighs
+    alpha : (1 - alpha) against each other one: .5 gives all views equal shares. That is "fixed"; the other kinds
+    multiply the weight of each photo: "agreement" by exp(<photo, texts> / epsilon), "learned" by exp(√d <u, photo>),
+    where u is learned in pretraining.
 
     Source: primary emphasis is arXiv 2512.18117; everything else is our reading.
 
@@ -27,11 +29,11 @@ class Marginals:
     """
 
     kind: MarginalKind = "agreement"
-    """How a listing weighs its own views: fixed, uniform, agreement or learned."""
+    """How a listing weighs its own views: fixed, agreement or learned."""
     alpha: float = 0.5
-    """Weight of the first photo among the photos of a listing, 0 to 1."""
+    """Weight of the first photo against one other photo of a listing, 0 to 1."""
     beta: float = 0.5
-    """Weight of the title among the texts of a listing, 0 to 1."""
+    """Weight of the title against one other text of a listing, 0 to 1."""
     epsilon: float = 0.2
     """Temperature of agreement marginals, above 0; large values approach the fixed marginals."""
 
@@ -44,13 +46,11 @@ class Marginals:
         if not self.epsilon > 0.0:
             raise SettingsError(f"epsilon must be a temperature above 0, not {self.epsilon}.")
 
-    def primary_weight(self, modality: str) -> float | None:
-        """Weight of the primary view before any reweighing; None if all views weigh the same.
+    def primary_weight(self, modality: str) -> float:
+        """Weight of the primary view against one other view, before any reweighing.
 
         modality: "photo" or "text"
         """
-        if self.kind == "uniform":
-            return None
         return self.alpha if modality == "photo" else self.beta
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -20,14 +20,21 @@ if TYPE_CHECKING:
     from wares.encoders.base import ImageTower, TextTower
 
 
-MODEL_FORMAT = 3
+MODEL_FORMAT = 4
 TOWER_NAMES = ("image", "text")
+TEMPERATURE, MIN_TEMPERATURE = 0.15, 0.1  # at the start of training, and at least
+MIN_JOINT_TEMPERATURE = 0.01  # of a joint model, as in CLIP (arXiv 2103.00020)
 
 
 class Towers(nn.Module):
     """An image tower and a text tower, their temperature, and how their views are fused.
 
+    joint_temperature: temperature of a joint model, published with its two sides; None for two separate models
     photo_attention: (d,) direction of the shared space by which learned marginals reweigh photos; trained only for them
+    min_temperature: lowest temperature, which training does not go below
+
+    The similarities of a joint model are close to each other, so it keeps its own temperature. Two separate models
+    learn from soft targets: a low temperature fits the few pairs of a catalogue by heart (docs/explanation/method.md).
     """
 
     image: ImageTower
@@ -35,20 +42,24 @@ class Towers(nn.Module):
     logit_scale: nn.Parameter
     photo_attention: nn.Parameter
 
-    def __init__(self, name: str, image: ImageTower, text: TextTower, dimension: int) -> None:
+    def __init__(
+        self, name: str, image: ImageTower, text: TextTower, dimension: int, joint_temperature: float | None = None
+    ) -> None:
         super().__init__()
         self.name = name
         self.dimension = dimension
         self.image = image
         self.text = text
-        self.logit_scale = nn.Parameter(torch.tensor(float(np.log(1 / 0.07))))
+        self.is_joint = joint_temperature is not None
+        self.min_temperature = MIN_JOINT_TEMPERATURE if self.is_joint else MIN_TEMPERATURE
+        self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / (joint_temperature or TEMPERATURE))))
         self.photo_attention = nn.Parameter(torch.zeros(dimension), requires_grad=False)
         self.fusion = Fusion()
 
     @property
     def scale(self) -> Tensor:
-        """Inverse temperature, at most 100 (as in CLIP, arXiv 2103.00020)."""
-        return self.logit_scale.exp().clamp(max=100.0)
+        """Inverse temperature, at most 1 / `min_temperature`."""
+        return self.logit_scale.exp().clamp(max=1.0 / self.min_temperature)
 
     @property
     def identity(self) -> str:
@@ -72,6 +83,7 @@ class Towers(nn.Module):
             "text": self.text.key,
             "trained": [side for side in TOWER_NAMES if getattr(self, side).trained_backbone is not None],
             "fusion": asdict(self.fusion),
+            "min_temperature": self.min_temperature,
             "identity": self.identity,
             "wares": version("wares"),
         }

@@ -14,6 +14,7 @@ from torch.utils.data import Dataset, Sampler
 from wares.core.errors import SettingsError
 from wares.data.photos import augment, load_photo
 from wares.encoders.settings import FROZEN
+from wares.training.view_sampling import drop_features
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -98,6 +99,8 @@ class ModalityData:
     features: (V, ...) features; None if photos or texts are read in every step
     paths: photo files; None for texts
     size, fit: of the image tower
+    augment: vary crop, brightness and contrast of photos
+    dropout: probability with which each feature is dropped
     """
 
     views: Views
@@ -105,18 +108,24 @@ class ModalityData:
     paths: Sequence[Path] | None = None
     size: int = 0
     fit: Fit = "pad"
+    augment: bool = False
+    dropout: float = 0.0
 
-    def load(self, indices: Tensor, seeds: Tensor | None) -> Batch:
+    def load(self, indices: Tensor, seeds: Tensor) -> Batch:
         """Load the views at the given indices, as "features", or as "items" if they are photos or texts.
 
-        seeds: (n,) seeds to augment photos with; None leaves them unchanged
+        seeds: (n,) seeds of augmentation and dropout: one a view, so that the number of processes does not matter
         """
         if self.features is not None:
-            return {"features": torch.from_numpy(self.features[indices.numpy()])}
+            features = torch.from_numpy(self.features[indices.numpy()])
+            if self.dropout:
+                for row, seed in zip(features, seeds.tolist(), strict=True):
+                    row.copy_(drop_features(row, self.dropout, torch.Generator().manual_seed(seed)))
+            return {"features": features}
         if self.paths is None:
             return {"items": [self.views.items[index] for index in indices.tolist()]}
         photos = [load_photo(self.paths[index], self.size, self.fit) for index in indices.tolist()]
-        if seeds is not None:
+        if self.augment:
             photo_seeds = zip(photos, seeds.tolist(), strict=True)
             photos = [augment(photo, np.random.default_rng(seed)) for photo, seed in photo_seeds]
         return {"items": torch.from_numpy(np.stack(photos)) if photos else torch.zeros(0, self.size, self.size, 3)}
@@ -135,7 +144,6 @@ class ListingDataset(Dataset[Any]):
     texts: ModalityData
     duplicate_labels: Tensor
     sample_views: Any
-    augment: bool = False
 
     @classmethod
     def from_catalogue(
@@ -145,18 +153,21 @@ class ListingDataset(Dataset[Any]):
         towers: Towers,
         settings: TrainerSettings,
         sample_views: Any,
+        photo_dropout: float = 0.0,
     ) -> ListingDataset:
-        """The dataset of a catalogue: features for a frozen backbone, photos or texts for a trained one."""
+        """The dataset of a catalogue: features for a frozen backbone, photos or texts for a trained one.
+
+        photo_dropout: probability with which each feature of a photo is dropped
+        """
         photos, texts, image = features.photo_views, features.text_views, towers.image
         paths = [catalogue.photo_path(name) for name in photos.items]
         return cls(
-            ModalityData(photos, features.photos)
+            ModalityData(photos, features.photos, dropout=photo_dropout)
             if settings.image_backbone == FROZEN
-            else ModalityData(photos, None, paths, image.size, image.fit),
+            else ModalityData(photos, None, paths, image.size, image.fit, settings.augment),
             ModalityData(texts, features.texts if settings.text_backbone == FROZEN else None),
             features.duplicate_labels,
             sample_views,
-            settings.augment,
         )
 
     def __len__(self) -> int:
@@ -170,16 +181,15 @@ class ListingDataset(Dataset[Any]):
         random = torch.tensor([[draw.photo_draw, draw.text_draw] for draw in draws], dtype=torch.float64)
         photos, texts = self.sample_views(counts[0], random[:, 0], counts[1], random[:, 1])
         return {
-            "photos": self._load(self.photos, listings, photos, seeds if self.augment else None),
+            "photos": self._load(self.photos, listings, photos, seeds),
             "photo_weights": photos.weights,
-            "texts": self._load(self.texts, listings, texts, None),
+            "texts": self._load(self.texts, listings, texts, seeds),
             "text_weights": texts.weights,
             "duplicate_labels": self.duplicate_labels[listings],
         }
 
     @staticmethod
-    def _load(side: ModalityData, listings: Tensor, sampled: SampledViews, seeds: Tensor | None) -> Batch:
+    def _load(side: ModalityData, listings: Tensor, sampled: SampledViews, seeds: Tensor) -> Batch:
         present = sampled.weights > 0
         indices = (torch.from_numpy(side.views.offsets)[listings][:, None] + sampled.indices)[present]
-        view_seeds = None if seeds is None else (seeds[:, None] + sampled.indices)[present]
-        return side.load(indices, view_seeds)
+        return side.load(indices, (seeds[:, None] + sampled.indices)[present])

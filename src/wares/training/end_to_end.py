@@ -19,7 +19,7 @@ from wares.core.errors import SettingsError
 from wares.data.duplicates import duplicate_mask
 from wares.encoders.marginals import ViewBatch
 from wares.training.datasets import ListingDataset
-from wares.training.pretraining import ModalityFeatures, batch_loss, check_trainable, sample_views
+from wares.training.pretraining import ModalityFeatures, batch_loss, check_trainable, photo_dropout, sample_views
 from wares.training.records import new_record, save_trained_model
 from wares.training.trainer import CHECKPOINT_FOLDER, train_towers
 
@@ -77,8 +77,8 @@ def pretrain_end_to_end(
     record = new_record(features, settings)
     record.settings["trainer"] = asdict(trainer)
     towers.photo_attention.requires_grad_(settings.fusion.marginals.kind == "learned")
-    sample = partial(sample_method_views, settings)
-    dataset = ListingDataset.from_catalogue(catalogue, features, towers, trainer, sample)
+    sample, dropout = partial(sample_method_views, settings), photo_dropout(towers, settings)
+    dataset = ListingDataset.from_catalogue(catalogue, features, towers, trainer, sample, dropout)
     run = {"towers": [towers.image.key, towers.text.key], "settings": record.settings, "listings": len(dataset)}
     result = train_towers(
         towers,

@@ -182,7 +182,7 @@ class InteractionDataset(Dataset[Any]):
         for name in ("photo_weights", "text_weights"):
             batch[name] = batch[name].reshape(*listings.shape, -1)
         return batch | {
-            "queries": self.queries.load(torch.from_numpy(query), None),
+            "queries": self.queries.load(torch.from_numpy(query), torch.tensor([draw.seed for draw in draws])),
             "query": torch.from_numpy(query),
             "listing": torch.from_numpy(listings),
             "duplicate_labels": batch["duplicate_labels"].reshape(*listings.shape, 2),

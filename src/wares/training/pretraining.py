@@ -30,11 +30,18 @@ from wares.core.errors import SettingsError
 from wares.core.progress import progress
 from wares.data.duplicates import duplicate_mask
 from wares.encoders.features import CatalogueFeatures, catalogue_features
-from wares.encoders.marginals import SampledViews, ViewBatch, all_views, learned_marginals, text_agreement_marginals
+from wares.encoders.marginals import (
+    SampledViews,
+    ViewBatch,
+    all_views,
+    learned_marginals,
+    primary_share,
+    text_agreement_marginals,
+)
 from wares.training import losses, transport
 from wares.training.records import new_record, restore_checkpoint, save_checkpoint, save_trained_model
 from wares.training.settings import MULTI_VIEW_METHODS, PretrainSettings
-from wares.training.view_sampling import primary_view_only, sample_one_view, sample_primary_and_auxiliary
+from wares.training.view_sampling import drop_features, primary_view_only, sample_one_view, sample_primary_and_auxiliary
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,7 +87,7 @@ def pretrain(
     """
     settings = settings or PretrainSettings()
     features = catalogue if isinstance(catalogue, CatalogueFeatures) else catalogue_features(catalogue, towers)
-    photos = ModalityFeatures.from_views(features.photo_views, features.photos)
+    photos = ModalityFeatures.from_views(features.photo_views, features.photos, photo_dropout(towers, settings))
     texts = ModalityFeatures.from_views(features.text_views, features.texts)
     check_trainable(photos, texts, settings)
     towers.photo_attention.requires_grad_(settings.fusion.marginals.kind == "learned")
@@ -135,8 +142,8 @@ def train_epoch(
         sampled_photos = sample_views(settings.method, photos.counts[listings], marginals.alpha, draws[0])
         sampled_texts = sample_views(settings.method, texts.counts[listings], marginals.beta, draws[1])
         loss = batch_loss(
-            photos.encode(towers.image, listings, sampled_photos, towers.dimension),
-            texts.encode(towers.text, listings, sampled_texts, towers.dimension),
+            photos.encode(towers.image, listings, sampled_photos, towers.dimension, generator),
+            texts.encode(towers.text, listings, sampled_texts, towers.dimension, generator),
             duplicate_mask(duplicate_labels[listings]),
             towers.scale,
             settings,
@@ -149,6 +156,11 @@ def train_epoch(
         record.seconds += time.monotonic() - start
         loss_sum += float(loss.detach())
     return loss_sum / steps
+
+
+def photo_dropout(towers: Towers, settings: PretrainSettings) -> float:
+    """Probability with which a step drops each photo feature: 0 for a joint model, whose image head needs no ridge."""
+    return 0.0 if towers.is_joint else settings.photo_dropout
 
 
 def fraction_done(record: TrainingRecord, settings: PretrainSettings, epochs: float | None = None) -> float:
@@ -172,7 +184,7 @@ def sample_views(method: Method, counts: Tensor, primary_weight: float, draws: T
         case "random-view":
             return sample_one_view(counts, draws)
         case "mean-views":
-            return all_views(counts, None)
+            return all_views(counts, primary_share(counts, 0.5))
         case "all-pairs" | "full-transport" | "low-rank-transport":
             return all_views(counts, primary_weight)
 
@@ -182,23 +194,27 @@ class ModalityFeatures:
     """Features of all views of one modality.
 
     features: (V, ...); offsets: (N+1,) the first view of each listing; counts: (N,) number of its views
+    dropout: probability with which a step drops each feature
     """
 
     features: Tensor
     offsets: Tensor
     counts: Tensor
+    dropout: float = 0.0
 
     @classmethod
-    def from_views(cls, views: Views, features: Features) -> ModalityFeatures:
-        return cls(torch.from_numpy(features), torch.from_numpy(views.offsets), torch.from_numpy(views.counts))
+    def from_views(cls, views: Views, features: Features, dropout: float = 0.0) -> ModalityFeatures:
+        return cls(torch.from_numpy(features), torch.from_numpy(views.offsets), torch.from_numpy(views.counts), dropout)
 
-    def encode(self, tower: Tower, listings: Tensor, sampled: SampledViews, dimension: int) -> ViewBatch:
-        """Encode every sampled view of a batch of listings in one forward pass."""
+    def encode(
+        self, tower: Tower, listings: Tensor, sampled: SampledViews, dimension: int, generator: torch.Generator
+    ) -> ViewBatch:
+        """Encode every sampled view of a batch of listings in one forward pass. generator: of the dropped features"""
         present = sampled.weights > 0
         indices = (self.offsets[listings][:, None] + sampled.indices)[present]
         vectors = torch.zeros(*present.shape, dimension)
         if len(indices):
-            vectors[present] = tower(self.features[indices])
+            vectors[present] = tower(drop_features(self.features[indices], self.dropout, generator))
         return ViewBatch(vectors, sampled.weights)
 
 

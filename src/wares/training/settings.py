@@ -48,7 +48,7 @@ class PretrainSettings:
     """Weight of the losses between views of one modality, at least 0."""
     batch_size: int = 128
     """Largest number of listings in a training step, at least 2."""
-    epochs: int = 30
+    epochs: int = 60
     """Passes over the catalogue, at least 1."""
     seconds: float | None = None
     """Training time in seconds, above 0, instead of a number of epochs."""
@@ -56,8 +56,11 @@ class PretrainSettings:
     """Learning rate of AdamW at the start, above 0; it falls to zero along a cosine."""
     weight_decay: float = 0.01
     """Weight decay of AdamW, at least 0."""
+    photo_dropout: float = 0.3
+    """Fraction of the features of a frozen image backbone that a step drops, at least 0 and below 1; joint models keep
+    all features."""
     seed: int = 0
-    """Seed of the order of listings and of the sampled views."""
+    """Seed of the order of listings, of the sampled views and of the dropped features."""
 
     def __post_init__(self) -> None:
         for name, known in (("method", METHODS), ("loss", get_args(Loss))):
@@ -68,10 +71,10 @@ class PretrainSettings:
             raise SettingsError(
                 f"{self.method} does not learn marginals. Use {' or '.join(MULTI_VIEW_METHODS)}, or other marginals."
             )
-        if kind == "uniform" and self.method != "mean-views":
-            raise SettingsError(f"{self.method} does not use uniform marginals. Use mean-views, or other marginals.")
-        _check_minimum(self, batch_size=2, epochs=1, intra_modal=0, weight_decay=0, seed=0)
+        _check_minimum(self, batch_size=2, epochs=1, intra_modal=0, weight_decay=0, photo_dropout=0, seed=0)
         _check_positive(self, "learning_rate", "seconds")
+        if not self.photo_dropout < 1:
+            raise SettingsError(f"photo_dropout must be below 1, not {self.photo_dropout}.")
 
 
 @dataclass(frozen=True)
@@ -173,7 +176,7 @@ def method_fusion(method: Method, fusion: Fusion) -> Fusion:
         case "single-view" | "joint-text":
             return replace(fusion, marginals=Marginals("fixed", alpha=1.0, beta=1.0))
         case "mean-views":
-            return replace(fusion, marginals=Marginals("uniform"))
+            return replace(fusion, marginals=Marginals("fixed", alpha=0.5, beta=0.5))
         case _:
             return fusion
 

@@ -1,13 +1,15 @@
-"""Sampling the views that a training step encodes."""
+"""Sampling the views that a training step encodes, and the features of photos that it reads."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
+
 from wares.encoders.marginals import SampledViews
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Generator, Tensor
 
 
 def sample_primary_and_auxiliary(counts: Tensor, primary_weight: float, draws: Tensor) -> SampledViews:
@@ -41,6 +43,20 @@ def primary_view_only(counts: Tensor) -> SampledViews:
 def sample_one_view(counts: Tensor, draws: Tensor) -> SampledViews:
     """One uniformly sampled view of each listing. counts, draws: see `sample_primary_and_auxiliary`"""
     return SampledViews(_random_indices(counts, draws)[:, None], (counts > 0).float()[:, None])
+
+
+def drop_features(features: Tensor, dropout: float, generator: Generator) -> Tensor:
+    """The features of a frozen backbone, (n, d), each set to 0 with probability `dropout`; pixels are never dropped.
+
+    A head brings its output to unit length, so nothing is divided by 1 - dropout. In expectation, dropout is a ridge on
+    a linear head, strongest on the features that are largest.
+
+    Source: dropout as a ridge is Wager, Wang and Liang, NeurIPS 2013.
+    """
+    if not dropout or not features.is_floating_point():
+        return features
+    kept = torch.rand(features.shape, generator=generator) >= dropout
+    return features * kept
 
 
 def _random_indices(counts: Tensor, draws: Tensor) -> Tensor:
