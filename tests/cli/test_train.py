@@ -74,7 +74,10 @@ def test_a_model_is_replaced_only_on_purpose(tmp_path: Path) -> None:
 def test_finetune_measures_what_it_gained_on_later_interactions(shop: Shop, tmp_path: Path) -> None:
     tune = ("finetune", shop.catalogue, "--interactions", shop.catalogue / "interactions.jsonl", "--model", shop.model)
     said = done(*tune, "--out", tmp_path / "tuned", "--epochs", 1, "--json", tmp_path / "gain.json").out
-    found = json.loads((tmp_path / "gain.json").read_text())
+    measured = json.loads((tmp_path / "gain.json").read_text())
+    assert set(measured) == {"new", "learned"}
+    assert "not together in training" in said and "were together in training" in said
+    found = measured["new"]
     assert set(found["systems"]) == {"pretrained", "fine-tuned"}
     assert all(set(means) == set(MEASURES) for means in found["systems"].values())
     assert f"wares index {shop.catalogue} --model {tmp_path / 'tuned'} --out SHOP" in " ".join(said.split())

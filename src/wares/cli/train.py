@@ -39,6 +39,10 @@ flatten(Fusion)
 flatten(Marginals, kind="marginals")
 
 SELECTABLE: tuple[WeightName, ...] = ("alpha", "beta", "intra_modal")  # weights that are selected unless they are given
+PAIR_TITLES = {
+    "new": "Later interactions whose query and listing were not together in training:",
+    "learned": "Later interactions whose query and listing were together in training:",
+}
 BACKBONES = group("Training backbones", "image-backbone", "text-backbone", "bf16", order=2)
 
 Pretraining = Annotated[
@@ -139,7 +143,7 @@ def finetune(
     trainer: Backbones = TrainerSettings(),
     reading: Features = FeatureOptions(),
 ) -> None:
-    """Fine-tune a model on shoppers' queries, and measure it on their later interactions.
+    """Fine-tune a model on shoppers' queries, and measure it on later interactions, learned and new ones apart.
 
     Args:
         interactions: File of interactions: query, listing, kind, weight and time.
@@ -154,7 +158,7 @@ def finetune(
     from wares.data.interactions import interactions_to_queries, read_interactions
     from wares.encoders.features import catalogue_features
     from wares.encoders.registry import load_towers
-    from wares.evaluation.evaluator import evaluate
+    from wares.evaluation.interactions import evaluate_interactions
     from wares.evaluation.systems import towers_run
     from wares.training.finetuning import finetune as train
     from wares.training.records import write_model_card
@@ -169,21 +173,23 @@ def finetune(
         if is_first:
             report_problems([*listings.problems, *features.problems, *found.problems])
     training, test = found.split(test_fraction)
-    queries, qrels = interactions_to_queries(test)
+    queries, _ = interactions_to_queries(test)
     runs = {"pretrained": towers_run(features, towers, ids, queries)} if is_first else {}
     with open_runner(runner) as opened:
         record = train(listings, features, towers, training, settings, trainer, out, resume, opened)
     if not is_first:
         return
-    evaluation = None
     if queries:
         tuned = catalogue_features(listings, towers, reading.cache, reading.on_error)
         runs["fine-tuned"] = towers_run(tuned, towers, ids, queries)
-        evaluation = evaluate(runs, qrels, "pretrained")
+    evaluations = evaluate_interactions(runs, training, test, "pretrained")
+    for novelty, evaluation in evaluations.items():
+        console().print(PAIR_TITLES[novelty])
         evaluation.render(console())
-        write_model_card(out, towers, record, evaluation.means)
+    if "new" in evaluations:
+        write_model_card(out, towers, record, evaluations["new"].means)
     if json_file is not None:
-        write_json(evaluation.to_json() if evaluation else {}, json_file)
+        write_json({novelty: evaluation.to_json() for novelty, evaluation in evaluations.items()}, json_file)
     console().print(
         f"{record.steps:,} steps in {record.seconds:.1f} s on {len(training):,} interactions; measured on "
         f"{len(test):,} later ones, which show what shoppers chose among the listings that they saw."

@@ -15,6 +15,7 @@ from typing import Any
 from wares.core.errors import CatalogueError, SettingsError
 from wares.data.formats import collect_valid_rows, json_excerpt, read_rows
 from wares.data.listings import OnError, Problem, Query
+from wares.data.query_log import query_key
 from wares.data.times import parse_number, parse_time
 
 
@@ -42,6 +43,10 @@ class Interactions:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def listings_by_query(self) -> dict[str, set[str]]:
+        """The listings that shoppers chose after each query."""
+        return {query: set(listings) for query, listings in interaction_weights(self).items()}
+
     def split(self, test_fraction: float) -> tuple[Interactions, Interactions]:
         """The earlier and the later interactions; equal times are not separated.
 
@@ -68,9 +73,9 @@ def read_interactions(
     kind_weights: weights by kind, which replace the weights of rows; 0 leaves a kind out
     on_error: "stop" raises at the first problem; "skip" leaves the row out and lists it in `problems`
 
-    The default weight is 1. Queries are lower-cased with single spaces. Times are from 1970 to 2199, all of one form
-    (see `parse_time`): a row whose time has another form than most is a problem. Raises CatalogueError at a problem, or
-    if no interaction is left.
+    The default weight is 1. Queries are case-folded, with single spaces, in Unicode NFKC. Times are from 1970 to 2199,
+    all of one form (see `parse_time`): a row whose time has another form than most is a problem. Raises CatalogueError
+    at a problem, or if no interaction is left.
 
     Example:
         >>> from pathlib import Path
@@ -133,7 +138,7 @@ def _parse_row(
         )
         return problem("time", message, "Write it as 2025-03-01T12:00:00Z, or in seconds since 1970")
     seconds, unit = parsed
-    return _TimedRow(Interaction(" ".join(query.casefold().split()), listing, kind, weight, seconds), line, time, unit)
+    return _TimedRow(Interaction(query_key(query), listing, kind, weight, seconds), line, time, unit)
 
 
 def _check_units(file: str, rows: Sequence[_TimedRow]) -> Iterator[tuple[int, _TimedRow | Problem]]:
