@@ -48,7 +48,12 @@ from wares.encoders.towers import Towers
 from wares.evaluation.measures import measure, read_qrels
 from wares.ranking.labelers.embedding_scorer import EmbeddingScorer
 from wares.samples.marketplace import write_marketplace
-from wares.supervision.known_item import KnownItemTask, generated_query_task, reciprocal_ranks, title_query_task
+from wares.supervision.known_item import (
+    KnownItemTask,
+    generated_query_task,
+    known_item_reciprocal_rank,
+    title_query_task,
+)
 from wares.training.pretraining import pretrain
 from wares.training.settings import PretrainSettings
 
@@ -123,7 +128,7 @@ def known(items: KnownItemTask, towers: Towers) -> Curve:
     embeddings = embed(items.corpus.catalogue, towers, on_error="skip")
     return {
         gamma: float(
-            reciprocal_ranks(
+            known_item_reciprocal_rank(
                 scorer(fuse(embeddings, replace(towers.fusion, gamma=gamma)).vectors, towers), items
             ).mean()
         )

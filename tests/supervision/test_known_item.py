@@ -16,8 +16,8 @@ from wares.supervision.known_item import (
     KnownItemResult,
     KnownItemTask,
     generated_query_task,
+    known_item_reciprocal_rank,
     paired_difference,
-    reciprocal_ranks,
     recommend,
     title_query_task,
 )
@@ -52,11 +52,11 @@ class Fixed:
         raise NotImplementedError
 
 
-def test_reciprocal_ranks_by_eye() -> None:
+def test_reciprocal_rank_by_eye() -> None:
     """Listing 2 stands third, 0 first; 4 is not there, and nothing is wanted of the last."""
     queries = [Query(str(i), "q") for i in range(4)]
     known = KnownItemTask(SHOP, queries, [np.array(wanted) for wanted in ([2], [0, 3], [4], [])])
-    assert reciprocal_ranks(Fixed(0, 1, 2), known).tolist() == [pytest.approx(1 / 3), 1, 0, 0]
+    assert known_item_reciprocal_rank(Fixed(0, 1, 2), known).tolist() == [pytest.approx(1 / 3), 1, 0, 0]
 
 
 def test_titles_are_searched_among_untitled_listings() -> None:
@@ -68,7 +68,7 @@ def test_titles_are_searched_among_untitled_listings() -> None:
     )
     by_title = {query.text: wanted.tolist() for query, wanted in zip(known.queries, known.targets, strict=True)}
     assert by_title == {"red boots": [0, 3], "Red  Boots": [0, 3], "blue scarf": [1], "coffee mug": [2]}
-    ranks = reciprocal_ranks(get_labeler("bm25").fit(known.corpus), known)
+    ranks = known_item_reciprocal_rank(get_labeler("bm25").fit(known.corpus), known)
     assert dict(zip([query.text for query in known.queries], ranks.tolist(), strict=True)) == {
         "red boots": 1,
         "Red  Boots": 1,
@@ -103,8 +103,8 @@ def test_a_large_corpus_is_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_generated_queries_find_their_listings() -> None:
     known = generated_query_task(SHOP)
     assert known is not None
-    assert reciprocal_ranks(get_labeler("bm25").fit(SHOP), known).mean() > 0.8
-    assert reciprocal_ranks(Fixed(2), known).mean() < 0.5
+    assert known_item_reciprocal_rank(get_labeler("bm25").fit(SHOP), known).mean() > 0.8
+    assert known_item_reciprocal_rank(Fixed(2), known).mean() < 0.5
 
 
 def test_paired_differences_by_eye() -> None:

@@ -67,15 +67,15 @@ class PairedDifference:
 
 @dataclass(frozen=True)
 class KnownItemResult:
-    """A system's result in known-item search. reciprocal_ranks: (Q,)"""
+    """A system's result in known-item search. reciprocal_rank: (Q,)"""
 
     name: str
-    reciprocal_ranks: Floats
+    reciprocal_rank: Floats
 
     @property
     def mrr(self) -> float:
         """Mean reciprocal rank."""
-        return float(self.reciprocal_ranks.mean())
+        return float(self.reciprocal_rank.mean())
 
 
 @dataclass(frozen=True)
@@ -107,9 +107,7 @@ def recommend(untrained: KnownItemResult, rounds: Sequence[KnownItemResult]) -> 
 
     Compare only rounds of one ranker: known-item search favours rankers that match words over others.
     """
-    differences = [
-        (result, paired_difference(result.reciprocal_ranks, untrained.reciprocal_ranks)) for result in rounds
-    ]
+    differences = [(result, paired_difference(result.reciprocal_rank, untrained.reciprocal_rank)) for result in rounds]
     best = max(rounds, key=lambda result: result.mrr)
     return Recommendation(
         untrained,
@@ -146,7 +144,7 @@ def title_query_task(corpus: Corpus, seed: int = 0) -> KnownItemTask | None:
     return KnownItemTask(untitled, queries, _with_duplicates(titled, sources))
 
 
-def reciprocal_ranks(scorer: Scorer, task: KnownItemTask) -> Floats:
+def known_item_reciprocal_rank(scorer: Scorer, task: KnownItemTask) -> Floats:
     """(Q,) reciprocal rank of the best target; 0 if none is among the first `SEARCH_DEPTH` results.
 
     scorer: fitted to `task.corpus`

@@ -17,7 +17,7 @@ from wares.supervision.known_item import (
     KnownItemTask,
     Recommendation,
     generated_query_task,
-    reciprocal_ranks,
+    known_item_reciprocal_rank,
     recommend,
     title_query_task,
 )
@@ -59,7 +59,7 @@ def check_labelers(teachers: TeacherPool) -> dict[str, float | None]:
         return {}
     scorers = {name: teachers.labeler(name) for name in teachers.settings.labelers}
     return {
-        name: None if isinstance(scorer, RunScorer) else float(reciprocal_ranks(scorer, task).mean())
+        name: None if isinstance(scorer, RunScorer) else float(known_item_reciprocal_rank(scorer, task).mean())
         for name, scorer in scorers.items()
     }
 
@@ -69,12 +69,12 @@ def check_rounds(
 ) -> Recommendation:
     """Known-item results of a ranker untrained and after each of its rounds, and which to keep."""
     model = get_ranker(ranker).fit(task.corpus, teachers.settings.seed)
-    untrained, rounds = KnownItemResult(f"{ranker}, untrained", reciprocal_ranks(model.scorer(), task)), []
+    untrained, rounds = KnownItemResult(f"{ranker}, untrained", known_item_reciprocal_rank(model.scorer(), task)), []
     for record in records:
         if record.ranker == ranker:
             model.load(run.round(record.round, ranker).model)
             name = str(Teacher(record.round, ranker))
-            rounds.append(KnownItemResult(name, reciprocal_ranks(model.scorer(), task)))
+            rounds.append(KnownItemResult(name, known_item_reciprocal_rank(model.scorer(), task)))
     return recommend(untrained, rounds)
 
 
