@@ -48,6 +48,18 @@ def test_supervise_trains_measures_and_says_what_to_keep(passages: Path) -> None
     assert again["reliability"]["labeler_mrr"]["bm25"] > 0.3
 
 
+def test_evaluate_refuses_queries_that_a_run_learned_from(passages: Path) -> None:
+    run = ("supervise", passages, "--queries", passages / "tests.jsonl", "--out", passages / "run", *SMALL)
+    done(*run, "--test-queries", passages / "tests.jsonl", "--allow-test-queries")
+    [file] = passages.glob("run/round-1/*/run.txt")
+    baseline = passages / "run" / "baselines" / "bm25.txt"
+    judged = ("--queries", passages / "tests.jsonl", "--qrels", passages / "qrels.txt")
+    message = f'{file}: its ranker learned from 2 of 2 queries, the first "red mug". Leave them out of'
+    assert message in refused("evaluate", baseline, file, *judged)
+    assert "bm25" in done("evaluate", baseline, *judged).out
+    assert "run" in done("evaluate", baseline, file, *judged, "--allow-test-queries").out
+
+
 def test_supervise_refusals(passages: Path) -> None:
     run = ("supervise", passages, "--queries", passages / "asked.jsonl", "--out", passages / "run")
     assert "Pass both" in refused(*run, "--qrels", passages / "qrels.txt")

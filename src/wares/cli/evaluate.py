@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from wares.cli.options import Catalogue, Count, FeatureOptions, Features, JsonFile, Towers
+from wares.cli.options import Catalogue, Count, FeatureOptions, Features, Flag, JsonFile, Towers
 from wares.cli.output import console, report_problems
-from wares.core.errors import SettingsError
+from wares.core.errors import EvaluationError, SettingsError
 from wares.training.settings import METHODS, Method, PretrainSettings
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def evaluate(
     baseline: str | None = None,
     measures: tuple[str, ...] = (),
     save_runs: Path | None = None,
+    allow_test_queries: Flag = False,
     json_file: JsonFile = None,
 ) -> None:
     """Measure shops and runs on judged queries, with paired tests and Holm's correction.
@@ -41,6 +42,7 @@ def evaluate(
         baseline: System to test against; bm25, or else the first, unless given.
         measures: Measures by their names in ir_measures; nDCG@10, R@10, R@100, R@500, AP and RR unless given.
         save_runs: Folder to write the shops' TREC runs to.
+        allow_test_queries: Measure rankers on queries that they learned from, which makes their measures too high.
     """
     from wares.core.files import write_json
     from wares.data.queries import read_queries
@@ -48,9 +50,17 @@ def evaluate(
     from wares.evaluation.evaluator import evaluate as measure
     from wares.evaluation.measures import check_measures, read_qrels
     from wares.evaluation.systems import named_runs
+    from wares.evaluation.training_queries import learned_queries
 
     check_measures(measures)
     test_queries, judgments = read_queries(queries), read_qrels(qrels)
+    for system in systems:
+        learned = learned_queries(system, test_queries)
+        if learned and not allow_test_queries:
+            raise EvaluationError(
+                f'{system}: its ranker learned from {len(learned):,} of {len(test_queries):,} queries, the first "'
+                f'{learned[0].text}". Leave them out of {queries}, or pass --allow-test-queries.'
+            )
     if json_file is not None and not json_file.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(json_file))
     if save_runs is not None:
