@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
+from itertools import pairwise
+from pathlib import Path
 
+import numpy as np
+from tiny_models import WORDS
+
+from wares.data.corpus import Corpus
+from wares.data.listings import Catalogue, Listing, Query
+from wares.encoders.registry import build_towers
+from wares.ranking.rankers.base import Ranker
+from wares.ranking.rankers.registry import get_ranker
 from wares.ranking.scoring import NO_LISTING, Labels
 
 ODD = {
@@ -23,6 +32,25 @@ ODD = {
 }
 WORDLESS = ["empty", "spaces"]
 UNKNOWN = ["unknown", "signs", "Chinese", "Arabic", "emoji", "invisible"]
+
+GOOD = [Query(f"g{i}", f"{one} {other}") for i, (one, other) in enumerate(pairwise(WORDS[:7]))]
+HARD = [Query(f"h{i}", text) for i, text in enumerate(ODD.values())]
+
+
+def word_pairs(folder: Path) -> Corpus:
+    """Twelve listings of two or three words each."""
+    pairs = [(one, other) for i, one in enumerate(WORDS) for other in WORDS[i + 1 :]][::3]
+    listings = [Listing(f"l{i}", f"{one} {other}", f"{other} mug") for i, (one, other) in enumerate(pairs)]
+    return Corpus(Catalogue(folder, tuple(listings)))
+
+
+def tiny_ranker(name: str, towers: str, folder: Path) -> Ranker:
+    """A ranker by its name, on a tiny encoder. folder: of the model of a two-tower ranker"""
+    if name != "two-tower":
+        return get_ranker(f"{name}(towers={towers!r})")
+    if not (folder / "model").exists():
+        build_towers(towers).save(folder / "model")
+    return get_ranker(f"two-tower(model={str(folder / 'model')!r})")
 
 
 def check(labels: Labels, queries: int, k: int, listings: int) -> None:

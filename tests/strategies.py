@@ -1,6 +1,8 @@
-"""Hypothesis strategies shared by the tests: unit vectors, marginals, view batches, embeddings and fusions."""
+"""Hypothesis strategies shared by the tests: scores, unit vectors, marginals, view batches, embeddings and fusions."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 import torch
@@ -10,6 +12,19 @@ from wares.data.views import Views
 from wares.encoders.features import Embeddings, Vectors
 from wares.encoders.marginals import ViewBatch
 from wares.encoders.settings import MARGINAL_KINDS, Fusion, Marginals
+
+# Rows of scores, some absent. Integers of moderate size, so that affine maps of them exceed rounding errors in float32.
+score_tables = st.tuples(st.integers(1, 4), st.integers(1, 6)).flatmap(
+    lambda shape: st.lists(
+        st.lists(
+            st.one_of(st.integers(-50, 50).map(float), st.sampled_from([math.nan, math.inf, -math.inf])),
+            min_size=shape[1],
+            max_size=shape[1],
+        ),
+        min_size=shape[0],
+        max_size=shape[0],
+    )
+)
 
 
 @st.composite

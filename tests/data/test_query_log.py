@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from query_cases import anything, log, texts
 from toys import write_rows
 
 from wares.core.errors import CatalogueError, SettingsError
@@ -23,36 +23,6 @@ from wares.data.query_log import (
     split_queries,
     unshared_queries,
 )
-
-
-def texts(queries: Sequence[Query]) -> list[str]:
-    return [query.text for query in queries]
-
-
-def log(*texts: str) -> list[Query]:
-    return [Query(f"q{place}", text) for place, text in enumerate(texts)]
-
-
-WORDS = [
-    "red",
-    "boots",
-    "boot",
-    "mug",
-    "the",
-    "of",
-    "your",
-    "it's",
-    "it's-a",
-    "men's",
-    "42",
-    "x",
-    "красный",
-    "靴子",
-    "🍕",
-]
-
-
-anything = st.text(max_size=40) | st.sampled_from(WORDS)
 
 
 def test_read_log_takes_queries_and_interactions(tmp_path: Path) -> None:

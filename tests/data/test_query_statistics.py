@@ -5,51 +5,15 @@ from __future__ import annotations
 import io
 import json
 import math
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from query_cases import anything, log, titles
 from rich.console import Console
 
-from wares.data.corpus import Corpus
-from wares.data.listings import Catalogue, Listing, Query
 from wares.data.query_statistics import query_statistics, render_query_statistics
 from wares.data.terms import analyse
-
-
-def corpus(*listings: Listing) -> Corpus:
-    return Corpus(Catalogue(Path("/shop"), listings))
-
-
-def titles(*texts: str) -> Corpus:
-    return corpus(*(Listing(str(place), text) for place, text in enumerate(texts)))
-
-
-def log(*texts: str) -> list[Query]:
-    return [Query(f"q{place}", text) for place, text in enumerate(texts)]
-
-
-WORDS = [
-    "red",
-    "boots",
-    "boot",
-    "mug",
-    "the",
-    "of",
-    "your",
-    "it's",
-    "it's-a",
-    "men's",
-    "42",
-    "x",
-    "красный",
-    "靴子",
-    "🍕",
-]
-
-
-anything = st.text(max_size=40) | st.sampled_from(WORDS)
 
 
 def test_query_sets_are_shown_side_by_side() -> None:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from strategies import score_tables
 
 from wares.core.errors import SettingsError
 from wares.ranking.score_fusion import RRF, CosineWithWords, ZScore, zscore_fusion, zscores
@@ -48,21 +49,7 @@ def test_rounding_errors_are_no_differences() -> None:
     np.testing.assert_array_equal(zscores(scores([0.7, near, 0.7])), [[0, 0, 0]])
 
 
-# Integers of moderate size, so that affine maps of them exceed rounding errors in float32.
-tables = st.tuples(st.integers(1, 4), st.integers(1, 6)).flatmap(
-    lambda shape: st.lists(
-        st.lists(
-            st.one_of(st.integers(-50, 50).map(float), st.just(NAN), st.sampled_from([INF, -INF])),
-            min_size=shape[1],
-            max_size=shape[1],
-        ),
-        min_size=shape[0],
-        max_size=shape[0],
-    )
-)
-
-
-@given(tables)
+@given(score_tables)
 def test_zscores_have_mean_0_and_deviation_1(rows: list[list[float]]) -> None:
     standardised = zscores(scores(*rows))
     np.testing.assert_array_equal(np.isnan(standardised), ~np.isfinite(np.array(rows)))
@@ -77,14 +64,14 @@ def test_zscores_have_mean_0_and_deviation_1(rows: list[list[float]]) -> None:
             assert not present.any()
 
 
-@given(tables, st.sampled_from([1e6, 3.0, 1e-3, 1e-6]), st.integers(-100, 100))
+@given(score_tables, st.sampled_from([1e6, 3.0, 1e-3, 1e-6]), st.integers(-100, 100))
 def test_zscores_ignore_scale_and_shift(rows: list[list[float]], scale: float, shift: int) -> None:
     given_scores = scores(*rows)
     moved = ((given_scores.astype(np.float64) + shift) * scale).astype(np.float32)
     np.testing.assert_allclose(zscores(moved), zscores(given_scores), atol=1e-4)
 
 
-@given(tables)
+@given(score_tables)
 def test_negated_scores_have_negated_zscores(rows: list[list[float]]) -> None:
     np.testing.assert_allclose(zscores(-scores(*rows)), -zscores(scores(*rows)), atol=1e-9)
 
@@ -108,7 +95,7 @@ def test_systems_that_abstain_are_left_out() -> None:
     np.testing.assert_allclose(zscore_fusion([first, second]), [[1, 0, -1, NAN], [1, -1, NAN, NAN], [NAN] * 4])
 
 
-@given(st.lists(tables, min_size=1, max_size=3))
+@given(st.lists(score_tables, min_size=1, max_size=3))
 def test_fused_scores_are_means_of_zscores(tables: list[list[list[float]]]) -> None:
     queries, width = min(map(len, tables)), min(len(rows[0]) for rows in tables)
     systems = [scores(*(row[:width] for row in rows[:queries])) for rows in tables]
@@ -132,7 +119,7 @@ def test_a_sum_needs_both_scores() -> None:
     assert np.isnan(fused).tolist() == [[False, False, True, True]]
 
 
-@given(tables, st.data())
+@given(score_tables, st.data())
 def test_equal_weights_rank_as_the_plain_sum(rows: list[list[float]], data: st.DataObject) -> None:
     first = scores(*rows)
     second = first[:, data.draw(st.permutations(range(first.shape[1])))]

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import log_softmax, softmax
 from scipy.stats import entropy
+from strategies import score_tables
 
 from wares.core.errors import SettingsError
 from wares.ranking.score_fusion import Floats, zscore_fusion, zscores
@@ -70,20 +71,6 @@ def test_candidate_pool_holds_each_candidate_once(found: list[Labels], k: int) -
     assert listings.shape[1] == max(1, *map(len, expected), 0)
 
 
-# Whole numbers of moderate size: what an affine map makes of them is then told apart from rounding in float32.
-tables = st.tuples(st.integers(1, 4), st.integers(1, 6)).flatmap(
-    lambda shape: st.lists(
-        st.lists(
-            st.one_of(st.integers(-50, 50).map(float), st.just(NAN), st.sampled_from([INF, -INF])),
-            min_size=shape[1],
-            max_size=shape[1],
-        ),
-        min_size=shape[0],
-        max_size=shape[0],
-    )
-)
-
-
 def test_log_probs_by_eye() -> None:
     found = log_probs(np.array([[math.log(3), 0.0, NAN], [NAN, NAN, NAN]]), 1.0)
     np.testing.assert_allclose(np.exp(found), scores([0.75, 0.25, 0], [0, 0, 0]))
@@ -124,7 +111,7 @@ def test_temperature_must_be_above_0(temperature: float) -> None:
         log_probs(np.zeros((1, 2)), temperature)
 
 
-@given(tables, st.floats(0.05, 20))
+@given(score_tables, st.floats(0.05, 20))
 def test_log_probs_are_a_log_softmax(rows: list[list[float]], temperature: float) -> None:
     given_labels = zscore_fusion([scores(*rows)])
     found = log_probs(given_labels, temperature)

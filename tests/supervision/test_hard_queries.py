@@ -5,37 +5,29 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from odd_queries import ODD, UNKNOWN, WORDLESS
-from tiny_models import WORDS, named
+from odd_queries import GOOD, HARD, ODD, UNKNOWN, WORDLESS, tiny_ranker, word_pairs
+from tiny_models import named
 
 import wares.supervision.recipe as module
 from wares.core.errors import SettingsError
 from wares.data.corpus import Corpus
-from wares.data.listings import Catalogue, Listing, Query
+from wares.data.listings import Query
 from wares.data.runs import read_run, write_run
 from wares.encoders.registry import build_towers
 from wares.evaluation.supervision_report import evaluate_predictors, evaluate_run, read_run_results, write_report
 from wares.ranking.labelers.registry import labelers
 from wares.ranking.rankers.base import Ranker
-from wares.ranking.rankers.registry import get_ranker
 from wares.ranking.settings import RankerTrainingSettings
 from wares.supervision.ensemble import predict_performance
 from wares.supervision.recipe import supervise
 from wares.supervision.settings import SuperviseSettings
 from wares.supervision.strategies import STRATEGIES, Strategy
-
-GOOD = [Query(f"g{i}", f"{one} {other}") for i, (one, other) in enumerate(pairwise(WORDS[:7]))]
-
-
-HARD = [Query(f"h{i}", text) for i, text in enumerate(ODD.values())]
-
 
 SILENT = [
     Query(f"h{i}", ODD[kind]) for i, kind in enumerate(ODD) if kind in [*WORDLESS, *UNKNOWN, "stop words", "Cyrillic"]
@@ -67,10 +59,7 @@ def holes(query, listings):
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
-    """Twelve listings of two or three words each."""
-    pairs = [(one, other) for i, one in enumerate(WORDS) for other in WORDS[i + 1 :]][::3]
-    listings = [Listing(f"l{i}", f"{one} {other}", f"{other} mug") for i, (one, other) in enumerate(pairs)]
-    return Corpus(Catalogue(tmp_path_factory.mktemp("corpus"), tuple(listings)))
+    return word_pairs(tmp_path_factory.mktemp("corpus"))
 
 
 @pytest.fixture
@@ -81,16 +70,8 @@ def towers(shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture
 def make(towers: str, tmp_path: Path) -> Callable[[str], Ranker]:
-    """A ranker of each name, on the tiny sentence encoder."""
-
-    def ranker(name: str) -> Ranker:
-        if name != "two-tower":
-            return get_ranker(f"{name}(towers={towers!r})")
-        if not (tmp_path / "model").exists():
-            build_towers(towers).save(tmp_path / "model")
-        return get_ranker(f"two-tower(model={str(tmp_path / 'model')!r})")
-
-    return ranker
+    """A ranker by its name, on the tiny sentence encoder."""
+    return lambda name: tiny_ranker(name, towers, tmp_path)
 
 
 @pytest.fixture

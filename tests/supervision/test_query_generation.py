@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from query_cases import WORDS, corpus, log, texts, titles
 
 from wares.core.errors import CatalogueError, SettingsError
 from wares.data.catalogue import read_catalogue
 from wares.data.corpus import Corpus
-from wares.data.listings import Catalogue, Listing, Query
+from wares.data.listings import Listing, Query
 from wares.data.queries import read_queries
 from wares.data.query_statistics import query_statistics
 from wares.data.terms import analyse
@@ -34,22 +35,6 @@ LAMPS = [
     Listing("brass", "Brass floor lamp", "Allows you to relax. Comes with a dimmer.", ("Lamps", "Metal")),
     Listing("rug", "Wool rug", "Comes rolled. Soft on bare feet.", ("Rugs", "Wool")),
 ]
-
-
-def corpus(*listings: Listing) -> Corpus:
-    return Corpus(Catalogue(Path("/shop"), listings))
-
-
-def titles(*texts: str) -> Corpus:
-    return corpus(*(Listing(str(place), text) for place, text in enumerate(texts)))
-
-
-def texts(queries: Sequence[Query]) -> list[str]:
-    return [query.text for query in queries]
-
-
-def log(*texts: str) -> list[Query]:
-    return [Query(f"q{place}", text) for place, text in enumerate(texts)]
 
 
 def test_every_query_has_an_id_and_a_source() -> None:
@@ -215,25 +200,6 @@ def test_query_lengths_follow_the_weights() -> None:
     for words in (1, 2, 3):
         found = generate_queries(shop, 6, length_weights=[0] * (words - 1) + [1])
         assert {len(analyse(text)) for text in texts(found.queries)} == {words}
-
-
-WORDS = [
-    "red",
-    "boots",
-    "boot",
-    "mug",
-    "the",
-    "of",
-    "your",
-    "it's",
-    "it's-a",
-    "men's",
-    "42",
-    "x",
-    "красный",
-    "靴子",
-    "🍕",
-]
 
 
 sentences = st.lists(st.tuples(st.sampled_from(WORDS), st.sampled_from([" ", ". ", "-", "\n"])), max_size=8).map(

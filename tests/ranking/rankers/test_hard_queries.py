@@ -6,36 +6,26 @@ Every labeler meets the same queries in the tests of labelers.
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from odd_queries import ODD, check
-from tiny_models import WORDS, named
+from odd_queries import GOOD, HARD, ODD, check, tiny_ranker, word_pairs
+from tiny_models import named
 
 from wares.data.corpus import Corpus
-from wares.data.listings import Catalogue, Listing, Query
-from wares.encoders.registry import build_towers
+from wares.data.listings import Query
 from wares.ranking.rankers.base import Ranker, SoftLabels, TrainingDefaults
-from wares.ranking.rankers.registry import get_ranker, rankers
+from wares.ranking.rankers.registry import rankers
 from wares.ranking.scoring import NO_LISTING
 from wares.ranking.settings import RankerTrainingSettings
 from wares.ranking.training import train_ranker
 
-GOOD = [Query(f"g{i}", f"{one} {other}") for i, (one, other) in enumerate(pairwise(WORDS[:7]))]
-
-
-HARD = [Query(f"h{i}", text) for i, text in enumerate(ODD.values())]
-
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
-    """Twelve listings of two or three words each."""
-    pairs = [(one, other) for i, one in enumerate(WORDS) for other in WORDS[i + 1 :]][::3]
-    listings = [Listing(f"l{i}", f"{one} {other}", f"{other} mug") for i, (one, other) in enumerate(pairs)]
-    return Corpus(Catalogue(tmp_path_factory.mktemp("corpus"), tuple(listings)))
+    return word_pairs(tmp_path_factory.mktemp("corpus"))
 
 
 @pytest.fixture
@@ -46,16 +36,8 @@ def towers(shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture
 def make(towers: str, tmp_path: Path) -> Callable[[str], Ranker]:
-    """A ranker of each name, on the tiny sentence encoder."""
-
-    def ranker(name: str) -> Ranker:
-        if name != "two-tower":
-            return get_ranker(f"{name}(towers={towers!r})")
-        if not (tmp_path / "model").exists():
-            build_towers(towers).save(tmp_path / "model")
-        return get_ranker(f"two-tower(model={str(tmp_path / 'model')!r})")
-
-    return ranker
+    """A ranker by its name, on the tiny sentence encoder."""
+    return lambda name: tiny_ranker(name, towers, tmp_path)
 
 
 @pytest.mark.parametrize("name", rankers())
