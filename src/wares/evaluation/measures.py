@@ -14,6 +14,7 @@ from wares.data.runs import Run, add_once, ranked_ids, read_trec_rows
 Qrels = dict[str, dict[str, int]]  # query id -> listing id -> relevance; 1 and above is relevant
 PerQuery = dict[str, dict[str, float]]  # measure -> query id -> value
 DEFAULT_MEASURES = ("nDCG@10", "R@10", "R@100", "R@500", "AP", "RR")
+# Condensed lists: Sakai, "Alternatives to Bpref", 2007.
 POOLED_MEASURES = ("nDCG(judged_only=True)@10", "Judged@10")  # reported as well if judgments are pooled
 POOL_DEPTH = 10  # results that are looked at for that
 
