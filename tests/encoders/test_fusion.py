@@ -276,3 +276,13 @@ def test_barycentres_are_means_within_one_modality() -> None:
     assert weights.tolist() == [0.25, 0.75]
     mean, weights = barycentres(of, FIXED, "text")
     assert (mean[0].tolist(), weights.tolist()) == ([0.0, 0.0, 1.0], [1.0])
+
+
+def test_photos_that_share_no_space_with_the_texts_weigh_nothing() -> None:
+    """The photos of towers that nothing has trained are noise: they must not move the texts."""
+    of = embeddings_of([3, 0, 2], [1, 2, 0], np.random.default_rng(1))
+    texts_alone = fuse(of, Fusion(gamma=0.0))
+    untrained = fuse(replace(of, aligned=False), Fusion(gamma=0.5))
+    assert untrained.vectors[:2].tolist() == texts_alone.vectors[:2].tolist()
+    assert not untrained.photo_weights.any()
+    assert not untrained.vectors[2].any(), "a listing of photos alone"

@@ -19,7 +19,9 @@ from toys import BOOTS, THREE, Toys, toy_shop
 from wares.core.errors import FilterError, PhotoError, SettingsError, ShopError
 from wares.data.listings import Listing, Query
 from wares.data.terms import analyse
+from wares.encoders.registry import build_towers
 from wares.ranking.score_fusion import CosineWithWords
+from wares.shop.encoder import TowersEncoder
 from wares.shop.explanation import Explanation, Hit
 from wares.shop.searching import run_queries, search
 from wares.shop.shop import Shop, open_shop
@@ -391,3 +393,8 @@ def test_bm25_is_the_bm25_of_another_library(many: Shop) -> None:
 
 def test_a_photo_query_reaches_every_listing_once(three: Shop) -> None:
     assert sorted(ids(search(three, photo=three.photo_path("boots-chart.png")))) == sorted(row.id for row in THREE)
+
+
+def test_untrained_towers_refuse_a_photo() -> None:
+    with pytest.raises(SettingsError, match=r"image tower is untrained\. Train one with `wares pretrain`"):
+        TowersEncoder(build_towers("small")).encode_photos([Path("boots.png")])

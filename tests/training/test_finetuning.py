@@ -60,6 +60,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def shop(folder: Path) -> Shop:
     catalogue, towers = read_catalogue(folder), build_towers("small", seed=1)
+    towers.aligned = True  # as if pretrained
     return catalogue, catalogue_features(catalogue, towers, folder / "cache"), towers
 
 
@@ -89,6 +90,25 @@ def test_a_batch_holds_a_query_its_listing_and_negatives(shop: Shop) -> None:
     assert len(batch["photos"]["features"]) == int((batch["photo_weights"] > 0).sum())
     again = data.__getitems__([ListingDraw(7, 0.9, 0.9, 6)])
     assert torch.equal(again["listing"], batch["listing"][1:]), "negatives follow from the draw alone"
+
+
+def test_negatives_of_a_query_differ_from_each_other(shop: Shop) -> None:
+    """As many negatives as candidates are all candidates, and more there are not."""
+    data = clicks(shop, replace(SHORT, hard_negatives=4, hard_negative_ranks=(0, 4)))
+    for seed in range(10):
+        batch = data.__getitems__([ListingDraw(0, 0.0, 0.0, seed)])
+        assert sorted(batch["listing"][0, 1:].tolist()) == sorted(data.negative_candidates[0].tolist())
+    few = clicks(shop, replace(SHORT, hard_negatives=9, hard_negative_ranks=(0, 4)))
+    assert few.__getitems__([ListingDraw(0, 0.0, 0.0, 0)])["listing"].shape == (1, 5)
+
+
+def test_popularity_is_the_share_of_the_interactions(shop: Shop) -> None:
+    """Also of a listing chosen less often than listings are on average (Yi et al. have no such minimum)."""
+    often = Interactions(
+        (*[Interaction("gift", "l0", "click", 1.0, 0.0)] * 99, Interaction("gift", "l1", "click", 1, 0))
+    )
+    data = build_interaction_dataset(*shop, often, SHORT, FROZEN)
+    assert data.log_popularity[:2].exp().tolist() == pytest.approx([0.99, 0.01])
 
 
 def test_nothing_that_was_interacted_with_is_mined(shop: Shop) -> None:

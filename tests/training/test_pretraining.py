@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 import random
 import time
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -404,3 +406,14 @@ def test_factorized_learns_what_only_auxiliary_views_show() -> None:
         found[method] = precision_of_descriptions(towers, held_out, colours)
     assert found["factorized"] > 0.9
     assert found["single-view"] < 0.5
+
+
+def test_towers_are_aligned_once_photos_and_texts_taught_them(tmp_path: Path) -> None:
+    towers, texts_only = toy_towers()[0], toy_towers()[0]
+    before, aligned_before = towers.identity, towers.aligned
+    pretrain(CATALOGUES["many views"], towers, replace(SHORT, epochs=1), out=tmp_path)
+    assert (aligned_before, towers.aligned) == (False, True)
+    assert json.loads((tmp_path / "towers.json").read_text())["aligned"] is True
+    assert towers.identity != before
+    pretrain(goods([0] * 16, [3] * 16), texts_only, replace(SHORT, epochs=1))
+    assert not texts_only.aligned, "no photo, nothing learned about photos"

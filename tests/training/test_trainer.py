@@ -320,6 +320,11 @@ def test_only_its_own_run_is_resumed(
         pretrained(catalogue, shelf, tmp_path / "model")
     with pytest.raises(ModelError, match="other settings"):
         pretrained(catalogue, shelf, tmp_path / "model", settings=replace(SHORT, seed=1), resume=True)
+    changed = replace(catalogue, folder=tmp_path / "changed")
+    shutil.copytree(catalogue.folder, changed.folder)
+    Image.new("RGB", (40, 36), "red").save(changed.folder / "3-1.png")
+    with pytest.raises(ModelError, match="other photos"):
+        pretrained(changed, shelf, tmp_path / "model", resume=True)
 
 
 def test_a_photo_that_goes_missing_stops_the_run(catalogue: Catalogue, shelf: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wares.encoders.marginals import all_views
+from wares.encoders.marginals import SampledViews, ViewBatch, all_views, text_agreement_marginals
 from wares.training.view_sampling import (
     drop_features,
     primary_view_only,
@@ -74,6 +74,23 @@ def test_a_weighted_sample_estimates_the_barycentre_without_bias() -> None:
     error = estimates.std(0) / np.sqrt(len(estimates))
     assert ((estimates.mean(0) - barycentre).abs() < 5 * error).all()
     assert (estimates.std(0) > 0.1).any(), "samples must vary"
+
+
+def test_agreement_biases_the_estimate() -> None:
+    """Of three photos only the second agrees with the text; half of the samples are without it."""
+    text, first, second, third = torch.eye(4)
+    photos = torch.stack([first, 0.5 * text + 0.75**0.5 * second, third])
+    texts = ViewBatch(text[None, None], torch.ones(1, 1))
+
+    def agreed(indices: list[int], sample: SampledViews) -> torch.Tensor:
+        return text_agreement_marginals(ViewBatch(photos[None, indices], sample.weights), texts, 0.2).barycentre()[0]
+
+    mean = agreed([0, 1, 2], all_views(counts_of(3), 0.5))
+    samples = [sample_primary_and_auxiliary(counts_of(3), 0.5, torch.tensor([draw])) for draw in (0.1, 0.9)]
+    assert [sample.indices.tolist() for sample in samples] == [[[0, 1]], [[0, 2]]]
+    estimate = torch.stack([agreed(sample.indices[0].tolist(), sample) for sample in samples]).mean(0)
+    assert float(mean.norm()) == pytest.approx(0.82, abs=0.005)
+    assert float((estimate - mean).norm()) == pytest.approx(0.42, abs=0.005)
 
 
 def test_the_auxiliary_view_is_uniform() -> None:

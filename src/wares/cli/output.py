@@ -82,6 +82,9 @@ def print_hits(hits: Sequence[Hit], why: bool) -> None:
             contribution = f"[dim]{part.contribution:+.3f}[/dim]"
             table.add_row("", *([""] * len(reranked)), contribution, "", f"[dim]{escape(view)}[/dim]", "")
     console().print(table)
+    photos = [part.contribution for hit in hits for part in hit.why if part.kind == "photo"] if why else []
+    if photos and not any(photos):
+        console().print("Photos weigh nothing: the image tower is untrained. Train one with `wares pretrain`.")
 
 
 def _cut(title: str) -> str:

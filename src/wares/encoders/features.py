@@ -76,6 +76,7 @@ class Embeddings:
     texts: (Vt, d) in the order of text_views
     problems: photos that could not be read and were left out
     photo_attention: (d,) direction of learned marginals; None weighs as the fixed marginals do
+    aligned: True if photos and texts share a space; otherwise the fused embedding is that of the texts
     """
 
     photo_views: Views
@@ -84,6 +85,7 @@ class Embeddings:
     texts: Vectors
     problems: tuple[Problem, ...] = ()
     photo_attention: Vectors | None = None
+    aligned: bool = True
 
 
 def catalogue_features(
@@ -161,6 +163,7 @@ def embed_features(features: CatalogueFeatures, towers: Towers) -> Embeddings:
         project_features(towers.text, features.texts, towers.dimension),
         features.problems,
         towers.photo_attention.detach().cpu().numpy(),
+        towers.aligned,
     )
 
 

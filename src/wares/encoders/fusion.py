@@ -44,7 +44,8 @@ class FusedEmbeddings:
 def fuse(embeddings: Embeddings, fusion: Fusion) -> FusedEmbeddings:
     """Fuse the views of every listing into one embedding.
 
-    A listing without views of one modality is fused from the other modality alone.
+    A listing without views of one modality is fused from the other modality alone. If photos and texts share no space
+    (untrained towers), photos weigh nothing, and a listing of photos alone is a zero vector.
 
     Example:
         >>> from pathlib import Path
@@ -58,6 +59,7 @@ def fuse(embeddings: Embeddings, fusion: Fusion) -> FusedEmbeddings:
     g, text_weights = barycentres(embeddings, fusion.marginals, "text")
     photo_counts, text_counts = embeddings.photo_views.counts, embeddings.text_views.counts
     gamma = np.where(text_counts == 0, 1.0, np.where(photo_counts == 0, 0.0, fusion.gamma)).astype(np.float32)
+    gamma *= embeddings.aligned
     weighted_sum = gamma[:, None] * f + (1 - gamma)[:, None] * g
     norm = np.maximum(np.linalg.norm(weighted_sum, axis=1), 1e-12)
     return FusedEmbeddings(

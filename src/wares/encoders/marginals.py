@@ -47,7 +47,8 @@ def text_agreement_marginals(photos: ViewBatch, texts: ViewBatch, epsilon: float
 
     a_k ∝ a_k exp(<f_k, ḡ>/ε), where ḡ uses the given weights of the texts: one step from the factorized plan towards
     the entropic plan, while the plan stays factorized. No gradient flows through the weights. A listing without texts
-    keeps its weights. Texts are not reweighed, because a text about something that no photo shows is information.
+    keeps its weights. Texts are not reweighed, because a text about something that no photo shows is information. Of a
+    sample of the photos, the barycentre is a biased estimate of that of all photos.
 
     epsilon: temperature, > 0; large values approach the given weights
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from safetensors import SafetensorError
@@ -61,15 +61,15 @@ def load_towers(folder: Path | str) -> Towers:
         'small'
     """
     folder = Path(folder)
-    name, keys, trained, fusion, min_temperature = _read_description(folder)
-    towers = build_towers(name)
-    for side, key in keys.items():
+    description = _read_description(folder)
+    towers = build_towers(description.name)
+    for side, key in description.keys.items():
         if getattr(towers, side).key != key:
             raise ModelError(
                 f"{folder} was trained on {key}, but {getattr(towers, side).key} is installed. Install the former, "
                 "or train the model again."
             )
-    for side in trained:
+    for side in description.trained:
         tower: Tower = getattr(towers, side)
         tower.trained_backbone = tower.trainable_backbone()
         if tower.trained_backbone is not None:
@@ -80,7 +80,8 @@ def load_towers(folder: Path | str) -> Towers:
         raise ModelError(
             f"{folder}/towers.safetensors does not load ({condensed(error)}). Train the model again."
         ) from None
-    towers.fusion, towers.min_temperature = fusion, min_temperature
+    towers.fusion, towers.aligned = description.fusion, description.aligned
+    towers.min_temperature = description.min_temperature
     return towers
 
 
@@ -102,8 +103,19 @@ def unpack_towers(files: Mapping[str, bytes]) -> Towers:
         return load_towers(folder).to("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _read_description(folder: Path) -> tuple[str, dict[str, str], list[str], Fusion, float]:
-    """Name, key of each tower, towers whose backbone was trained, fusion and minimum of the temperature of a model."""
+class _Description(NamedTuple):
+    """The content of `towers.json`. keys: by tower; trained: towers whose backbone was trained"""
+
+    name: str
+    keys: dict[str, str]
+    trained: list[str]
+    fusion: Fusion
+    min_temperature: float
+    aligned: bool
+
+
+def _read_description(folder: Path) -> _Description:
+    """Read `towers.json`. Raises ModelError."""
     try:
         about = json.loads((folder / "towers.json").read_text(encoding="utf-8"))
         if about["format"] != MODEL_FORMAT:
@@ -114,7 +126,9 @@ def _read_description(folder: Path) -> tuple[str, dict[str, str], list[str], Fus
         fusion = Fusion(Marginals(**about["fusion"]["marginals"]), about["fusion"]["gamma"])
         trained = [side for side in TOWER_NAMES if side in about["trained"]]
         keys = {side: about[side] for side in TOWER_NAMES}
-        return about["name"], keys, trained, fusion, float(about["min_temperature"])
+        return _Description(
+            about["name"], keys, trained, fusion, float(about["min_temperature"]), bool(about["aligned"])
+        )
     except (FileNotFoundError, NotADirectoryError):
         raise ModelError(f"{folder} is not a model (no towers.json). Make a model with `wares pretrain`.") from None
     except (ValueError, TypeError, LookupError, SettingsError):

@@ -32,6 +32,7 @@ class Towers(nn.Module):
     joint_temperature: temperature of a joint model, published with its two sides; None for two separate models
     photo_attention: (d,) direction of the shared space by which learned marginals reweigh photos; trained only for them
     min_temperature: lowest temperature, which training does not go below
+    aligned: True if photos and texts share a space: a joint model, or trained towers. Otherwise photos weigh nothing
 
     The similarities of a joint model are close to each other, so it keeps its own temperature. Two separate models
     learn from soft targets: a low temperature fits the few pairs of a catalogue by heart (docs/explanation/method.md).
@@ -50,7 +51,7 @@ class Towers(nn.Module):
         self.dimension = dimension
         self.image = image
         self.text = text
-        self.is_joint = joint_temperature is not None
+        self.is_joint = self.aligned = joint_temperature is not None
         self.min_temperature = MIN_JOINT_TEMPERATURE if self.is_joint else MIN_TEMPERATURE
         self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / (joint_temperature or TEMPERATURE))))
         self.photo_attention = nn.Parameter(torch.zeros(dimension), requires_grad=False)
@@ -63,8 +64,8 @@ class Towers(nn.Module):
 
     @property
     def identity(self) -> str:
-        """SHA-256 of everything that decides an embedding: weights, keys of the frozen parts, and fusion."""
-        parts = [self.image.key, self.text.key, asdict(self.fusion), weights_digest(self)]
+        """SHA-256 of everything that decides an embedding: weights, keys of the frozen parts, fusion, alignment."""
+        parts = [self.image.key, self.text.key, asdict(self.fusion), self.aligned, weights_digest(self)]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def save(self, folder: Path | str) -> None:
@@ -84,6 +85,7 @@ class Towers(nn.Module):
             "trained": [side for side in TOWER_NAMES if getattr(self, side).trained_backbone is not None],
             "fusion": asdict(self.fusion),
             "min_temperature": self.min_temperature,
+            "aligned": self.aligned,
             "identity": self.identity,
             "wares": version("wares"),
         }

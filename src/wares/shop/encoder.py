@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from wares.core.errors import SettingsError
 from wares.shop.table import Vectors, round_to_float16
 
 if TYPE_CHECKING:
@@ -60,8 +61,13 @@ class TowersEncoder:
         return embed_texts(texts, self._query_towers)
 
     def encode_photos(self, paths: Sequence[Path]) -> Vectors:
+        """See `Encoder`. Raises SettingsError if photos and texts share no space."""
         from wares.encoders.features import embed_photo_files
 
+        if not self._towers.aligned:
+            raise SettingsError(
+                "this shop finds nothing by photo: its image tower is untrained. Train one with `wares pretrain`."
+            )
         return embed_photo_files(paths, self._query_towers)
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -19,8 +19,15 @@ from wares.core.errors import SettingsError
 from wares.data.duplicates import duplicate_mask
 from wares.encoders.marginals import ViewBatch
 from wares.training.datasets import ListingDataset
-from wares.training.pretraining import ModalityFeatures, batch_loss, check_trainable, photo_dropout, sample_views
-from wares.training.records import new_record, save_trained_model
+from wares.training.pretraining import (
+    ModalityFeatures,
+    batch_loss,
+    check_trainable,
+    mark_trained,
+    photo_dropout,
+    sample_views,
+)
+from wares.training.records import digest_views, new_record, save_trained_model
 from wares.training.trainer import CHECKPOINT_FOLDER, train_towers
 
 if TYPE_CHECKING:
@@ -69,17 +76,20 @@ def pretrain_end_to_end(
     """
     if settings.seconds is not None:
         raise SettingsError("--seconds does not work with trained backbones. Use --epochs.")
-    check_trainable(
-        ModalityFeatures.from_views(features.photo_views, features.photos),
-        ModalityFeatures.from_views(features.text_views, features.texts),
-        settings,
-    )
+    photos = ModalityFeatures.from_views(features.photo_views, features.photos)
+    texts = ModalityFeatures.from_views(features.text_views, features.texts)
+    check_trainable(photos, texts, settings)
     record = new_record(features, settings)
     record.settings["trainer"] = asdict(trainer)
     towers.photo_attention.requires_grad_(settings.fusion.marginals.kind == "learned")
     sample, dropout = partial(sample_method_views, settings), photo_dropout(towers, settings)
     dataset = ListingDataset.from_catalogue(catalogue, features, towers, trainer, sample, dropout)
-    run = {"towers": [towers.image.key, towers.text.key], "settings": record.settings, "listings": len(dataset)}
+    run = {
+        "towers": [towers.image.key, towers.text.key],
+        "settings": record.settings,
+        "listings": len(dataset),
+        "photos and texts": digest_views(catalogue, features),
+    }
     result = train_towers(
         towers,
         dataset,
@@ -96,7 +106,7 @@ def pretrain_end_to_end(
         resume=resume,
     )
     record.steps, record.seconds, record.losses = result.steps, result.seconds, result.losses
-    towers.fusion = settings.fusion
+    mark_trained(towers, settings, photos, texts)
     if result.is_first_process:
         save_trained_model(out, towers, record)
     return record

@@ -14,7 +14,7 @@ Source: query → item of arXiv 2512.18117; fusion, mining and correction are ou
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -104,13 +104,15 @@ def finetune(
         "interactions": len(interactions),
         "queries": len(dataset.negative_candidates),
     }
+    towers.aligned = towers.aligned or (settings.train_image_head and len(features.photos) > 0)
+    fusion = towers.fusion if towers.aligned else replace(towers.fusion, gamma=0.0)
     image_weights = [parameter for parameter in towers.image.parameters() if parameter.requires_grad]
     for parameter in image_weights:
         parameter.requires_grad_(settings.train_image_head)
     result = train_towers(
         towers,
         dataset,
-        partial(interaction_loss, towers.fusion, dataset, settings.logq_correction),
+        partial(interaction_loss, fusion, dataset, settings.logq_correction),
         trainer,
         description="fine-tuning",
         batch_size=settings.batch_size,
@@ -141,8 +143,8 @@ class InteractionDataset(Dataset[Any]):
     interactions, weights: (M, 2) query and listing of each interaction, and (M,) its weight
     negative_candidates: (Q, H) listings to sample the hard negatives of each query from
     known_pairs: sorted `query * N + listing` of every interaction; these pairs are not negatives of each other
-    log_popularity: (N,) logarithm of each listing's fraction of the interactions, at least 1/N
-    hard_negatives: number of hard negatives of each query
+    log_popularity: (N,) logarithm of each listing's fraction of the interactions, at least that of one interaction
+    hard_negatives: number of hard negatives of each query, at most H; they differ from each other
     """
 
     listings: ListingDataset
@@ -166,7 +168,7 @@ class InteractionDataset(Dataset[Any]):
         query, positive = self.interactions[rows].T
         generators = [np.random.default_rng(draw.seed) for draw in draws]
         negatives = [
-            generator.choice(self.negative_candidates[q], self.hard_negatives)
+            generator.choice(self.negative_candidates[q], self.hard_negatives, replace=False)
             for generator, q in zip(generators, query, strict=True)
         ]
         listings = np.concatenate(
@@ -207,10 +209,11 @@ def build_interaction_dataset(
         [(query_indices[row.query], listing_indices[row.listing]) for row in interactions.rows], dtype=np.int64
     )
     counts = np.bincount(rows[:, 1], minlength=len(listing_indices))
-    popularity = np.maximum(counts / counts.sum(), 1 / len(listing_indices))
+    popularity = np.maximum(counts, 1) / counts.sum()
     pairs = np.unique(rows[:, 0] * len(listing_indices) + rows[:, 1])
     views = Views(texts, texts, np.arange(len(texts) + 1))
     frozen = trainer.text_backbone == "frozen"
+    negatives = mine_hard_negatives(features, towers, texts, pairs, settings.hard_negative_ranks, runner)
     return InteractionDataset(
         ListingDataset.from_catalogue(
             catalogue, features, towers, trainer, partial(sample_primary_and_auxiliary_views, towers.fusion)
@@ -218,10 +221,10 @@ def build_interaction_dataset(
         ModalityData(views, towers.text.features(texts) if frozen else None),
         rows,
         torch.tensor([row.weight for row in interactions.rows], dtype=torch.float32),
-        mine_hard_negatives(features, towers, texts, pairs, settings.hard_negative_ranks, runner),
+        negatives,
         torch.from_numpy(pairs),
         torch.from_numpy(np.log(popularity)).float(),
-        settings.hard_negatives,
+        min(settings.hard_negatives, negatives.shape[1]),
     )
 
 
@@ -303,7 +306,7 @@ def interaction_loss(
     own = torch.arange(rows, device=columns.device) * listings_per_row
     scores = batch["queries"] @ listings.T * batch["scale"]
     if logq_correction:
-        # A hard negative is not sampled by its popularity: it is corrected as a listing that nobody chose.
+        # A hard negative is not sampled by its popularity: it is corrected as the least popular listing (our reading).
         popularity = dataset.log_popularity.to(columns.device)
         scores = scores - popularity.min().expand(len(columns)).scatter(0, own, popularity[columns[own]])
     labels = batch["duplicate_labels"].reshape(-1, 2)

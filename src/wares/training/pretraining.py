@@ -109,7 +109,7 @@ def pretrain(
             if out is not None and time.monotonic() - saved > CHECKPOINT_SECONDS:
                 save_checkpoint(out, towers, optimiser, record)
                 saved = time.monotonic()
-    towers.fusion = settings.fusion
+    mark_trained(towers, settings, photos, texts)
     if out is not None:
         save_trained_model(out, towers, record)
     return record
@@ -251,6 +251,12 @@ def batch_loss(
         )
         loss = loss + settings.intra_modal * within
     return loss
+
+
+def mark_trained(towers: Towers, settings: PretrainSettings, photos: ModalityFeatures, texts: ModalityFeatures) -> None:
+    """Give trained towers their fusion. They are aligned if a listing had both a photo and a text to learn from."""
+    towers.fusion = settings.fusion
+    towers.aligned = towers.aligned or bool(((photos.counts > 0) & (texts.counts > 0)).any())
 
 
 def check_trainable(photos: ModalityFeatures, texts: ModalityFeatures, settings: PretrainSettings) -> None:

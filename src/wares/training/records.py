@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import platform
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
@@ -12,6 +14,7 @@ import torch
 
 from wares.core.errors import ModelError
 from wares.core.files import atomic_write, write_json
+from wares.data.digests import photo_digests
 from wares.encoders.model_card import model_card
 
 if TYPE_CHECKING:
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 
     from _typeshed import DataclassInstance
 
+    from wares.data.listings import Catalogue
     from wares.encoders.features import CatalogueFeatures
     from wares.encoders.towers import Towers
 
@@ -104,6 +108,14 @@ def check_same_run(checkpoint: Path, saved: Mapping[str, Any], current: Mapping[
                 f"{checkpoint} belongs to a run with other {name} ({saved.get(name)}; this run: {value}). "
                 "Choose another --out."
             )
+
+
+def digest_views(catalogue: Catalogue, features: CatalogueFeatures) -> str:
+    """SHA-256 of the contents of all photos, of all texts, and of the listings that they belong to."""
+    photos, texts = features.photo_views, features.text_views
+    digests = photo_digests([catalogue.photo_path(name) for name in photos.items])
+    content = [list(map(str, digests)), photos.offsets.tolist(), texts.items, texts.offsets.tolist()]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 def save_trained_model(out: Path, towers: Towers, record: TrainingRecord, name: str = "pretrain.json") -> None:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 def sample_primary_and_auxiliary(counts: Tensor, primary_weight: float, draws: Tensor) -> SampledViews:
     """The primary view and one uniformly sampled auxiliary view of each listing: constant work per listing.
 
-    The weighted sum of the two views is an unbiased estimate of the sum over `all_views`.
+    The weighted sum of the two views is an unbiased estimate of the sum over `all_views` with these weights. It is
+    biased once the two views are reweighed, as by agreement: a weight then depends on the other view of the sample.
 
     counts: (B,) number of views of each listing
     primary_weight: weight of the primary view, in [0, 1]

@@ -89,4 +89,6 @@ class TwoTowerRanker(Ranker):
             raise ModelError(f"{folder} is damaged ({condensed(error)}).") from error
         if unknown or not head:
             raise ModelError(f"{folder} belongs to other towers than the shop's.")
-        return Towers(towers.name, towers.image, text, towers.dimension)
+        query_towers = Towers(towers.name, towers.image, text, towers.dimension)
+        query_towers.aligned = towers.aligned
+        return query_towers
