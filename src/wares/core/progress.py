@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import cache
+from multiprocessing import parent_process
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -41,3 +43,12 @@ def progress(items: Iterable[Any] | None, description: str, total: int | None = 
     style |= {"unit_scale": unit == "B", "leave": not has_bar, "dynamic_ncols": has_bar}
     disabled = bool(os.environ.get(DISABLE_BARS_VARIABLE))
     return tqdm(items, desc=description, total=total, unit=unit, delay=2.0, disable=disabled, **style)
+
+
+@cache
+def notice(text: str) -> None:
+    """Print a line to stderr, above the bars: once, and not in worker processes, which would repeat it."""
+    from tqdm.auto import tqdm
+
+    if parent_process() is None:
+        tqdm.write(text, file=sys.stderr)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from wares.core.cache import FeatureCache, batched, default_cache, stack_features
 from wares.core.errors import PhotoError
-from wares.core.progress import progress
+from wares.core.progress import notice, progress
 from wares.data.digests import photo_digests
 from wares.data.duplicates import duplicate_labels
 from wares.data.listings import Catalogue, OnError, Problem
@@ -136,6 +136,12 @@ def text_features(texts: Sequence[str], tower: TextTower, cache: Path | None = N
             lambda indices: _encode_texts([texts[i] for i in indices], tower),
         )
     return features
+
+
+def notice_truncated(texts: Sequence[str], tower: TextTower, reader: str) -> None:
+    """Print how many of the texts are longer than the tower reads, if any are. reader: what encodes them"""
+    if count := sum(tower.truncation_mask(texts)):
+        notice(f"{count:,} of {len(texts):,} texts are longer than {reader} reads, and are truncated.")
 
 
 def embed(catalogue: Catalogue, towers: Towers, cache: Path | None = None, on_error: OnError = "stop") -> Embeddings:

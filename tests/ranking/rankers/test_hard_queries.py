@@ -14,8 +14,10 @@ import torch
 from odd_queries import GOOD, HARD, ODD, check, tiny_ranker, word_pairs
 from tiny_models import named
 
+from wares.core.progress import notice
 from wares.data.corpus import Corpus
-from wares.data.listings import Query
+from wares.data.listings import Catalogue, Listing, Query
+from wares.ranking.labelers.registry import get_labeler
 from wares.ranking.rankers.base import Ranker, SoftLabels, TrainingDefaults
 from wares.ranking.rankers.registry import rankers
 from wares.ranking.scoring import NO_LISTING
@@ -85,3 +87,24 @@ def test_rankers_train_on_hard_queries(
 def test_a_cross_encoder_truncates_long_queries(make: Callable[[str], Ranker], corpus: Corpus) -> None:
     scorer = make("cross-encoder").fit(corpus, seed=1).scorer()
     assert scorer.retrieve([Query("long", ODD["long"])], 3).present.any()
+
+
+@pytest.mark.parametrize("name", ["dense", "sparse", "late-interaction", "cross-encoder"])
+def test_truncated_texts_are_counted(
+    name: str, make: Callable[[str], Ranker], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    notice.cache_clear()
+    listings = (Listing("1", "red boots " * 40), Listing("2", "red boots"), Listing("3", "wool mug"))
+    make(name).fit(Corpus(Catalogue(tmp_path, listings)), seed=1)
+    lines = [line for line in capsys.readouterr().err.splitlines() if "truncated" in line]
+    assert len(lines) == 1
+    assert lines[0].startswith("1 of 3 texts are longer than ") and name in lines[0]
+
+
+def test_the_dense_labeler_counts_truncated_texts(
+    towers: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    notice.cache_clear()
+    corpus = Corpus(Catalogue(tmp_path, (Listing("1", "red boots " * 40), Listing("2", "red boots"))))
+    get_labeler(f"dense(towers={towers!r})").fit(corpus)
+    assert "1 of 2 texts are longer than dense reads, and are truncated." in capsys.readouterr().err

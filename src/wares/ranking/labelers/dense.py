@@ -22,10 +22,11 @@ class DenseLabeler:
 
     def fit(self, corpus: Corpus) -> EmbeddingScorer:
         """Embed the corpus; texts that were embedded before are read from the cache."""
-        from wares.encoders.features import project_features, text_features
+        from wares.encoders.features import notice_truncated, project_features, text_features
         from wares.encoders.registry import build_towers
 
         towers = build_towers(self.towers)
+        notice_truncated(corpus.texts, towers.text, "dense")
 
         def encode(texts: Sequence[str]) -> Vectors:
             return project_features(towers.text, text_features(texts, towers.text), towers.dimension)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from wares.core.errors import ModelError, SettingsError
+from wares.core.progress import notice
 from wares.encoders.hub import load_pretrained
 from wares.encoders.registry import build_towers
 from wares.ranking.labelers.registry import get_labeler
@@ -82,9 +83,11 @@ class CrossEncoderRanker(Ranker):
         network, tokenizer = (
             load_cross_encoder(self.model) if self.model else build_truncated_encoder(self.towers, self.layers, seed)
         )
-        return CrossEncoderModel(
+        model = CrossEncoderModel(
             network, tokenizer, corpus.texts, get_labeler(self.first_stage).fit(corpus), self.depth
         )
+        model.notice_truncated()
+        return model
 
     def write_listing_side(self, trained: Path, seed: int, corpus: Corpus, out: Path) -> None:
         """Write nothing: it reads the texts of candidates."""
@@ -194,6 +197,15 @@ class CrossEncoderModel(RankerModel):
         )
         scores: Tensor = self.network(tokens.to(self.device))
         return scores
+
+    def notice_truncated(self) -> None:
+        """Print how many texts are longer than the model reads, even beside an empty query, if any are."""
+        tokens = self.tokenizer([""] * len(self.texts), list(self.texts), truncation=False, verbose=False)["input_ids"]
+        if count := sum(len(ids) > self.max_tokens for ids in tokens):
+            notice(
+                f"{count:,} of {len(self.texts):,} texts are longer than the {self.max_tokens} tokens that "
+                "cross-encoder reads together with a query, and are truncated."
+            )
 
     def scorer(self) -> CrossEncoderScorer:
         """The model as a reranker of its first stage."""

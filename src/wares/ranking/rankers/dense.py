@@ -13,7 +13,7 @@ from torch import Tensor
 
 from wares.encoders.backbones import unfreeze_backbone
 from wares.encoders.base import LinearHead
-from wares.encoders.features import project_features, text_features
+from wares.encoders.features import notice_truncated, project_features, text_features
 from wares.encoders.registry import build_towers
 from wares.encoders.settings import FROZEN, check_backbone_mode
 from wares.ranking.rankers.bi_encoder import BiEncoder, BiEncoderRanker, FrozenBiEncoder
@@ -48,6 +48,7 @@ class DenseRanker(BiEncoderRanker):
     def fit(self, corpus: Corpus, seed: int) -> BiEncoder:
         """The published encoder; heads are initialised to the identity."""
         towers = build_towers(self.towers, seed)
+        notice_truncated(corpus.texts, towers.text, "dense")
         if self.backbone != FROZEN:
             unfreeze_backbone(towers.text, self.backbone)
             return DenseModel(towers.text, corpus.texts)

@@ -18,6 +18,7 @@ from torch.nn.functional import normalize
 
 from wares.core.errors import SettingsError
 from wares.encoders.base import LinearHead
+from wares.encoders.features import notice_truncated
 from wares.encoders.registry import build_towers
 from wares.ranking.labelers.registry import get_labeler
 from wares.ranking.rankers.base import Ranker, RankerModel, best_device, require_sentence_tower
@@ -66,6 +67,7 @@ class LateInteractionRanker(Ranker):
     def fit(self, corpus: Corpus, seed: int) -> LateInteractionModel:
         """Heads are initialised to the identity. Raises SettingsError for towers without a sentence encoder."""
         tower = require_sentence_tower("late-interaction", self.towers, build_towers(self.towers, seed).text)
+        notice_truncated(corpus.texts, tower, "late-interaction")
         states = token_states(corpus.texts, tower)
         axes = principal_axes(states, self.dimensions)
         return LateInteractionModel(

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn.functional import elu, linear
 
 from wares.core.errors import SettingsError
+from wares.encoders.features import notice_truncated
 from wares.encoders.registry import build_towers
 from wares.ranking.labelers.term_matching import sparse_retrieve, sparse_score
 from wares.ranking.rankers.base import Ranker, RankerModel, best_device, require_sentence_tower
@@ -66,6 +67,7 @@ class SparseRanker(Ranker):
     def fit(self, corpus: Corpus, seed: int) -> SparseModel:
         """The head is initialised in closed form. Raises SettingsError for towers without a sentence encoder."""
         tower = require_sentence_tower("sparse", self.towers, build_towers(self.towers, seed).text)
+        notice_truncated(corpus.texts, tower, "sparse")
         ids, states = content_tokens(corpus.texts, tower)
         vocabulary = torch.cat(ids).unique()
         document_frequency = torch.cat([row.unique() for row in ids]).bincount(minlength=int(vocabulary.max()) + 1)
