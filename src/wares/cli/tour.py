@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shlex
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,7 @@ from wares.shop.build import build_shop
 from wares.shop.encoder import TowersEncoder
 from wares.shop.searching import run_queries, search
 from wares.shop.shop import open_shop
+from wares.training.early_stopping import select_epochs
 from wares.training.pretraining import pretrain
 from wares.training.settings import METHODS, Method, PretrainSettings, method_fusion
 from wares.training.weight_selection import select_weights
@@ -95,10 +97,13 @@ def learn(
     settings = PretrainSettings(method=method, fusion=method_fusion(method, Fusion()), seed=seed)
     selection = select_weights(features.select(np.arange(len(catalogue))[:SELECTION_LISTINGS]), "offline", settings)
     selection.render(console)
-    record = pretrain(features, towers, selection.settings, out / f"model-{method}")
-    selection.add_to_record(out / f"model-{method}")
+    stopping = select_epochs(features, "offline", selection.settings)
+    record = pretrain(features, towers, replace(selection.settings, epochs=stopping.epochs), out / f"model-{method}")
+    for selected in (selection, stopping):
+        selected.add_to_record(out / f"model-{method}")
     shop = build_shop(catalogue, towers, out / f"shop-{method}", cache=out / "cache", overwrite=True)
-    console.print(f"{method}: {record.steps:,} steps in {record.seconds:.0f} s; {len(shop):,} listings indexed.")
+    epochs = f"{len(record.losses)} of {settings.epochs} epochs"
+    console.print(f"{method}: {epochs} in {record.seconds:.0f} s; {len(shop):,} listings indexed.")
     return open_shop(shop.path, TowersEncoder(towers))
 
 

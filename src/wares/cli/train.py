@@ -32,6 +32,7 @@ from wares.training.settings import FinetuneSettings, PretrainSettings, TrainerS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from wares.training.early_stopping import EarlyStopping
     from wares.training.records import TrainingRecord
     from wares.training.weight_selection import WeightName, WeightSelection
 
@@ -62,6 +63,7 @@ def pretrain(
     out: Path,
     towers: Towers = "offline",
     select_weights: bool = True,
+    early_stopping: bool = True,
     resume: Resume = False,
     overwrite: Overwrite = False,
     as_json: Json = False,
@@ -75,12 +77,14 @@ def pretrain(
     Args:
         out: Folder for the model.
         select_weights: Select --alpha, --beta and --intra-modal on held-out listings, without labels, unless given.
+        early_stopping: Select the number of epochs, up to --epochs, on held-out listings, without labels.
     """
     from dataclasses import asdict, replace
 
     from wares.data.catalogue import read_catalogue
     from wares.encoders.features import catalogue_features
     from wares.encoders.registry import build_towers
+    from wares.training.early_stopping import EarlyStopping, select_epochs
     from wares.training.pretraining import pretrain as train_heads
     from wares.training.settings import method_fusion
     from wares.training.weight_selection import WeightSelection
@@ -100,24 +104,31 @@ def pretrain(
         selection = WeightSelection(settings, (), 0, 0, 0.0)
         if select_weights:
             selection = select(features, towers, settings, [name for name in SELECTABLE if name in given])
+        settings, stopping = selection.settings, EarlyStopping(settings.epochs, {}, 0, 0, 0.0)
+        if early_stopping and not trains_backbones:  # frozen backbones say nothing about the training of backbones
+            stopping = select_epochs(features, towers, settings)
+            settings = replace(settings, epochs=stopping.epochs)
     if trains_backbones:
         from wares.training.end_to_end import pretrain_end_to_end
 
-        record = pretrain_end_to_end(listings, features, model, selection.settings, trainer, out, resume)
+        record = pretrain_end_to_end(listings, features, model, settings, trainer, out, resume)
     else:
-        record = train_heads(features, model, selection.settings, out, resume)
+        record = train_heads(features, model, settings, out, resume)
     if not is_first:
         return
     selection.add_to_record(out)
+    stopping.add_to_record(out)
     if as_json:
-        print_json(asdict(record) | {"choice": selection.to_json()})
+        print_json(asdict(record) | {"choice": selection.to_json(), "early_stopping": asdict(stopping)})
         return
-    _print_pretraining(selection, record)
+    _print_pretraining(selection, stopping, record)
     suggest("wares", "index", catalogue, "--model", out, "--out", "SHOP", *reading_arguments(reading))
 
 
-def _print_pretraining(selection: WeightSelection, record: TrainingRecord) -> None:
+def _print_pretraining(selection: WeightSelection, stopping: EarlyStopping, record: TrainingRecord) -> None:
     selection.render(console())
+    if stopping.log_probs:
+        console().print(f"{stopping}.")
     console().print(
         f"{selection.settings.method}: {record.listings:,} listings, {record.photos:,} photos, {record.texts:,} texts; "
         f"{record.steps:,} steps in {record.seconds:.1f} s; loss {record.losses[0]:.3f} → {record.losses[-1]:.3f}"

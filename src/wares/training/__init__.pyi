@@ -1,3 +1,4 @@
+from .early_stopping import select_epochs
 from .end_to_end import pretrain_end_to_end
 from .finetuning import finetune
 from .pretraining import pretrain
@@ -11,5 +12,6 @@ __all__ = [
     "finetune",
     "pretrain",
     "pretrain_end_to_end",
+    "select_epochs",
     "select_weights",
 ]

@@ -6,19 +6,15 @@ import numpy as np
 import pytest
 from vector_catalogues import goods, toy_towers
 
-from wares.data.duplicates import duplicate_groups
 from wares.encoders.settings import Fusion, Marginals
 from wares.encoders.towers import Towers
-from wares.evaluation.comparison import validation
 from wares.evaluation.comparison.validation import (
     FUSIONS,
-    MIN_VALIDATION,
-    epoch_candidates,
     fusions_of_method,
     select_best,
     validate,
-    validation_folds,
 )
+from wares.training import early_stopping
 from wares.training.settings import METHODS, PretrainSettings
 
 FEATURES = goods([2, 1, 3, 2] * 15, [1, 2, 2, 3] * 15, duplicates=[i // 2 for i in range(60)])
@@ -30,11 +26,7 @@ def towers_of_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
     def build(name: str, seed: int) -> Towers:
         return toy_towers(seed)[0]
 
-    monkeypatch.setattr(validation, "build_towers", build)
-
-
-def test_candidates_are_parts_of_the_ceiling() -> None:
-    assert [epoch_candidates(ceiling) for ceiling in (60, 4, 1)] == [[8, 15, 30, 60], [1, 2, 4], [1]]
+    monkeypatch.setattr(early_stopping, "build_towers", build)
 
 
 def test_the_highest_log_probability_is_selected() -> None:
@@ -64,19 +56,6 @@ def test_every_number_of_epochs_and_fusion_is_validated() -> None:
     assert found.log_probs[8]["own"] > found.log_probs[1]["own"]
     assert (found.method, found.seed, found.listings, found.groups) == ("factorized", 0, 60, 30)
     assert found.log_probs == validate(FEATURES, FEATURES, "toy", SETTINGS).log_probs
-
-
-def test_folds_hold_out_whole_groups_of_training_listings() -> None:
-    groups = duplicate_groups(FEATURES.duplicate_labels)
-    folds = list(validation_folds(FEATURES, seed=3))
-    assert len(folds) == 5, "a small catalogue is validated on all of its listings"
-    assert sorted(np.concatenate([held_out for _, held_out in folds])) == list(range(60))
-    for training, held_out in folds:
-        assert sorted([*training, *held_out]) == list(range(60))
-        assert not set(groups[training]) & set(groups[held_out])
-    many = goods([1] * 600, [1] * 600)
-    [(training, held_out)] = validation_folds(many, seed=3)
-    assert len(held_out) == 120 >= MIN_VALIDATION and len(training) == 480
 
 
 def test_too_few_groups_leave_the_ceiling_and_the_own_fusion() -> None:
