@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import numpy as np
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
+from served import until
 from toys import Toys
 
 from wares.data.listings import Listing
@@ -78,6 +80,12 @@ class Site:
         self.thread.start()
         return self
 
+    def start_and_open(self) -> Site:
+        """Start, and wait until all shops are open: a page that is loaded earlier meets status 503."""
+        self.start()
+        until(lambda: httpx2.get(f"{self.address}readyz").status_code == 200)
+        return self
+
     def stop(self) -> None:
         self.server.should_exit = True
         self.thread.join(10)
@@ -106,7 +114,8 @@ def new_page(browser: Browser, **options: Any) -> Iterator[Page]:
     page.expected = expected  # type: ignore[attr-defined]
     yield page
     context.close()
-    assert [message for message in messages if not any(part in message for part in expected)] == []
+    unexpected = [message for message in messages if not any(part in message for part in expected)]
+    assert not unexpected, unexpected
 
 
 def expect_in_console(page: Page, part: str) -> None:

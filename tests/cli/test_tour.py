@@ -56,7 +56,7 @@ def test_everything_it_makes_is_there_and_opens(show: Show) -> None:
         assert record["settings"]["method"] == method and record["listings"] == 50
         shop = open_shop(show.out / f"shop-{method}")
         assert (len(shop), shop.build_info.photos, shop.problems) == (50, photos, [])
-        assert f"{method}: {record['steps']:,} steps" in show.said
+        assert f"{method}: {record['settings']['epochs']} of " in show.said
     pictures = re.findall(r"\w+\.png", show.said.partition("Look at")[2])
     assert sorted(pictures) == ["comparison.png", "marketplace.png", "searches.png"]
     for name in pictures:

@@ -18,7 +18,7 @@ from processes import environment
 from toy_catalogues import edit_build_info
 from toys import BOOTS, MUG, THREE, Toys, embedded, toy_shop, write_photos
 
-from wares.core.errors import PhotoError, ShopError
+from wares.core.errors import PhotoError, SettingsError, ShopError
 from wares.data.listings import Catalogue, Listing, Problem
 from wares.shop import vector_index
 from wares.shop.build import build_shop, summarize_catalogue, write_shop
@@ -253,8 +253,10 @@ def test_real_towers_build_a_shop_and_come_with_it(tmp_path: Path) -> None:
     assert built.build_info.photos == 2
     assert "boots-chart.png" in built.problems[0]
     opened = open_shop(tmp_path / "shop")
-    for query in ({"text": "leather boots"}, {"photo": catalogue.photo_path("boots-red.png")}, {"like": "mug"}):
+    for query in ({"text": "leather boots"}, {"like": "mug"}):
         assert search(opened, **query) == search(built, **query)
+    with pytest.raises(SettingsError, match="image tower is untrained"):
+        search(opened, photo=catalogue.photo_path("boots-red.png"))
     edit_build_info(opened, model="another")
     with pytest.raises(ShopError, match="built with model another"):
         search(open_shop(tmp_path / "shop"), "boots")

@@ -37,7 +37,7 @@ def site(settings: ServeSettings) -> Iterator[str]:
     """The address of a running server."""
     from search_page import Site
 
-    running = Site(settings).start()
+    running = Site(settings).start_and_open()
     yield running.address
     running.stop()
 

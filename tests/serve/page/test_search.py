@@ -122,7 +122,7 @@ def test_html_in_listings_is_shown_as_text(page: Page, tmp_path: Path) -> None:
         evil, evil, evil, (evil,), (f"{evil.replace('/', '')}-red.png",), 1.0, {"colour": evil, "a&lt;b": "c"}
     )
     tame = Listing("tame", "tame", attributes={"colour": "red"})
-    running = Site(ServeSettings(shops=(("goods", str(toy_shop(tmp_path, (listing, tame)).path)),))).start()
+    running = Site(ServeSettings(shops=(("goods", str(toy_shop(tmp_path, (listing, tame)).path)),))).start_and_open()
     page.goto(f"{running.address}?{urlencode({'q': evil, 'like': 'tame', 'filter': f'attributes.colour={evil}'})}")
     expect_count(page, "1 listing")
     first = cards(page).first

@@ -23,7 +23,7 @@ from wares.shop.shop import Shop
 def test_retry_after_the_server_was_unreachable(page: Page, settings: ServeSettings) -> None:
     expect_in_console(page, "net::ERR_")
     expect_in_console(page, "503")  # while the shop opens again
-    running = Site(settings).start()
+    running = Site(settings).start_and_open()
     page.goto(f"{running.address}?q=red")
     expect_count(page, "60 listings")
     running.stop()
