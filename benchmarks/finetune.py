@@ -9,8 +9,10 @@ Expected    a gain on queries held out from training, and a much larger one on q
 Training uses the earliest four fifths of the interactions, without those of three queries in ten, which are drawn at
 random and held out. Measured before and after, with the values of each query averaged over seeds:
 
-later       interactions of the last fifth, for queries in training and for those held out
-judged      the marketplace's true relevance, for the same two groups; training reads no judgments
+later       interactions of the last fifth, for queries held out and for those in training; of the latter, pairs of a
+            query and a listing that training had, and new pairs, which are ranked without the others
+judged      the marketplace's true relevance, for queries held out and for those in training, whose listings of the
+            training log are among the relevant ones; training reads no judgments
 
 All settings are defaults, which were selected on another marketplace (seed 1).
 """
@@ -21,6 +23,7 @@ import json
 from collections import defaultdict
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -32,12 +35,19 @@ from rich.table import Table
 
 from measuring import mean_of, means
 from wares.data.catalogue import read_catalogue
-from wares.data.interactions import interaction_weights, interactions_to_queries, read_interactions, without_queries
+from wares.data.interactions import (
+    Interactions,
+    interaction_weights,
+    interactions_to_queries,
+    read_interactions,
+    without_queries,
+)
 from wares.data.listings import Query
 from wares.data.queries import read_queries
-from wares.encoders.features import CatalogueFeatures, catalogue_features
+from wares.data.runs import Run
+from wares.encoders.features import catalogue_features
 from wares.encoders.registry import build_towers
-from wares.encoders.towers import Towers
+from wares.evaluation.interactions import evaluate_interactions
 from wares.evaluation.measures import PerQuery, Qrels, measure, read_qrels
 from wares.evaluation.significance import PairedTest, paired_tests
 from wares.evaluation.systems import towers_run
@@ -47,11 +57,10 @@ from wares.training.pretraining import pretrain
 from wares.training.settings import FinetuneSettings, PretrainSettings, TrainerSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
 
 TEST_FRACTION, HELD_OUT_FRACTION = 0.2, 0.3  # of the interactions, of the queries
 MEASURES = ("nDCG@10", "R@10", "R@100")
-Group = tuple[list[Query], Qrels]
 
 
 def main(out: Path = Path("benchmarks/results"), listings: int = 1000, marketplace: int = 0, seeds: int = 3) -> None:
@@ -84,46 +93,54 @@ def train_and_measure(folder: Path, seeds: int) -> tuple[dict[str, dict[str, Per
     earlier, later = interactions.split(TEST_FRACTION)
     texts = sorted(interaction_weights(interactions))
     held_out = set(np.random.default_rng(0).choice(texts, round(HELD_OUT_FRACTION * len(texts)), replace=False))
+    training = without_queries(earlier, held_out)
     judged = read_queries(folder / "marketplace" / "queries.jsonl"), read_qrels(folder / "marketplace" / "qrels.txt")
-    groups = {
-        f"{kind}, {'held out' if unseen else 'in training'}": of_queries(pair, held_out, unseen)
-        for kind, pair in (("later", interactions_to_queries(later)), ("judged", judged))
-        for unseen in (True, False)
-    }
     values: dict[str, dict[str, list[PerQuery]]] = defaultdict(lambda: defaultdict(list))
     for seed in range(seeds):
         towers = build_towers("offline", seed)
         features = catalogue_features(catalogue, towers, folder / "cache")
         pretrain(features, towers, PretrainSettings(seed=seed))
-        measured(values, "pretrained", groups, features, towers, ids)
-        tuning = FinetuneSettings(seed=seed)
-        finetune(
-            catalogue, features, towers, without_queries(earlier, held_out), tuning, TrainerSettings(), folder / "model"
-        )
-        measured(values, "fine-tuned", groups, features, towers, ids)
+        for system in ("pretrained", "fine-tuned"):
+            if system == "fine-tuned":
+                tuning = FinetuneSettings(seed=seed)
+                finetune(catalogue, features, towers, training, tuning, TrainerSettings(), folder / "model")
+            ranked = partial(towers_run, features, towers, ids)
+            for group, measured in measure_groups(ranked, training, later, judged, held_out).items():
+                values[group][system].append(measured)
     averaged = {
         group: {name: mean_of(by_seed) for name, by_seed in systems.items()} for group, systems in values.items()
     }
-    return averaged, {group: len(queries) for group, (queries, _) in groups.items()}
+    counts = {group: len(systems["pretrained"][MEASURES[0]]) for group, systems in averaged.items()}
+    return averaged, counts
 
 
-def of_queries(pair: Group, held_out: set[str], unseen: bool) -> Group:
-    """The queries held out from training, or the others, with their judgments."""
-    queries = [query for query in pair[0] if (" ".join(query.text.casefold().split()) in held_out) is unseen]
-    return queries, {query.id: pair[1][query.id] for query in queries if query.id in pair[1]}
+def measure_groups(
+    ranked: Callable[[list[Query]], Run],
+    training: Interactions,
+    later: Interactions,
+    judged: tuple[list[Query], Qrels],
+    held_out: set[str],
+) -> dict[str, PerQuery]:
+    """Return group of queries → measure → query → value of one system."""
+    groups: dict[str, PerQuery] = {}
+    run = {"": ranked(interactions_to_queries(later)[0])}
+    later_texts = set(interaction_weights(later))
+    for kind, left_out in (("held out", later_texts - held_out), ("in training", held_out)):
+        evaluations = evaluate_interactions(run, training, without_queries(later, left_out), "")
+        for novelty, evaluation in evaluations.items():
+            per_query = evaluation.per_query[""]
+            groups[f"later, {kind}, {novelty} pairs"] = {name: per_query[name] for name in MEASURES}
+    queries, qrels = judged
+    for kind in ("held out", "in training"):
+        part = [query for query in queries if (normalized(query.text) in held_out) is (kind == "held out")]
+        rows = {query.id: qrels[query.id] for query in part if query.id in qrels}
+        groups[f"judged, {kind}"] = measure(ranked(part), rows, MEASURES)
+    return groups
 
 
-def measured(
-    values: dict[str, dict[str, list[PerQuery]]],
-    system: str,
-    groups: dict[str, Group],
-    features: CatalogueFeatures,
-    towers: Towers,
-    ids: Sequence[str],
-) -> None:
-    """Add a system's values in every group."""
-    for group, (queries, qrels) in groups.items():
-        values[group][system].append(measure(towers_run(features, towers, ids, queries), qrels, MEASURES))
+def normalized(text: str) -> str:
+    """A query text as interactions spell it."""
+    return " ".join(text.casefold().split())
 
 
 def show(groups: dict[str, dict[str, PerQuery]], tests: dict[str, list[PairedTest]], counts: dict[str, int]) -> None:
