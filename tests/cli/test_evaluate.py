@@ -103,7 +103,7 @@ def test_compare_writes_the_promised_shape(shop: Shop, tmp_path: Path) -> None:
                 assert set(value) == {"mean", "std"}
                 assert 0 <= value["mean"] <= 1 and value["std"] >= 0
     assert list(found["fusions"]["query->listing"]["random-view"]) == ["own", "primary", "uniform", "agreement"]
-    assert {row["epochs"] for row in found["validation"]} == {1}
+    assert {row["epochs"] for rows in found["validation"].values() for row in rows} == {1}
     for name in ("queries.png", "cross-view.png", "fusions.png", "gains.png", "cost.png"):
         with Image.open(tmp_path / "out" / name) as picture:
             assert picture.format == "PNG" and min(picture.size) > 300

@@ -93,7 +93,7 @@ def test_results_of_all_methods_have_the_documented_shape(market: Market) -> Non
         assert protocols == [*(CROSS_VIEWS if name in METHODS else []), QUERY_PROTOCOL]
         assert all(list(row[protocol]) == list(DEFAULT_MEASURES) for protocol in protocols)
         assert all(value["std"] == 0 for value in row[QUERY_PROTOCOL].values()), "one seed has no deviation"
-        assert (row["seconds"] == 0) == (comparison.systems[name].epochs == ()) == (name in BASELINES)
+        assert (row["seconds"] == 0) == (comparison.systems[name].method is None) == (name in BASELINES)
     for protocol in comparison.protocols:
         cells = comparison.cells(protocol)
         assert list(cells) == (list(METHODS) if protocol in FUSED_PROTOCOLS else [])
@@ -173,13 +173,14 @@ def test_milliseconds_are_the_median_of_alternating_epochs(market: Market, monke
     assert {name: cost.milliseconds for name, cost in costs.items()} == {"factorized": 1.0, "random-view": 4.0}
 
 
-def test_methods_train_as_long_as_validation_selects(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_training_is_as_long_as_its_validation_selects(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
     trained: list[tuple[str, int]] = []
 
-    def selected(*features: object, **_: object) -> Validation:
-        given = features[-1]
-        assert isinstance(given, PretrainSettings)
-        epochs = {"factorized": 2, "single-view": 3}[given.method]
+    def selected(
+        features: CatalogueFeatures, views: CatalogueFeatures, towers: str, given: PretrainSettings
+    ) -> Validation:
+        all_listings = len(views.duplicate_labels) == len(market.corpus.catalogue)
+        epochs = {"factorized": 2, "single-view": 4}[given.method] + all_listings
         return Validation(given.method, given.seed, epochs, "uniform", {}, 10, 10, 0.5)
 
     def recorded(features: CatalogueFeatures, towers: Towers, given: PretrainSettings) -> TrainingRecord:
@@ -191,9 +192,11 @@ def test_methods_train_as_long_as_validation_selects(market: Market, monkeypatch
     result = compare(
         market.corpus, "small", settings("factorized", "single-view", epochs=9), 1, market.judged, select=False
     )
-    assert trained[4:] == [("factorized", 2)] * 2 + [("single-view", 3)] * 2, "the first four are timed"
-    assert result.comparison.systems["single-view"].epochs == (3,)
-    assert result.comparison.systems["single-view"].seconds > 0.5, "the seconds of the validation are included"
+    expected = [("factorized", 2), ("factorized", 3), ("single-view", 4), ("single-view", 5)]
+    assert trained[4:] == expected, "the first four are timed"
+    assert [each.epochs for each in result.validations_of("single-view", "cross-view")] == [4]
+    assert [each.epochs for each in result.validations_of("single-view", "queries")] == [5]
+    assert result.comparison.systems["single-view"].seconds > 1, "the seconds of both validations are included"
     [table] = result.comparison.seed_values
     for protocol in FUSED_PROTOCOLS:
         assert table["single-view"][protocol] == table[cell_name("single-view", "uniform")][protocol]
@@ -296,8 +299,8 @@ def test_held_out_listings_depend_on_the_seed_only(market: Market, monkeypatch: 
     monkeypatch.setattr(CatalogueFeatures, "select", recorded)
     monkeypatch.setattr("wares.evaluation.comparison.experiment.validate", lambda *_: VALIDATED)
     compare(market.corpus, "small", settings("factorized", "all-pairs"), seeds=2, select=False)
-    held_out = seen[3::4]
-    for training, held in zip(seen[2::4], held_out, strict=True):
+    held_out = seen[2::3]
+    for training, held in zip(seen[1::3], held_out, strict=True):
         assert sorted([*training, *held]) == list(range(20)) and len(held) == 6
     assert held_out[0] == held_out[1] != held_out[2] == held_out[3]
 

@@ -24,6 +24,7 @@ from wares.evaluation.comparison.results import (
     ProtocolValues,
     SelectedWeights,
     System,
+    Training,
 )
 from wares.evaluation.comparison.setup import ExperimentSetup
 from wares.evaluation.comparison.validation import FUSIONS, Validation
@@ -61,18 +62,24 @@ def comparison_result(queries: bool = True) -> ComparisonResult:
             rows |= {name: {QUERY_PROTOCOL: protocol(0.4, 30)} for name in BASELINES}
         return rows
 
-    systems: dict[str, System] = {name: System(name, epochs=(15, 30), seconds=2.5) for name in METHODS}
+    systems: dict[str, System] = {name: System(name, seconds=2.5) for name in METHODS}
     if queries:
         systems |= {name + HYBRID_SUFFIX: System(name, None, True) for name in METHODS}
         systems |= dict.fromkeys(BASELINES, System())
     systems |= {f"{name}, {fusion} fusion": System(name, fusion) for name in METHODS for fusion in FUSIONS}
     comparison = Comparison([table(), table()], systems, {"title->photos": 6, QUERY_PROTOCOL: 150})
     costs = {name: Cost(1.9, 2.0, 0.2 * (i + 1), 6.7) for i, name in enumerate(METHODS)}
-    validations = [
-        Validation(name, seed, epochs, "uniform", {epochs: dict.fromkeys(FUSIONS, -1.25)}, 4, 3, 0.5)
-        for name in METHODS
-        for seed, epochs in enumerate((15, 30))
-    ]
+    epochs_of: dict[Training, tuple[int, ...]] = {"cross-view": (15, 30)}
+    if queries:
+        epochs_of["queries"] = (30, 60)
+    validations = {
+        training: [
+            Validation(name, seed, epochs, "uniform", {epochs: dict.fromkeys(FUSIONS, -1.25)}, 4, 3, 0.5)
+            for name in METHODS
+            for seed, epochs in enumerate(by_seed)
+        ]
+        for training, by_seed in epochs_of.items()
+    }
     weights = {"alpha": 0.75, "beta": 0.5, "gamma": 0.5, "intra_modal": 0.25}
     selected = [SelectedWeights("factorized", 0, weights, 6, 12.5)]
     return ComparisonResult(comparison, costs, validations, selected, 1536)
@@ -215,7 +222,9 @@ def test_json_has_the_details_in_further_keys(written: Written) -> None:
     assert list(written.json["fusions"]) == ["title->photos", QUERY_PROTOCOL]
     cell = written.json["fusions"][QUERY_PROTOCOL]["single-view"]["uniform"]["nDCG@10"]
     assert cell == comparison_result().comparison.spread("single-view, uniform fusion", QUERY_PROTOCOL, "nDCG@10")
-    assert [row["epochs"] for row in written.json["validation"] if row["method"] == "factorized"] == [15, 30]
+    for training, epochs in (("cross-view", [15, 30]), ("queries", [30, 60])):
+        rows = written.json["validation"][training]
+        assert [row["epochs"] for row in rows if row["method"] == "factorized"] == epochs
     assert written.json["cost"]["random-view"]["milliseconds"] == pytest.approx(0.6)
     assert written.json["choices"][0]["weights"]["alpha"] == 0.75
     assert {test["protocol"] for test in written.json["tests"]} == {"title->photos", QUERY_PROTOCOL}
@@ -248,7 +257,8 @@ def test_the_console_has_the_main_tables(written: Written) -> None:
     assert "Baseline in query → listing: random-view, " in written.output
     assert "▲" in written.output
     assert "R@500 left out: only 150 listings are ranked" in " ".join(written.output.split())
-    assert "ms per listing and epoch" in written.output
+    assert "ms per listing" in written.output
+    assert "15, 30 / 30, 60" in written.output
     assert "report.html" in written.output
     assert max(map(len, written.output.splitlines())) <= 120
 

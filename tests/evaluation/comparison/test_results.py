@@ -33,7 +33,7 @@ def system_of(name: str) -> System:
     """A system by its name: "METHOD", "METHOD + bm25", "METHOD, FUSION fusion", or an untrained one."""
     method, _, fusion = name.removesuffix(HYBRID_SUFFIX).partition(", ")
     trained = method in METHODS
-    return System(method if trained else None, fusion.removesuffix(" fusion") or None, HYBRID_SUFFIX in name, (), 1.0)
+    return System(method if trained else None, fusion.removesuffix(" fusion") or None, HYBRID_SUFFIX in name, 1.0)
 
 
 def four(base: float, step: float = 0.02) -> dict[str, float]:

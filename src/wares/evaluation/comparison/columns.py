@@ -13,25 +13,25 @@ from wares.evaluation.comparison.results import QUERY_PROTOCOL
 from wares.evaluation.significance import SIGNIFICANCE_LEVEL
 
 if TYPE_CHECKING:
-    from wares.evaluation.comparison.results import Cost, ProtocolTest, RelativeGain, System
+    from wares.evaluation.comparison.results import ComparisonResult, ProtocolTest, RelativeGain, System
     from wares.evaluation.comparison.validation import Validation
 
-# Header -> cell of a system.
+# Header -> cell of a system, and of what was selected for it in the training that a protocol measures.
 SYSTEM_COLUMNS: dict[str, Callable[[System, Sequence[Validation]], str]] = {
-    "epochs": lambda system, _: join_seeds(system.epochs),
-    "fusion": lambda system, validations: join_seeds(
-        [validation.fusion for validation in validations if validation.method == system.method]
-    ),
+    "epochs": lambda _, validations: join_epochs(validations),
+    "fusion": lambda _, validations: join_seeds([validation.fusion for validation in validations]),
     "seconds": lambda system, _: f"{system.seconds:.1f}" if system.seconds else "–",
 }
-# Header -> cell of a method.
-COST_COLUMNS: dict[str, Callable[[Cost, System], str]] = {
-    "photos per step": lambda cost, _: f"{cost.photos:.2f}",
-    "texts per step": lambda cost, _: f"{cost.texts:.2f}",
-    "ms per listing and epoch": lambda cost, _: f"{cost.milliseconds:.3f}",
-    "views to index": lambda cost, _: f"{cost.indexed:.2f}",
-    "epochs": lambda _, system: join_seeds(system.epochs),
-    "seconds": lambda _, system: f"{system.seconds:.1f}",
+# Header -> cell of a method in a result.
+COST_COLUMNS: dict[str, Callable[[str, ComparisonResult], str]] = {
+    "photos per step": lambda method, result: f"{result.costs[method].photos:.2f}",
+    "texts per step": lambda method, result: f"{result.costs[method].texts:.2f}",
+    "ms per listing": lambda method, result: f"{result.costs[method].milliseconds:.3f}",
+    "views to index": lambda method, result: f"{result.costs[method].indexed:.2f}",
+    "epochs": lambda method, result: " / ".join(
+        join_epochs(result.validations_of(method, training)) for training in result.validations
+    ),
+    "seconds": lambda method, result: f"{result.comparison.systems[method].seconds:.1f}",
 }
 FUSION_NOTES = {
     "own": "the method's own: first photo and title for single-view, joined text and first photo for joint-text, plain "
@@ -111,6 +111,11 @@ def join_seeds(values: Sequence[object]) -> str:
     """Return the values of all seeds: once if they are equal, a dash if there are none."""
     names = [str(value) for value in values]
     return ", ".join(names[:1] if len(set(names)) == 1 else names) or "–"
+
+
+def join_epochs(validations: Sequence[Validation]) -> str:
+    """Return the selected numbers of epochs of all seeds."""
+    return join_seeds([validation.epochs for validation in validations])
 
 
 def join_names(names: Sequence[str]) -> str:

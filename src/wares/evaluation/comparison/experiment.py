@@ -6,8 +6,8 @@ Query → listing trains on the whole catalogue, without labels, and ranks it fo
 all methods: joint-text trains on one joined text and the first photo, and is also queried with single texts and photos.
 
 A method is compared as it is best, as far as can be known without labels: `validation` selects its number of epochs and
-its fusion on training listings. How towers are trained and how views are fused are two factors, so every method is also
-measured with the fusions of the others.
+its fusion for each of these two trainings, on the listings that it trains on. How towers are trained and how views are
+fused are two factors, so every method is also measured with the fusions of the others.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ from wares.evaluation.comparison.results import (
     ProtocolValues,
     SelectedWeights,
     System,
+    Training,
 )
 from wares.evaluation.comparison.validation import FUSIONS, OWN, Validation, fusions_of_method, validate
 from wares.evaluation.measures import DEFAULT_MEASURES, POOLED_MEASURES, Qrels, is_pooled, measure
@@ -96,11 +97,12 @@ class JudgedQueries:
 class TrainedMethod:
     """Result of training one method with one seed.
 
+    validations: training -> what was selected for it
     values: system -> values; of the method's row, its row fused with BM25, and its cells
-    seconds: of training, without validation
+    seconds: of validation and training
     """
 
-    validation: Validation
+    validations: dict[Training, Validation]
     values: dict[str, ProtocolValues]
     seconds: float
 
@@ -158,7 +160,10 @@ def compare(
                 settings = with_selected_weights(replace(method, seed=seed), selection)
                 runs[method.method].append(experiment.train_and_measure(settings))
                 bar.update()
-    validations = [run.validation for by_seed in runs.values() for run in by_seed]
+    validations: dict[Training, list[Validation]] = defaultdict(list)
+    for run in (run for by_seed in runs.values() for run in by_seed):
+        for training, validation in run.validations.items():
+            validations[training].append(validation)
     comparison = Comparison(
         [
             {name: row for by_seed in runs.values() for name, row in by_seed[seed].values.items()}
@@ -180,8 +185,7 @@ def systems_of(runs: Mapping[Method, Sequence[TrainedMethod]], judged: bool) -> 
     hybrids: dict[str, System] = {}
     cells: dict[str, System] = {}
     for method, by_seed in runs.items():
-        seconds = mean(run.validation.seconds + run.seconds for run in by_seed) if by_seed else 0.0
-        row = System(method, epochs=tuple(run.validation.epochs for run in by_seed), seconds=seconds)
+        row = System(method, seconds=mean(run.seconds for run in by_seed) if by_seed else 0.0)
         rows[str(method)], hybrids[method + HYBRID_SUFFIX] = row, replace(row, hybrid=True)
         cells |= {cell_name(method, fusion): replace(row, fusion=fusion) for fusion in FUSIONS}
     return rows | (hybrids | dict.fromkeys(BASELINES, System()) if judged else {}) | cells
@@ -257,28 +261,26 @@ class Experiment:
         return select_weights(self.corpus.features.select(training), self.towers, replace(first, seed=seed))
 
     def train_and_measure(self, settings: PretrainSettings) -> TrainedMethod:
-        """Validate one method, then train it without held-out listings for cross-view, and on all for the queries."""
-        everything = np.arange(len(self.corpus.catalogue))
-        cross_view = len(self.corpus.features.photos) > 0
-        training, held_out = self._split(settings.seed) if cross_view else (everything, everything[:0])
-        views, trained_views = self.corpus.features, self.catalogue_for(settings.method).features
-        validation = validate(trained_views.select(training), views.select(training), self.towers, settings)
-        settings = replace(settings, epochs=validation.epochs)
+        """Validate and train one method, without held-out listings for cross-view, and on all for the queries."""
+        validations: dict[Training, Validation] = {}
         values: dict[str, ProtocolValues] = defaultdict(dict)
         seconds = 0.0
-        if cross_view:
-            towers, record = self._train(training, settings)
-            seconds += record.seconds
+        if len(self.corpus.features.photos):
+            training, held_out = self._split(settings.seed)
+            towers, validations["cross-view"], record = self._train(training, settings)
+            seconds += validations["cross-view"].seconds + record.seconds
             by_fusion = self._measure_cross_view(towers, settings, held_out)
-            _add(values, settings.method, by_fusion, validation.fusion)
+            _add(values, settings.method, by_fusion, validations["cross-view"].fusion)
         if self.judged is not None:
-            towers, record = self._train(everything, settings)
-            seconds += record.seconds
+            everything = np.arange(len(self.corpus.catalogue))
+            towers, validations["queries"], record = self._train(everything, settings)
+            seconds += validations["queries"].seconds + record.seconds
+            fusion = validations["queries"].fusion
             by_fusion = self._measure_queries(towers, settings, self.judged)
-            _add(values, settings.method, by_fusion, validation.fusion)
-            hybrid = self._measure_hybrid(towers, settings, validation.fusion, self.judged)
+            _add(values, settings.method, by_fusion, fusion)
+            hybrid = self._measure_hybrid(towers, settings, fusion, self.judged)
             values[settings.method + HYBRID_SUFFIX] = hybrid
-        return TrainedMethod(validation, dict(values), seconds)
+        return TrainedMethod(validations, dict(values), seconds)
 
     def _measure_cross_view(
         self, towers: Towers, settings: PretrainSettings, held_out: Indices
@@ -376,10 +378,14 @@ class Experiment:
         """Indices of the listings to train on, and of those held out."""
         return split_by_group(self.corpus.features.duplicate_labels, HELD_OUT_FRACTION, seed)
 
-    def _train(self, listings: Indices, settings: PretrainSettings) -> tuple[Towers, TrainingRecord]:
+    def _train(self, listings: Indices, settings: PretrainSettings) -> tuple[Towers, Validation, TrainingRecord]:
+        """Train on some listings for as many epochs as validation on them selects."""
+        features = self.catalogue_for(settings.method).features.select(listings)
+        validation = validate(features, self.corpus.features.select(listings), self.towers, settings)
         towers = build_towers(self.towers, settings.seed)
-        settings = replace(settings, fusion=method_fusion(settings.method, settings.fusion))
-        return towers, pretrain(self.catalogue_for(settings.method).features.select(listings), towers, settings)
+        fusion = method_fusion(settings.method, settings.fusion)
+        settings = replace(settings, epochs=validation.epochs, fusion=fusion)
+        return towers, validation, pretrain(features, towers, settings)
 
     @contextmanager
     def _shop(self, corpus: EncodedCatalogue, towers: Towers, fusion: Fusion) -> Iterator[Shop]:

@@ -22,7 +22,14 @@ from wares.evaluation.comparison.columns import (
     significance_mark,
 )
 from wares.evaluation.comparison.experiment import TIMED_EPOCHS
-from wares.evaluation.comparison.results import GAIN_MEASURES, MAIN_MEASURE, TRANSPORT_METHODS, all_tests, main_protocol
+from wares.evaluation.comparison.results import (
+    GAIN_MEASURES,
+    MAIN_MEASURE,
+    TRANSPORT_METHODS,
+    all_tests,
+    main_protocol,
+    training_of,
+)
 from wares.evaluation.comparison.tables import baseline_lines
 from wares.evaluation.comparison.validation import FUSIONS
 from wares.evaluation.significance import SIGNIFICANCE_LEVEL
@@ -70,6 +77,7 @@ def render_report(
         },
         fusions=FUSIONS,
         system_columns=SYSTEM_COLUMNS,
+        training_of=training_of,
         cost_columns=COST_COLUMNS,
         systems=set(comparison.systems),
         transport=[name for name in TRANSPORT_METHODS if name in result.costs],

@@ -43,7 +43,10 @@ def comparison_json(result: ComparisonResult, setup: ExperimentSetup, baseline: 
     return {
         **comparison.results(),
         "fusions": fusion_table(comparison),
-        "validation": [asdict(validation) for validation in result.validations],
+        "validation": {
+            training: [asdict(validation) for validation in validations]
+            for training, validations in result.validations.items()
+        },
         "ci": confidence_intervals(comparison),
         "baselines": {protocol: comparison.baseline(protocol, baseline) for protocol in comparison.protocols},
         "tests": [asdict(test) for test in all_tests(comparison, baseline)],

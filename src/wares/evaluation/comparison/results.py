@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 import numpy as np
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from wares.evaluation.significance import PairedTest
 
 QUERY_PROTOCOL = "query->listing"
+Training = Literal["cross-view", "queries"]  # without the held-out listings, or on all listings
 FUSED_PROTOCOLS = ("title->photos", "description->photos", QUERY_PROTOCOL)  # the others rank views, without fusion
 MAIN_MEASURE = "nDCG@10"  # decides which baseline is the strongest
 HYBRID_SUFFIX = " + bm25"  # ends the names of trained systems fused with BM25
@@ -56,14 +57,12 @@ class System:
     fusion: in a cell, the name of the fusion (`fusions_of_method`); None in a row, whose fusion is selected by
         validation for each seed
     hybrid: True for a trained system fused with BM25
-    epochs: number of epochs of each seed
     seconds: of validation and training, both trainings of a seed together, in the mean over seeds
     """
 
     method: str | None = None
     fusion: str | None = None
     hybrid: bool = False
-    epochs: tuple[int, ...] = ()
     seconds: float = 0.0
 
     @property
@@ -306,16 +305,25 @@ class ComparisonResult:
     """Result of `compare`.
 
     costs: method -> cost
-    validations: of each method and seed
+    validations: training -> of each method and seed
     selected_weights: for each seed; empty without weight selection
     vector_bytes: size of a fused embedding, the same for every method
     """
 
     comparison: Comparison
     costs: Mapping[Any, Cost]
-    validations: Sequence[Validation]
+    validations: Mapping[Training, Sequence[Validation]]
     selected_weights: Sequence[SelectedWeights]
     vector_bytes: int
+
+    def validations_of(self, method: str | None, training: Training) -> list[Validation]:
+        """Return what was selected for each seed."""
+        return [validation for validation in self.validations.get(training, ()) if validation.method == method]
+
+
+def training_of(protocol: str) -> Training:
+    """Return the training that a protocol measures."""
+    return "queries" if protocol == QUERY_PROTOCOL else "cross-view"
 
 
 def all_tests(comparison: Comparison, baseline: str | None) -> list[ProtocolTest]:

@@ -19,6 +19,7 @@ from wares.evaluation.comparison.results import (
     MAIN_MEASURE,
     all_tests,
     main_protocol,
+    training_of,
 )
 from wares.evaluation.comparison.validation import FUSIONS
 from wares.evaluation.significance import SIGNIFICANCE_LEVEL
@@ -86,7 +87,7 @@ def fusions_table(result: ComparisonResult, protocol: str, measure: str) -> Tabl
         table.add_column(f"{fusion} fusion", justify="right")
     table.add_column("validated")
     for method, row in values.items():
-        validated = join_seeds([each.fusion for each in result.validations if each.method == method])
+        validated = join_seeds([each.fusion for each in result.validations_of(method, training_of(protocol))])
         table.add_row(method, *(_cell(row.get(fusion), best) for fusion in FUSIONS), validated)
     return table
 
@@ -202,14 +203,14 @@ def cost_table(result: ComparisonResult) -> Table:
     from rich.table import Table
 
     note = (
-        "epochs: of each seed, by validation; seconds: validation and training of a seed; an embedding takes "
-        f"{result.vector_bytes:,} bytes and a query costs the same, with any method of training"
+        f"ms: of an epoch; epochs: of each seed, by validation ({' / '.join(result.validations)}); seconds: "
+        f"validation and training of a seed; an embedding takes {result.vector_bytes:,} bytes and a query costs the "
+        "same, with any method of training"
     )
     table = Table(title="cost", caption=note, caption_justify="left")
     table.add_column("method")
     for name in COST_COLUMNS:
         table.add_column(name, justify="right")
-    for method, cost in result.costs.items():
-        system = result.comparison.systems[method]
-        table.add_row(method, *(cell(cost, system) for cell in COST_COLUMNS.values()))
+    for method in result.costs:
+        table.add_row(method, *(cell(method, result) for cell in COST_COLUMNS.values()))
     return table
