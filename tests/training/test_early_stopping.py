@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -87,13 +86,10 @@ def test_where_there_is_nothing_to_select(features: CatalogueFeatures, settings:
     assert not str(stopping)
 
 
-def test_the_record_and_the_line(tmp_path: Path) -> None:
+def test_the_record_and_the_sentence() -> None:
     stopping = EarlyStopping(30, {15: -2.07, 30: -1.95, 60: -1.953}, 118, 110, 2.5)
-    (tmp_path / "pretrain.json").write_text('{"epochs": 30}', encoding="utf-8")
-    stopping.add_to_record(tmp_path)
-    record = json.loads((tmp_path / "pretrain.json").read_text(encoding="utf-8"))
-    assert record["epochs"] == 30
-    assert record["early_stopping"]["log_probs"] == {"15": -2.07, "30": -1.95, "60": -1.953}
+    record = json.loads(json.dumps(stopping.to_json()))
+    assert record["log_probs"] == {"15": -2.07, "30": -1.95, "60": -1.953}
     assert str(stopping) == (
         "30 epochs selected without labels, on 118 held-out listings (110 groups); "
         "log probability by epochs 15: -2.07, 30: -1.95, 60: -1.95"

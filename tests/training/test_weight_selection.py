@@ -18,8 +18,10 @@ from wares.core.errors import SettingsError
 from wares.data.views import Views
 from wares.encoders.base import ImageTower, Inputs, LinearHead, TextTower
 from wares.encoders.features import CatalogueFeatures, Vectors
+from wares.encoders.registry import build_towers
 from wares.encoders.settings import Fusion, Marginals
 from wares.encoders.towers import TEMPERATURE, Towers
+from wares.training.early_stopping import EarlyStopping
 from wares.training.held_out import (
     LOG_PROBABILITY,
     TITLE_TO_PHOTOS,
@@ -28,6 +30,7 @@ from wares.training.held_out import (
     score_held_out,
 )
 from wares.training.pretraining import pretrain
+from wares.training.records import TrainingRecord, add_selections
 from wares.training.settings import PretrainSettings, method_fusion
 from wares.training.weight_selection import (
     ENOUGH_HELD_OUT,
@@ -343,11 +346,18 @@ def test_a_choice_prints_and_is_noted_beside_the_model(tmp_path: Path) -> None:
     text = console.export_text()
     assert "120 held-out" in text
     assert "+0.010 ± 0.020" in text
-    (tmp_path / "pretrain.json").write_text('{"steps": 3}')
-    choice.add_to_record(tmp_path)
+    towers = build_towers("small")
+    record = TrainingRecord({"method": "factorized"}, 150, 300, 450, 0, 0, {"wares": "0.1.0"}, losses=[2.0, 1.0])
+    stopping = EarlyStopping(30, {15: -2.0, 30: -1.5}, 118, 110, 2.5)
+    written = add_selections(tmp_path, towers, record, [choice, stopping])
     noted = json.loads((tmp_path / "pretrain.json").read_text())
-    assert noted["steps"] == 3
+    assert noted == json.loads(json.dumps(written))
+    assert noted["losses"] == [2.0, 1.0]
     assert noted["choice"] == json.loads(json.dumps(choice.to_json()))
+    assert noted["early_stopping"]["epochs"] == 30
+    card = (tmp_path / "README.md").read_text()
+    assert "- alpha 0.5, beta 0.5, intra_modal 0.25 selected without labels, of 2 candidates, on 120" in card
+    assert "- 30 epochs selected without labels, on 118 held-out listings (110 groups); log probability" in card
     assert noted["choice"]["chosen"] == {"alpha": 0.5, "beta": 0.5, "intra_modal": 0.25}
     WeightSelection(SETTINGS, (), 0, 0, 0.0).render(console)
     assert console.export_text() == ""

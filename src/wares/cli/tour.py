@@ -32,6 +32,7 @@ from wares.shop.searching import run_queries, search
 from wares.shop.shop import open_shop
 from wares.training.early_stopping import select_epochs
 from wares.training.pretraining import pretrain
+from wares.training.records import add_selections
 from wares.training.settings import METHODS, Method, PretrainSettings, method_fusion
 from wares.training.weight_selection import select_weights
 
@@ -99,8 +100,7 @@ def learn(
     selection.render(console)
     stopping = select_epochs(features, "offline", selection.settings)
     record = pretrain(features, towers, replace(selection.settings, epochs=stopping.epochs), out / f"model-{method}")
-    for selected in (selection, stopping):
-        selected.add_to_record(out / f"model-{method}")
+    add_selections(out / f"model-{method}", towers, record, [selection, stopping])
     shop = build_shop(catalogue, towers, out / f"shop-{method}", cache=out / "cache", overwrite=True)
     epochs = f"{len(record.losses)} of {settings.epochs} epochs"
     console.print(f"{method}: {epochs} in {record.seconds:.0f} s; {len(shop):,} listings indexed.")

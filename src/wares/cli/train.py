@@ -79,13 +79,14 @@ def pretrain(
         select_weights: Select --alpha, --beta and --intra-modal on held-out listings, without labels, unless given.
         early_stopping: Select the number of epochs, up to --epochs, on held-out listings, without labels.
     """
-    from dataclasses import asdict, replace
+    from dataclasses import replace
 
     from wares.data.catalogue import read_catalogue
     from wares.encoders.features import catalogue_features
     from wares.encoders.registry import build_towers
     from wares.training.early_stopping import EarlyStopping, select_epochs
     from wares.training.pretraining import pretrain as train_heads
+    from wares.training.records import add_selections
     from wares.training.settings import method_fusion
     from wares.training.weight_selection import WeightSelection
     from wares.training.weight_selection import select_weights as select
@@ -116,10 +117,9 @@ def pretrain(
         record = train_heads(features, model, settings, out, resume)
     if not is_first:
         return
-    selection.add_to_record(out)
-    stopping.add_to_record(out)
+    written = add_selections(out, model, record, [selection, stopping])
     if as_json:
-        print_json(asdict(record) | {"choice": selection.to_json(), "early_stopping": asdict(stopping)})
+        print_json(written)
         return
     _print_pretraining(selection, stopping, record)
     suggest("wares", "index", catalogue, "--model", out, "--out", "SHOP", *reading_arguments(reading))

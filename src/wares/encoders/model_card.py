@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from wares.encoders.families import BUILT_IN_TOWERS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from wares.encoders.towers import Towers
 
@@ -64,12 +64,14 @@ def model_card(
     record: Mapping[str, Any],
     wares_version: str,
     quality: Mapping[str, Mapping[str, float]] | None = None,
+    selections: Sequence[str] = (),
 ) -> str:
     """The model card as Markdown with a YAML header.
 
     record: training record, as saved with the model
     wares_version: version of wares that trained the model
     quality: system → measure → mean; None if the model was not measured
+    selections: what was selected without labels, and by what, a sentence each
     """
     from huggingface_hub import ModelCardData
 
@@ -102,7 +104,7 @@ def model_card(
         if base
         else "",
         data="\n".join(counts) + (f"\n{labels}\n\n" if clicks else f"\n\n{labels} ") + "No judgments were used.",
-        training="\n".join([*settings, result]),
+        training="\n".join([*settings, *(f"- {selection}" for selection in selections), result]),
         quality=_table(quality) if quality else "The model was not measured when it was saved; see `wares evaluate`.",
     )
 

@@ -17,17 +17,15 @@ wares.training.weight_selection.
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from wares.core.files import write_json
 from wares.core.progress import progress
 from wares.data.duplicates import MIN_GROUPS, group_count
 from wares.encoders.registry import build_towers
@@ -37,7 +35,6 @@ from wares.training.weight_selection import MAX_LISTINGS, split_folds, trial_set
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from wares.encoders.features import CatalogueFeatures
     from wares.encoders.settings import Fusion
@@ -63,15 +60,14 @@ class EarlyStopping:
     listings: int
     groups: int
     seconds: float
+    key: ClassVar[str] = "early_stopping"
 
-    def add_to_record(self, model: Path) -> None:
-        """Add the selection to the training record of a saved model, `pretrain.json`."""
-        path = model / "pretrain.json"
-        record = json.loads(path.read_text(encoding="utf-8")) | {"early_stopping": asdict(self)}
-        write_json(record, path)
+    def to_json(self) -> dict[str, Any]:
+        """The selection as JSON, for the training record."""
+        return asdict(self)
 
     def __str__(self) -> str:
-        """One line for people; empty if there was nothing to select."""
+        """One sentence for people; empty if there was nothing to select."""
         if not self.log_probs:
             return ""
         tried = ", ".join(f"{epochs}: {value:.2f}" for epochs, value in self.log_probs.items())

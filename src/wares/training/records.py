@@ -8,7 +8,7 @@ import platform
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pickle import UnpicklingError
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
@@ -18,7 +18,7 @@ from wares.data.digests import photo_digests
 from wares.encoders.model_card import model_card
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from _typeshed import DataclassInstance
@@ -126,9 +126,34 @@ def save_trained_model(out: Path, towers: Towers, record: TrainingRecord, name: 
     (out / "checkpoint.pt").unlink(missing_ok=True)
 
 
+class Selection(Protocol):
+    """What was selected without labels. Its string is one sentence for people, empty if nothing was to be selected."""
+
+    @property
+    def key(self) -> str:
+        """Its key in the record."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the selection as a JSON object."""
+
+
+def add_selections(
+    out: Path, towers: Towers, record: TrainingRecord, selections: Sequence[Selection]
+) -> dict[str, Any]:
+    """Add selections to the record and to the model card of a saved model. Returns the record as a JSON object."""
+    written = asdict(record) | {selection.key: selection.to_json() for selection in selections}
+    write_json(written, out / "pretrain.json")
+    write_model_card(out, towers, record, selections=[str(selection) for selection in selections if str(selection)])
+    return written
+
+
 def write_model_card(
-    out: Path, towers: Towers, record: TrainingRecord, quality: Mapping[str, Mapping[str, float]] | None = None
+    out: Path,
+    towers: Towers,
+    record: TrainingRecord,
+    quality: Mapping[str, Mapping[str, float]] | None = None,
+    selections: Sequence[str] = (),
 ) -> None:
-    """Write the model card. quality: system → measure → mean; None if the model was not measured"""
-    card = model_card(towers, asdict(record), record.versions["wares"], quality)
+    """Write the model card. quality, selections: as of `model_card`"""
+    card = model_card(towers, asdict(record), record.versions["wares"], quality, selections)
     (out / "README.md").write_text(card, encoding="utf-8")

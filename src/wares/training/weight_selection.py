@@ -18,17 +18,15 @@ reasoning, docs/log.md what else was tried.
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from dataclasses import asdict, dataclass, replace
 from itertools import product
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from wares.core.files import write_json
 from wares.core.progress import progress
 from wares.data.duplicates import MIN_GROUPS, duplicate_groups, group_count, split_by_group
 from wares.encoders.registry import build_towers
@@ -38,7 +36,6 @@ from wares.training.settings import method_fusion
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from rich.console import Console
 
@@ -96,6 +93,7 @@ class WeightSelection:
     listings: int
     groups: int
     seconds: float
+    key: ClassVar[str] = "choice"
 
     def to_json(self) -> dict[str, Any]:
         """The selection as JSON, for the training record and for reports."""
@@ -107,11 +105,15 @@ class WeightSelection:
             "candidates": [asdict(candidate) | {"mean": candidate.mean} for candidate in self.candidates],
         }
 
-    def add_to_record(self, model: Path) -> None:
-        """Add the selection to the training record of a saved model, `pretrain.json`."""
-        path = model / "pretrain.json"
-        record = json.loads(path.read_text(encoding="utf-8")) | {"choice": self.to_json()}
-        write_json(record, path)
+    def __str__(self) -> str:
+        """One sentence for people; empty if there was nothing to select."""
+        if not self.candidates:
+            return ""
+        chosen = ", ".join(f"{name} {value:g}" for name, value in selectable_weights(self.settings).items())
+        return (
+            f"{chosen} selected without labels, of {len(self.candidates)} candidates, on {self.listings:,} held-out "
+            f"listings ({self.groups:,} groups)"
+        )
 
     def render(self, console: Console) -> None:
         """Print the candidates side by side, the selected one in bold. Print nothing if there are no candidates."""
