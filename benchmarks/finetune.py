@@ -123,11 +123,11 @@ def measure_groups(
 ) -> dict[str, PerQuery]:
     """Return group of queries → measure → query → value of one system."""
     groups: dict[str, PerQuery] = {}
-    run = {"": ranked(interactions_to_queries(later)[0])}
     later_texts = set(interaction_weights(later))
     for kind, left_out in (("held out", later_texts - held_out), ("in training", held_out)):
-        evaluations = evaluate_interactions(run, training, without_queries(later, left_out), "")
-        for novelty, evaluation in evaluations.items():
+        test = without_queries(later, left_out)
+        run = {"": ranked(interactions_to_queries(test)[0])}
+        for novelty, evaluation in evaluate_interactions(run, training, test, "").items():
             per_query = evaluation.per_query[""]
             groups[f"later, {kind}, {novelty} pairs"] = {name: per_query[name] for name in MEASURES}
     queries, qrels = judged

@@ -174,12 +174,15 @@ def by_hand(clicks: InteractionDataset, encoded: dict[str, Any], fusion: Fusion,
     return total / weights
 
 
+@pytest.mark.parametrize("temperature", [0.03, 0.9])
 @pytest.mark.parametrize("logq_correction", [True, False])
-def test_the_loss_by_hand(shop: Shop, logq_correction: bool) -> None:
+def test_the_loss_by_hand(shop: Shop, logq_correction: bool, temperature: float) -> None:
+    settings = FinetuneSettings(logq_correction=logq_correction, temperature=temperature)
     data = clicks(shop)
     towers = shop[2]
     encoded = encode(data.__getitems__([ListingDraw(place, 0.3, 0.7, place) for place in (0, 1, 5, 8, 13)]), towers)
-    found = interaction_loss(towers.fusion, data, logq_correction, encoded)
+    found = interaction_loss(towers.fusion, data, settings, encoded)
+    encoded["scale"] = encoded["scale"] if temperature == 0.9 else 1 / temperature  # the lower temperature
     assert float(found) == pytest.approx(by_hand(data, encoded, towers.fusion, logq_correction), rel=1e-4)
 
 
@@ -251,6 +254,7 @@ def test_a_killed_run_resumes_to_the_same_weights(shop: Shop, tmp_path: Path, mo
         {"epochs": 0},
         {"hard_negatives": -1},
         {"learning_rate": 0.0},
+        {"temperature": 0.0},
         {"hard_negative_ranks": (5, 5)},
         {"hard_negative_ranks": (-1, 5)},
     ],

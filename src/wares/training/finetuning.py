@@ -112,7 +112,7 @@ def finetune(
     result = train_towers(
         towers,
         dataset,
-        partial(interaction_loss, fusion, dataset, settings.logq_correction),
+        partial(interaction_loss, fusion, dataset, settings),
         trainer,
         description="fine-tuning",
         batch_size=settings.batch_size,
@@ -294,9 +294,11 @@ def sample_primary_and_auxiliary_views(
 
 
 def interaction_loss(
-    fusion: Fusion, dataset: InteractionDataset, logq_correction: bool, batch: dict[str, Any]
+    fusion: Fusion, dataset: InteractionDataset, settings: FinetuneSettings, batch: dict[str, Any]
 ) -> Tensor:
     """Weighted InfoNCE of queries against the listings of the batch, over all processes.
+
+    The temperature is that of the towers or of the settings, whichever is lower.
 
     batch: queries (B, d); weight (B,); views, listing and duplicate_labels (B, 1 + H, ...), with the listing of the
         interaction first
@@ -304,8 +306,8 @@ def interaction_loss(
     listings, columns = fuse_batch(batch, fusion), batch["listing"].reshape(-1)
     rows, listings_per_row = batch["listing"].shape
     own = torch.arange(rows, device=columns.device) * listings_per_row
-    scores = batch["queries"] @ listings.T * batch["scale"]
-    if logq_correction:
+    scores = batch["queries"] @ listings.T * batch["scale"].clamp(min=1 / settings.temperature)
+    if settings.logq_correction:
         # A hard negative is not sampled by its popularity: it is corrected as the least popular listing (our reading).
         popularity = dataset.log_popularity.to(columns.device)
         scores = scores - popularity.min().expand(len(columns)).scatter(0, own, popularity[columns[own]])

@@ -97,8 +97,11 @@ class FinetuneSettings:
     """Interactions in a training step, at least 2."""
     epochs: int = 3
     """Passes over the interactions, at least 1."""
-    learning_rate: float = 1e-4
+    learning_rate: float = 5e-4
     """Learning rate of the heads at the start, above 0; it falls to zero along a cosine."""
+    temperature: float = 0.03
+    """Highest temperature of the loss, above 0; a model of a lower one keeps its own. Pretraining has a higher one,
+    because it would fit the few pairs of a catalogue by heart; here queries repeat, and are to be learned."""
     weight_decay: float = 0.01
     """Weight decay of AdamW, at least 0."""
     hard_negatives: int = 2
@@ -114,7 +117,7 @@ class FinetuneSettings:
 
     def __post_init__(self) -> None:
         _check_minimum(self, batch_size=2, epochs=1, hard_negatives=0, weight_decay=0, seed=0)
-        _check_positive(self, "learning_rate")
+        _check_positive(self, "learning_rate", "temperature")
         first, last = self.hard_negative_ranks
         if not 0 <= first < last:
             raise SettingsError(f"hard_negative_ranks must be two increasing ranks from 0, not {first} and {last}.")
