@@ -4,7 +4,7 @@
 
 Cost        about 8 minutes on 2 cores; draws a sample marketplace and encodes it, needs no network.
 Writes      finetune.json in --out; tables go to stdout.
-Expected    a gain on queries held out from training, and a much larger one on queries in training; see README.md.
+Expected    a large gain on queries in training, also on new pairs; nothing significant on other queries; see README.md.
 
 Training uses the earliest four fifths of the interactions, without those of three queries in ten, which are drawn at
 random and held out. Measured before and after, with the values of each query averaged over seeds:

@@ -5,8 +5,8 @@
 Input       folders of catalogues with queries.jsonl and qrels.txt; by default a sample marketplace of 1,000 listings.
 Cost        2 minutes per catalogue on 2 cores, once its photos are encoded.
 Writes      gamma.json in --out; a table for each catalogue goes to stdout.
-Expected    nDCG@10 is flat around .5, and no label-free criterion finds a better γ: generated queries favour texts
-            only, titles .25 to .5. So .5 is a default and is not selected.
+Expected    nDCG@10 is flat from .5 to .75, and no label-free criterion finds that: generated queries favour texts only,
+            titles 0 to .6. So .5 is a default and is not selected.
 
 Truth       nDCG@10 of the catalogue's queries, towers pretrained on the whole catalogue with the defaults.
 Titles      mean reciprocal rank of known-item search by title among held-out listings without titles, with towers

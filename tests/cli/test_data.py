@@ -44,6 +44,20 @@ def test_queries_as_json_follow_from_the_seed(lamps: Path) -> None:
     assert (lamps / "a.jsonl").read_text() == (lamps / "b.jsonl").read_text()
 
 
+def test_test_queries_are_left_out(lamps: Path) -> None:
+    done("queries", lamps, "--out", lamps / "all.jsonl", "--count", 8)
+    written = read_queries(lamps / "all.jsonl")
+    test = lamps / "test.jsonl"
+    texts = f"  {written[2].text.upper()}", "OAK lamp"
+    test.write_text("".join(json.dumps({"id": text, "text": text}) + "\n" for text in texts))
+    answer = done("queries", lamps, "--out", lamps / "some.jsonl", "--count", 8, "--without", test)
+    assert "7 queries written from 2 listings; 1 more are test queries, and are left out." in answer.out
+    assert read_queries(lamps / "some.jsonl") == written[:2] + written[3:]
+    log = ("--log", lamps / "log.jsonl", "--without", test)
+    assert done("queries", lamps, "--out", lamps / "log_without.jsonl", *log, "--json").json["out"]
+    assert [query.text for query in read_queries(lamps / "log_without.jsonl")] == ["zebra"]
+
+
 def test_queries_of_a_log(lamps: Path) -> None:
     out = lamps / "tidy.jsonl"
     found = done("queries", lamps, "--out", out, "--log", lamps / "log.jsonl", "--json").json

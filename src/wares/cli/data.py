@@ -46,6 +46,7 @@ def queries(
     seed: Seed = 0,
     log: Path | None = None,
     like: Path | None = None,
+    without: Path | None = None,
     held_out: Path | None = None,
     test_fraction: Annotated[float, Parameter(validator=Number(gte=0, lte=1))] = 0.2,
     overwrite: Overwrite = False,
@@ -61,11 +62,13 @@ def queries(
         seed: Seed of the generated queries.
         log: Query log to clean, instead of generating queries: lines of queries or of interactions.
         like: Log whose query lengths the generated queries get; its statistics are shown beside theirs.
+        without: File of queries to leave out, such as test queries that were judged.
         held_out: File for a fraction of the log's queries, kept apart as test queries.
         test_fraction: Fraction of the log's queries in --held-out, 0 to 1.
     """
     from wares.data.catalogue import read_catalogue
     from wares.data.corpus import Corpus
+    from wares.data.queries import read_queries
     from wares.data.query_log import clean_query_log
 
     if log is not None and given & FROM_LISTINGS:
@@ -80,15 +83,18 @@ def queries(
     corpus = Corpus(read_catalogue(catalogue, reading.on_error, reading.text_field))
     report_problems([*corpus.catalogue.problems, *(problem for log_ in logs.values() for problem in log_.problems)])
     sets: dict[str, QueryLog | GeneratedQueries] = {**logs}
+    excluded = [] if without is None else read_queries(without)
     test_queries: list[Query] = []
     if log is None:
-        sets = {"generated": _generate(corpus, count, seed, logs.get("like"), out), **logs}
+        sets = {"generated": _generate(corpus, count, seed, logs.get("like"), excluded, out), **logs}
     else:
-        test_queries = _split(logs["log"], test_fraction, out, held_out)
+        test_queries = _split(logs["log"], excluded, test_fraction, out, held_out)
     _print_statistics(sets, corpus, out, held_out, len(test_queries), as_json)
 
 
-def _generate(corpus: Corpus, count: int, seed: int, like: QueryLog | None, out: Path) -> GeneratedQueries:
+def _generate(
+    corpus: Corpus, count: int, seed: int, like: QueryLog | None, excluded: list[Query], out: Path
+) -> GeneratedQueries:
     """Write queries that are generated from listings."""
     from wares.supervision.query_generation import (
         LENGTH_WEIGHTS,
@@ -98,17 +104,17 @@ def _generate(corpus: Corpus, count: int, seed: int, like: QueryLog | None, out:
     )
 
     lengths = LENGTH_WEIGHTS if like is None else query_length_weights(like.queries)
-    generated = generate_queries(corpus, count, seed, lengths)
+    generated = generate_queries(corpus, count, seed, lengths).without(excluded)
     write_generated_queries(generated, corpus, out)
     return generated
 
 
-def _split(log: QueryLog, test_fraction: float, out: Path, held_out: Path | None) -> list[Query]:
+def _split(log: QueryLog, excluded: list[Query], test_fraction: float, out: Path, held_out: Path | None) -> list[Query]:
     """Write the queries of a log, and a fraction of them to another file. Returns those."""
     from wares.data.queries import write_queries
-    from wares.data.query_log import split_queries
+    from wares.data.query_log import split_queries, unshared_queries
 
-    training, test = split_queries(log.queries, 0.0 if held_out is None else test_fraction)
+    training, test = split_queries(unshared_queries(log.queries, excluded), 0.0 if held_out is None else test_fraction)
     write_queries(training, out)
     if held_out is not None:
         write_queries(test, held_out)

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 
 COMPARED: tuple[Method, ...] = METHODS[:2]  # factorized, and single-view as the baseline
-QUERY = "yellow floral dress"
+QUERY = "floral teapot"
 SELECTION_LISTINGS = 200  # listings on which weights are selected: half a minute
 
 

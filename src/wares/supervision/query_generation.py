@@ -19,11 +19,12 @@ from wares.core.errors import CatalogueError, SettingsError
 from wares.core.files import atomic_write
 from wares.core.progress import progress
 from wares.data.listings import Query
+from wares.data.query_log import unshared_queries
 from wares.data.terms import TOKEN_PATTERN, TermCounts, analyse
 from wares.data.views import listing_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from wares.data.corpus import Corpus
     from wares.data.listings import Listing
@@ -47,20 +48,34 @@ class GeneratedQueries:
 
     sources: index in the corpus of the listing that each query comes from
     requested: number of queries requested; there are fewer if the listings have too few words
+    excluded: number of queries that are test queries by chance, and were left out
     """
 
     queries: tuple[Query, ...]
     sources: tuple[int, ...]
     requested: int
+    excluded: int = 0
 
     def __len__(self) -> int:
         return len(self.queries)
 
     def __str__(self) -> str:
         missing = ""
-        if len(self) < self.requested:
+        if len(self) + self.excluded < self.requested:
             missing = f"; {self.requested:,} were requested, but the listings have too few words"
-        return f"{len(self):,} queries written from {self.listing_count:,} listings{missing}."
+        excluded = f"; {self.excluded:,} more are test queries, and are left out" if self.excluded else ""
+        return f"{len(self):,} queries written from {self.listing_count:,} listings{excluded}{missing}."
+
+    def without(self, queries: Iterable[Query]) -> GeneratedQueries:
+        """Return the queries whose text is none of the given ones', as `unshared_queries` compares them."""
+        kept = {query.id for query in unshared_queries(self.queries, queries)}
+        rows = [row for row in zip(self.queries, self.sources, strict=True) if row[0].id in kept]
+        return GeneratedQueries(
+            tuple(query for query, _ in rows),
+            tuple(source for _, source in rows),
+            self.requested,
+            self.excluded + len(self) - len(rows),
+        )
 
     @property
     def listing_count(self) -> int:
@@ -68,7 +83,7 @@ class GeneratedQueries:
         return len(set(self.sources))
 
     def to_json(self) -> dict[str, int]:
-        return {"requested": self.requested, "listings": self.listing_count}
+        return {"requested": self.requested, "listings": self.listing_count, "excluded": self.excluded}
 
 
 def generate_queries(
