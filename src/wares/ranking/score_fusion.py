@@ -73,7 +73,7 @@ class ZScore:
 class CosineWithWords:
     """The cosine of a query and a listing, plus what the query's words say about the listing.
 
-        score = cosine + weight * bm25 * coverage²
+        score = cosine + weight * bm25 * coverage**2
 
     BM25 is a sum of log-odds, so its size means the same for every query and collection: it is not normalised. Rare
     words that are found decide, and a query of unknown words is left to its vector. Coverage is the listing's share of
