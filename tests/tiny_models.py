@@ -84,7 +84,8 @@ def save_vision(folder: Path) -> None:
 
     sizes: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
     save_model(Dinov2Model(Dinov2Config(**sizes, image_size=28, patch_size=14)), folder)
-    BitImageProcessor(size={"shortest_edge": 28}, crop_size={"height": 28, "width": 28}).save_pretrained(folder)
+    # Like DINOv2's own, it crops less than it fits.
+    BitImageProcessor(size={"shortest_edge": 36}, crop_size={"height": 28, "width": 28}).save_pretrained(folder)
 
 
 def save_sentences(folder: Path) -> None:

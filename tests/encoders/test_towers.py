@@ -380,6 +380,66 @@ def test_photos_are_cut_and_stretched_as_the_model_expects(family: str, shelf: P
     assert_same(project_features(towers.image, towers.image.features(pixels), towers.dimension), oracle, tolerance=0.02)
 
 
+def test_a_vision_model_sees_the_middle_that_its_processor_crops(shelf: Path, tmp_path: Path) -> None:
+    from transformers import AutoImageProcessor, AutoModel
+
+    tower = build_towers(named("pair", shelf)).image
+    assert tower.size == 36, "the shorter side of a photo; 28 of it are seen"
+    wide = [Image.fromarray(drawn(128, seed)).resize((192, 96)) for seed in range(3)]
+    inputs = AutoImageProcessor.from_pretrained(shelf / "vision")(images=wide, return_tensors="pt")
+    assert inputs["pixel_values"].shape[-2:] == (28, 28)
+    with torch.inference_mode():
+        oracle = AutoModel.from_pretrained(shelf / "vision")(**inputs).pooler_output.numpy()
+    pixels = []
+    for number, image in enumerate(wide):
+        image.save(tmp_path / f"{number}.png")
+        pixels.append(load_photo(tmp_path / f"{number}.png", tower.size, tower.fit))
+    assert_same(unit(tower.features(pixels)), unit(oracle), tolerance=0.02)
+
+
+def copy_with_processor(shelf: Path, folder: Path, **changed: Any) -> str:
+    """A copy of the tiny vision model with another image processor, beside the sentence model."""
+    shutil.copytree(shelf / "vision", folder)
+    path = folder / "preprocessor_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changed))
+    return f"{folder}+{shelf / 'text'}"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"size": {"shortest_edge": 40}},
+        {"crop_size": {"height": 14, "width": 14}},
+        {"image_mean": [0.4, 0.5, 0.6]},
+        {"image_std": [0.3, 0.2, 0.1]},
+        {"do_center_crop": False, "size": {"height": 28, "width": 28}},
+    ],
+    ids=str,
+)
+def test_another_preprocessing_is_another_key(shelf: Path, tmp_path: Path, changed: dict[str, Any]) -> None:
+    before = build_towers(named("pair", shelf)).image.key
+    same = build_towers(copy_with_processor(shelf, tmp_path / "same")).image.key
+    other = build_towers(copy_with_processor(shelf, tmp_path / "other", **changed)).image.key
+    assert before.partition(" px")[2] == same.partition(" px")[2]
+    assert same.replace("same", "other").partition("@")[2] != other.partition("@")[2]
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"crop_size": {"height": 28, "width": 14}}, "not square"),
+        ({"crop_size": {"height": 42, "width": 42}}, "crops 42 px of 36"),
+        ({"rescale_factor": 0.5}, "scales pixels by 0.5"),
+    ],
+    ids=["not square", "larger", "scale"],
+)
+def test_preprocessing_that_cannot_be_followed_is_refused(
+    shelf: Path, tmp_path: Path, changed: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ModelError, match=message):
+        build_towers(copy_with_processor(shelf, tmp_path / "other", **changed))
+
+
 def test_a_pair_is_its_vision_model_and_its_sentence_model(shelf: Path) -> None:
     from sentence_transformers import SentenceTransformer
     from transformers import AutoImageProcessor, AutoModel

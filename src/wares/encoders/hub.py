@@ -32,17 +32,31 @@ LOAD_ERRORS = (OSError, ValueError, RuntimeError, SafetensorError)  # what loade
 
 
 class VisionTower(ImageTower):
-    """The vision side of a transformers model, frozen, and a linear head."""
+    """The vision side of a transformers model, frozen, and a linear head.
+
+    Photos are prepared as the model's image processor does: fitted to its size, cropped if it crops, and normalised.
+    """
 
     def __init__(self, name: str, model: Any, dimension: int | None = None) -> None:
         super().__init__()
         from transformers import AutoImageProcessor
 
         processor = load_pretrained(AutoImageProcessor, name)
-        frame = getattr(processor, "crop_size", None) or processor.size
-        self.size = int(frame.get("height") or frame["shortest_edge"])
-        self.fit: Fit = "crop" if getattr(processor, "do_center_crop", False) else "stretch"
-        self.key = f"{name}@{_revision(model)}, {self.size} px, {self.fit}"
+        crops = bool(getattr(processor, "do_center_crop", False))
+        self.fit: Fit = "crop" if crops else "stretch"
+        self.size = _side(name, processor.size)
+        crop = _side(name, processor.crop_size) if crops else self.size
+        if crop > self.size:
+            raise ModelError(f"{name}: its image processor crops {crop} px of {self.size}. Correct its settings.")
+        if not math.isclose(processor.rescale_factor, 1 / 255):
+            raise ModelError(
+                f"{name}: its image processor scales pixels by {processor.rescale_factor:g}; only 1/255 is supported. "
+                "Use another model."
+            )
+        margin = (self.size - crop) // 2
+        self._window = slice(margin, margin + crop)
+        normalisation = f"mean {list(processor.image_mean)}, std {list(processor.image_std)}"
+        self.key = f"{name}@{_revision(model)}, {self.size} px, {self.fit} {crop}, {normalisation}"
         self._model = [model.eval().requires_grad_(False)]  # in a list, so that no weight is a parameter of the tower
         self._mean, self._std = torch.tensor(processor.image_mean), torch.tensor(processor.image_std)
         width = _vision_width(model)
@@ -55,7 +69,8 @@ class VisionTower(ImageTower):
     def encode(self, inputs: Inputs) -> Tensor:
         """(n, width) features, pooled and projected by the model."""
         mean, std = self._mean.to(self.device), self._std.to(self.device)
-        pixels = (inputs["photos"].float() / 255.0 - mean) / std
+        photos = inputs["photos"][:, self._window, self._window]
+        pixels = (photos.float() / 255.0 - mean) / std
         model = self._model[0].to(self.device)
         read = getattr(model, "get_image_features", model)
         pooled: Tensor = read(pixel_values=pixels.permute(0, 3, 1, 2).contiguous()).pooler_output
@@ -67,6 +82,14 @@ class VisionTower(ImageTower):
     def forward(self, features: Tensor) -> Tensor:
         vectors: Tensor = self.head(features)
         return vectors
+
+
+def _side(name: str, frame: Any) -> int:
+    """The side of a square, in pixels, in an image processor's settings. Raises ModelError if it is none."""
+    height, width = frame.get("height"), frame.get("width")
+    if frame.get("longest_edge") or height != width:
+        raise ModelError(f"{name}: its image processor makes pictures that are not square. Use another model.")
+    return int(height or frame["shortest_edge"])
 
 
 class JointTextTower(TextTower):
