@@ -44,6 +44,7 @@ from wares.data.interactions import (
 )
 from wares.data.listings import Query
 from wares.data.queries import read_queries
+from wares.data.query_log import query_key
 from wares.data.runs import Run
 from wares.encoders.features import catalogue_features
 from wares.encoders.registry import build_towers
@@ -131,16 +132,12 @@ def measure_groups(
             per_query = evaluation.per_query[""]
             groups[f"later, {kind}, {novelty} pairs"] = {name: per_query[name] for name in MEASURES}
     queries, qrels = judged
+    held_out_keys = set(map(query_key, held_out))
     for kind in ("held out", "in training"):
-        part = [query for query in queries if (normalized(query.text) in held_out) is (kind == "held out")]
+        part = [query for query in queries if (query_key(query.text) in held_out_keys) is (kind == "held out")]
         rows = {query.id: qrels[query.id] for query in part if query.id in qrels}
         groups[f"judged, {kind}"] = measure(ranked(part), rows, MEASURES)
     return groups
-
-
-def normalized(text: str) -> str:
-    """A query text as interactions spell it."""
-    return " ".join(text.casefold().split())
 
 
 def show(groups: dict[str, dict[str, PerQuery]], tests: dict[str, list[PairedTest]], counts: dict[str, int]) -> None:

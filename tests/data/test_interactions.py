@@ -44,7 +44,7 @@ def test_interactions_are_in_order_of_time(tmp_path: Path) -> None:
     )
     rows = read_interactions(path, ["a"]).rows
     assert [row.time for row in rows] == [1740787205.0, 1740787210.0, 1740787300.0]
-    assert rows[0] == Interaction("red boots", "a", "click", 2.0, 1740787205.0)
+    assert rows[0] == Interaction("Red boots", "a", "click", 2.0, 1740787205.0)
 
 
 @pytest.mark.parametrize("suffix", FILE_SUFFIXES)
@@ -53,9 +53,18 @@ def test_every_format_gives_the_same_interactions(tmp_path: Path, suffix: str) -
     write_rows([GOOD, {**GOOD, "query": "mug, blue", "time": "2025-03-01 00:01:40+00:00"}], path)
     rows = read_interactions(path, ["a"]).rows
     assert [(row.query, row.weight, row.time) for row in rows] == [
-        ("red boots", 2.0, 1740787210.0),
+        ("Red boots", 2.0, 1740787210.0),
         ("mug, blue", 2.0, 1740787300.0),
     ]
+
+
+def test_a_query_has_its_most_frequent_spelling(tmp_path: Path) -> None:
+    spellings = ["iphone CASE", "iPhone case", "ｉPhone  case ", "IPHONE CASE", "Mug"]
+    rows = [{**GOOD, "query": text, "time": second} for second, text in enumerate(spellings)]
+    write_rows(rows, tmp_path / "clicks.jsonl")
+    interactions = read_interactions(tmp_path / "clicks.jsonl", ["a"])
+    assert [row.query for row in interactions.rows] == ["iPhone case"] * 4 + ["Mug"]
+    assert [query.text for query in interactions_to_queries(interactions)[0]] == ["iPhone case", "Mug"]
 
 
 @pytest.mark.parametrize("suffix", FILE_SUFFIXES)

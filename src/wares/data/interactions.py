@@ -6,16 +6,16 @@ shoppers click only on listings that they see.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from wares.core.errors import CatalogueError, SettingsError
 from wares.data.formats import collect_valid_rows, json_excerpt, read_rows
 from wares.data.listings import OnError, Problem, Query
-from wares.data.query_log import query_key
+from wares.data.query_log import normalise_text, query_key
 from wares.data.times import parse_number, parse_time
 
 
@@ -23,7 +23,8 @@ from wares.data.times import parse_number, parse_time
 class Interaction:
     """A shopper's interaction with a listing after a query.
 
-    kind: "click", "purchase", ...; weight: importance, > 0; time: seconds since 1970 (UTC)
+    query: text of the query, the same for all spellings of it; kind: "click", "purchase", ...; weight: importance, > 0;
+    time: seconds since 1970 (UTC)
     """
 
     query: str
@@ -73,16 +74,17 @@ def read_interactions(
     kind_weights: weights by kind, which replace the weights of rows; 0 leaves a kind out
     on_error: "stop" raises at the first problem; "skip" leaves the row out and lists it in `problems`
 
-    The default weight is 1. Queries are case-folded, with single spaces, in Unicode NFKC. Times are from 1970 to 2199,
-    all of one form (see `parse_time`): a row whose time has another form than most is a problem. Raises CatalogueError
-    at a problem, or if no interaction is left.
+    The default weight is 1. Queries that differ in case, spacing or Unicode form only are one query, which has its most
+    frequent spelling: models read what shoppers type. Times are from 1970 to 2199, all of one form (see `parse_time`):
+    a row whose time has another form than most is a problem. Raises CatalogueError at a problem, or if no interaction
+    is left.
 
     Example:
         >>> from pathlib import Path
         >>> row = '{"query": "Red boots", "listing": "1", "kind": "click", "time": "2025-03-01T12:00:00Z"}'
         >>> _ = Path("interactions.jsonl").write_text(row)
         >>> read_interactions("interactions.jsonl", ["1"]).rows[0].query
-        'red boots'
+        'Red boots'
     """
     source = Path(path)
     if not source.is_file():
@@ -98,7 +100,16 @@ def read_interactions(
     if not rows:
         raise CatalogueError(f"{source} has no usable interaction. Check its ids, and the weights of kinds.")
     problems = sorted([*problems, *mixed], key=lambda problem: problem.line)
-    return Interactions(tuple(sorted(rows, key=lambda row: row.time)), tuple(problems))
+    return Interactions(tuple(sorted(_with_one_spelling(rows), key=lambda row: row.time)), tuple(problems))
+
+
+def _with_one_spelling(rows: Sequence[Interaction]) -> Iterator[Interaction]:
+    """Each row with the most frequent spelling of its query, of equally frequent ones the first."""
+    spellings: dict[str, Counter[str]] = defaultdict(Counter)
+    for row in rows:
+        spellings[query_key(row.query)][row.query] += 1
+    chosen = {key: counts.most_common(1)[0][0] for key, counts in spellings.items()}
+    return (replace(row, query=chosen[query_key(row.query)]) for row in rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +149,7 @@ def _parse_row(
         )
         return problem("time", message, "Write it as 2025-03-01T12:00:00Z, or in seconds since 1970")
     seconds, unit = parsed
-    return _TimedRow(Interaction(query_key(query), listing, kind, weight, seconds), line, time, unit)
+    return _TimedRow(Interaction(normalise_text(query), listing, kind, weight, seconds), line, time, unit)
 
 
 def _check_units(file: str, rows: Sequence[_TimedRow]) -> Iterator[tuple[int, _TimedRow | Problem]]:
