@@ -208,9 +208,15 @@ def test_a_killed_run_is_resumed_from_the_command_line(tmp_path: Path) -> None:
     state = torch.load(model / "checkpoint.pt", weights_only=True)
     passed = len(state["record"]["losses"])
     assert passed >= 1
-    state["record"]["settings"]["epochs"] = passed + 2  # so that the end is near
+    state["record"]["settings"]["epochs"] = state["run"]["settings"]["epochs"] = passed + 2  # so that the end is near
     torch.save(state, model / "checkpoint.pt")
-    record = done(*train, "--epochs", passed + 2, "--resume", "--json").json
+    photo, other = sorted(path for path in catalogue.rglob("*") if path.suffix in {".png", ".jpg"})[:2]
+    before = photo.read_bytes()
+    photo.write_bytes(other.read_bytes())
+    resumed = (*train, "--epochs", passed + 2, "--resume")
+    assert "belongs to a run with other photos and texts" in refused(*resumed)
+    photo.write_bytes(before)
+    record = done(*resumed, "--json").json
     assert (record["resumed"], record["steps"], len(record["losses"])) == (1, passed + 2, passed + 2)
     assert record["losses"][:passed] == state["record"]["losses"]
     assert not (model / "checkpoint.pt").exists()

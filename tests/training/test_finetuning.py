@@ -223,10 +223,8 @@ class Killed(BaseException):
     """Stands for a kill."""
 
 
-def test_a_killed_run_resumes_to_the_same_weights(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    state = {name: value.clone() for name, value in shop[2].state_dict().items()}
-    finetune(*shop, clicked(), SHORT, FROZEN, tmp_path / "whole")
-    whole = {name: value.clone() for name, value in shop[2].state_dict().items()}
+def finetune_until_killed(shop: Shop, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Raises Killed after 25 steps, some of which a checkpoint has."""
     calls: list[int] = []
 
     def until(*arguments: Any) -> Tensor:
@@ -235,16 +233,39 @@ def test_a_killed_run_resumes_to_the_same_weights(shop: Shop, tmp_path: Path, mo
             raise Killed
         return interaction_loss(*arguments)
 
-    shop[2].load_state_dict(state)
     with monkeypatch.context() as patch:
         patch.setattr("wares.training.finetuning.interaction_loss", until)
-        with pytest.raises(Killed):
-            finetune(*shop, clicked(), SHORT, FROZEN, tmp_path / "killed")
+        finetune(*shop, clicked(), SHORT, FROZEN, out)
+
+
+def test_a_killed_run_resumes_to_the_same_weights(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = {name: value.clone() for name, value in shop[2].state_dict().items()}
+    finetune(*shop, clicked(), SHORT, FROZEN, tmp_path / "whole")
+    whole = {name: value.clone() for name, value in shop[2].state_dict().items()}
+    shop[2].load_state_dict(state)
+    with pytest.raises(Killed):
+        finetune_until_killed(shop, tmp_path / "killed", monkeypatch)
     shop[2].load_state_dict(state)
     finetune(*shop, clicked(), SHORT, FROZEN, tmp_path / "killed", resume=True)
     assert all(torch.equal(value, whole[name]) for name, value in shop[2].state_dict().items())
     with pytest.raises(ModelError, match="no checkpoint"):
         finetune(*shop, clicked(), SHORT, FROZEN, tmp_path / "none", resume=True)
+
+
+def test_a_run_is_not_resumed_with_other_photos(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = {name: value.clone() for name, value in shop[2].state_dict().items()}
+    with pytest.raises(Killed):
+        finetune_until_killed(shop, tmp_path / "killed", monkeypatch)
+    shop[2].load_state_dict(state)
+    catalogue, features = shop[0], shop[1]
+    photo, other = (catalogue.photo_path(features.photo_views.items[place]) for place in (0, -1))
+    before = photo.read_bytes()
+    photo.write_bytes(other.read_bytes())
+    try:
+        with pytest.raises(ModelError, match="other photos and texts"):
+            finetune(*shop, clicked(), SHORT, FROZEN, tmp_path / "killed", resume=True)
+    finally:
+        photo.write_bytes(before)
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ from wares.encoders.fusion import fuse
 from wares.encoders.marginals import ViewBatch, learned_marginals, text_agreement_marginals
 from wares.training.datasets import ListingDataset, ListingDraw, ModalityData
 from wares.training.losses import MASK_VALUE
-from wares.training.records import new_record, save_trained_model
+from wares.training.records import digest_views, new_record, save_trained_model
 from wares.training.trainer import CHECKPOINT_FOLDER, train_towers
 from wares.training.view_sampling import sample_primary_and_auxiliary
 
@@ -125,6 +125,7 @@ def finetune(
             "towers": towers.identity,
             "settings": record.settings,
             "listings": len(features.duplicate_labels),
+            "photos and texts": digest_views(catalogue, features),
         },
         resume=resume,
     )

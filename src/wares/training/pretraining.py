@@ -39,7 +39,7 @@ from wares.encoders.marginals import (
     text_agreement_marginals,
 )
 from wares.training import losses, transport
-from wares.training.records import new_record, restore_checkpoint, save_checkpoint, save_trained_model
+from wares.training.records import identify_run, new_record, restore_checkpoint, save_checkpoint, save_trained_model
 from wares.training.settings import MULTI_VIEW_METHODS, PretrainSettings
 from wares.training.view_sampling import drop_features, primary_view_only, sample_one_view, sample_primary_and_auxiliary
 
@@ -95,8 +95,9 @@ def pretrain(
         towers.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
     )
     record = new_record(features, settings)
+    run = {} if out is None else identify_run(towers, features, record)
     if out is not None and resume:
-        restore_checkpoint(out, towers, optimiser, record)
+        restore_checkpoint(out, towers, optimiser, record, run)
     saved = time.monotonic()
     with progress(None, f"pretraining ({settings.method})", total=settings.epochs, unit="epochs") as bar:
         bar.update(len(record.losses))
@@ -107,7 +108,7 @@ def pretrain(
             bar.set_postfix(loss=f"{record.losses[-1]:.3f}", refresh=False)
             bar.update()
             if out is not None and time.monotonic() - saved > CHECKPOINT_SECONDS:
-                save_checkpoint(out, towers, optimiser, record)
+                save_checkpoint(out, towers, optimiser, record, run)
                 saved = time.monotonic()
     mark_trained(towers, settings, photos, texts)
     if out is not None:

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
 import torch
 
 from wares.core.errors import ModelError
@@ -65,12 +66,27 @@ def new_record(features: CatalogueFeatures, settings: DataclassInstance) -> Trai
     )
 
 
-def save_checkpoint(out: Path, towers: Towers, optimiser: torch.optim.Optimizer, record: TrainingRecord) -> None:
-    """Write `checkpoint.pt` atomically, so that a killed run leaves a complete checkpoint."""
+def identify_run(towers: Towers, features: CatalogueFeatures, record: TrainingRecord) -> dict[str, Any]:
+    """What decides a run, from its start: a run that is resumed has to have the same."""
+    digest = hashlib.sha256()
+    for part in (features.photo_views.offsets, features.photos, features.text_views.offsets, features.texts):
+        digest.update(np.ascontiguousarray(part).data)
+    return {
+        "towers": [towers.image.key, towers.text.key],
+        "settings": record.settings,
+        "listings": record.listings,
+        "photos and texts": digest.hexdigest(),
+    }
+
+
+def save_checkpoint(
+    out: Path, towers: Towers, optimiser: torch.optim.Optimizer, record: TrainingRecord, run: dict[str, Any]
+) -> None:
+    """Write `checkpoint.pt` atomically, so that a killed run leaves a complete checkpoint. run: of `identify_run`"""
     out.mkdir(parents=True, exist_ok=True)
     state = {
         "towers": towers.state_dict(),
-        "keys": [towers.image.key, towers.text.key],
+        "run": run,
         "optimiser": optimiser.state_dict(),
         "record": asdict(record),
     }
@@ -78,8 +94,10 @@ def save_checkpoint(out: Path, towers: Towers, optimiser: torch.optim.Optimizer,
         torch.save(state, part)
 
 
-def restore_checkpoint(out: Path, towers: Towers, optimiser: torch.optim.Optimizer, record: TrainingRecord) -> None:
-    """Load the checkpoint in `out` into the towers, the optimiser and the record.
+def restore_checkpoint(
+    out: Path, towers: Towers, optimiser: torch.optim.Optimizer, record: TrainingRecord, run: dict[str, Any]
+) -> None:
+    """Load the checkpoint in `out` into the towers, the optimiser and the record. run: of `identify_run`
 
     Raises ModelError if there is no checkpoint, it is damaged, or it belongs to another run.
     """
@@ -88,11 +106,10 @@ def restore_checkpoint(out: Path, towers: Towers, optimiser: torch.optim.Optimiz
         raise ModelError(f"{out} has no checkpoint to resume. Start the run without --resume.")
     try:
         state = torch.load(path, weights_only=True)
-        saved = {"towers": state["keys"]} | state["record"]
+        saved = state["run"]
     except (OSError, EOFError, RuntimeError, UnpicklingError, LookupError, TypeError):
         raise ModelError(f"{path} is damaged. Start the run again without --resume.") from None
-    current = {"towers": [towers.image.key, towers.text.key]} | asdict(record)
-    check_same_run(path, saved, {name: current[name] for name in ("towers", "settings", "listings", "photos", "texts")})
+    check_same_run(path, saved, run)
     towers.load_state_dict(state["towers"])
     optimiser.load_state_dict(state["optimiser"])
     for name in ("steps", "seconds", "losses"):
