@@ -85,7 +85,7 @@ def test_it_shows_three_searches_with_reasons(show: Show) -> None:
         assert len(re.findall(r"^  -?\d\.\d{3}  \S", answer, re.MULTILINE)) == 3, "three hits each"
         assert len(re.findall(r"^ {9}[+-]\d\.\d{3}  \S", answer, re.MULTILINE)) >= 6, "each with its views"
     [asked, best] = re.findall(r"^(?:photo: | +\+\d\.\d{3}  )(\S+\.jpg)$", answers[1], re.MULTILINE)[:2]
-    assert asked == best, "a photo finds the listing that it is of"
+    assert asked.split("-")[0] == best.split("-")[0], "a photo finds the listing that it is of"
     liked = re.findall(r"^more like \w+: (.*)$", answers[2], re.MULTILINE)
     assert liked[0] not in re.findall(r"^  \d\.\d{3}  (.*)$", answers[2], re.MULTILINE)
 
